@@ -1,0 +1,138 @@
+# The front door of petseg; a plain `make` lists what it does.
+# Needs Python 3.11 or newer, git and make (GNU Make 3.81, as on macOS, is enough).
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.NOTPARALLEL:
+.PHONY: help setup course test lab segment photo-named train figures clean distclean FORCE
+
+# What can be chosen, for instance: make TORCH="torch==2.14.1 torchvision==0.29.1" test
+#   PYTHON    programs of which the first that is new enough makes .venv
+#   EXTRAS    extras of pyproject.toml, separated by commas
+#   TORCH     a certain build of PyTorch, installed before all else
+#   PIP_ARGS  further arguments of `pip install`
+#   WORKERS   processes that share the tests
+#   ARGS      further arguments of the command behind `lab` and `train`
+PYTHON   ?= python3 python3.13 python3.12 python3.11
+EXTRAS   ?= dev
+TORCH    ?=
+PIP_ARGS ?=
+WORKERS  ?= 2
+ARGS     ?=
+
+# Notebooks run with the kernel of .venv, whatever kernels the user has installed elsewhere.
+export JUPYTER_PREFER_ENV_PATH := 1
+export JUPYTER_PATH := $(CURDIR)/.venv/share/jupyter
+
+IN_VENV  := PATH="$(CURDIR)/.venv/bin:$$PATH"
+PROFILE   = PETSEG_PROFILE="$${PETSEG_PROFILE:-quick}"
+STAMP    := .venv/.petseg-$(EXTRAS)
+
+help: ## List what make can do
+	@echo "petseg: cut pets out of photos, and learn how."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "The first call of most of them makes .venv and installs into it; CONTRIBUTING.md says how to choose."
+
+# --- Set-up --------------------------------------------------------------------------------------------------------
+
+setup: $(STAMP) ## Make .venv and install petseg into it; the others do it by themselves
+
+# A virtual environment knows its own path, so that of a copied or moved folder is made anew.
+ifneq ($(wildcard .venv/.place),)
+ifneq ($(shell cat .venv/.place),$(CURDIR))
+$(STAMP): FORCE
+endif
+endif
+
+# .venv/.unfinished is there while pip works. Found at the beginning, it tells of a run that was killed: begin anew.
+# The stamp is made last, so that it says: all that pyproject.toml asks for is installed.
+$(STAMP): pyproject.toml
+	@if [ -e .venv/.unfinished ] || ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' \
+	     2>/dev/null || { [ -e .venv/.place ] && [ "$$(cat .venv/.place)" != "$(CURDIR)" ]; }; then \
+	  for python in $(PYTHON) none; do \
+	    $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	  done; \
+	  if [ $$python = none ]; then \
+	    echo "petseg needs Python 3.11 or newer with venv, and none of $(PYTHON) is that:" \
+	         "install one (Debian, Ubuntu: apt-get install python3-venv) or name it: make PYTHON=/its/path" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Making .venv with $$($$python --version)."; \
+	  $$python -m venv --clear .venv || exit 1; \
+	fi
+	@echo "$(CURDIR)" > .venv/.place
+	@echo "Installing petseg[$(EXTRAS)] into .venv; the first time this takes minutes and some gigabytes."
+	@touch .venv/.unfinished
+	@ { $(if $(strip $(TORCH)),.venv/bin/python -m pip install $(PIP_ARGS) $(foreach one,$(TORCH),'$(one)') &&) \
+	    .venv/bin/python -m pip install $(PIP_ARGS) -e ".[$(EXTRAS)]"; } || { \
+	  rm -f .venv/.unfinished; \
+	  echo "The set-up failed, see above. Call make again; if that does not help, 'make distclean' first." >&2; \
+	  exit 1; \
+	}
+	@rm -f .venv/.unfinished
+	@touch $@
+
+# --- The course ----------------------------------------------------------------------------------------------------
+
+course: $(STAMP) ## Run every notebook (PETSEG_PROFILE=quick or full) and write build/course/*.html
+	@mkdir -p build/course
+	@set -- notebooks/*.ipynb; begun=$$(date +%s); number=0; \
+	if [ ! -e "$$1" ]; then echo "notebooks/ holds no notebook." >&2; exit 1; fi; \
+	for notebook in "$$@"; do \
+	  number=$$((number + 1)); start=$$(date +%s); name=$$(basename "$$notebook" .ipynb); \
+	  log="build/course/$$name.log"; \
+	  printf '[%s/%s] %s ... ' $$number $$# "$$name"; \
+	  if ! $(IN_VENV) $(PROFILE) .venv/bin/python -m nbconvert --to html --execute --log-level=WARN \
+	      --ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.timeout=1200 \
+	      --output-dir build/course "$$notebook" >"$$log" 2>&1; then \
+	    echo "failed"; tail -n 25 "$$log" >&2; \
+	    echo "$$notebook failed; above are the last lines of $$log." >&2; exit 1; \
+	  fi; \
+	  rm -f "$$log"; echo "$$(($$(date +%s) - start)) s"; \
+	done; \
+	echo "All of the course ran, in $$(($$(date +%s) - begun)) s. Look at it in a browser:"; \
+	for notebook in "$$@"; do echo "  build/course/$$(basename "$$notebook" .ipynb).html"; done
+
+lab: $(STAMP) ## Open the notebooks in JupyterLab
+	$(IN_VENV) .venv/bin/python -m jupyterlab notebooks $(ARGS)
+
+# --- Photos, training, figures -------------------------------------------------------------------------------------
+
+segment: photo-named $(STAMP) ## Cut the pet out of a photo: make segment PHOTO=my_dog.jpg
+	@case "$$PHOTO" in "~/"*) PHOTO="$$HOME/$${PHOTO#??}" ;; esac; \
+	.venv/bin/petseg segment --out out -- "$$PHOTO" || exit 1; \
+	name=$${PHOTO##*/}; echo "The cut-out is out/$${name%.*}.cutout.png"
+
+photo-named:
+	@if [ -z "$$PHOTO" ]; then echo "Which photo? Say it like this: make segment PHOTO=my_dog.jpg" >&2; exit 2; fi
+
+train: $(STAMP) ## Train the U-Net on Oxford-IIIT Pet: petseg fit $(ARGS)
+	.venv/bin/petseg fit $(ARGS)
+
+figures: $(STAMP) ## Write figures/ and results.json from the released weights and training logs
+	.venv/bin/python -m petseg.results
+
+# --- Tests ---------------------------------------------------------------------------------------------------------
+
+test: $(STAMP) ## Run ruff, mypy, the order of the rooms, pytest and every notebook
+	@echo "== ruff check: style"
+	@.venv/bin/python -m ruff check .
+	@echo "== ruff format: layout"
+	@.venv/bin/python -m ruff format --check .
+	@echo "== mypy: types"
+	@.venv/bin/python -m mypy
+	@echo "== lint-imports: imports run downwards only"
+	@.venv/bin/lint-imports
+	@echo "== pytest: the package"
+	@$(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/
+	@echo "== nbmake: the notebooks"
+	@$(IN_VENV) $(PROFILE) .venv/bin/python -m pytest --nbmake --nbmake-timeout=1200 notebooks/
+
+# --- Tidying -------------------------------------------------------------------------------------------------------
+
+clean: ## Remove what was built, and caches; data, runs, out and .venv stay
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@find petseg tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+distclean: clean ## Remove .venv as well
+	rm -rf .venv

@@ -1,0 +1,187 @@
+"""The `petseg` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+#: These go to Lightning's command line, which has help, flags and YAML configs of its own.
+TRAINING = ("fit", "validate", "test")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `petseg ARGUMENTS`.
+
+    Args:
+        argv: the arguments without the program's name; those of the process when None.
+
+    Returns:
+        0; 1 when something could not be done, said in a sentence on stderr. Wrong usage exits with 2.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments and arguments[0] in TRAINING:
+            return _train(arguments)
+        parsed = _parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace], int] = parsed.command
+        return command(parsed)
+    except _expected_errors() as error:
+        print(f"petseg: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("petseg: stopped", file=sys.stderr)
+        return 130
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Errors whose message is written for the person at the keyboard; any other is a defect and keeps its traceback.
+
+    Only what has been imported can have been raised, so nothing is imported for the question.
+    """
+    names = {
+        "petseg.cache": "DataError",
+        "petseg.download": "DownloadError",
+        "petseg.photo": "PhotoError",
+        "petseg.zoo": "ModelError",
+        "petseg.export": "ExportError",
+        "petseg.bench": "BenchError",
+        "petseg.task": "TaskError",
+    }
+    modules = ((sys.modules[room], name) for room, name in names.items() if room in sys.modules)
+    return tuple(getattr(module, name) for module, name in modules if hasattr(module, name))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="petseg",
+        description="Find the pet in a photo, and everything it took to learn that.",
+        epilog="petseg fit | validate | test: train and score; 'petseg fit --help' lists all of Lightning's flags.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    segment = add("segment", _segment, "cut the pet out of photos: writes mask, overlay and cut-out of each")
+    segment.add_argument("photos", metavar="PHOTO", nargs="+", type=Path)
+    segment.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    segment.add_argument("--model", metavar="NAME", default="unet", help="released model or .safetensors file")
+
+    data = add("data", _data, "fetch or draw a data set, verify and decode it")
+    data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford")
+    data.add_argument("--dir", metavar="DIR", type=Path, help="folder for oxford-iiit-pet/ (default: PETSEG_DATA_DIR)")
+
+    add("models", _models, "list the released models and their scores")
+
+    release = add("release", _release, "score a checkpoint on the official test split, once, and save it as a model")
+    release.add_argument("checkpoint", metavar="CKPT", type=Path)
+    release.add_argument("--out", metavar="FILE.safetensors", type=Path, required=True)
+
+    export = add("export", _export, "write a model as ONNX")
+    export.add_argument("--model", metavar="NAME", default="unet")
+    export.add_argument("--out", metavar="FILE.onnx", type=Path, required=True)
+
+    bench = add("bench", _bench, "time training and prediction on this machine")
+    bench.add_argument("--steps", type=int, default=5, help="timed steps of each row (default 5)")
+    return parser
+
+
+def _train(arguments: list[str]) -> int:
+    # heavy libraries are imported by the command that needs them, so that --help answers at once
+    from petseg.training import run
+
+    if arguments[0] != "fit" and "--model" in arguments:
+        # `--model NAME` as in the other commands; Lightning's own --model would take a YAML file
+        at = arguments.index("--model")
+        arguments[at] = "--weights"
+    run(arguments)
+    return 0
+
+
+def _segment(args: argparse.Namespace) -> int:
+    from petseg.photo import PhotoError
+    from petseg.predict import Predictor
+
+    predictor = Predictor(args.model)
+    failed = 0
+    for photo, stem in zip(args.photos, _stems(args.photos), strict=True):
+        try:
+            predictor(photo).save(args.out, stem)
+        except (PhotoError, OSError) as error:
+            failed += 1
+            print(f"petseg: {error}", file=sys.stderr)
+    done = len(args.photos) - failed
+    print(f"{done} of {len(args.photos)} photos cut out; see {args.out}")
+    return 1 if failed else 0
+
+
+def _stems(photos: Sequence[Path]) -> list[str]:
+    """A name for each photo's results: its stem, and where two photos share one, the suffix or a number as well."""
+    stems = [photo.stem for photo in photos]
+    names: list[str] = []
+    for photo, stem in zip(photos, stems, strict=True):
+        name = stem if stems.count(stem) == 1 else photo.name.replace(".", "_")
+        while name in names:
+            name += "_2"
+        names.append(name)
+    return names
+
+
+def _data(args: argparse.Namespace) -> int:
+    from petseg.data import PetDataModule, default_data_dir
+
+    folder = args.dir or default_data_dir()
+    if args.source == "oxford":
+        from petseg.download import fetch_oxford
+
+        fetch_oxford(folder)
+    module = PetDataModule(args.source, folder)
+    module.prepare_data()
+    module.setup()
+    counts = ", ".join(f"{len(examples):,} {split}" for split, examples in module.examples.items())
+    print(f"{args.source}: {counts} examples, decoded; data in {module.root}")
+    return 0
+
+
+def _models(args: argparse.Namespace) -> int:
+    from petseg import zoo
+
+    print(f"{'model':<16}{'parameters':>12}{'mean IoU':>10}{'pet':>8}{'background':>12}{'boundary':>10}")
+    for card in zoo.cards():
+        scores = [card.scores["test"][key] for key in ("mean_iou", "iou_pet", "iou_background", "iou_boundary")]
+        mean, pet, background, boundary = (f"{score:.4f}" for score in scores)
+        print(f"{card.name:<16}{card.parameters:>12,}{mean:>10}{pet:>8}{background:>12}{boundary:>10}")
+    print("IoU on the official test split of Oxford-IIIT Pet at 128x128, pooled over all pixels, one pass.")
+    return 0
+
+
+def _release(args: argparse.Namespace) -> int:
+    from petseg.training import release
+
+    card = release(args.checkpoint, args.out)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; test mean IoU {card.scores['test']['mean_iou']:.4f}")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from petseg.export import export_onnx
+
+    export_onnx(args.model, args.out)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from petseg.bench import speed_table
+
+    for line in speed_table(steps=args.steps):
+        print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

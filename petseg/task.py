@@ -1,0 +1,205 @@
+"""What is learnt and how: the loss, the optimiser and its schedule, and the scores that are logged."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+
+from petseg.augment import Augment, AugmentSettings
+from petseg.labels import CLASSES
+from petseg.metrics import SplitConfusion, pooled_scores
+from petseg.unet import UNet
+
+#: Mean and standard deviation of ImageNet's RGB channels, values 0 to 1: the usual constants, near those of any photo.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+class TaskError(ValueError):
+    """A training that cannot go as asked; the message says what to change."""
+
+
+def soft_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """One minus the soft Dice score, averaged over classes; every pixel of the batch counts in one sum.
+
+    Milletari, Navab, Ahmadi: V-Net (3DV 2016), https://arxiv.org/abs/1606.04797, without squares in the denominator.
+
+    Args:
+        logits: float (B, K, H, W).
+        target: int64 (B, H, W), labels 0 to K - 1.
+
+    Returns:
+        float scalar, 0 (perfect) to 1.
+    """
+    probability = logits.softmax(dim=1)
+    truth = F.one_hot(target, logits.shape[1]).movedim(-1, 1).to(probability.dtype)  # (B, K, H, W)
+    overlap = (probability * truth).sum(dim=(0, 2, 3))
+    total = (probability + truth).sum(dim=(0, 2, 3))
+    return 1 - (2 * overlap / total.clamp_min(1e-6)).mean()
+
+
+def class_map(logits: Tensor) -> Tensor:
+    """Most likely class per pixel: logits float (B, 3, H, W) to labels uint8 (B, H, W)."""
+    return logits.argmax(dim=1).to(torch.uint8)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented JSON under a temporary name and renames it, so that nobody reads half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(value, indent=2) + "\n")
+    draft.replace(path)
+
+
+class SegmentationTask(L.LightningModule):
+    """A U-Net with its training recipe.
+
+    Args:
+        channels: width of each encoder stage.
+        separable: depthwise-separable convolutions.
+        learning_rate: the highest value that the one-cycle schedule reaches.
+        warmup: share of all steps in which the learning rate rises.
+        weight_decay: AdamW's.
+        dice_weight: weight of the soft Dice loss beside the cross-entropy's 1.
+        sizes: the training's stages as shares of the data's height and width. Small pictures cost less and teach
+            the coarse shapes first (progressive resizing).
+        size_from: for each of `sizes`, the share of all epochs after which its stage starts; the first is 0.
+        augment: how far random changes go.
+        compile: fuse the network's operations with `torch.compile`: a minute at the start, then faster steps.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (16, 32, 64, 128, 256),
+        separable: bool = False,
+        learning_rate: float = 2e-3,
+        warmup: float = 0.2,
+        weight_decay: float = 0.01,
+        dice_weight: float = 0.5,
+        sizes: Sequence[float] = (1.0,),
+        size_from: Sequence[float] = (0.0,),
+        augment: AugmentSettings | None = None,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(sizes) != len(size_from) or not sizes or size_from[0] != 0 or list(size_from) != sorted(size_from):
+            raise ValueError(
+                f"sizes={list(sizes)}, size_from={list(size_from)}: must be of one length, and size_from must rise "
+                "from 0, for instance sizes=[0.5, 1], size_from=[0, 0.5]."
+            )
+        augment = augment or AugmentSettings()
+        self.save_hyperparameters(ignore=["augment"])
+        self.network = UNet(channels=channels, separable=separable).to(memory_format=torch.channels_last)
+        if compile:
+            self.network.compile()
+        self.augment = Augment(augment)
+        self.scores = SplitConfusion()
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+
+    mean: Tensor
+    std: Tensor
+    #: Confusion matrices of the images last scored, in the order of their split: int64 (N, 3, 3).
+    matrices: Tensor
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits float (B, 3, H, W) of images uint8 (B, 3, H, W) or float with values 0 to 1."""
+        if image.dtype == torch.uint8:
+            image = image.float() / 255
+        logits: Tensor = self.network((image - self.mean) / self.std)
+        return logits.float()  # the loss and the class map are taken in full precision
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy plus weighted soft Dice: logits float (B, 3, H, W), target integer (B, H, W) to a scalar."""
+        target = target.long()
+        return F.cross_entropy(logits, target) + self.hparams["dice_weight"] * soft_dice_loss(logits, target)
+
+    @property
+    def train_size(self) -> float:
+        """Share of the data's height and width at which the current epoch trains."""
+        done = self.current_epoch / max(self.trainer.max_epochs or 1, 1)
+        stages = zip(self.hparams["sizes"], self.hparams["size_from"], strict=True)
+        return float([size for size, start in stages if start <= done][-1])
+
+    def on_train_start(self) -> None:
+        """Refuses a checkpoint whose schedule ends before this run does.
+
+        Raises:
+            TaskError: `max_epochs`, the batch size or the data changed since the checkpoint was written.
+        """
+        schedule = self.lr_schedulers()
+        wanted = int(self.trainer.estimated_stepping_batches)
+        if isinstance(schedule, OneCycleLR) and schedule.total_steps < wanted:
+            raise TaskError(
+                f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; this run takes "
+                f"{wanted}. Resume with the settings of the first run, or start a new one from --weights."
+            )
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Loss of one augmented batch."""
+        size = round(self.train_size * batch.image.shape[-1])
+        image, mask = self.augment(batch.image.float() / 255, batch.mask, size)
+        loss = self.loss(self(image), mask)
+        self.log(
+            "train/loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            prog_bar=True,
+            batch_size=len(mask),
+            sync_dist=True,
+        )
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Collects the confusion matrices of one batch."""
+        self._score(batch, "val")
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Collects the confusion matrices of one batch."""
+        self._score(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the pooled scores of the validation split."""
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the pooled scores of the test split."""
+        self._log_scores("test")
+
+    def _score(self, batch: Any, split: str) -> None:
+        logits = self(batch.image)
+        self.scores.update(class_map(logits), batch.mask, batch.place)
+        loss = self.loss(logits, batch.mask)
+        self.log(f"{split}/loss", loss, batch_size=len(batch.mask), sync_dist=True)
+
+    def _log_scores(self, split: str) -> None:
+        self.matrices = self.scores.compute()
+        scores = pooled_scores(self.matrices)
+        self.log_dict({f"{split}/{name}": value for name, value in scores.items()}, prog_bar=split == "val")
+        self.scores.reset()
+        folder = self.trainer.log_dir  # asked by every process: Lightning sends the answer from the first to the others
+        if folder and self.trainer.is_global_zero and not self.trainer.sanity_checking:
+            pooled = self.matrices.sum(dim=0).tolist()
+            write_json(Path(folder) / f"{split}_confusion.json", {"classes": CLASSES, "pixels": pooled})
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, its learning rate on one cycle over all steps.
+
+        Loshchilov, Hutter: Decoupled Weight Decay Regularization (ICLR 2019); Smith, Topin: Super-Convergence (2018).
+        """
+        settings = self.hparams
+        optimizer = AdamW(self.network.parameters(), settings["learning_rate"], weight_decay=settings["weight_decay"])
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = OneCycleLR(optimizer, settings["learning_rate"], steps, pct_start=settings["warmup"])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,188 @@
+"""`petseg fit`, `validate` and `test`: Lightning's own command line with this project's recipe as its defaults."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from petseg import zoo
+from petseg.averaging import WarmAverage
+from petseg.cache import DataError
+from petseg.data import PetDataModule
+from petseg.metrics import pooled_scores
+from petseg.task import SegmentationTask
+from petseg.unet import UNet
+
+RECIPES = Path(__file__).with_name("recipes")
+SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
+
+#: What a released model's card says of its data, beside the counts.
+DATA = {
+    "name": "Oxford-IIIT Pet",
+    "source": "https://www.robots.ox.ac.uk/~vgg/data/pets/",
+    "licence": "CC BY-SA 4.0",
+    "training": "official trainval split less 10 % of each breed for validation, at 128x128",
+}
+
+
+def best_precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:
+    """The fastest precision that the hardware computes natively, as Lightning's `precision` takes it.
+
+    bf16 on GPUs and CPUs that have it (CPUs: AVX512-BF16 or AMX; elsewhere it is emulated, and slower than fp32),
+    fp16 on older NVIDIA GPUs such as a T4, fp32 otherwise.
+    """
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    if torch.backends.mps.is_available():
+        return "32-true"
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not public yet, so they may move
+    return "bf16-mixed" if any(getattr(torch.cpu, name, bool)() for name in names) else "32-true"
+
+
+class Checkpoints(ModelCheckpoint):
+    """Keeps `best.ckpt`, by the validation split's mean IoU, and `last.ckpt`, to resume from with `--ckpt_path`."""
+
+    def __init__(self) -> None:
+        super().__init__(monitor="val/mean_iou", mode="max", filename="best", save_last=True)
+
+
+class PetCLI(LightningCLI):
+    """LightningCLI with weight averaging, and with released weights where no checkpoint is named."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds `--average.decay` and `--weights`."""
+        parser.add_lightning_class_args(WarmAverage, "average")
+        parser.add_argument(
+            "--weights",
+            default=None,
+            help="released model or .safetensors file: what `fit` starts from (default: random weights), and what "
+            "`validate` and `test` score without --ckpt_path (default: unet)",
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses arguments that come from Python as well as those of the process."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "LightningCLI's args parameter")
+            super().parse_arguments(parser, args)
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """Builds the Trainer; `--trainer.enable_progress_bar false` takes our bar away as it would Lightning's."""
+        if self._get(self.config, "trainer")["enable_progress_bar"] is False:
+            kept = [c for c in self.trainer_defaults["callbacks"] if not isinstance(c, TQDMProgressBar)]
+            self.trainer_defaults["callbacks"] = kept
+        return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        """Puts the named weights into the network."""
+        weights = self.config["fit"]["weights"]
+        if weights:
+            use_weights(self.model, weights)
+
+    def before_validate(self) -> None:
+        """Puts the released weights into the network."""
+        self._released_weights("validate")
+
+    def before_test(self) -> None:
+        """Puts the released weights into the network."""
+        self._released_weights("test")
+
+    def _released_weights(self, command: str) -> None:
+        if not self.config[command]["ckpt_path"]:
+            use_weights(self.model, self.config[command]["weights"] or "unet")
+
+
+def use_weights(task: SegmentationTask, name: str | Path) -> zoo.ModelCard:
+    """Replaces a task's network by a released one.
+
+    Raises:
+        ModelError: the model cannot be read, or wants another normalisation than the task's.
+    """
+    network, card = zoo.load(name)
+    for constant, wanted in ((task.mean, card.mean), (task.std, card.std)):
+        constant.copy_(torch.tensor(wanted).view_as(constant))
+    task.network = cast(UNet, network.to(memory_format=torch.channels_last))
+    return card
+
+
+def trainer_defaults(runs: str = "runs") -> dict[str, Any]:
+    """Trainer arguments where the command line and the recipe say nothing; logs go to `runs/version_N/metrics.csv`."""
+    logger = {
+        "class_path": "lightning.pytorch.loggers.CSVLogger",
+        "init_args": {"save_dir": ".", "name": runs},
+    }
+    # the bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
+    callbacks = [TQDMProgressBar(), LearningRateMonitor(logging_interval="epoch"), Checkpoints()]
+    return {"precision": best_precision(), "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
+
+
+def run(arguments: list[str] | None = None) -> PetCLI:
+    """Runs `fit`, `validate` or `test` as Lightning's command line understands it.
+
+    Args:
+        arguments: the command and its flags, for instance `["fit", "--trainer.max_epochs", "2"]`; those of the
+            process when None.
+    """
+    return PetCLI(
+        SegmentationTask,
+        PetDataModule,
+        trainer_defaults=trainer_defaults(),
+        parser_kwargs={"fit": {"default_config_files": [str(RECIPES / "unet.yaml")]}},
+        args=arguments,
+    )
+
+
+def evaluate(task: SegmentationTask, data: PetDataModule, split: Literal["val", "test"]) -> torch.Tensor:
+    """Confusion matrices of a task on a split: one pass, no test-time augmentation, full precision.
+
+    Returns:
+        int64 (N, 3, 3) in the order of `data.examples[split]`, rows true, columns predicted.
+    """
+    trainer = L.Trainer(logger=False, enable_checkpointing=False, enable_model_summary=False)
+    score = trainer.validate if split == "val" else trainer.test
+    score(task, datamodule=data, verbose=False)
+    return task.matrices
+
+
+def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> zoo.ModelCard:
+    """Makes a released model of a checkpoint: float16 weights, with recipe and scores in the header.
+
+    The scores are those of the float16 weights, as everyone who loads the file gets them.
+
+    Args:
+        checkpoint: a `.ckpt` of `petseg fit`; the averaged weights in it are taken.
+        out: where to write, `<name>.safetensors`.
+        data: what to score on; Oxford-IIIT Pet by default.
+
+    Raises:
+        DataError: there is no such checkpoint.
+        ModelError: the weights do not fit float16.
+    """
+    if not checkpoint.is_file():
+        raise DataError(f"{checkpoint}: no such checkpoint. `petseg fit` writes runs/version_N/checkpoints/best.ckpt.")
+    task = SegmentationTask.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    task.network.half().float()
+    data = data or PetDataModule()
+    scores: dict[str, Any] = {split: pooled_scores(evaluate(task, data, split)) for split in SPLITS}
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    recipe = {key: value for key, value in task.hparams.items() if not key.startswith("_")}
+    card = zoo.ModelCard(
+        name=out.stem,
+        architecture="unet",
+        settings=task.network.settings,
+        mean=tuple(task.mean.flatten().tolist()),
+        std=tuple(task.std.flatten().tolist()),
+        size=(data.image_size, data.image_size),
+        parameters=sum(p.numel() for p in task.network.parameters()),
+        recipe={**recipe, "epochs": state["epoch"] + 1, "steps": state["global_step"]},
+        data={**DATA, "examples": {split: len(examples) for split, examples in data.examples.items()}},
+        scores=scores,
+        licence="MIT",
+    )
+    zoo.save(out, task.network, card)
+    return card

@@ -1,0 +1,60 @@
+"""What several tests share: the real data where they are, a small cartoon data set, a small released model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from petseg import zoo
+from petseg.cartoon import write_dataset
+from petseg.unet import UNet
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+REASON = "the real Oxford-IIIT Pet is not there; set PETSEG_DATA_DIR to the folder that holds oxford-iiit-pet/"
+
+
+def _real(folder: str, variable: str) -> Path:
+    root = Path(os.environ.get(variable) or CHECKOUT.parent / "shared" / folder)
+    if not (root / "oxford-iiit-pet" / "annotations" / "test.txt").is_file():
+        pytest.skip(REASON)
+    return root
+
+
+@pytest.fixture(scope="session")
+def oxford() -> Path:
+    """The folder that holds the complete data set."""
+    return _real("data", "PETSEG_DATA_DIR")
+
+
+@pytest.fixture(scope="session")
+def fullsize() -> Path:
+    """The folder that holds some photos of it at their own sizes."""
+    return _real("data-fullsize", "PETSEG_FULLSIZE_DIR")
+
+
+@pytest.fixture(scope="session")
+def cartoons(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds a small cartoon data set in the official layout."""
+    root = tmp_path_factory.mktemp("cartoons")
+    write_dataset(root, images_per_breed=6, size=64)
+    return root
+
+
+@pytest.fixture
+def small_model(tmp_path: Path) -> Path:
+    """The file of a tiny network with random weights."""
+    torch.manual_seed(0)
+    network = UNet(channels=(4, 8))
+    card = zoo.ModelCard(
+        name="small",
+        architecture="unet",
+        settings=network.settings,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        size=(32, 32),
+        parameters=sum(p.numel() for p in network.parameters()),
+    )
+    return zoo.save(tmp_path / "small.safetensors", network, card)

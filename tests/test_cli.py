@@ -1,0 +1,124 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import cat
+
+from petseg import cli, zoo
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    path = tmp_path / "cat.png"
+    Image.fromarray(cat()).save(path)
+    return path
+
+
+def segment(*photos: Path, out: Path, model: Path) -> int:
+    return cli.main(["segment", *map(str, photos), "--out", str(out), "--model", str(model)])
+
+
+def test_segment_writes_mask_overlay_and_cutout_of_the_photos_size(photo, tmp_path, small_model):
+    out = tmp_path / "out"
+    assert segment(photo, out=out, model=small_model) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["cat.cutout.png", "cat.mask.png", "cat.overlay.png"]
+    assert {Image.open(path).size for path in out.iterdir()} == {(451, 300)}
+    mask = Image.open(out / "cat.mask.png")
+    assert mask.mode == "P"
+    assert set(np.unique(np.asarray(mask))) <= {0, 1, 2}
+    assert Image.open(out / "cat.cutout.png").mode == "RGBA"
+
+
+def test_a_photo_that_fails_is_one_line_and_the_others_go_on(photo, tmp_path, small_model, capsys):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no photo")
+    out = tmp_path / "out"
+    assert segment(bad, photo, tmp_path / "none.jpg", out=out, model=small_model) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "bad.jpg" in lines[0]
+    assert "none.jpg" in lines[1]
+    assert (out / "cat.mask.png").is_file()
+
+
+def test_photos_of_one_name_do_not_overwrite_each_other(photo, tmp_path, small_model):
+    other = tmp_path / "cat.jpg"
+    Image.new("RGB", (30, 20)).save(other)
+    twin = tmp_path / "twin" / "cat.png"
+    twin.parent.mkdir()
+    Image.new("RGB", (10, 10)).save(twin)
+    out = tmp_path / "out"
+    assert segment(photo, other, twin, out=out, model=small_model) == 0
+    sizes = {Image.open(path).size for path in out.glob("*.mask.png")}
+    assert sizes == {(451, 300), (30, 20), (10, 10)}
+
+
+@pytest.mark.parametrize("arguments", [["segment"], ["segment", "a.jpg"], ["nonsense"], ["data", "elephants"], []])
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_an_unknown_model_is_one_sentence(photo, tmp_path, capsys):
+    arguments = ["segment", str(photo), "--out", str(tmp_path / "out"), "--model", "resnet"]
+    assert cli.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "resnet: no released model has this name" in error
+
+
+def test_a_missing_data_set_is_one_sentence_for_training_too(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["fit", "--data.data_dir", str(tmp_path), "--trainer.accelerator", "cpu"]) == 1
+    assert "petseg data oxford" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for command in ("segment", "data", "models", "fit | validate | test", "release", "export", "bench"):
+        assert command in text
+
+
+def test_help_loads_no_torch():
+    code = "import sys; from petseg import cli; cli._parser(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_predictor_loads_neither_lightning_nor_torchvision():
+    code = "import sys; from petseg import Predictor; sys.exit(bool({'lightning', 'torchvision'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_models_lists_every_released_model_with_its_score(capsys):
+    assert cli.main(["models"]) == 0
+    text = capsys.readouterr().out
+    for card in zoo.cards():
+        assert card.name in text
+        assert f"{card.scores['test']['mean_iou']:.4f}" in text
+
+
+def test_bench_times_each_precision(capsys, monkeypatch):
+    from petseg import bench
+
+    rows = list(bench.speed_table(steps=1, batch=1, size=32))
+    assert len(rows) == 6
+    assert all(float(row.split()[-1]) > 0 for row in rows[2:])
+    assert cli.main(["bench", "--steps", "0"]) == 1
+    assert "at least 1" in capsys.readouterr().err
+
+
+def test_data_cartoon_draws_and_says_what_is_there(capsys, tmp_path, monkeypatch):
+    from petseg import data
+
+    monkeypatch.setattr(data, "_own_data_dir", lambda: tmp_path)
+    assert cli.main(["data", "cartoon"]) == 0
+    assert "train" in capsys.readouterr().out
+    assert (tmp_path / "cartoon" / "oxford-iiit-pet" / "annotations" / "test.txt").is_file()

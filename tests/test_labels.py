@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from petseg import labels
+
+
+def test_labels_are_trimap_values_minus_one():
+    trimap = np.array([[1, 2], [3, 1]], dtype=np.uint8)
+    assert labels.labels_from_trimap(trimap).tolist() == [[0, 1], [2, 0]]
+
+
+def test_labels_and_trimap_are_inverse():
+    trimap = np.random.default_rng(0).integers(1, 4, (5, 7), dtype=np.uint8)
+    assert (labels.trimap_from_labels(labels.labels_from_trimap(trimap)) == trimap).all()
+
+
+@pytest.mark.parametrize("value", [0, 4, 255])
+def test_another_trimap_value_is_named_in_one_sentence(value):
+    with pytest.raises(ValueError, match=rf"odd.png: holds the values 1, {value}|odd.png: holds the values {value}, 1"):
+        labels.labels_from_trimap(np.array([1, value], dtype=np.uint8), "odd.png")
+
+
+def test_class_order_is_pet_background_boundary():
+    assert labels.CLASSES == ("pet", "background", "boundary")
+    assert (labels.PET, labels.BACKGROUND, labels.BOUNDARY) == (0, 1, 2)
+
+
+def test_class_colours_differ_in_brightness_too():
+    luminance = sorted(0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in map(labels.rgb, range(3)))
+    assert luminance[1] - luminance[0] > 10
+    assert luminance[2] - luminance[1] > 60
+
+
+def test_palette_lists_the_colours_in_class_order():
+    assert labels.palette() == [*labels.rgb(0), *labels.rgb(1), *labels.rgb(2)]

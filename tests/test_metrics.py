@@ -1,0 +1,110 @@
+import math
+
+import pytest
+import torch
+from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardIndex
+
+from petseg import metrics
+
+# a 2x2 image: true pet, pet, background, boundary; predicted pet, background, background, background
+TRUE = torch.tensor([[[0, 0], [1, 2]]], dtype=torch.uint8)
+PREDICTED = torch.tensor([[[0, 1], [1, 1]]], dtype=torch.uint8)
+
+
+def test_confusion_matrix_of_four_pixels_is_the_one_on_paper():
+    assert metrics.confusion_matrices(PREDICTED, TRUE).tolist() == [[[1, 1, 0], [0, 1, 0], [0, 1, 0]]]
+
+
+def test_iou_of_four_pixels_equals_the_fractions_on_paper():
+    matrix = metrics.confusion_matrices(PREDICTED, TRUE)[0]
+    assert metrics.iou(matrix).tolist() == [1 / 2, 1 / 3, 0]
+
+
+def test_dice_of_four_pixels_equals_the_fractions_on_paper():
+    matrix = metrics.confusion_matrices(PREDICTED, TRUE)[0]
+    assert metrics.dice(matrix).tolist() == [2 / 3, 2 / 4, 0]
+
+
+def test_accuracy_is_the_share_of_right_pixels():
+    assert float(metrics.accuracy(metrics.confusion_matrices(PREDICTED, TRUE)[0])) == 0.5
+
+
+def test_scores_agree_with_torchmetrics():
+    generator = torch.Generator().manual_seed(0)
+    predicted, true = (torch.randint(0, 3, (5, 9, 7), generator=generator) for _ in range(2))
+    pooled = metrics.confusion_matrices(predicted, true).sum(dim=0)
+    jaccard = MulticlassJaccardIndex(3, average=None)(predicted, true)
+    f1 = MulticlassF1Score(3, average=None)(predicted, true)
+    torch.testing.assert_close(metrics.iou(pooled).float(), jaccard)
+    torch.testing.assert_close(metrics.dice(pooled).float(), f1)
+
+
+def test_matrices_of_a_batch_are_those_of_its_images():
+    generator = torch.Generator().manual_seed(1)
+    predicted, true = (torch.randint(0, 3, (4, 6, 6), generator=generator) for _ in range(2))
+    singly = [metrics.confusion_matrices(p[None], t[None])[0] for p, t in zip(predicted, true, strict=True)]
+    assert torch.equal(metrics.confusion_matrices(predicted, true), torch.stack(singly))
+
+
+def test_a_class_that_is_nowhere_has_no_iou():
+    matrix = metrics.confusion_matrices(torch.zeros(1, 2, 2, dtype=int), torch.zeros(1, 2, 2, dtype=int))[0]
+    values = metrics.iou(matrix).tolist()
+    assert values[0] == 1
+    assert math.isnan(values[1])
+
+
+@pytest.mark.parametrize("bad", [3, 255])
+def test_a_label_out_of_range_is_refused(bad):
+    with pytest.raises(ValueError, match="outside 0 to 2"):
+        metrics.confusion_matrices(torch.full((1, 2, 2), bad), torch.zeros(1, 2, 2, dtype=int))
+
+
+def test_different_shapes_are_refused():
+    with pytest.raises(ValueError, match="must match in shape"):
+        metrics.confusion_matrices(torch.zeros(1, 2, 2, dtype=int), torch.zeros(1, 2, 3, dtype=int))
+
+
+def test_pooled_iou_is_not_the_mean_over_images():
+    # one large hit and one small miss: pooling weighs pixels, the per-image mean weighs images
+    matrices = torch.zeros(2, 3, 3, dtype=torch.int64)
+    matrices[0] = torch.tensor([[90, 0, 0], [0, 5, 0], [0, 0, 5]])
+    matrices[1] = torch.tensor([[0, 10, 0], [0, 5, 0], [0, 0, 5]])
+    assert metrics.pooled_scores(matrices)["iou_pet"] == pytest.approx(90 / 100)
+    assert float(metrics.iou(matrices)[:, 0].mean()) == pytest.approx(0.5)
+
+
+def test_scores_do_not_depend_on_how_the_split_is_cut_into_batches():
+    generator = torch.Generator().manual_seed(2)
+    predicted, true = (torch.randint(0, 3, (7, 8, 8), generator=generator) for _ in range(2))
+    results = []
+    for batch in (7, 3, 1):  # 3 leaves a short last batch
+        collected = metrics.SplitConfusion()
+        for start in range(0, 7, batch):
+            part = slice(start, start + batch)
+            collected.update(predicted[part], true[part], torch.arange(7)[part])
+        results.append(collected.compute())
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+def test_an_image_that_a_sampler_repeats_counts_once():
+    collected = metrics.SplitConfusion()
+    collected.update(PREDICTED, TRUE, torch.tensor([4]))
+    collected.update(PREDICTED.repeat(2, 1, 1), TRUE.repeat(2, 1, 1), torch.tensor([4, 1]))
+    assert collected.compute().shape == (2, 3, 3)
+
+
+def test_matrices_come_back_in_the_order_of_the_split():
+    collected = metrics.SplitConfusion()
+    flat = torch.zeros(1, 2, 2, dtype=int)
+    collected.update(flat + 2, flat, torch.tensor([1]))
+    collected.update(flat + 1, flat, torch.tensor([0]))
+    assert collected.compute()[:, 0].tolist() == [[0, 4, 0], [0, 0, 4]]
+
+
+def test_reset_forgets_everything():
+    collected = metrics.SplitConfusion()
+    collected.update(PREDICTED, TRUE, torch.tensor([0]))
+    collected.reset()
+    collected.update(TRUE, TRUE, torch.tensor([0]))
+    assert collected.compute().sum(dim=0).diagonal().sum() == 4

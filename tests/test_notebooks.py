@@ -1,0 +1,105 @@
+"""The committed notebooks: as a reader finds them on GitHub, and as small as they must be."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+PATHS = sorted(FOLDER.glob("*.ipynb")) or [
+    pytest.param(None, marks=pytest.mark.skip(reason="notebooks/ holds no notebook"))
+]
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.stem if path else "none")
+def path(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.param
+    return found
+
+
+@pytest.fixture
+def notebook(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def headings(notebook: Any) -> list[tuple[int, str]]:
+    """Level and text of each heading; lines within code fences are no headings."""
+    found = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            prose = re.sub(r"^```.*?^```", "", cell.source, flags=re.MULTILINE | re.DOTALL)
+            found += [(len(marks), text) for marks, text in re.findall(r"^(#{1,6}) +(.+)$", prose, re.MULTILINE)]
+    return found
+
+
+def start(cell: Any) -> str:
+    """The first line of a cell, by which a message names it."""
+    return str(cell.source).split("\n", 1)[0]
+
+
+def test_it_follows_the_format(notebook: Any) -> None:
+    nbformat.validate(notebook)
+
+
+def test_its_name_begins_with_its_number(path: Path) -> None:
+    assert re.fullmatch(r"0[1-9]_[a-z0-9_]+", path.stem)
+
+
+def test_it_is_small_enough_for_github_to_show(path: Path) -> None:
+    assert path.stat().st_size < 300_000
+
+
+def test_it_was_run_from_top_to_bottom(notebook: Any) -> None:
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_cells_that_show_photos_of_the_data_set_are_stripped(notebook: Any) -> None:
+    tagged = [cell for cell in code_cells(notebook) if "photos" in cell.metadata.get("tags", [])]
+    assert [start(cell) for cell in tagged if cell.outputs] == []
+
+
+def test_it_carries_no_widget_state(notebook: Any) -> None:
+    assert "widgets" not in notebook.metadata
+
+
+def test_no_output_is_an_error_or_a_warning(notebook: Any) -> None:
+    outputs = [(start(cell), output) for cell in code_cells(notebook) for output in cell.outputs]
+    assert [line for line, output in outputs if output.output_type == "error"] == []
+    assert [line for line, output in outputs if output.get("name") == "stderr"] == []
+    shown = [(line, output.get("text", "")) for line, output in outputs]
+    assert [line for line, text in shown if re.search(r"\b\w*Warning: |Traceback \(most recent", text)] == []
+
+
+def test_no_code_cell_is_longer_than_25_lines(notebook: Any) -> None:
+    lengths = {start(cell): len(cell.source.splitlines()) for cell in code_cells(notebook)}
+    assert {line: length for line, length in lengths.items() if length > 25} == {}
+
+
+def test_no_code_cell_is_empty(notebook: Any) -> None:
+    assert all(cell.source.strip() for cell in code_cells(notebook))
+
+
+def test_never_more_than_two_code_cells_stand_in_a_row(notebook: Any) -> None:
+    kinds = "".join("c" if cell.cell_type == "code" else "." for cell in notebook.cells)
+    assert "ccc" not in kinds
+
+
+def test_it_opens_with_its_only_title(notebook: Any) -> None:
+    levels = [level for level, _ in headings(notebook)]
+    assert notebook.cells[0].cell_type == "markdown"
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+
+
+def test_no_heading_skips_a_level(notebook: Any) -> None:
+    found = headings(notebook)
+    skipped = [text for (above, _), (level, text) in pairwise(found) if level > above + 1]
+    assert skipped == []

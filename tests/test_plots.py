@@ -1,0 +1,62 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from petseg import plots
+from petseg.labels import COLORS
+
+SCORES = {"iou_pet": 0.8, "iou_background": 0.9, "iou_boundary": 0.5, "mean_iou": 0.7333}
+
+
+def bars(figure):
+    return [patch for patch in figure.axes[0].patches if patch.get_width() in (0.8, 0.9, 0.5)]
+
+
+def test_bars_have_the_class_colours_and_the_boundary_a_hatch():
+    found = bars(plots.iou_bars(SCORES, "title"))
+    assert [to_hex(bar.get_facecolor()).upper() for bar in found] == list(COLORS)
+    assert [bool(bar.get_hatch()) for bar in found] == [False, False, True]
+
+
+def test_confusion_rows_are_shares_of_the_true_class():
+    figure = plots.confusion_heatmap(np.array([[8, 1, 1], [0, 5, 5], [3, 3, 3]]), "title")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["80.0%", "10.0%", "10.0%", "0.0%", "50.0%", "50.0%", "33.3%", "33.3%", "33.3%"]
+
+
+def test_learning_curves_draw_averaged_and_raw_weights():
+    log = {f"{kind}/iou_pet": [(1, 0.1), (2, 0.5)] for kind in ("val", "val_raw")}
+    lines = plots.learning_curves(log, "title").axes[0].get_lines()
+    drawn = [line for line in lines if len(line.get_xdata()) == 2]
+    assert [list(line.get_ydata()) for line in drawn] == [[0.1, 0.5]] * 3  # edge, average, raw
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+def test_every_image_is_shown_under_its_title(columns):
+    images = [Image.new("RGB", (8, 6), color) for color in ("red", "green", "blue")]
+    figure = plots.show_images(images, ["a", "b", "c"], columns)
+    assert [axes.get_title(loc="left") for axes in figure.axes if axes.images] == ["a", "b", "c"]
+
+
+def test_transparent_parts_show_a_checkerboard_and_opaque_ones_do_not():
+    image = Image.new("RGBA", (64, 64), (255, 0, 0, 255))
+    image.paste((0, 0, 0, 0), (32, 0, 64, 64))
+    shown = np.asarray(plots.on_checkerboard(image))
+    assert (shown[:, :32] == (255, 0, 0)).all()
+    assert {tuple(pixel) for pixel in shown[:, 32:].reshape(-1, 3)} == {(205, 205, 205), (240, 240, 240)}
+
+
+def test_figures_leave_no_open_window_and_no_changed_style():
+    before = dict(plt.rcParams)
+    plots.iou_bars(SCORES, "title")
+    assert not plt.get_fignums()
+    assert dict(plt.rcParams) == before
+
+
+def test_a_saved_figure_is_a_png_of_the_same_bytes_each_time(tmp_path):
+    paths = [plots.save_figure(plots.iou_bars(SCORES, "title"), tmp_path / "new" / f"{i}.png") for i in range(2)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert Image.open(paths[0]).width > 500
+    assert [path.name for path in (tmp_path / "new").iterdir()].count(".0.png") == 0

@@ -1,0 +1,119 @@
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from conftest import CHECKOUT
+
+from petseg import results, zoo
+from petseg.cache import DataError
+from petseg.cli import main
+from petseg.metrics import pooled_scores
+from petseg.predict import Predictor
+
+FOUND = json.loads((CHECKOUT / "figures" / "results.json").read_text())
+README = (CHECKOUT / "README.md").read_text()
+
+
+def test_results_cover_exactly_the_released_models():
+    assert sorted(FOUND["models"]) == zoo.available()
+
+
+@pytest.mark.parametrize("name", sorted(FOUND["models"]))
+def test_scores_follow_from_the_confusion_matrix(name):
+    found = FOUND["models"][name]["test"]
+    matrix = torch.tensor(found["confusion"])
+    assert int(matrix.sum()) == found["images"] * 128 * 128
+    for key, value in pooled_scores(matrix[None]).items():
+        assert found[key] == pytest.approx(value, abs=5e-5)
+
+
+@pytest.mark.parametrize("name", sorted(FOUND["models"]))
+def test_the_weights_carry_the_scores_of_results_json(name):
+    card = zoo.card(name)
+    assert card.parameters == FOUND["models"][name]["parameters"]
+    for split, scores in card.scores.items():
+        for key, value in scores.items():
+            assert FOUND["models"][name][split][key] == pytest.approx(value, abs=1e-4)
+
+
+def test_readme_shows_the_table_that_results_json_makes():
+    assert results.with_table(README, FOUND) == README
+
+
+def test_every_score_in_readme_comes_from_results_json():
+    known = {f"{value:.4f}" for model in FOUND["models"].values() for value in model["test"].values() if value != []
+             and isinstance(value, float)}  # fmt: skip
+    written = set(re.findall(r"\b0\.\d{3,}\b", README))
+    assert written
+    assert written <= known
+
+
+def test_readme_shows_only_figures_that_are_there():
+    shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert shown
+    for path in shown:
+        assert (CHECKOUT / path).is_file(), path
+
+
+def test_figures_are_under_120_kilobytes():
+    for path in (CHECKOUT / "figures").glob("*.png"):
+        assert path.stat().st_size < 120_000, path.name
+
+
+def test_the_released_run_kept_its_log():
+    log = results.read_log(CHECKOUT / "figures" / "runs" / "unet" / "metrics.csv")
+    epochs, scores = zip(*log["val/mean_iou"], strict=True)
+    assert epochs[-1] == zoo.card("unet").recipe["epochs"]
+    assert scores[-1] == pytest.approx(FOUND["models"]["unet"]["val"]["mean_iou"], abs=2e-3)
+
+
+def test_a_readme_without_marks_is_one_sentence():
+    with pytest.raises(DataError, match=r"README\.md: must hold"):
+        results.with_table("# petseg", FOUND)
+
+
+def test_chelsea_is_found_where_she_sits():
+    from skimage.data import cat
+
+    mask = Predictor("unet")(cat(), name="Chelsea").mask
+    assert mask.shape == (300, 451)
+    assert (mask[120:200, 150:280] == 0).mean() > 0.99  # her face
+    assert (mask[:40, 380:] == 1).mean() > 0.9  # the corner behind her
+
+
+@pytest.mark.real_data
+def test_the_released_unet_keeps_its_promise_on_a_fifth_of_the_test_split(oxford, tmp_path, monkeypatch):
+    from petseg import training
+    from petseg.data import PetDataModule, PixelDataset
+    from petseg.task import SegmentationTask
+
+    module = PetDataModule("oxford", oxford, progress=False)
+    module.prepare_data()
+    module.setup()
+    whole = module.datasets["test"]
+    module.datasets["test"] = PixelDataset(whole.pixels, range(0, len(whole), 5))
+    task = SegmentationTask()
+    training.use_weights(task, "unet")
+    scores = pooled_scores(training.evaluate(task, module, "test"))
+    expected = FOUND["models"]["unet"]["test"]
+    for key in ("mean_iou", "iou_pet", "iou_background", "iou_boundary"):
+        assert scores[key] == pytest.approx(expected[key], abs=0.015)
+
+
+@pytest.mark.real_data
+def test_full_size_photos_get_masks_that_match_their_trimaps(fullsize, tmp_path):
+    from PIL import Image
+
+    photos = sorted((fullsize / "oxford-iiit-pet" / "images").glob("*.jpg"))
+    assert main(["segment", *map(str, photos), "--out", str(tmp_path)]) == 0
+    matrix = np.zeros((3, 3), dtype=np.int64)
+    for photo in photos:
+        mask = np.asarray(Image.open(tmp_path / f"{photo.stem}.mask.png"))
+        trimap = fullsize / "oxford-iiit-pet" / "annotations" / "trimaps" / f"{photo.stem}.png"
+        truth = np.asarray(Image.open(trimap)) - 1
+        assert mask.shape == truth.shape
+        matrix += np.bincount(truth.ravel().astype(int) * 3 + mask.ravel(), minlength=9).reshape(3, 3)
+    pet_iou = matrix[0, 0] / (matrix[0].sum() + matrix[:, 0].sum() - matrix[0, 0])
+    assert pet_iou >= 0.78

@@ -1,0 +1,200 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+import yaml
+from torch.optim.swa_utils import AveragedModel
+
+from petseg import data, training, zoo
+from petseg.averaging import WarmAverage
+from petseg.cache import DataError
+from petseg.data import PetDataModule
+from petseg.metrics import pooled_scores
+from petseg.task import SegmentationTask, TaskError
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, tmp_path_factory, monkeypatch):
+    """Runs and caches of tests go to folders of the tests."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path_factory.getbasetemp() / "own-data"
+    monkeypatch.setattr(data, "_own_data_dir", lambda: folder)
+
+
+def small(cartoons: Path, **more: str) -> list[str]:
+    flags = {
+        "data.data_dir": cartoons,
+        "data.image_size": 32,
+        "data.batch_size": 4,
+        "model.learning_rate": 2e-2,
+        "data.progress": "false",
+        "model.channels": "[4,8]",
+        "trainer.max_epochs": 4,
+        "trainer.accelerator": "cpu",
+        "trainer.enable_progress_bar": "false",
+        "trainer.enable_model_summary": "false",
+        **more,
+    }
+    return [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def column(folder: Path, name: str) -> list[float]:
+    return [float(row[name]) for row in rows(folder) if row.get(name)]
+
+
+@pytest.fixture
+def fitted(cartoons, tmp_path) -> Path:
+    training.run(["fit", *small(cartoons)])
+    return tmp_path / "runs" / "version_0"
+
+
+def test_fit_logs_averaged_and_raw_scores_and_keeps_best_and_last(fitted):
+    assert len(column(fitted, "train/loss")) == 4
+    for name in ("val/mean_iou", "val/iou_pet", "val/iou_background", "val/iou_boundary", "val_raw/mean_iou"):
+        assert len(column(fitted, name)) == 2  # every second epoch
+    assert column(fitted, "val/mean_iou") != column(fitted, "val_raw/mean_iou")
+    assert {path.name for path in (fitted / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert yaml.safe_load((fitted / "config.yaml").read_text())["seed_everything"] == 20261123
+
+
+def test_the_same_seed_gives_the_same_numbers_and_each_run_its_own_folder(fitted, cartoons):
+    training.run(["fit", *small(cartoons)])
+    again = fitted.with_name("version_1")
+    for name in ("train/loss", "val/loss", "val/mean_iou", "val_raw/mean_iou"):
+        assert column(again, name) == column(fitted, name)
+
+
+def test_a_killed_run_goes_on_where_its_last_checkpoint_was_written(cartoons, tmp_path, monkeypatch):
+    step = SegmentationTask.training_step
+
+    def dies(self, batch, batch_idx):
+        if self.current_epoch == 2:
+            raise RuntimeError("killed")
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as context:
+        context.setattr(SegmentationTask, "training_step", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            training.run(["fit", *small(cartoons)])
+    killed, resumed = tmp_path / "runs" / "version_0", tmp_path / "runs" / "version_1"
+    cli = training.run(["fit", *small(cartoons), "--ckpt_path", str(killed / "checkpoints/last.ckpt")])
+    assert {row["epoch"] for row in rows(resumed) if row["epoch"]} == {"2", "3"}
+    average = next(c for c in cli.trainer.callbacks if isinstance(c, WarmAverage))
+    assert int(average._average_model.n_averaged) == cli.trainer.global_step
+
+
+def test_resuming_for_longer_than_the_schedule_is_refused_in_one_sentence(fitted, cartoons):
+    longer = small(cartoons, **{"trainer.max_epochs": "6"})
+    with pytest.raises(TaskError, match="ends its cycle after .* Resume with the settings of the first run"):
+        training.run(["fit", *longer, "--ckpt_path", str(fitted / "checkpoints/last.ckpt")])
+
+
+def test_a_checkpoint_holds_the_averaged_weights_that_were_validated(fitted, cartoons):
+    module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    task = SegmentationTask.load_from_checkpoint(fitted / "checkpoints/last.ckpt", weights_only=True)
+    scores = pooled_scores(training.evaluate(task, module, "val"))
+    assert scores["mean_iou"] == pytest.approx(column(fitted, "val/mean_iou")[-1], abs=1e-6)
+
+
+def test_the_confusion_matrix_of_the_last_validation_is_written_beside_the_log(fitted, cartoons):
+    found = json.loads((fitted / "val_confusion.json").read_text())
+    assert found["classes"] == ["pet", "background", "boundary"]
+    module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    module.prepare_data()
+    module.setup()
+    assert sum(map(sum, found["pixels"])) == len(module.examples["val"]) * 32 * 32
+
+
+def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(fitted, cartoons, tmp_path, capsys):
+    module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    out = tmp_path / "tiny.safetensors"
+    card = training.release(fitted / "checkpoints/best.ckpt", out, module)
+    assert zoo.card(out) == card
+    assert card.recipe["learning_rate"] == 2e-2
+    assert card.data["examples"]["test"] == len(module.examples["test"])
+    assert 0 < card.scores["test"]["mean_iou"] < 1
+    cli = training.run(["test", "--weights", str(out), *small(cartoons)])
+    assert float(cli.trainer.callback_metrics["test/mean_iou"]) == pytest.approx(card.scores["test"]["mean_iou"], abs=1e-6)
+
+
+def test_releasing_a_checkpoint_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(DataError, match=r"none\.ckpt: no such checkpoint"):
+        training.release(tmp_path / "none.ckpt", tmp_path / "out.safetensors")
+
+
+def test_two_processes_end_with_the_confusion_matrix_of_one(cartoons, tmp_path):
+    flags = small(cartoons, **{"trainer.devices": "2", "trainer.strategy": "ddp", "trainer.precision": "32-true"})
+    command = [sys.executable, "-m", "petseg.cli", "fit", *flags]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    run = tmp_path / "runs" / "version_0"
+    together = json.loads((run / "val_confusion.json").read_text())["pixels"]
+    module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    task = SegmentationTask.load_from_checkpoint(run / "checkpoints/last.ckpt", weights_only=True)
+    alone = training.evaluate(task, module, "val")
+    assert len(alone) % 2 == 1 or len(alone) % 8 != 0  # the processes' shares are not equal by chance
+    assert alone.sum(dim=0).tolist() == together
+
+
+def test_training_goes_through_its_sizes(cartoons, monkeypatch):
+    seen = []
+    step = SegmentationTask.loss
+    monkeypatch.setattr(
+        SegmentationTask, "loss", lambda self, logits, mask: seen.append(logits.shape[-1]) or step(self, logits, mask)
+    )
+    flags = {"model.sizes": "[0.25,0.5,1]", "model.size_from": "[0,0.25,0.5]", "trainer.limit_val_batches": "0"}
+    training.run(["fit", *small(cartoons, **flags)])
+    steps = len(seen) // 4
+    assert seen == [8] * steps + [16] * steps + [32] * 2 * steps
+
+
+def test_an_average_is_warmed_up():
+    task = torch.nn.Linear(1, 1, bias=False)
+    callback = WarmAverage(decay=0.9)
+    averaged = AveragedModel(task, multi_avg_fn=callback._average, use_buffers=True)
+    values = []
+    for step in range(4):
+        task.weight.data.fill_(float(step))
+        averaged.update_parameters(task)
+        values.append(float(averaged.module.weight))
+    # the first update copies; the n-th keeps (1 + n) / (10 + n) of the old value, less than 0.9 at first
+    expected = [0.0]
+    for n in (1, 2, 3):
+        keep = (1 + n) / (10 + n)
+        expected.append(keep * expected[-1] + (1 - keep) * n)
+    assert values == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0])
+def test_an_impossible_decay_is_refused(decay):
+    with pytest.raises(ValueError, match=r"decay=.*must be at least 0 and less than 1"):
+        WarmAverage(decay)
+
+
+def test_precision_is_one_that_the_trainer_knows():
+    L.Trainer(precision=training.best_precision(), logger=False, accelerator="cpu", barebones=True)
+
+
+def test_precision_follows_the_hardware(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    assert training.best_precision() == "16-mixed"
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert training.best_precision() == "bf16-mixed"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
+    assert training.best_precision() == "32-true"
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    assert training.best_precision() == "bf16-mixed"
