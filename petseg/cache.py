@@ -101,7 +101,7 @@ def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDA
         return np.asarray(pixels), labels_from_trimap(values, trimap.name)
     except (UnidentifiedImageError, OSError, ValueError) as error:
         raise DataError(
-            f"{image.name}: cannot be decoded with its trimap ({error}). Fetch both again with `petseg data oxford`."
+            f"{image.name}: cannot be decoded with its trimap ({error}). Delete both and run `petseg data oxford`."
         ) from error
 
 

@@ -46,7 +46,7 @@ def labels_from_trimap(trimap: NDArray[np.uint8], name: str = "trimap") -> NDArr
         found = ", ".join(str(value) for value in np.unique(trimap)[:6])
         raise ValueError(
             f"{name}: holds the values {found}; a trimap holds only 1 (pet), 2 (background) and 3 (boundary). "
-            "Fetch the annotations again with `petseg data oxford`."
+            "Delete the file and fetch it again with `petseg data oxford`."
         )
     return trimap - np.uint8(1)
 

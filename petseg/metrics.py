@@ -30,7 +30,7 @@ def confusion_matrices(prediction: Tensor, target: Tensor, num_classes: int = le
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} must match in shape.")
     for name, labels in (("prediction", prediction), ("target", target)):
-        if labels.numel() and not (0 <= int(labels.min()) and int(labels.max()) < num_classes):
+        if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
             raise ValueError(f"{name}: holds labels outside 0 to {num_classes - 1}.")
     B, K = len(target), num_classes
     image = torch.arange(B, device=target.device).view(-1, 1)

@@ -75,7 +75,7 @@ def load_photo(source: Source, *, max_pixels: int = 40_000_000, name: str | None
         name: what messages call the photo; default: the file's name, else "photo".
 
     Returns:
-        RGB image of its own, of the photo's upright size; `source` stays as it is.
+        RGB image of its own, of the photo's upright size and without metadata; `source` stays as it is.
 
     Raises:
         PhotoError: there is no photo, or it is too big, damaged or of a kind that is not read.
@@ -224,8 +224,11 @@ def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
     turn = UPRIGHT.get(_orientation(image))
     plain = _in_srgb(_flat(_eight_bit(image, name)), image.info.get("icc_profile"))
     if turn is not None:
-        return plain.transpose(turn)
-    return plain.copy() if plain is image else plain
+        plain = plain.transpose(turn)
+    elif plain is image:
+        plain = plain.copy()
+    plain.info = {}  # or the next reader would turn it again, and a saved copy would claim the old profile
+    return plain
 
 
 def _orientation(image: Image.Image) -> int:

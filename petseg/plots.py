@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +57,21 @@ def class_legend(axes: Axes, **where: Any) -> None:
     axes.legend(handles=handles, **where)
 
 
-def show_images(images: Sequence[Image.Image], titles: Sequence[str], columns: int | None = None) -> Figure:
+def show_images(
+    images: Sequence[Image.Image], titles: Sequence[str], columns: int | None = None, width: float = 3.0
+) -> Figure:
     """Pictures side by side, each under its title.
 
     Args:
         images: any mode; transparent parts are shown on a checkerboard.
         titles: one an image.
         columns: pictures in a row; all in one when None.
+        width: of each picture, in inches.
     """
     columns = columns or len(images)
     rows = -(-len(images) // columns)
     ratio = max(image.height / image.width for image in images)
-    with _axes(3 * columns, (3 * ratio + 0.3) * rows, rows, columns) as (figure, axes):
+    with _axes(width * columns, (width * ratio + 0.3) * rows, rows, columns) as (figure, axes):
         for ax in np.ravel(axes):
             ax.axis("off")
         for ax, image, title in zip(np.ravel(axes), images, titles, strict=False):
@@ -140,7 +144,7 @@ def learning_curves(log: Mapping[str, Sequence[tuple[int, float]]], title: str) 
         _curve(ax, log.get("val/mean_iou"), color="#222222", linewidth=1.5, linestyle="--", label="mean")
         ax.plot([], [], color="#222222", linewidth=1, linestyle=":", label="raw weights")
         ax.set(xlabel="epoch", ylabel="IoU on validation", ylim=(0, 1), title=title)
-        ax.legend(loc="lower right", ncols=2)
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -150,11 +154,27 @@ def _curve(ax: Axes, points: Sequence[tuple[int, float]] | None, **look: Any) ->
         ax.plot(epochs, values, **look)
 
 
-def save_figure(figure: Figure, path: Path, dpi: int = 110) -> Path:
-    """Writes a PNG under a temporary name and renames it; makes the folder if missing."""
+def save_figure(figure: Figure, path: Path, dpi: int = 110, max_bytes: int = 120_000) -> Path:
+    """Writes a PNG of 256 colours under a temporary name and renames it; makes the folder if missing.
+
+    Args:
+        figure: what to draw.
+        path: where to.
+        dpi: pixels an inch; fewer are taken where the file would be larger than `max_bytes`.
+        max_bytes: of the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}")
-    # without matplotlib's version in the file, the same figure gives the same bytes
-    figure.savefig(draft, dpi=dpi, format="png", metadata={"Software": None})
+    draft.write_bytes(_png(figure, dpi, max_bytes))
     draft.replace(path)
     return path
+
+
+def _png(figure: Figure, dpi: int, max_bytes: int) -> bytes:
+    drawn, file = BytesIO(), BytesIO()
+    figure.savefig(drawn, dpi=dpi, format="png")
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(256).save(file, "PNG", optimize=True)
+    if file.tell() <= max_bytes or dpi <= 40:
+        return file.getvalue()
+    return _png(figure, round(0.9 * dpi), max_bytes)

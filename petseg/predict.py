@@ -213,8 +213,8 @@ class Segmentation:
     def _at_photo_size(self) -> Tensor:
         """The logits by bilinear interpolation: float32 (3, H, W), 12 bytes a pixel."""
         W, H = self.photo.size
-        logits = torch.from_numpy(self.logits).unsqueeze(0)  # (1, 3, h, w)
-        return F.interpolate(logits, size=(H, W), mode="bilinear", align_corners=False)[0]
+        logits = torch.from_numpy(self.logits).unsqueeze(1)  # (3, 1, h, w): as (1, 3, h, w) one thread needs twice
+        return F.interpolate(logits, size=(H, W), mode="bilinear", align_corners=False).squeeze(1)
 
     def _per_strip(self, function: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:
         """The result (H, W) of a function that makes uint8 (n, W) of float32 logits (3, n, W)."""

@@ -107,7 +107,7 @@ def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
 def cartoon_sheet(seed: int = 3, columns: int = 6) -> Any:
     """A picture of each cartoon breed, drawn at 192 pixels."""
     pictures = [draw_pet(breed, seed, 192)[0] for breed in BREEDS]
-    return plots.show_images(pictures, [breed.name.replace("_", " ") for breed in BREEDS], columns)
+    return plots.show_images(pictures, [breed.name.replace("_", " ") for breed in BREEDS], columns, width=1.5)
 
 
 def main() -> int:

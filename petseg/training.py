@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import lightning as L
 import torch
+import yaml
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from petseg import zoo
+from petseg.augment import AugmentSettings
 from petseg.averaging import WarmAverage
 from petseg.cache import DataError
 from petseg.data import PetDataModule
@@ -169,8 +172,6 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
     task.network.half().float()
     data = data or PetDataModule()
     scores: dict[str, Any] = {split: pooled_scores(evaluate(task, data, split)) for split in SPLITS}
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    recipe = {key: value for key, value in task.hparams.items() if not key.startswith("_")}
     card = zoo.ModelCard(
         name=out.stem,
         architecture="unet",
@@ -179,10 +180,25 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
         std=tuple(task.std.flatten().tolist()),
         size=(data.image_size, data.image_size),
         parameters=sum(p.numel() for p in task.network.parameters()),
-        recipe={**recipe, "epochs": state["epoch"] + 1, "steps": state["global_step"]},
+        recipe=_recipe(checkpoint, task),
         data={**DATA, "examples": {split: len(examples) for split, examples in data.examples.items()}},
         scores=scores,
         licence="MIT",
     )
     zoo.save(out, task.network, card)
     return card
+
+
+def _recipe(checkpoint: Path, task: SegmentationTask) -> dict[str, Any]:
+    """What it takes to train the checkpoint again: its run's configuration, or what the checkpoint itself knows."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    recipe = {key: value for key, value in task.hparams.items() if not key.startswith("_")}
+    recipe |= {"epochs": state["epoch"] + 1, "steps": state["global_step"], "augment": asdict(AugmentSettings())}
+    written = checkpoint.parents[1] / "config.yaml"
+    if written.is_file():
+        config = yaml.safe_load(written.read_text())
+        recipe |= {"seed": config["seed_everything"], "average_decay": config["average"]["decay"]}
+        recipe |= {key: config["data"][key] for key in ("batch_size", "val_share")}
+        recipe |= {key: config["trainer"][key] for key in ("max_epochs", "precision", "gradient_clip_val")}
+        recipe["augment"] = config["model"]["augment"] or recipe["augment"]
+    return recipe

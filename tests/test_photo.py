@@ -106,6 +106,17 @@ def test_what_comes_out_shares_no_pixels_with_what_went_in() -> None:
     assert not array.any()
 
 
+def test_a_photo_that_is_loaded_again_is_not_turned_again() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for format in ("PNG", "TIFF"):
+        once = load_photo(encoded(STORED[6](scene()), format, exif=exif, icc_profile=profile))
+        assert once.info == {}  # a copy that is saved claims no profile and no orientation
+        assert load_photo(once).tobytes() == once.tobytes()
+        assert once.size == scene().size
+
+
 def test_the_first_frame_of_an_animation_is_taken() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN)]
     for format in ("GIF", "WEBP", "PNG", "TIFF"):

@@ -59,4 +59,11 @@ def test_a_saved_figure_is_a_png_of_the_same_bytes_each_time(tmp_path):
     paths = [plots.save_figure(plots.iou_bars(SCORES, "title"), tmp_path / "new" / f"{i}.png") for i in range(2)]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert Image.open(paths[0]).width > 500
-    assert [path.name for path in (tmp_path / "new").iterdir()].count(".0.png") == 0
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["0.png", "1.png"]
+
+
+def test_a_figure_that_would_be_too_large_gets_fewer_pixels(tmp_path):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8))
+    path = plots.save_figure(plots.show_images([noise], ["noise"]), tmp_path / "noise.png", max_bytes=60_000)
+    assert path.stat().st_size <= 60_000
+    assert Image.open(path).width > 100

@@ -111,10 +111,12 @@ def test_a_batch_gives_what_its_photos_give_alone(predictor: Predictor) -> None:
 def test_logits_are_brought_back_first_and_the_class_map_is_taken_last() -> None:
     for width, height in ((700, 600), (24, 16), (5, 4)):  # 600 rows are three strips
         result = random_result(width, height)
-        logits = torch.from_numpy(result.logits)[None]
-        whole = F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)[0]
-        assert np.array_equal(result.mask, whole.argmax(dim=0).to(torch.uint8).numpy())
-        torch.testing.assert_close(torch.from_numpy(result.probabilities), whole.softmax(dim=0))
+        logits, size = torch.from_numpy(result.logits), (height, width)
+        each = F.interpolate(logits[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+        assert np.array_equal(result.mask, each.argmax(dim=0).to(torch.uint8).numpy())
+        torch.testing.assert_close(torch.from_numpy(result.probabilities), each.softmax(dim=0))
+        together = F.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
+        torch.testing.assert_close(each, together, atol=1e-4, rtol=1e-4)
 
 
 def test_the_first_of_equal_logits_wins() -> None:
