@@ -189,7 +189,7 @@ class SegmentationTask(L.LightningModule):
         self.log_dict({f"{split}/{name}": value for name, value in scores.items()}, prog_bar=split == "val")
         self.scores.reset()
         folder = self.trainer.log_dir  # asked by every process: Lightning sends the answer from the first to the others
-        if folder and self.trainer.is_global_zero and not self.trainer.sanity_checking:
+        if self.trainer.logger and folder and self.trainer.is_global_zero and not self.trainer.sanity_checking:
             pooled = self.matrices.sum(dim=0).tolist()
             write_json(Path(folder) / f"{split}_confusion.json", {"classes": CLASSES, "pixels": pooled})
 

@@ -101,15 +101,18 @@ class PetCLI(LightningCLI):
 
 
 def use_weights(task: SegmentationTask, name: str | Path) -> zoo.ModelCard:
-    """Replaces a task's network by a released one.
+    """Gives a task the weights and the normalisation of a released model, and its network where that differs.
 
     Raises:
-        ModelError: the model cannot be read, or wants another normalisation than the task's.
+        ModelError: the model cannot be read.
     """
     network, card = zoo.load(name)
     for constant, wanted in ((task.mean, card.mean), (task.std, card.std)):
         constant.copy_(torch.tensor(wanted).view_as(constant))
-    task.network = cast(UNet, network.to(memory_format=torch.channels_last))
+    if task.network.settings == card.settings:
+        task.network.load_state_dict(network.state_dict())  # stays compiled, if it was
+    else:
+        task.network = cast(UNet, network.to(memory_format=torch.channels_last))
     return card
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from petseg import __version__
@@ -163,7 +163,7 @@ def save(path: str | Path, network: nn.Module, card: ModelCard) -> Path:
     _check_shapes(_rebuild(card, path.name), shapes, path.name)
     tensors = {key: _as_float16(value, f"{path.name}: {key}") for key, value in tensors.items()}
     with written_whole(path) as partial:
-        save_file(tensors, partial, metadata=card.to_header())
+        partial.write_bytes(serialised(tensors, metadata=card.to_header()))  # save_file locks others out: mode 0600
     return path
 
 

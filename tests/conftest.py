@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# tests run in several processes, which share the cores; set before PyTorch is imported, and so for subprocesses too
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 

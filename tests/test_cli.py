@@ -108,7 +108,7 @@ def test_models_lists_every_released_model_with_its_score(capsys):
 def test_bench_times_each_precision(capsys, monkeypatch):
     from petseg import bench
 
-    rows = list(bench.speed_table(steps=1, batch=1, size=32))
+    rows = list(bench.speed_table(steps=1, batch=2, size=32))
     assert len(rows) == 6
     assert all(float(row.split()[-1]) > 0 for row in rows[2:])
     assert cli.main(["bench", "--steps", "0"]) == 1

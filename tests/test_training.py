@@ -105,6 +105,7 @@ def test_a_checkpoint_holds_the_averaged_weights_that_were_validated(fitted, car
     task = SegmentationTask.load_from_checkpoint(fitted / "checkpoints/last.ckpt", weights_only=True)
     scores = pooled_scores(training.evaluate(task, module, "val"))
     assert scores["mean_iou"] == pytest.approx(column(fitted, "val/mean_iou")[-1], abs=1e-6)
+    assert [path.name for path in Path.cwd().iterdir()] == ["runs"]  # scoring alone writes nothing
 
 
 def test_the_confusion_matrix_of_the_last_validation_is_written_beside_the_log(fitted, cartoons):

@@ -87,6 +87,12 @@ def test_the_file_holds_float16_and_whole_counters(path: Path) -> None:
     assert kinds["num_batches_tracked"] == torch.int64
 
 
+def test_a_saved_model_is_as_readable_as_any_other_file(path: Path) -> None:
+    other = path.with_name("other")
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
+
+
 def test_saving_changes_neither_the_network_nor_the_random_numbers(tmp_path: Path, network: UNet) -> None:
     before = {key: value.clone() for key, value in network.state_dict().items()}
     state = torch.get_rng_state()
