@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -94,10 +96,9 @@ def _train(arguments: list[str]) -> int:
     # heavy libraries are imported by the command that needs them, so that --help answers at once
     from petseg.training import run
 
-    if arguments[0] != "fit" and "--model" in arguments:
+    if arguments[0] != "fit":
         # `--model NAME` as in the other commands; Lightning's own --model would take a YAML file
-        at = arguments.index("--model")
-        arguments[at] = "--weights"
+        arguments = [re.sub(r"^--model(?==|$)", "--weights", argument) for argument in arguments]
     run(arguments)
     return 0
 
@@ -110,10 +111,13 @@ def _segment(args: argparse.Namespace) -> int:
     failed = 0
     for photo, stem in zip(args.photos, _stems(args.photos), strict=True):
         try:
-            predictor(photo).save(args.out, stem)
+            with warnings.catch_warnings(record=True) as notes:
+                predictor(photo).save(args.out, stem)
         except (PhotoError, OSError) as error:
             failed += 1
             print(f"petseg: {error}", file=sys.stderr)
+        for note in notes:  # a photo whose last rows are missing is used, and said so
+            print(f"petseg: {note.message}", file=sys.stderr)
     done = len(args.photos) - failed
     print(f"{done} of {len(args.photos)} photos cut out; see {args.out}")
     return 1 if failed else 0

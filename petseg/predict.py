@@ -188,7 +188,8 @@ class Segmentation:
         """The pet on a transparent background: RGBA, W x H, its colours as in the photo.
 
         Opacity rises smoothly with p = P(pet) + P(boundary) / 2: 0 up to p = 1/4, 1 from p = 3/4, and in between
-        3 t^2 - 2 t^3 of t = 2 p - 1/2: a wider ramp leaves a haze wherever the model hesitates. Where it is 0 the photo is not there either, only black.
+        3 t^2 - 2 t^3 of t = 2 p - 1/2: a wider ramp leaves a haze wherever the model hesitates. Where it is 0,
+        the photo is not there either, only black.
         """
         alpha = Image.fromarray(self._per_strip(_opacity))
         pet = Image.new("RGB", self.photo.size)

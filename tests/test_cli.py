@@ -44,6 +44,17 @@ def test_a_photo_that_fails_is_one_line_and_the_others_go_on(photo, tmp_path, sm
     assert (out / "cat.mask.png").is_file()
 
 
+def test_a_photo_cut_off_near_its_end_is_used_and_said_so_in_one_line(tmp_path, small_model, capsys):
+    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
+    Image.fromarray(cat()).save(whole, quality=95)
+    cut.write_bytes(whole.read_bytes()[: int(0.95 * whole.stat().st_size)])
+    assert segment(cut, out=tmp_path / "out", model=small_model) == 0
+    assert Image.open(tmp_path / "out" / "cut.mask.png").size == (451, 300)
+    error = capsys.readouterr().err
+    assert error.startswith("petseg: cut.jpg: the last")
+    assert error.count("\n") == 1
+
+
 def test_photos_of_one_name_do_not_overwrite_each_other(photo, tmp_path, small_model):
     other = tmp_path / "cat.jpg"
     Image.new("RGB", (30, 20)).save(other)

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import torch
 import yaml
 from torch.optim.swa_utils import AveragedModel
 
-from petseg import data, training, zoo
+from petseg import cli, data, training, zoo
 from petseg.averaging import WarmAverage
 from petseg.cache import DataError
 from petseg.data import PetDataModule
@@ -88,10 +89,10 @@ def test_a_killed_run_goes_on_where_its_last_checkpoint_was_written(cartoons, tm
         with pytest.raises(RuntimeError, match="killed"):
             training.run(["fit", *small(cartoons)])
     killed, resumed = tmp_path / "runs" / "version_0", tmp_path / "runs" / "version_1"
-    cli = training.run(["fit", *small(cartoons), "--ckpt_path", str(killed / "checkpoints/last.ckpt")])
+    run = training.run(["fit", *small(cartoons), "--ckpt_path", str(killed / "checkpoints/last.ckpt")])
     assert {row["epoch"] for row in rows(resumed) if row["epoch"]} == {"2", "3"}
-    average = next(c for c in cli.trainer.callbacks if isinstance(c, WarmAverage))
-    assert int(average._average_model.n_averaged) == cli.trainer.global_step
+    average = next(c for c in run.trainer.callbacks if isinstance(c, WarmAverage))
+    assert int(average._average_model.n_averaged) == run.trainer.global_step
 
 
 def test_resuming_for_longer_than_the_schedule_is_refused_in_one_sentence(fitted, cartoons):
@@ -127,10 +128,11 @@ def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(
     assert card.recipe["augment"]["degrees"] == 15
     assert card.data["examples"]["test"] == len(module.examples["test"])
     assert 0 < card.scores["test"]["mean_iou"] < 1
-    cli = training.run(["test", "--weights", str(out), *small(cartoons)])
-    assert float(cli.trainer.callback_metrics["test/mean_iou"]) == pytest.approx(
-        card.scores["test"]["mean_iou"], abs=1e-6
-    )
+    capsys.readouterr()
+    assert cli.main(["test", "--model", str(out), *small(cartoons)]) == 0
+    printed = re.search(r"test/mean_iou\W+([\d.]+)", capsys.readouterr().out)
+    assert printed
+    assert float(printed[1]) == pytest.approx(card.scores["test"]["mean_iou"], abs=1e-6)
 
 
 def test_releasing_a_checkpoint_that_is_not_there_is_one_sentence(tmp_path):
