@@ -23,7 +23,6 @@ from petseg.task import SegmentationTask
 from petseg.unet import UNet
 
 RECIPES = Path(__file__).with_name("recipes")
-SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
 
 #: What a released model's card says of its data, beside the counts.
 DATA = {
@@ -158,10 +157,11 @@ def evaluate(task: SegmentationTask, data: PetDataModule, split: Literal["val", 
 def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> zoo.ModelCard:
     """Makes a released model of a checkpoint: float16 weights, with recipe and scores in the header.
 
-    The scores are those of the float16 weights, as everyone who loads the file gets them.
+    Of the averaged and the raw weights those are taken that score higher on the validation split. The test split is
+    scored once, afterwards, and in float16, as everyone who loads the file gets the weights.
 
     Args:
-        checkpoint: a `.ckpt` of `petseg fit`; the averaged weights in it are taken.
+        checkpoint: a `.ckpt` of `petseg fit`.
         out: where to write, `<name>.safetensors`.
         data: what to score on; Oxford-IIIT Pet by default.
 
@@ -172,9 +172,9 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
     if not checkpoint.is_file():
         raise DataError(f"{checkpoint}: no such checkpoint. `petseg fit` writes runs/version_N/checkpoints/best.ckpt.")
     task = SegmentationTask.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
-    task.network.half().float()
     data = data or PetDataModule()
-    scores: dict[str, Any] = {split: pooled_scores(evaluate(task, data, split)) for split in SPLITS}
+    chosen, val = _best_on_validation(task, checkpoint, data)
+    test = pooled_scores(evaluate(task, data, "test"))
     card = zoo.ModelCard(
         name=out.stem,
         architecture="unet",
@@ -183,13 +183,29 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
         std=tuple(task.std.flatten().tolist()),
         size=(data.image_size, data.image_size),
         parameters=sum(p.numel() for p in task.network.parameters()),
-        recipe=_recipe(checkpoint, task),
+        recipe={**_recipe(checkpoint, task), "weights": chosen},
         data={**DATA, "examples": {split: len(examples) for split, examples in data.examples.items()}},
-        scores=scores,
+        scores={"val": val, "test": test},
         licence="MIT",
     )
     zoo.save(out, task.network, card)
     return card
+
+
+def _best_on_validation(task: SegmentationTask, checkpoint: Path, data: PetDataModule) -> tuple[str, dict[str, float]]:
+    """Loads averaged or raw weights into the task, rounded to float16, whichever score higher; and says which."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    candidates = {"averaged": state["state_dict"], "raw": state.get("current_model_state", state["state_dict"])}
+    scores = {}
+    for name, weights in candidates.items():
+        task.load_state_dict(weights)
+        task.network.half().float()
+        scores[name] = pooled_scores(evaluate(task, data, "val"))
+        print(f"validation, {name} weights: mean IoU {scores[name]['mean_iou']:.4f}")
+    chosen = max(scores, key=lambda name: scores[name]["mean_iou"])
+    task.load_state_dict(candidates[chosen])
+    task.network.half().float()
+    return chosen, scores[chosen]
 
 
 def _recipe(checkpoint: Path, task: SegmentationTask) -> dict[str, Any]:

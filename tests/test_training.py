@@ -126,6 +126,9 @@ def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(
     assert card.recipe["learning_rate"] == 2e-2
     assert (card.recipe["seed"], card.recipe["batch_size"], card.recipe["max_epochs"]) == (20261123, 4, 4)
     assert card.recipe["augment"]["degrees"] == 15
+    rated = {kind: column(fitted, f"{log}/mean_iou") for kind, log in (("averaged", "val"), ("raw", "val_raw"))}
+    best = max(range(2), key=lambda i: rated["averaged"][i])  # the validation after which best.ckpt was written
+    assert card.recipe["weights"] == max(rated, key=lambda kind: rated[kind][best])
     assert card.data["examples"]["test"] == len(module.examples["test"])
     assert 0 < card.scores["test"]["mean_iou"] < 1
     capsys.readouterr()
