@@ -95,7 +95,7 @@ def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
     steps = [chelsea.photo, chelsea.overlay(), chelsea.cutout()]
     worst = min(CLASSES, key=lambda name: test[f"iou_{name}"])
     figures = {
-        "learning_curves": plots.learning_curves(log, "Averaged weights end above the raw ones' zigzag"),
+        "learning_curves": plots.learning_curves(log, "Each step to larger pictures lifts the scores"),
         "iou": plots.iou_bars(test, f"The {worst} is the hardest class"),
         "confusion": plots.confusion_heatmap(np.array(test["confusion"]), "Most errors touch the boundary"),
         "chelsea": plots.show_images(steps, ["photo", "pet and boundary found", "cut-out"]),

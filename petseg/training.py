@@ -148,7 +148,9 @@ def evaluate(task: SegmentationTask, data: PetDataModule, split: Literal["val", 
     Returns:
         int64 (N, 3, 3) in the order of `data.examples[split]`, rows true, columns predicted.
     """
-    trainer = L.Trainer(logger=False, enable_checkpointing=False, enable_model_summary=False)
+    trainer = L.Trainer(
+        logger=False, enable_checkpointing=False, enable_model_summary=False, callbacks=[TQDMProgressBar()]
+    )
     score = trainer.validate if split == "val" else trainer.test
     score(task, datamodule=data, verbose=False)
     return task.matrices
