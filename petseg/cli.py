@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
     data = add("data", _data, "fetch or draw a data set, verify and decode it")
     data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford")
-    data.add_argument("--dir", metavar="DIR", type=Path, help="folder for oxford-iiit-pet/ (default: PETSEG_DATA_DIR)")
+    data.add_argument("--dir", metavar="DIR", type=Path, help="where it lands (default: PETSEG_DATA_DIR, else data/)")
 
     add("models", _models, "list the released models and their scores")
 
@@ -112,6 +112,7 @@ def _segment(args: argparse.Namespace) -> int:
     for photo, stem in zip(args.photos, _stems(args.photos), strict=True):
         try:
             with warnings.catch_warnings(record=True) as notes:
+                warnings.simplefilter("always", UserWarning)  # of each photo, not only of the first
                 predictor(photo).save(args.out, stem)
         except (PhotoError, OSError) as error:
             failed += 1
@@ -136,14 +137,13 @@ def _stems(photos: Sequence[Path]) -> list[str]:
 
 
 def _data(args: argparse.Namespace) -> int:
-    from petseg.data import PetDataModule, default_data_dir
+    from petseg.data import PetDataModule
 
-    folder = args.dir or default_data_dir()
+    module = PetDataModule(args.source, args.dir)
     if args.source == "oxford":
         from petseg.download import fetch_oxford
 
-        fetch_oxford(folder)
-    module = PetDataModule(args.source, folder)
+        fetch_oxford(module.root)
     module.prepare_data()
     module.setup()
     counts = ", ".join(f"{len(examples):,} {split}" for split, examples in module.examples.items())

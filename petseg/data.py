@@ -145,7 +145,8 @@ class PetDataModule(L.LightningDataModule):
 
     Args:
         source: `oxford` reads `<data_dir>/oxford-iiit-pet/`; `cartoon` draws the embedded data set first.
-        data_dir: see `default_data_dir`; cartoons go to `<data_dir>/cartoon`.
+        data_dir: see `default_data_dir`; cartoons go to `cartoon/` in it, by default in that of the checkout, since
+            `PETSEG_DATA_DIR` may name a folder that cannot be written.
         image_size: height and width of images and masks, in pixels; the aspect ratio is not kept.
         batch_size: examples in a batch, on each device.
         val_share: share of each breed of the official trainval split that becomes validation.
@@ -170,7 +171,8 @@ class PetDataModule(L.LightningDataModule):
         if not 0 < val_share < 1:
             raise ValueError(f"val_share={val_share}: must lie between 0 and 1, for instance 0.1.")
         self.source = source
-        self.data_dir = Path(data_dir) if data_dir is not None else default_data_dir()
+        default = default_data_dir if source == "oxford" else _own_data_dir
+        self.data_dir = Path(data_dir) if data_dir is not None else default()
         self.image_size = image_size
         self.batch_size = batch_size
         self.val_share = val_share
@@ -182,7 +184,7 @@ class PetDataModule(L.LightningDataModule):
     @property
     def root(self) -> Path:
         """The folder that holds `oxford-iiit-pet/` of the chosen source."""
-        return self.data_dir if self.source == "oxford" else _own_data_dir() / "cartoon"
+        return self.data_dir if self.source == "oxford" else self.data_dir / "cartoon"
 
     def prepare_data(self) -> None:
         """Draws the cartoons if they are the source, and decodes; Lightning calls it in one process only."""

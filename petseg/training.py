@@ -115,28 +115,28 @@ def use_weights(task: SegmentationTask, name: str | Path) -> zoo.ModelCard:
     return card
 
 
-def trainer_defaults(runs: str = "runs") -> dict[str, Any]:
-    """Trainer arguments where the command line and the recipe say nothing; logs go to `runs/version_N/metrics.csv`."""
-    logger = {
-        "class_path": "lightning.pytorch.loggers.CSVLogger",
-        "init_args": {"save_dir": ".", "name": runs},
-    }
+def trainer_defaults(command: str) -> dict[str, Any]:
+    """Trainer arguments where the command line and the recipe say nothing; logs go to `runs/version_N/metrics.csv`.
+
+    `fit` computes in the hardware's fastest precision; scores are taken in fp32, so that they are the same elsewhere.
+    """
+    logger = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "runs"}}
+    precision = best_precision() if command == "fit" else "32-true"
     # the bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
     callbacks = [TQDMProgressBar(), LearningRateMonitor(logging_interval="epoch"), Checkpoints()]
-    return {"precision": best_precision(), "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
+    return {"precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
 
 
-def run(arguments: list[str] | None = None) -> PetCLI:
+def run(arguments: list[str]) -> PetCLI:
     """Runs `fit`, `validate` or `test` as Lightning's command line understands it.
 
     Args:
-        arguments: the command and its flags, for instance `["fit", "--trainer.max_epochs", "2"]`; those of the
-            process when None.
+        arguments: the command and its flags, for instance `["fit", "--trainer.max_epochs", "2"]`.
     """
     return PetCLI(
         SegmentationTask,
         PetDataModule,
-        trainer_defaults=trainer_defaults(),
+        trainer_defaults=trainer_defaults(arguments[0]),
         parser_kwargs={"fit": {"default_config_files": [str(RECIPES / "unet.yaml")]}},
         args=arguments,
     )
@@ -174,8 +174,9 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
     if not checkpoint.is_file():
         raise DataError(f"{checkpoint}: no such checkpoint. `petseg fit` writes runs/version_N/checkpoints/best.ckpt.")
     task = SegmentationTask.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     data = data or PetDataModule()
-    chosen, val = _best_on_validation(task, checkpoint, data)
+    chosen, val = _best_on_validation(task, state, data)
     test = pooled_scores(evaluate(task, data, "test"))
     card = zoo.ModelCard(
         name=out.stem,
@@ -185,7 +186,7 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
         std=tuple(task.std.flatten().tolist()),
         size=(data.image_size, data.image_size),
         parameters=sum(p.numel() for p in task.network.parameters()),
-        recipe={**_recipe(checkpoint, task), "weights": chosen},
+        recipe={**_recipe(task, state, checkpoint.parents[1] / "config.yaml"), "weights": chosen},
         data={**DATA, "examples": {split: len(examples) for split, examples in data.examples.items()}},
         scores={"val": val, "test": test},
         licence="MIT",
@@ -194,9 +195,10 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
     return card
 
 
-def _best_on_validation(task: SegmentationTask, checkpoint: Path, data: PetDataModule) -> tuple[str, dict[str, float]]:
+def _best_on_validation(
+    task: SegmentationTask, state: dict[str, Any], data: PetDataModule
+) -> tuple[str, dict[str, float]]:
     """Loads averaged or raw weights into the task, rounded to float16, whichever score higher; and says which."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     candidates = {"averaged": state["state_dict"], "raw": state.get("current_model_state", state["state_dict"])}
     scores = {}
     for name, weights in candidates.items():
@@ -210,12 +212,10 @@ def _best_on_validation(task: SegmentationTask, checkpoint: Path, data: PetDataM
     return chosen, scores[chosen]
 
 
-def _recipe(checkpoint: Path, task: SegmentationTask) -> dict[str, Any]:
-    """What it takes to train the checkpoint again: its run's configuration, or what the checkpoint itself knows."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+def _recipe(task: SegmentationTask, state: dict[str, Any], written: Path) -> dict[str, Any]:
+    """What it takes to train a checkpoint again: its run's configuration, or what the checkpoint itself knows."""
     recipe = {key: value for key, value in task.hparams.items() if not key.startswith("_")}
     recipe |= {"epochs": state["epoch"] + 1, "steps": state["global_step"], "augment": asdict(AugmentSettings())}
-    written = checkpoint.parents[1] / "config.yaml"
     if written.is_file():
         config = yaml.safe_load(written.read_text())
         recipe |= {"seed": config["seed_everything"], "average_decay": config["average"]["decay"]}

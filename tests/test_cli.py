@@ -129,7 +129,7 @@ def test_bench_times_each_precision(capsys, monkeypatch):
 def test_data_cartoon_draws_and_says_what_is_there(capsys, tmp_path, monkeypatch):
     from petseg import data
 
-    monkeypatch.setattr(data, "_own_data_dir", lambda: tmp_path)
-    assert cli.main(["data", "cartoon"]) == 0
+    monkeypatch.setattr(data, "_own_data_dir", lambda: tmp_path / "own")
+    assert cli.main(["data", "cartoon", "--dir", str(tmp_path)]) == 0
     assert "train" in capsys.readouterr().out
     assert (tmp_path / "cartoon" / "oxford-iiit-pet" / "annotations" / "test.txt").is_file()

@@ -216,3 +216,10 @@ def test_precision_follows_the_hardware(monkeypatch):
     assert training.best_precision() == "32-true"
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
     assert training.best_precision() == "bf16-mixed"
+
+
+def test_scores_are_taken_in_full_precision_whatever_training_computes_in(monkeypatch):
+    monkeypatch.setattr(training, "best_precision", lambda: "bf16-mixed")
+    assert training.trainer_defaults("fit")["precision"] == "bf16-mixed"
+    assert training.trainer_defaults("test")["precision"] == "32-true"
+    assert training.trainer_defaults("validate")["precision"] == "32-true"
