@@ -60,9 +60,14 @@ def default_data_dir() -> Path:
     return _own_data_dir()
 
 
+def checkout() -> Path | None:
+    """The folder of the repository that this package is run from; None where it was installed without it."""
+    folder = Path(__file__).resolve().parents[1]
+    return folder if (folder / "pyproject.toml").is_file() else None
+
+
 def _own_data_dir() -> Path:
-    checkout = Path(__file__).resolve().parents[1]
-    return checkout / "data" if (checkout / "pyproject.toml").is_file() else Path("data").resolve()
+    return (checkout() or Path.cwd()) / "data"
 
 
 def read_split(folder: Path, split: Literal["trainval", "test"]) -> list[Example]:

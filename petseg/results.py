@@ -6,10 +6,8 @@ README between its two marks.
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from skimage.data import cat
 from petseg import plots, zoo
 from petseg.cache import DataError
 from petseg.cartoon import BREEDS, draw_pet
+from petseg.course import read_log
 from petseg.data import PetDataModule
 from petseg.labels import CLASSES
 from petseg.metrics import pooled_scores
@@ -42,23 +41,6 @@ def model_results(name: str, data: PetDataModule) -> dict[str, Any]:
         scores = {key: round(value, 4) for key, value in pooled_scores(matrices).items()}
         results[split] = {"images": len(matrices), **scores, "confusion": matrices.sum(dim=0).tolist()}
     return results
-
-
-def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """(epoch, value) pairs by column of a run's `metrics.csv`; epochs count from 1.
-
-    Raises:
-        DataError: the file is not there.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no training log. Copy metrics.csv of the released run there.")
-    log: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for column, value in row.items():
-                if row["epoch"] and value and column not in ("epoch", "step"):
-                    log[column].append((int(row["epoch"]) + 1, float(value)))
-    return dict(log)
 
 
 def results_table(results: dict[str, Any]) -> str:

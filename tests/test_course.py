@@ -25,9 +25,9 @@ def test_start_sets_every_seed(monkeypatch):
 
 def test_profile_without_the_variable_is_full_only_where_a_gpu_is(monkeypatch):
     monkeypatch.delenv("PETSEG_PROFILE", raising=False)
-    monkeypatch.setattr(course, "best_device", lambda: "cpu")
+    monkeypatch.setattr(course.setup, "best_device", lambda: "cpu")
     assert course.chosen_profile() == "quick"
-    monkeypatch.setattr(course, "best_device", lambda: "cuda")
+    monkeypatch.setattr(course.setup, "best_device", lambda: "cuda")
     assert course.chosen_profile() == "full"
 
 

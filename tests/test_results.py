@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import CHECKOUT
 
-from petseg import results, zoo
+from petseg import course, results, zoo
 from petseg.cache import DataError
 from petseg.cli import main
 from petseg.metrics import pooled_scores
@@ -63,7 +63,7 @@ def test_figures_are_under_120_kilobytes():
 
 
 def test_the_released_run_kept_its_log():
-    log = results.read_log(CHECKOUT / "figures" / "runs" / "unet" / "metrics.csv")
+    log = course.read_log(CHECKOUT / "figures" / "runs" / "unet" / "metrics.csv")
     recipe = zoo.card("unet").recipe
     column = "val/mean_iou" if recipe["weights"] == "averaged" else "val_raw/mean_iou"
     assert dict(log[column])[recipe["epochs"]] == pytest.approx(FOUND["models"]["unet"]["val"]["mean_iou"], abs=2e-3)

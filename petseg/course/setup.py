@@ -12,7 +12,7 @@ from typing import Literal, cast, get_args
 import lightning as L
 import torch
 
-from petseg.data import Source, default_data_dir
+from petseg.data import Source, checkout, default_data_dir
 
 Profile = Literal["quick", "full"]
 
@@ -22,13 +22,33 @@ class Setup:
     """How a notebook runs.
 
     `profile`: `quick` (cartoons, minutes on a laptop CPU) or `full` (Oxford-IIIT Pet, the real recipe);
-    `device`: `cuda`, `mps` or `cpu`; `source`: the data set that goes with the profile; `data_dir`: where it lies.
+    `device`: `cuda`, `mps` or `cpu`; `source`: the data set that goes with the profile; `data_dir`: where it lies;
+    `runs_dir`: where notebook 03 leaves what it trained.
     """
 
     profile: Profile
     device: str
     source: Source
     data_dir: Path
+    runs_dir: Path
+
+    @property
+    def quick(self) -> bool:
+        """Whether this is the profile `quick`."""
+        return self.profile == "quick"
+
+    @property
+    def trained(self) -> Path:
+        """The file of weights that notebook 03 writes in this profile, there or not."""
+        return self.runs_dir / f"notebook-03-{self.profile}.safetensors"
+
+    def weights(self) -> str:
+        """What notebooks 04 and 05 use, said out loud: the weights of notebook 03 if it ran here, else `unet`."""
+        if self.trained.is_file():
+            print(f"weights: your own, from notebook 03 in profile {self.profile} ({self.trained.name})")
+            return str(self.trained)
+        print(f"weights: the released `unet`, since notebook 03 has not run here in profile {self.profile}")
+        return "unet"
 
 
 def best_device() -> str:
@@ -50,6 +70,13 @@ def chosen_profile() -> Profile:
     return cast(Profile, chosen)
 
 
+def default_runs_dir() -> Path:
+    """Where runs go: `PETSEG_RUNS_DIR`, else the checkout's `runs/`, else `./runs`."""
+    if chosen := os.environ.get("PETSEG_RUNS_DIR"):
+        return Path(chosen)
+    return (checkout() or Path.cwd()) / "runs"
+
+
 def start(seed: int = 0) -> Setup:
     """Sets all random seeds, and prints versions, device, profile and data source.
 
@@ -66,7 +93,7 @@ def start(seed: int = 0) -> Setup:
     profile = chosen_profile()
     other = "full" if profile == "quick" else "quick"
     source: Source = "cartoon" if profile == "quick" else "oxford"
-    setup = Setup(profile, best_device(), source, default_data_dir())
+    setup = Setup(profile, best_device(), source, default_data_dir(), default_runs_dir())
     print(
         f"Python {platform.python_version()}, "
         + ", ".join(f"{p} {version(p)}" for p in ("petseg", "torch", "lightning"))

@@ -1,0 +1,147 @@
+"""The one look of all figures: an opaque white ground, class colours with hatches, alt text, few bytes."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from PIL import Image
+
+from petseg.labels import CLASSES, COLORS
+
+#: Hatch of each class, the second cue beside its colour.
+HATCHES = ("", "", "////")
+
+#: Ink of text and outlines.
+INK = "#222222"
+
+#: Dark ink on an opaque white ground reads the same in a light and in a dark theme.
+STYLE: Any = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#888888",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.titlesize": 11,
+    "font.size": 11,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.6,
+}
+
+
+class DescribedFigure(Figure):
+    """A figure with words for readers who cannot see it: `alt`, one sentence that says what it shows.
+
+    A notebook stores it as a PNG of 256 colours, with the words in the output's metadata and as its plain text.
+    """
+
+    alt: str = ""
+    format = "png"
+
+    def bytes(self) -> bytes:
+        """The picture as it is stored in a notebook."""
+        return png(self, dpi=90, max_bytes=120_000)
+
+    def bundle(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """What a notebook stores: data and metadata by MIME type."""
+        kind = f"image/{self.format}"
+        data = {kind: b64encode(self.bytes()).decode(), "text/plain": self.alt or repr(self)}
+        return data, {kind: {"alt": self.alt}} if self.alt else {}
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display  # only a notebook calls this, and only it needs IPython
+
+        data, metadata = self.bundle()
+        display(data, metadata=metadata, raw=True)
+
+
+class PhotoFigure(DescribedFigure):
+    """A figure that notebooks store as JPEG: a photo takes a quarter of the bytes that PNG needs."""
+
+    format = "jpeg"
+
+    def bytes(self) -> bytes:
+        """The picture as it is stored in a notebook."""
+        file = BytesIO()
+        self.savefig(file, format="jpeg", dpi=90, pil_kwargs={"quality": 80})
+        return file.getvalue()
+
+
+@contextmanager
+def figure(
+    width: float,
+    height: float,
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    alt: str = "",
+    photo: bool = False,
+    **grid: Any,
+) -> Iterator[tuple[DescribedFigure, Any]]:
+    """Figure and axes in the course's look: `with plots.figure(6, 3, alt="...") as (figure, ax):`.
+
+    Args:
+        width: of the whole figure, in inches.
+        height: likewise.
+        rows: of axes.
+        columns: of axes.
+        alt: what the figure shows, for readers who cannot see it; may also be set later, as `figure.alt`.
+        photo: store it as JPEG.
+        grid: goes to matplotlib's `subplots`, for instance `sharex=True`.
+    """
+    kind = PhotoFigure if photo else DescribedFigure
+    with plt.rc_context(STYLE):
+        look: Any = {"figsize": (width, height), "layout": "constrained", "FigureClass": kind}
+        drawn, axes = plt.subplots(rows, columns, **look, **grid)
+        drawn.alt = alt
+        yield drawn, axes
+        plt.close(drawn)  # a notebook shows what the cell returns, and not a second time at its end
+
+
+def class_legend(axes: Axes, **where: Any) -> None:
+    """Adds a legend of the three classes to `axes`; `where` goes to matplotlib's `legend`."""
+    swatches = zip(CLASSES, COLORS, HATCHES, strict=True)
+    handles = [Patch(facecolor=c, edgecolor=INK, hatch=hatch, label=name) for name, c, hatch in swatches]
+    axes.legend(handles=handles, **where)
+
+
+def save_figure(figure: Figure, path: Path, dpi: int = 110, max_bytes: int = 120_000) -> Path:
+    """Writes a PNG of 256 colours under a temporary name and renames it; makes the folder if missing.
+
+    Args:
+        figure: what to draw.
+        path: where to.
+        dpi: pixels an inch; fewer are taken where the file would be larger than `max_bytes`.
+        max_bytes: of the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}")
+    draft.write_bytes(png(figure, dpi, max_bytes))
+    draft.replace(path)
+    return path
+
+
+def png(figure: Figure, dpi: int, max_bytes: int) -> bytes:
+    """A PNG of 256 colours; fewer pixels an inch are taken where it would be larger than `max_bytes`."""
+    drawn, file = BytesIO(), BytesIO()
+    figure.savefig(drawn, dpi=dpi, format="png")
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(256).save(file, "PNG", optimize=True)
+    if file.tell() <= max_bytes or dpi <= 40:
+        return file.getvalue()
+    return png(figure, round(0.9 * dpi), max_bytes)
