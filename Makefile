@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup course test lab segment photo-named train figures clean distclean FORCE
+.PHONY: help setup course notebooks stamp test lab segment photo-named train figures course-colab clean distclean FORCE
 
 # What can be chosen, for instance: make TORCH="torch==2.14.1 torchvision==0.29.1" test
 #   PYTHON    programs of which the first that is new enough makes .venv
@@ -13,12 +13,14 @@
 #   PIP_ARGS  further arguments of `pip install`
 #   WORKERS   processes that share the tests
 #   ARGS      further arguments of the command behind `lab` and `train`
+#   NOTEBOOKS numbers of those that `course` and `notebooks` run, for instance "01 04"; all by default
 PYTHON   ?= python3 python3.13 python3.12 python3.11
 EXTRAS   ?= dev
 TORCH    ?=
 PIP_ARGS ?=
 WORKERS  ?= 2
 ARGS     ?=
+NOTEBOOKS ?=
 
 # Notebooks run with the kernel of .venv, whatever kernels the user has installed elsewhere.
 export JUPYTER_PREFER_ENV_PATH := 1
@@ -30,7 +32,7 @@ STAMP    := .venv/.petseg-$(EXTRAS)
 
 help: ## List what make can do
 	@echo "petseg: cut pets out of photos, and learn how."
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "The first call of most of them makes .venv and installs into it; CONTRIBUTING.md says how to choose."
 
 # --- Set-up --------------------------------------------------------------------------------------------------------
@@ -75,23 +77,13 @@ $(STAMP): pyproject.toml
 # --- The course ----------------------------------------------------------------------------------------------------
 
 course: $(STAMP) ## Run every notebook (PETSEG_PROFILE=quick or full) and write build/course/*.html
-	@mkdir -p build/course
-	@set -- notebooks/*.ipynb; begun=$$(date +%s); number=0; \
-	if [ ! -e "$$1" ]; then echo "notebooks/ holds no notebook." >&2; exit 1; fi; \
-	for notebook in "$$@"; do \
-	  number=$$((number + 1)); start=$$(date +%s); name=$$(basename "$$notebook" .ipynb); \
-	  log="build/course/$$name.log"; \
-	  printf '[%s/%s] %s ... ' $$number $$# "$$name"; \
-	  if ! $(IN_VENV) $(PROFILE) .venv/bin/python -m nbconvert --to html --execute --log-level=WARN \
-	      --ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.timeout=1200 \
-	      --output-dir build/course "$$notebook" >"$$log" 2>&1; then \
-	    echo "failed"; tail -n 25 "$$log" >&2; \
-	    echo "$$notebook failed; above are the last lines of $$log." >&2; exit 1; \
-	  fi; \
-	  rm -f "$$log"; echo "$$(($$(date +%s) - start)) s"; \
-	done; \
-	echo "All of the course ran, in $$(($$(date +%s) - begun)) s. Look at it in a browser:"; \
-	for notebook in "$$@"; do echo "  build/course/$$(basename "$$notebook" .ipynb).html"; done
+	@$(IN_VENV) $(PROFILE) .venv/bin/python -m petseg.publish course $(NOTEBOOKS)
+
+notebooks: $(STAMP) ## Run the notebooks on the real data (a GPU helps) and keep their outputs for the repository
+	@$(IN_VENV) .venv/bin/python -m petseg.publish notebooks $(NOTEBOOKS)
+
+stamp: $(STAMP) ## Write the repository's address, from pyproject.toml, into set-up cells and badges
+	@$(IN_VENV) .venv/bin/python -m petseg.publish stamp
 
 lab: $(STAMP) ## Open the notebooks in JupyterLab
 	$(IN_VENV) .venv/bin/python -m jupyterlab notebooks $(ARGS)
@@ -127,6 +119,23 @@ test: $(STAMP) ## Run ruff, mypy, the order of the rooms, pytest and every noteb
 	@$(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/
 	@echo "== nbmake: the notebooks"
 	@$(IN_VENV) $(PROFILE) .venv/bin/python -m pytest --nbmake --nbmake-timeout=1200 notebooks/
+	@echo "== nbmake: the notebooks with ipywidgets 7.7.1"
+	@$(MAKE) --no-print-directory course-colab
+
+# Within .venv a second environment: all that the first has, but ipywidgets as old as Colab's.
+COLAB := .venv/colab
+
+course-colab: $(COLAB)/.done ## Run every notebook with ipywidgets 7.7.1, the version that Colab has
+	@PATH="$(CURDIR)/$(COLAB)/bin:$$PATH" $(PROFILE) \
+	  $(COLAB)/bin/python -m pytest --nbmake --nbmake-timeout=1200 notebooks/
+
+$(COLAB)/.done: $(STAMP)
+	@.venv/bin/python -m venv --clear --without-pip $(COLAB)
+	@where='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	.venv/bin/python -c "$$where" > "$$($(COLAB)/bin/python -c "$$where")/first.pth"
+	@.venv/bin/python -m pip --python $(COLAB)/bin/python install --quiet --no-deps --ignore-installed $(PIP_ARGS) \
+	  ipywidgets==7.7.1 ipython_genutils
+	@touch $@
 
 # --- Tidying -------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,14 @@
+from io import BytesIO
+from pathlib import Path
+from urllib.error import URLError
+
 import numpy as np
 import pytest
 import torch
 
 from petseg import course
+from petseg.cache import DataError
+from petseg.predict import Predictor
 
 
 def test_start_says_how_the_notebook_runs_and_how_to_choose_otherwise(capsys, monkeypatch):
@@ -35,3 +41,70 @@ def test_another_profile_is_refused_in_one_sentence(monkeypatch):
     monkeypatch.setenv("PETSEG_PROFILE", "slow")
     with pytest.raises(ValueError, match="PETSEG_PROFILE=slow: must be 'quick' or 'full'"):
         course.chosen_profile()
+
+
+@pytest.fixture
+def setup(monkeypatch, tmp_path):
+    monkeypatch.setenv("PETSEG_PROFILE", "quick")
+    monkeypatch.setenv("PETSEG_RUNS_DIR", str(tmp_path / "runs"))
+    return course.start()
+
+
+def test_without_a_run_of_notebook_03_the_released_weights_are_used_and_that_is_said(setup, capsys):
+    capsys.readouterr()
+    assert setup.weights() == "unet"
+    assert "the released `unet`" in capsys.readouterr().out
+
+
+def test_weights_of_notebook_03_are_used_only_in_the_profile_that_made_them(setup, small_model, monkeypatch, capsys):
+    setup.trained.parent.mkdir()
+    setup.trained.write_bytes(small_model.read_bytes())
+    assert Predictor(setup.weights()).card.name == "small"
+    assert "your own, from notebook 03 in profile quick" in capsys.readouterr().out
+    monkeypatch.setenv("PETSEG_PROFILE", "full")
+    assert course.start().weights() == "unet"
+
+
+def test_runs_go_to_the_checkout_and_elsewhere_to_the_current_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("PETSEG_RUNS_DIR", raising=False)
+    assert course.default_runs_dir() == Path(__file__).resolve().parents[1] / "runs"
+    monkeypatch.setattr("petseg.course.setup.checkout", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    assert course.default_runs_dir() == tmp_path / "runs"
+
+
+def test_published_results_are_those_of_the_checkout():
+    assert course.results()["models"]["unet"]["parameters"] == 7_778_643
+    assert course.read_log(course.published("runs/unet/metrics.csv"))["val/mean_iou"][-1][0] == 38
+
+
+def test_outside_a_checkout_a_result_is_fetched_once_and_kept_whole(monkeypatch, tmp_path):
+    asked = []
+
+    def answer(address, timeout):
+        asked.append(address)
+        return BytesIO(b'{"models": {}}')
+
+    monkeypatch.setattr("petseg.course.record.checkout", lambda: None)
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    monkeypatch.chdir(tmp_path)
+    assert course.results() == course.results() == {"models": {}}
+    assert asked == [f"{course.repository()}/raw/main/figures/results.json"]
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["results.json"]
+
+
+def test_a_result_that_cannot_be_fetched_is_one_sentence(monkeypatch, tmp_path):
+    def refuse(address, timeout):
+        raise URLError("no network")
+
+    monkeypatch.setattr("petseg.course.record.checkout", lambda: None)
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"figures/results.json: could not be fetched .*no network"):
+        course.results()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_repository_is_that_of_pyproject():
+    text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text()
+    assert f'Repository = "{course.repository()}"' in text

@@ -3,12 +3,16 @@
 import re
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import nbformat
 import pytest
 
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+from petseg import publish
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb")) or [
     pytest.param(None, marks=pytest.mark.skip(reason="notebooks/ holds no notebook"))
 ]
@@ -68,6 +72,40 @@ def test_cells_that_show_photos_of_the_data_set_are_stripped(notebook: Any) -> N
 
 def test_it_carries_no_widget_state(notebook: Any) -> None:
     assert "widgets" not in notebook.metadata
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    assert not any(publish.WIDGET in output.get("data", {}) for output in outputs)
+
+
+def test_every_figure_has_words_for_those_who_cannot_see_it(notebook: Any) -> None:
+    short = [words for words in publish.alt_texts(notebook) if len(words) < 30]
+    assert short == []
+
+
+def test_it_names_the_repository_as_pyproject_does(path: Path, notebook: Any) -> None:
+    before = nbformat.writes(notebook)
+    assert nbformat.writes(publish.stamped(notebook, publish.repository(), path.name)) == before
+
+
+def test_it_opens_with_the_set_up_cell_and_a_cell_that_says_how_it_runs(notebook: Any) -> None:
+    first, second = code_cells(notebook)[:2]
+    assert "setup" in first.metadata.get("tags", [])
+    assert "setup = course.start(seed=" in second.source
+    assert "profile: full" in second.outputs[0].text
+    assert "data: oxford" in second.outputs[0].text
+
+
+def test_it_opens_and_closes_as_all_do(notebook: Any) -> None:
+    opening = notebook.cells[0].source
+    for part in ("**What you will learn**", "**Time and hardware**"):
+        assert part in opening
+    assert 3 <= opening.count("\n- ") <= 5
+    closing = [text for level, text in headings(notebook) if level == 2][-2:]
+    assert closing == ["What we saw", "Your turn"]
+    assert "**Read next**" in notebook.cells[-1].source
+
+
+def test_the_typical_code_cell_is_short(notebook: Any) -> None:
+    assert median(len(cell.source.splitlines()) for cell in code_cells(notebook)) <= 10
 
 
 def test_no_output_is_an_error_or_a_warning(notebook: Any) -> None:
@@ -103,3 +141,11 @@ def test_no_heading_skips_a_level(notebook: Any) -> None:
     found = headings(notebook)
     skipped = [text for (above, _), (level, text) in pairwise(found) if level > above + 1]
     assert skipped == []
+
+
+def test_readme_lists_every_notebook_with_its_badge() -> None:
+    readme = (ROOT / "README.md").read_text()
+    listed = re.findall(r"\]\(notebooks/([\w.]+)\)", readme)
+    assert sorted(set(listed)) == [path.name for path in sorted(FOLDER.glob("*.ipynb"))]
+    for name in set(listed):
+        assert publish.badge(publish.repository(), name) in readme

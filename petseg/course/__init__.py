@@ -2,7 +2,7 @@
 
 from petseg.course.checks import check
 from petseg.course.explore import explore
-from petseg.course.published import published, read_log, repository, results
+from petseg.course.record import published, read_log, repository, results
 from petseg.course.setup import Setup, best_device, chosen_profile, default_runs_dir, start
 
 __all__ = [

@@ -6,6 +6,7 @@ The answers to the exercises of notebook 03, say, are judged by functions in `pe
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,21 @@ Judge = Callable[..., str | None]
 
 #: What judges the answers, by number of the exercise: `02.1` is the first of notebook 02.
 JUDGES: dict[str, Judge] = {}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an answer is right, which is its truth value, and what was said about it."""
+
+    right: bool
+    sentence: str
+
+    def __bool__(self) -> bool:
+        """Whether the answer is right."""
+        return self.right
+
+    def _ipython_display_(self) -> None:
+        """Shows nothing: `check` has printed the sentence, which should not stand there twice."""
 
 
 class NotYetError(Exception):
@@ -39,7 +55,7 @@ def exercise(number: str) -> Callable[[Judge], Judge]:
     return register
 
 
-def check(number: str, *answer: Any) -> bool:
+def check(number: str, *answer: Any) -> Verdict:
     """Says whether an exercise is solved, and gives a hint where it is not.
 
     Args:
@@ -47,24 +63,25 @@ def check(number: str, *answer: Any) -> bool:
         answer: what the exercise asks for, a value or a function.
 
     Returns:
-        whether it is right.
+        true if it is right.
 
     Raises:
         ValueError: there is no such exercise.
     """
-    judge = _judge(number)
+    verdict = _verdict(_judge(number), answer)
+    print(f"Exercise {number}{verdict.sentence}".rstrip())
+    return verdict
+
+
+def _verdict(judge: Judge, answer: tuple[Any, ...]) -> Verdict:
     try:
         if any(part is ... or part is None for part in answer):
             raise UnfilledError
-        praise = judge(*answer)
+        return Verdict(True, f", right. {judge(*answer) or ''}")
     except UnfilledError as todo:
-        print(f"Exercise {number}, still to do: {todo}")
-        return False
+        return Verdict(False, f", still to do: {todo}")
     except NotYetError as hint:
-        print(f"Exercise {number}, not yet: {hint}")
-        return False
-    print(f"Exercise {number}, right. {praise or ''}".rstrip())
-    return True
+        return Verdict(False, f", not yet: {hint}")
 
 
 def ask(answer: Any, *arguments: Any) -> Any:
