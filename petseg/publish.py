@@ -118,10 +118,12 @@ def fit_to_commit(notebook: Any, name: str) -> Any:
         PublishError: a cell wrote to stderr, or an output names the folder of this machine.
     """
     strip = TagRemovePreprocessor(enabled=True, remove_all_outputs_tags={"photos"})
+    counts = [cell.get("execution_count") for cell in notebook.cells]
     notebook, _ = strip.preprocess(notebook, {})
-    for cell in notebook.cells:
+    for cell, count in zip(notebook.cells, counts, strict=True):
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
+            cell.execution_count = count  # which went with the outputs, although the cell was run
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
             _refuse(cell, name)
     notebook.metadata = {

@@ -75,10 +75,12 @@ def test_photos_widgets_and_this_machine_are_left_out() -> None:
     photos = tagged("show()", "photos", outputs=[picture("a cat")])
     notebook = written(photos, tagged("slide()", outputs=[widget, words]))
     notebook.metadata = {"widgets": {"state": 1}, "language_info": {"name": "python", "version": "3.99"}}
+    notebook.cells[1].execution_count = 1
     notebook.cells[2].metadata["execution"] = {"iopub.execute_input": "2026"}
     found = publish.fit_to_commit(notebook, "01_cats.ipynb")
     nbformat.validate(found)
     assert [cell.outputs for cell in found.cells[1:]] == [[], [words]]
+    assert found.cells[1].execution_count == 1
     assert "execution" not in found.cells[2].metadata
     assert "widgets" not in found.metadata
     assert "3.99" not in str(found.metadata)

@@ -47,7 +47,7 @@ STYLE: Any = {
 class DescribedFigure(Figure):
     """A figure with words for readers who cannot see it: `alt`, one sentence that says what it shows.
 
-    A notebook stores it as a PNG of 256 colours, with the words in the output's metadata and as its plain text.
+    A notebook stores it as a PNG of 64 colours, with the words in the output's metadata and as its plain text.
     """
 
     alt: str = ""
@@ -121,7 +121,7 @@ def class_legend(axes: Axes, **where: Any) -> None:
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 110, max_bytes: int = 120_000) -> Path:
-    """Writes a PNG of 256 colours under a temporary name and renames it; makes the folder if missing.
+    """Writes a PNG of 64 colours under a temporary name and renames it; makes the folder if missing.
 
     Args:
         figure: what to draw.
@@ -137,11 +137,11 @@ def save_figure(figure: Figure, path: Path, dpi: int = 110, max_bytes: int = 120
 
 
 def png(figure: Figure, dpi: int, max_bytes: int) -> bytes:
-    """A PNG of 256 colours; fewer pixels an inch are taken where it would be larger than `max_bytes`."""
+    """A PNG of 64 colours; fewer pixels an inch are taken where it would be larger than `max_bytes`."""
     drawn, file = BytesIO(), BytesIO()
     figure.savefig(drawn, dpi=dpi, format="png")
     with Image.open(drawn) as picture:
-        picture.convert("RGB").quantize(256).save(file, "PNG", optimize=True)
+        picture.convert("RGB").quantize(64).save(file, "PNG", optimize=True)
     if file.tell() <= max_bytes or dpi <= 40:
         return file.getvalue()
     return png(figure, round(0.9 * dpi), max_bytes)
