@@ -108,3 +108,19 @@ def test_reset_forgets_everything():
     collected.reset()
     collected.update(TRUE, TRUE, torch.tensor([0]))
     assert collected.compute().sum(dim=0).diagonal().sum() == 4
+
+
+def test_mean_iou_is_the_mean_over_classes():
+    matrix = metrics.confusion_matrices(PREDICTED, TRUE)[0]
+    assert float(metrics.mean_iou(matrix)) == pytest.approx((1 / 2 + 1 / 3 + 0) / 3)
+
+
+def test_ignored_pixels_count_nowhere():
+    target = torch.tensor([[[0, 255], [1, 2]]], dtype=torch.uint8)  # PREDICTED was wrong where the target is unknown
+    matrix = metrics.confusion_matrices(PREDICTED, target, ignore=255)[0]
+    assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
+
+
+def test_ignoring_one_value_lets_no_other_pass():
+    with pytest.raises(ValueError, match="target: holds labels outside"):
+        metrics.confusion_matrices(PREDICTED, torch.full((1, 2, 2), 254), ignore=255)

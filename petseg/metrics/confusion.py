@@ -13,29 +13,33 @@ from torchmetrics import Metric
 from petseg.labels import CLASSES
 
 
-def confusion_matrices(prediction: Tensor, target: Tensor, num_classes: int = len(CLASSES)) -> Tensor:
+def confusion_matrices(
+    prediction: Tensor, target: Tensor, num_classes: int = len(CLASSES), ignore: int | None = None
+) -> Tensor:
     """Pixel counts by true and predicted class, for each image.
 
     Args:
         prediction: integer (B, H, W), labels 0 to num_classes - 1.
         target: integer (B, H, W), the true labels.
         num_classes: K.
+        ignore: a value of the target whose pixels do not count; none by default.
 
     Returns:
-        int64 (B, K, K); rows are true classes, columns predicted ones; each sums to H * W.
+        int64 (B, K, K); rows are true classes, columns predicted ones; each sums to H * W less its ignored pixels.
 
     Raises:
         ValueError: the shapes differ, or a label is out of range.
     """
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} must match in shape.")
-    for name, labels in (("prediction", prediction), ("target", target)):
+    counted = torch.ones_like(target, dtype=torch.bool) if ignore is None else target != ignore
+    for name, labels in (("prediction", prediction[counted]), ("target", target[counted])):
         if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
             raise ValueError(f"{name}: holds labels outside 0 to {num_classes - 1}.")
     B, K = len(target), num_classes
-    image = torch.arange(B, device=target.device).view(-1, 1)
-    cell = image * K * K + target.reshape(B, -1).long() * K + prediction.reshape(B, -1).long()
-    return torch.bincount(cell.flatten(), minlength=B * K * K).view(B, K, K)
+    image = torch.arange(B, device=target.device).view(-1, *[1] * (target.ndim - 1))
+    cell = image * K * K + target.long() * K + prediction.long()  # the counter that a pixel belongs to
+    return torch.bincount(cell[counted], minlength=B * K * K).view(B, K, K)
 
 
 def iou(matrix: Tensor) -> Tensor:
@@ -50,6 +54,11 @@ def iou(matrix: Tensor) -> Tensor:
     matrix = matrix.double()
     hit = matrix.diagonal(dim1=-2, dim2=-1)
     return hit / (matrix.sum(-1) + matrix.sum(-2) - hit)
+
+
+def mean_iou(matrix: Tensor) -> Tensor:
+    """Mean of the IoU over the classes: float64 (...), NaN where a class is neither there nor predicted."""
+    return iou(matrix).mean(dim=-1)
 
 
 def dice(matrix: Tensor) -> Tensor:

@@ -1,0 +1,107 @@
+"""Judges of notebook 03: a weighted loss, what progressive resizing saves, and scores of several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from petseg.course.checks import NotYetError, ask, exercise
+
+
+@exercise("03.1")
+def weighted_cross_entropy(answer: Callable[..., Any]) -> str:
+    """Judges a cross-entropy in which each pixel counts with the weight of its true class."""
+    for seed, weights in enumerate(([1.0, 1.0, 1.0], [1.0, 1.0, 5.0], [2.0, 0.5, 0.0])):
+        generator = torch.Generator().manual_seed(seed)
+        logits = 3 * torch.randn(2, 3, 4, 5, generator=generator)  # (B, 3, H, W)
+        target = torch.randint(0, 3, (2, 4, 5), generator=generator)  # (B, H, W)
+        weight = torch.tensor(weights)
+        found = torch.as_tensor(ask(answer, logits.clone(), target.clone(), weight.clone()))
+        if found.numel() != 1:
+            raise NotYetError(f"a loss is one number, but yours has the shape {tuple(found.shape)}.")
+        _compare(float(found), logits, target, weight)
+    return "`F.cross_entropy(logits, target, weight=...)` is the same."
+
+
+def _compare(found: float, logits: Tensor, target: Tensor, weight: Tensor) -> None:
+    each = F.cross_entropy(logits, target, reduction="none")  # (B, H, W)
+    own = weight[target]
+    right = float((own * each).sum() / own.sum())
+    if _close(found, right):
+        return
+    wrong = {
+        "you divide by the number of pixels. Multiply all weights by ten: the loss should stay as it is.": (
+            (own * each).mean()
+        ),
+        "the weights change nothing yet. Which weight belongs to a pixel?": each.mean(),
+        "you divide by the sum of the three weights; how often does each of them count?": (
+            (own * each).sum() / weight.sum()
+        ),
+        "a mean needs a division at its end: what do the weights of all pixels sum to?": (own * each).sum(),
+        "the sign is turned: a loss is larger where the true class has less probability.": torch.tensor(-right),
+    }
+    for hint, value in wrong.items():
+        if _close(found, float(value)):
+            raise NotYetError(hint)
+    raise NotYetError(f"with the weights {weight.tolist()} yours is {found:.4f}, and {right:.4f} is right.")
+
+
+@exercise("03.2")
+def relative_cost(answer: Callable[..., Any]) -> str:
+    """Judges the cost of a run with progressive resizing, as a share of one at full size throughout."""
+    cases: tuple[tuple[list[float], list[float]], ...] = (
+        ([1.0], [0.0]),
+        ([0.5, 1.0], [0.0, 0.5]),
+        ([0.5], [0.0]),
+        ([0.5, 0.75, 1.0], [0.0, 0.42, 0.68]),
+    )
+    for sizes, starts in cases:
+        found = float(ask(answer, list(sizes), list(starts)))
+        spans = [end - start for start, end in pairwise([*starts, 1.0])]
+        right = sum(span * size**2 for span, size in zip(spans, sizes, strict=True))
+        if _close(found, right):
+            continue
+        where = f"for sizes={sizes}, size_from={starts} yours is {found:.4f}; "
+        if _close(found, sum(span * size for span, size in zip(spans, sizes, strict=True))):
+            raise NotYetError(where + "half the height and half the width: how many of the pixels are left?")
+        if _close(found, right - spans[-1] * sizes[-1] ** 2):
+            raise NotYetError(where + "the last stage is missing. Where does it end?")
+        if right and _close(found, 1 / right):
+            raise NotYetError(where + "that is how many times cheaper the run is; its cost is asked for.")
+        if _close(found, sum(size**2 for size in sizes) / len(sizes)):
+            raise NotYetError(where + "the stages are not equally long. How much of the run does each take?")
+        raise NotYetError(where + "add up, stage by stage, its share of the run times the cost of a step in it.")
+    return "The recipe's steps cost little more than half of those at full size, as far as pixels tell."
+
+
+@exercise("03.3")
+def pooled_once(answer: Callable[..., Any]) -> str:
+    """Judges a pooled confusion matrix in which an image that came twice counts once."""
+    for places in ([2, 0, 1], [0, 2, 1, 0], [3, 3, 1, 0, 2, 1], [5]):
+        generator = torch.Generator().manual_seed(len(places))
+        images = torch.randint(0, 50, (6, 3, 3), generator=generator)
+        place = torch.tensor(places)
+        matrices = images[place]  # (N, 3, 3), equal where the place is
+        found = torch.as_tensor(ask(answer, place.clone(), matrices.clone()))
+        right = images[place.unique()].sum(dim=0)
+        if found.shape != (3, 3):
+            raise NotYetError(f"places {places}: expected one 3x3 matrix, but got the shape {tuple(found.shape)}.")
+        if torch.equal(found.double(), right.double()):
+            continue
+        if torch.equal(found.double(), matrices.sum(dim=0).double()):
+            raise NotYetError(f"places {places}: an image that came twice counts twice.")
+        if torch.equal(found.double(), matrices[: len(place.unique())].sum(dim=0).double()):
+            raise NotYetError(f"places {places}: you keep the first rows, but repeats may stand anywhere.")
+        if torch.allclose(found.double(), right.double() / len(place.unique())):
+            raise NotYetError(f"places {places}: that is the mean matrix; pooled means the sum.")
+        raise NotYetError(f"places {places}: some image is missing or counts too often.")
+    return "`metrics.SplitConfusion` does the same, after it has gathered the matrices of all processes."
+
+
+def _close(found: float, wanted: float) -> bool:
+    return abs(found - wanted) <= 1e-4 * max(1.0, abs(wanted))

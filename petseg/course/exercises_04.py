@@ -1,0 +1,106 @@
+"""Judges of the exercises of notebook 04."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from petseg.course.checks import NotYetError, ask, exercise
+from petseg.metrics import iou, mean_iou
+
+
+@exercise("04.1")
+def dice_from_iou(answer: Any) -> str:
+    """Dice = 2 J / (1 + J)."""
+    for overlap in (1.0, 0.0, 0.5, 0.9):
+        found, wanted = _number(ask(answer, overlap)), 2 * overlap / (1 + overlap)
+        if abs(found - wanted) < 1e-9:
+            continue
+        if abs(found - overlap / (2 - overlap)) < 1e-9:
+            raise NotYetError(f"for an IoU of {overlap} came {found:.4f}: that is the way back, from Dice to IoU.")
+        if overlap in (0.0, 1.0):
+            raise NotYetError(
+                f"for an IoU of {overlap:.0f} came {found:.4f}. Masks that {'agree' if overlap else 'do not meet'} "
+                f"score {overlap:.0f} in both."
+            )
+        raise NotYetError(
+            f"for an IoU of {overlap} came {found:.4f}. Write I for the intersection and U for the union: what is "
+            "the sum of the two areas, in I and U?"
+        )
+    return "The curve rises throughout, so for one class and one image both rank models alike; their means need not."
+
+
+@exercise("04.2")
+def gain_of_draw(answer: Any) -> str:
+    """Difference of pooled mean IoU on the same draw of images."""
+    ours, theirs = _made_up_matrices(0), _made_up_matrices(1)
+    for draw in ([0, 1, 2, 3, 4, 5], [3, 3, 3, 0, 0, 5], [2, 2, 2, 2, 2, 2]):
+        places = torch.tensor(draw)
+        found = _number(ask(answer, ours, theirs, places))
+        wanted = _pooled(theirs, draw) - _pooled(ours, draw)
+        if abs(found - wanted) > 1e-6:
+            raise NotYetError(f"for the draw {draw} came {found:+.4f}. {_hint(found, ours, theirs, draw)}")
+    return "Both models face the same images in a draw, so an image that is hard for both cancels out."
+
+
+@exercise("04.3")
+def temper(answer: Any) -> str:
+    """Softmax of log p / T."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(2, 3, 4, 5, generator=generator)
+    probability = logits.softmax(dim=1)
+    for temperature in (1.0, 2.0, 0.5):
+        found = ask(answer, probability, temperature)
+        if not isinstance(found, Tensor) or found.shape != probability.shape:
+            came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise NotYetError(f"expected a tensor of shape {tuple(probability.shape)}, as the input; came {came}.")
+        if not torch.allclose(found, (logits / temperature).softmax(dim=1), atol=1e-5):
+            raise NotYetError(f"at T = {temperature:g}: {_temper_hint(found, probability, logits, temperature)}")
+    return "No class map changes, and so no IoU: temperature moves probabilities only, so it costs nothing there."
+
+
+def _number(found: Any) -> float:
+    try:
+        return float(found)
+    except (TypeError, ValueError):
+        raise NotYetError(f"expected one number, but got {type(found).__name__}.") from None
+
+
+def _made_up_matrices(seed: int) -> Tensor:
+    """Six confusion matrices of very different images, each with all classes: int64 (6, 3, 3)."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = torch.tensor([1, 4, 20, 100, 300, 1000]).view(-1, 1, 1)
+    errors = torch.randint(1, 9, (6, 3, 3), generator=generator)
+    return sizes * (errors + 10 * torch.eye(3, dtype=torch.int64))
+
+
+def _pooled(matrices: Tensor, draw: list[int]) -> float:
+    return float(mean_iou(matrices[draw].sum(dim=0)))
+
+
+def _hint(found: float, ours: Tensor, theirs: Tensor, draw: list[int]) -> str:
+    gain = _pooled(theirs, draw) - _pooled(ours, draw)
+    per_image = (iou(theirs[draw]).mean() - iou(ours[draw]).mean()).item()
+    once, everything = sorted(set(draw)), list(range(len(ours)))
+    hints = {
+        -gain: "The sign is turned round: a gain is what the second model has more than the first.",
+        per_image: "That is the difference of means over images. Add the matrices up first, then score once.",
+        _pooled(theirs, once) - _pooled(ours, once): "An image that was drawn twice counts twice.",
+        _pooled(theirs, everything) - _pooled(ours, everything): "That is the gain on all images, not on the draw.",
+    }
+    for wrong, hint in hints.items():
+        if abs(found - wrong) < 1e-6:
+            return hint
+    return "Pick the drawn matrices, add them up, take the mean IoU; do so for both models with the same draw."
+
+
+def _temper_hint(found: Tensor, probability: Tensor, logits: Tensor, temperature: float) -> str:
+    if torch.allclose(found, (logits * temperature).softmax(dim=1), atol=1e-5):
+        return "that is the way back. A temperature above 1 must make the probabilities more even, not less."
+    if torch.allclose(found, (probability / temperature).softmax(dim=1), atol=1e-5):
+        return "softmax expects logits, and probabilities are none. Which function undoes softmax, up to a constant?"
+    if not torch.allclose(found.sum(dim=1), torch.ones(1), atol=1e-4):
+        return f"over the classes (axis 1) your values sum to {found.sum(dim=1).mean():.3f} on average; it must be 1."
+    return "the sums are right, the values are not. At T = 1 nothing may change, and T must act on logits."

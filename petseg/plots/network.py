@@ -1,0 +1,205 @@
+"""A network drawn from what a forward pass found in it: the U of its shapes, its feature maps, what a pixel sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+from petseg.anatomy import Step
+from petseg.labels import CLASSES, COLORS
+from petseg.plots.style import INK, figure
+
+SKIP = "#009E73"
+WAYS: dict[str, dict[str, Any]] = {
+    "pool": {"color": "#0072B2", "linestyle": "-"},
+    "up": {"color": "#D55E00", "linestyle": "-"},
+    "skip": {"color": SKIP, "linestyle": (0, (4, 2))},
+}
+
+#: Half a box's width, and how far each level of the U is moved inwards.
+HALF, STEP = 1.1, 1.25
+
+
+def drawn_u(steps: Sequence[Step], title: str) -> Figure:
+    """A U-Net as a U: a box for each stage with channels x height x width, arrows for pooling, up-convolution and skip.
+
+    Args:
+        steps: as `anatomy.trace(network, shape, stages=True)` gives them.
+        title: states the finding.
+    """
+    shapes: dict[str, list[tuple[int, ...]]] = {}
+    for step in steps:
+        shapes.setdefault(step.name.partition(".")[0], []).append(step.output[1:])
+    encoder, up, decoder = shapes["encoder"], shapes["up"], shapes["decoder"]
+    n = len(encoder)
+    alt = (
+        f"A U-Net of {n} stages. An image of {_by(steps[0].input[1:])} goes down through "
+        f"{', '.join(map(_by, encoder))} to the bottleneck of {_by(shapes['bottleneck'][0])}, and up again through "
+        f"{', '.join(map(_by, decoder))} to logits of {_by(shapes['head'][0])}. A skip joins the stages of equal size."
+    )
+    with figure(8.6, 0.95 * n + 1.9, alt=alt) as (drawn, ax):
+        centre = STEP * n + 1.0
+        _box(ax, centre, -n, shapes["bottleneck"][0], "bottleneck")
+        for level, (down, raised, out) in enumerate(zip(encoder, up[::-1], decoder[::-1], strict=True)):
+            left, right = STEP * level, 2 * centre - STEP * level
+            _box(ax, left, -level, down, f"encoder {level + 1}")
+            _box(ax, right, -level, out, f"decoder {level + 1}", joined=True)
+            _way(ax, "skip", (left + HALF, -level + 0.12), (right - HALF, -level + 0.12))
+            ax.text(centre, -level + 0.2, f"{down[0]} + {raised[0]}", ha="center", va="bottom", fontsize=8.5)
+            below = STEP if level + 1 < n else STEP + 0.6
+            _way(ax, "pool", (left + 0.2, -level - 0.34), (left + below - 0.2, -level - 0.66))
+            _way(ax, "up", (right - below + 0.2, -level - 0.66), (right - 0.2, -level - 0.34))
+        _end(ax, 0, f"image\n{_by(steps[0].input[1:])}", inwards=True)
+        _end(ax, 2 * centre, f"logits, after a 1x1 head\n{_by(shapes['head'][0])}", inwards=False)
+        for name, label in (
+            ("pool", "2x2 max pooling"),
+            ("up", "2x2 up-convolution"),
+            ("skip", "skip: channels of both halves"),
+        ):
+            ax.plot([], [], linewidth=1.8, label=label, **WAYS[name])
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=10)
+        ax.set(xlim=(-HALF - 0.05, 2 * centre + HALF + 0.05), ylim=(-n - 0.45, 1.15), title=title)
+        ax.axis("off")
+    return drawn
+
+
+def gradient_panels(
+    gradients: Mapping[str, NDArray[Any]],
+    field: tuple[int, int] | None = None,
+    radii: Sequence[int] = (),
+    width: float = 4.1,
+    decades: int = 8,
+    cell: int = 1,
+    alt: str = "",
+) -> Figure:
+    """Gradient magnitudes side by side, each as a share of its own largest value, in powers of ten.
+
+    Args:
+        gradients: (H, W) by title.
+        field: first and last row and column of the receptive field, drawn as a dashed frame.
+        radii: for each panel, the half side of a dotted square around its middle.
+        width: of each panel, in inches.
+        decades: how many powers of ten the scale spans; smaller values are drawn black.
+        cell: pixels a side that are summed into one square of the picture; divides H and W.
+        alt: what is seen.
+    """
+    colours = colormaps["magma"].resampled(2 * decades)  # steps are easier to read than shades, and fewer bytes
+    with figure(width * len(gradients) + 0.9, width, 1, len(gradients), alt=alt, squeeze=False) as (drawn, axes):
+        for place, (ax, (name, gradient)) in enumerate(zip(axes[0], gradients.items(), strict=True)):
+            H, W = gradient.shape
+            cells = gradient.reshape(H // cell, cell, W // cell, cell).sum(axis=(1, 3))
+            share = np.log10(np.maximum(cells / cells.max(), 10.0 ** -(decades + 1)))
+            edges = (-0.5, W - 0.5, H - 0.5, -0.5)
+            shown = ax.imshow(share, cmap=colours, vmin=-decades, vmax=0, extent=edges, interpolation="nearest")
+            if field is not None:
+                _frame(ax, field, field, "--", "field by formula")
+            if radii:
+                row, column, r = H // 2, W // 2, radii[place]
+                _frame(ax, (row - r, row + r), (column - r, column + r), ":", "holds half")
+            ax.set(title=name, xlabel="column, pixels", ylabel="row, pixels" if place == 0 else "")
+            ax.spines[:].set_visible(False)
+            if place == 0 and ax.patches:
+                ax.legend(loc="upper left", labelcolor="white", fontsize=9, facecolor="black", frameon=True)
+        ticks = range(-decades, 1, max(1, decades // 5))
+        drawn.colorbar(shown, ax=axes, label="gradient / maximum, log10", shrink=0.9, ticks=ticks)
+    return drawn
+
+
+def panels(pictures: Mapping[str, Any], columns: int = 4, width: float = 1.6, alt: str = "") -> Figure:
+    """Small pictures side by side, pixel by pixel, in a PNG: for class maps and feature maps, which are no photos.
+
+    Args:
+        pictures: by title, RGB (PIL images or uint8 (H, W, 3)) or one channel (H, W) of any scale, which is drawn in
+            16 greys from black, its smallest value, to white, its largest.
+        columns: pictures in a row.
+        width: of each, in inches.
+        alt: what is seen.
+    """
+    height = -(-len(pictures) // columns)
+    greys = colormaps["gray"].resampled(16)  # more would not be seen, and cost bytes
+    with figure(width * columns, (width + 0.35) * height, height, columns, alt=alt, squeeze=False) as (drawn, axes):
+        for ax in axes.flat:
+            ax.axis("off")
+        for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
+            ax.imshow(np.asarray(picture), cmap=greys, interpolation="nearest")
+            ax.set_title(name, fontweight="normal", fontsize=10)
+    return drawn
+
+
+def loss_curve(losses: Sequence[float], title: str) -> Figure:
+    """The loss of each step on a logarithmic scale.
+
+    Args:
+        losses: one a step.
+        title: states the finding.
+    """
+    alt = f"The loss falls from {losses[0]:.2f} to {losses[-1]:.3f} in {len(losses)} steps on the same batch."
+    with figure(6, 2.4, alt=alt) as (drawn, ax):
+        ax.semilogy(range(1, len(losses) + 1), losses, color=INK, linewidth=1.6)
+        ax.set(xlabel="step", ylabel="loss (log scale)", title=title)
+        ax.grid(axis="y", which="both", color="#dddddd", linewidth=0.6)
+    return drawn
+
+
+def cut_scores(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """IoU of each class, a marker for each network: whole, or with a skip cut.
+
+    Args:
+        scores: IoU of each class, in the order of `labels.CLASSES`, by what is cut.
+        title: states the finding.
+    """
+    listed = "; ".join(
+        f"{cut}: " + ", ".join(f"{name} {value:.2f}" for name, value in zip(CLASSES, values, strict=True))
+        for cut, values in scores.items()
+    )
+    with figure(6.4, 2.8, alt=f"IoU of each class by what is cut. {listed}.") as (drawn, ax):
+        for place, (name, color, marker) in enumerate(zip(CLASSES, COLORS, "os^", strict=True)):
+            values = [row[place] for row in scores.values()]
+            look: Any = {"color": color, "marker": marker, "markersize": 9, "linestyle": "none"}
+            ax.plot(list(scores), values, markeredgecolor=INK, label=name, **look)
+        ax.set(ylim=(0, 1), xlabel="skip that carries zeros", ylabel="IoU, pooled", title=title)
+        ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return drawn
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _box(ax: Axes, x: float, y: float, shape: Sequence[int], name: str, joined: bool = False) -> None:
+    """A stage; where a skip joins, a strip at its left stands for the two halves that are concatenated."""
+    ax.add_patch(Rectangle((x - HALF, y - 0.34), 2 * HALF, 0.68, facecolor="#F2F2F2", edgecolor=INK))
+    if joined:
+        ax.add_patch(Rectangle((x - HALF, y), 0.14, 0.34, facecolor="white", edgecolor=SKIP, hatch="/////"))
+        ax.add_patch(Rectangle((x - HALF, y - 0.34), 0.14, 0.34, facecolor=WAYS["up"]["color"], edgecolor=INK))
+    shift = 0.07 if joined else 0
+    ax.text(x + shift, y + 0.13, name, ha="center", va="center", fontsize=8.5, fontweight="bold")
+    ax.text(x + shift, y - 0.14, _by(shape), ha="center", va="center", fontsize=8.5)
+
+
+def _way(ax: Axes, name: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    look: Any = {"arrowstyle": "-|>", "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0, **WAYS[name]}
+    ax.annotate("", end, start, arrowprops=look)
+
+
+def _end(ax: Axes, x: float, text: str, inwards: bool) -> None:
+    points = ((x, 0.74), (x, 0.36)) if inwards else ((x, 0.36), (x, 0.74))
+    ax.annotate("", points[1], points[0], arrowprops={"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0})
+    side = "left" if inwards else "right"
+    ax.text(x + (-HALF if inwards else HALF), 0.8, text, ha=side, va="bottom", fontsize=9)
+
+
+def _frame(ax: Axes, rows: tuple[int, int], columns: tuple[int, int], dash: str, label: str) -> None:
+    corner, size = (columns[0] - 0.5, rows[0] - 0.5), (columns[1] - columns[0] + 1, rows[1] - rows[0] + 1)
+    frame = Rectangle(corner, *size, fill=False, edgecolor="white", linestyle=dash, linewidth=1.6, label=label)
+    frame.set_path_effects([withStroke(linewidth=3.2, foreground="black")])  # seen on light ground too
+    ax.add_patch(frame)

@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from petseg import metrics
+
+
+def matrices(n, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 50, (n, 3, 3), generator=generator) + 100 * torch.eye(3, dtype=torch.int64)
+
+
+def test_each_draw_is_a_sum_of_as_many_images_as_there_are():
+    ones = torch.ones(7, 2)
+    assert torch.equal(metrics.resampled_sums(ones, 5), torch.full((5, 2), 7.0, dtype=torch.float64))
+
+
+def test_draws_are_whole_images():
+    # image n counts 10^n, so that the digits of a sum tell how often each came up
+    counts = 10.0 ** torch.arange(5)
+    for total in metrics.resampled_sums(counts, 20, seed=3).tolist():
+        assert sum(int(digit) for digit in str(int(total))) == 5
+
+
+def test_the_seed_decides_the_draws():
+    counts = matrices(30)
+    assert torch.equal(metrics.resampled_sums(counts, 4, seed=1), metrics.resampled_sums(counts, 4, seed=1))
+    assert not torch.equal(metrics.resampled_sums(counts, 4, seed=1), metrics.resampled_sums(counts, 4, seed=2))
+
+
+def test_value_is_the_score_of_the_images_as_they_are():
+    counts = matrices(30)
+    found = metrics.bootstrap(counts, metrics.mean_iou)
+    assert found.value == metrics.mean_iou(counts.sum(dim=0))
+    assert found.low < found.value < found.high
+
+
+def test_interval_of_a_mean_is_that_of_theory():
+    # the mean of N numbers of variance s^2 has the standard error s / sqrt(N)
+    numbers = torch.randn(400, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = metrics.bootstrap(numbers, lambda sums: sums[:, 0] / 400, resamples=5000)
+    error = float(numbers.std(correction=0)) / 20
+    assert float(found.high - found.low) == pytest.approx(2 * 1.96 * error, rel=0.06)
+
+
+def test_four_times_the_images_halve_the_interval():
+    few = metrics.bootstrap(matrices(100), metrics.mean_iou)
+    many = metrics.bootstrap(matrices(400), metrics.mean_iou)
+    assert float((few.high - few.low) / (many.high - many.low)) == pytest.approx(2, rel=0.25)
+
+
+def test_images_that_are_all_alike_leave_no_doubt():
+    alike = matrices(1).expand(20, 3, 3)
+    low, high = metrics.bootstrap(alike, metrics.mean_iou)[1:]
+    assert float(high - low) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_wider_level_makes_a_wider_interval():
+    narrow, wide = (metrics.bootstrap(matrices(50), metrics.mean_iou, level=level) for level in (0.5, 0.99))
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_pairing_tells_a_small_steady_gain_from_none():
+    ours = matrices(60)
+    theirs = ours + 2 * torch.eye(3, dtype=torch.int64)  # on every image a little better
+    pairs = torch.stack([ours, theirs], dim=1)
+    gain = metrics.bootstrap(pairs, lambda sums: metrics.mean_iou(sums[:, 1]) - metrics.mean_iou(sums[:, 0]))
+    alone = metrics.bootstrap(ours, metrics.mean_iou)
+    assert gain.low > 0
+    assert gain.high - gain.low < 0.2 * (alone.high - alone.low)
+
+
+def test_scores_of_several_classes_keep_their_shape():
+    found = metrics.bootstrap(matrices(30), metrics.iou)
+    assert [tuple(part.shape) for part in found] == [(3,)] * 3
+
+
+def test_draws_without_a_score_are_left_out():
+    # one image of two holds the class; a draw without it has no IoU for that class
+    counts = torch.tensor([[[5, 1], [1, 5]], [[8, 0], [0, 0]]])
+    found = metrics.bootstrap(counts, metrics.iou)
+    assert found.low.isfinite().all()
+
+
+def test_no_image_and_no_level_are_refused():
+    with pytest.raises(ValueError, match="of no image"):
+        metrics.resampled_sums(torch.zeros(0, 3, 3))
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        metrics.bootstrap(matrices(3), metrics.mean_iou, level=95)

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from petseg.labels import COLORS
+from petseg.plots import training as figures
+
+LOG = {
+    "train/loss": [(1, 1.5), (2, 1.0), (3, 0.8), (4, 0.7)],
+    "val/loss": [(2, 1.1), (4, 0.6)],
+    "val/mean_iou": [(2, 0.3), (4, 0.55)],
+    "val_raw/mean_iou": [(2, 0.35), (4, 0.5)],
+}
+STAGES = [(1, 64), (3, 128)]
+
+
+def drawn(axes):
+    return [list(map(tuple, line.get_xydata())) for line in axes.get_lines()]
+
+
+def test_class_weights_fill_both_bars_in_the_class_colours_with_a_hatched_boundary():
+    figure = figures.class_weights([0.3, 0.6, 0.1])
+    bars = figure.axes[0].patches
+    assert [bar.get_width() for bar in bars] == pytest.approx([0.3, 1 / 3, 0.6, 1 / 3, 0.1, 1 / 3])
+    assert [bar.get_x() for bar in bars] == pytest.approx([0, 0, 0.3, 1 / 3, 0.9, 2 / 3])
+    assert [to_hex(bar.get_facecolor()).upper() for bar in bars[::2]] == list(COLORS)
+    assert [bool(bar.get_hatch()) for bar in bars] == [False] * 4 + [True] * 2
+    assert "boundary 10.0%" in figure.alt
+
+
+def test_the_schedule_is_drawn_over_epochs_and_its_peak_named():
+    figure = figures.schedule([0.1, 0.4, 0.3, 0.0], steps_per_epoch=2, stages=STAGES)
+    assert drawn(figure.axes[0])[0] == [(0, 0.1), (0.5, 0.4), (1, 0.3), (1.5, 0)]
+    assert {text.get_text() for text in figure.axes[0].texts} == {"0.4", "64 px", "128 px"}
+    assert "4.0e-01 at epoch 0.5" in figure.alt
+
+
+def test_averages_say_where_they_end():
+    figure = figures.averages([0, 2], [0, 0.5], [0, 1.5], target=1)
+    lines = figure.axes[0].get_lines()
+    assert [line.get_ydata()[-1] for line in lines[:3]] == [2, 0.5, 1.5]
+    assert len({line.get_linestyle() for line in lines[1:3]}) == 2
+    assert "constant decay stands at 0.50, the one with warm-up at 1.50" in figure.alt
+
+
+def test_curves_of_a_run_show_losses_scores_and_stages():
+    figure = figures.run_curves(LOG, epochs=8, stages=STAGES)
+    left, right = figure.axes
+    assert drawn(left)[:2] == [LOG["train/loss"], LOG["val/loss"]]
+    assert drawn(right)[:2] == [LOG["val/mean_iou"], LOG["val_raw/mean_iou"]]
+    assert right.get_title(loc="left") == "mean IoU 0.550 after epoch 4 of 8"
+    assert right.get_xlim()[1] > 8
+    assert np.array_equal(right.get_lines()[2].get_xdata(), [3, 3])  # the second stage
+    assert "128 pixels from epoch 3" in figure.alt
+
+
+def test_curves_are_drawn_before_anything_is_validated():
+    figure = figures.run_curves({"train/loss": [(1, 1.5)]}, epochs=4)
+    assert figure.axes[1].get_title(loc="left") == "No scores yet"
+
+
+def test_a_first_loss_that_is_far_off_does_not_flatten_the_others():
+    left = figures.run_curves({**LOG, "val/loss": [(2, 50.0), (4, 0.6)]}, epochs=4).axes[0]
+    assert left.get_ylim()[1] < 3
+    assert "off the scale" in left.get_title(loc="left")
+    assert figures.run_curves(LOG, epochs=4).axes[0].get_title(loc="left") == "Losses"
