@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup course notebooks stamp test lab segment photo-named train figures course-colab clean distclean FORCE
+.PHONY: help setup course notebooks stamp test lab demo space segment photo-named train figures course-colab clean distclean FORCE
 
 # What can be chosen, for instance: make TORCH="torch==2.14.1 torchvision==0.29.1" test
 #   PYTHON    programs of which the first that is new enough makes .venv
@@ -12,7 +12,7 @@
 #   TORCH     a certain build of PyTorch, installed before all else
 #   PIP_ARGS  further arguments of `pip install`
 #   WORKERS   processes that share the tests
-#   ARGS      further arguments of the command behind `lab` and `train`
+#   ARGS      further arguments of the command behind `lab`, `demo` and `train`
 #   NOTEBOOKS numbers of those that `course` and `notebooks` run, for instance "01 04"; all by default
 PYTHON   ?= python3 python3.13 python3.12 python3.11
 EXTRAS   ?= dev
@@ -85,6 +85,10 @@ notebooks: $(STAMP) ## Run the notebooks on the real data (a GPU helps) and keep
 stamp: $(STAMP) ## Write the repository's address, from pyproject.toml, into set-up cells and badges
 	@$(IN_VENV) .venv/bin/python -m petseg.publish stamp
 
+demo: $(STAMP) ## Open the upload panel of notebook 05 as a page of its own (extra: web)
+	@.venv/bin/python -m petseg.demo build/demo/panel.ipynb
+	$(IN_VENV) .venv/bin/python -m voila build/demo/panel.ipynb $(ARGS)
+
 lab: $(STAMP) ## Open the notebooks in JupyterLab
 	$(IN_VENV) .venv/bin/python -m jupyterlab notebooks $(ARGS)
 
@@ -103,6 +107,9 @@ train: $(STAMP) ## Train the U-Net on Oxford-IIIT Pet: petseg fit $(ARGS)
 
 figures: $(STAMP) ## Write figures/ and results.json from the released weights and training logs
 	.venv/bin/python -m petseg.results
+
+space: $(STAMP) ## Assemble build/space/, which a Hugging Face Space runs as it is (extra: web)
+	@.venv/bin/python -m petseg.space
 
 # --- Tests ---------------------------------------------------------------------------------------------------------
 

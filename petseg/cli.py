@@ -50,6 +50,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         "petseg.export": "ExportError",
         "petseg.bench": "BenchError",
         "petseg.task": "TaskError",
+        "petseg.webapp.server": "AppError",
     }
     modules = ((sys.modules[room], name) for room, name in names.items() if room in sys.modules)
     return tuple(getattr(module, name) for module, name in modules if hasattr(module, name))
@@ -86,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     export = add("export", _export, "write a model as ONNX")
     export.add_argument("--model", metavar="NAME", default="unet")
     export.add_argument("--out", metavar="FILE.onnx", type=Path, required=True)
+
+    app = add("app", _app, "open the web app in a browser: the same cut-outs, without a command line")
+    app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in")
+    app.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
+    app.add_argument("--model", metavar="NAME", default="unet", help="released model or .safetensors file")
 
     bench = add("bench", _bench, "time training and prediction on this machine")
     bench.add_argument("--steps", type=int, default=5, help="timed steps of each row (default 5)")
@@ -176,6 +182,18 @@ def _export(args: argparse.Namespace) -> int:
 
     export_onnx(args.model, args.out)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _app(args: argparse.Namespace) -> int:
+    try:
+        from petseg.webapp.server import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "gradio":
+            raise
+        print('petseg: the web app needs Gradio. Install it with: pip install "petseg[web]"', file=sys.stderr)
+        return 1
+    serve(args.model, args.host, args.port)
     return 0
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from skimage.data import cat
 
-from petseg import plots, zoo
+from petseg import plots, screenshots, zoo
 from petseg.cache import DataError
 from petseg.cartoon import BREEDS, draw_pet
 from petseg.course import read_log
@@ -86,6 +86,14 @@ def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
     return [plots.save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
+def _screenshots() -> list[Path]:
+    try:
+        return screenshots.take(FIGURES)
+    except screenshots.ScreenshotError as error:
+        print(f"petseg: {error} Those that are there stay.", file=sys.stderr)
+        return []
+
+
 def cartoon_sheet(seed: int = 3, columns: int = 6) -> Any:
     """A picture of each cartoon breed, drawn at 192 pixels."""
     pictures = [draw_pet(breed, seed, 192)[0] for breed in BREEDS]
@@ -102,7 +110,7 @@ def main() -> int:
             "models": models,
         }
         readme = with_table((CHECKOUT / "README.md").read_text(), results)
-        for path in draw_figures(results, FIGURES):
+        for path in [*draw_figures(results, FIGURES), *_screenshots()]:
             print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
     except (DataError, zoo.ModelError) as error:
         print(f"petseg: {error}", file=sys.stderr)

@@ -149,8 +149,10 @@ def test_black_and_white_and_grey_become_rgb() -> None:
 def test_other_colour_spaces_become_rgb(mode: str) -> None:
     converted = scene().convert(mode)
     assert difference(load_photo(converted), scene()) <= 3
-    if mode != "HSV":
+    if mode == "CMYK":
         assert difference(load_photo(encoded(converted, "TIFF")), scene()) <= 3
+    if mode == "YCbCr":  # in TIFF this always comes compressed as JPEG; Pillow 12 cannot read it otherwise
+        assert difference(load_photo(encoded(converted, "TIFF", compression="jpeg")), scene()) <= 16
 
 
 def test_an_inverted_cmyk_jpeg_of_adobe_is_not_a_negative() -> None:

@@ -1,0 +1,52 @@
+// Pictures that arrive as messages: they are shown, or saved as files, and never become part of the notebook.
+function save(name, bytes) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+  link.download = name;
+  link.style.display = "none";
+  document.body.append(link);
+  link.click();
+  setTimeout(() => {
+    link.remove();
+    URL.revokeObjectURL(link.href);
+  }, 60_000);
+}
+
+function render({ model, el }) {
+  const figures = new Map(); // by the key of the picture
+  const grid = document.createElement("div");
+  grid.className = "petseg-pictures";
+  el.append(grid);
+
+  const figure = (key) => {
+    if (!figures.has(key)) {
+      const drawn = document.createElement("figure");
+      const caption = document.createElement("figcaption");
+      const image = document.createElement("img");
+      image.dataset.key = key;
+      drawn.append(caption, image);
+      grid.append(drawn);
+      figures.set(key, { caption, image });
+    }
+    return figures.get(key);
+  };
+
+  const receive = (content, buffers) => {
+    if (content.type === "save" && content.view === view) save(content.name, buffers[0]);
+    if (content.type !== "show") return;
+    content.pictures.forEach(({ key, title, alt, kind }, place) => {
+      const { caption, image } = figure(key);
+      caption.textContent = title;
+      image.alt = alt;
+      URL.revokeObjectURL(image.src);
+      image.src = URL.createObjectURL(new Blob([buffers[place]], { type: kind }));
+      image.classList.toggle("petseg-checkerboard", kind === "image/png");
+    });
+  };
+  const view = Math.random().toString(36).slice(2);
+  model.on("msg:custom", receive);
+  model.send({ type: "ready", view }); // shown anew, or in a second place: the pictures come again
+  return () => model.off("msg:custom", receive);
+}
+
+export default { render };

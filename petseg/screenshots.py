@@ -1,0 +1,131 @@
+"""Pictures of the panel and of the web app for README, taken with Chelsea in a real browser by `make figures`."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from petseg.demo.__main__ import write_page
+from petseg.zoo import written_whole
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SAMPLE = "Chelsea the cat"
+
+
+class ScreenshotError(ValueError):
+    """Screenshots cannot be taken here; the message says what is missing."""
+
+
+def take(folder: Path) -> list[Path]:
+    """Writes `panel.png` and `app.png`.
+
+    Raises:
+        ScreenshotError: there is no browser, or Playwright, Voila or Gradio is not installed.
+    """
+    with _browser() as browser, tempfile.TemporaryDirectory() as work:
+        write_page(Path(work, "panel.ipynb"))
+        port = _free_port()
+        with _served(["-m", "voila", "panel.ipynb", "--no-browser", f"--port={port}"], port, Path(work)) as address:
+            panel = _shot(browser, address, _panel)
+        port = _free_port()
+        with _served(["-m", "petseg.cli", "app", "--port", str(port)], port, Path(work)) as address:
+            app = _shot(browser, address, _app)
+    return [_written(folder / "panel.png", panel), _written(folder / "app.png", app)]
+
+
+def _panel(page: Any) -> None:
+    page.locator(".petseg-dropzone").wait_for(timeout=90_000)
+    page.get_by_label("or try").select_option(SAMPLE)
+    page.locator("img[data-key='confidence']").wait_for(timeout=60_000)
+
+
+def _app(page: Any) -> None:
+    page.get_by_role("button", name=SAMPLE).click(timeout=60_000)
+    page.locator("#pictures img").nth(4).wait_for(timeout=60_000)
+
+
+def _shot(browser: Any, address: str, prepare: Callable[[Any], None]) -> bytes:
+    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page.goto(address)
+    prepare(page)
+    page.wait_for_timeout(1500)  # the last picture is drawn, and nothing moves any more
+    picture: bytes = page.screenshot(full_page=True)
+    page.close()
+    return picture
+
+
+def _written(path: Path, picture: bytes, max_bytes: int = 120_000) -> Path:
+    """Writes a PNG of 128 colours, smaller than the screen was where it would have more bytes than that."""
+    with Image.open(BytesIO(picture)) as image:
+        shown = image.convert("RGB")
+    file = BytesIO()
+    shown.quantize(128).save(file, "PNG", optimize=True)
+    while file.tell() > max_bytes:
+        shown = shown.resize((int(0.9 * shown.width), int(0.9 * shown.height)), Image.Resampling.LANCZOS)
+        file = BytesIO()
+        shown.quantize(128).save(file, "PNG", optimize=True)
+    with written_whole(path) as draft:
+        draft.write_bytes(file.getvalue())
+    return path
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        path = None
+    if path is None:
+        raise ScreenshotError("no screenshots: Playwright and a Chromium on the PATH are needed.")
+    with sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def _served(command: Sequence[str], port: int, folder: Path) -> Iterator[str]:
+    """A server of ours in a process of its own, once it answers."""
+    address = f"http://127.0.0.1:{port}"
+    with (folder / "server.txt").open("w") as log:
+        server = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=log, stderr=log)
+        try:
+            while not _answers(address):
+                if server.poll() is not None:
+                    words = (folder / "server.txt").read_text().splitlines()[-1:]
+                    raise ScreenshotError(f"no screenshots: {' '.join(command[:3])} ended with {words}.")
+                time.sleep(0.5)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def _answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address, timeout=30).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
