@@ -58,7 +58,7 @@ def _app(page: Any) -> None:
 
 
 def _shot(browser: Any, address: str, prepare: Callable[[Any], None]) -> bytes:
-    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page = browser.new_page(viewport={"width": 1100, "height": 580})
     page.goto(address)
     prepare(page)
     page.wait_for_timeout(1500)  # the last picture is drawn, and nothing moves any more

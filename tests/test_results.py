@@ -1,10 +1,10 @@
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import CHECKOUT
 
 from petseg import course, results, zoo
 from petseg.cache import DataError
@@ -12,6 +12,7 @@ from petseg.cli import main
 from petseg.metrics import pooled_scores
 from petseg.predict import Predictor
 
+CHECKOUT = Path(__file__).resolve().parents[1]
 FOUND = json.loads((CHECKOUT / "figures" / "results.json").read_text())
 README = (CHECKOUT / "README.md").read_text()
 

@@ -127,7 +127,7 @@ def running(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             text=True,
         )
         assert process.stdout
-        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        found = re.search(r"http://\S+:\d+", process.stdout.readline())
         assert found, log.read_text()[-2000:]
         yield found[0], log
         process.terminate()

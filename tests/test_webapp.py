@@ -196,7 +196,7 @@ class Server:
         )
         assert self.process.stdout
         first = self.process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", first)
+        found = re.search(r"http://\S+:\d+", first)
         assert found, self.log.read_text()
         self.url = found[0]
         self.config = json.loads(urllib.request.urlopen(f"{self.url}/config").read())

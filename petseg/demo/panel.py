@@ -205,10 +205,10 @@ class Panel:
         if card is not None and card.card.name != entry.result.model:
             self._again(entry)
             return
-        caption = presentation.as_html(f"{entry.name}: {presentation.caption(entry.result)}")
-        self.legend.value = f"{presentation.legend(entry.result.shares)}<div>{caption}</div>"
         self.results.layout.display = ""
         self._draw("photo", "overlay", "mask", "cut-out", "confidence")
+        caption = presentation.as_html(f"{entry.name}: {presentation.caption(entry.result)}")
+        self.legend.value = f"{presentation.legend(entry.result.shares)}<div>{caption}</div>"
 
     def _draw(self, *kinds: str) -> None:
         if (entry := self._chosen()) is not None:
