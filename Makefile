@@ -139,7 +139,7 @@ course-colab: $(COLAB)/.done ## Run every notebook with ipywidgets 7.7.1, the ve
 $(COLAB)/.done: $(STAMP)
 	@.venv/bin/python -m venv --clear --without-pip $(COLAB)
 	@where='import sysconfig; print(sysconfig.get_path("purelib"))'; \
-	.venv/bin/python -c "$$where" > "$$($(COLAB)/bin/python -c "$$where")/first.pth"
+	{ .venv/bin/python -c "$$where"; echo "$(CURDIR)"; } > "$$($(COLAB)/bin/python -c "$$where")/first.pth"
 	@.venv/bin/python -m pip --python $(COLAB)/bin/python install --quiet --no-deps --ignore-installed $(PIP_ARGS) \
 	  ipywidgets==7.7.1 ipython_genutils
 	@touch $@

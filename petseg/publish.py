@@ -34,13 +34,16 @@ BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 #: PyTorch, NumPy and ipywidgets that are there, since they are new enough.
 SETUP = """\
 # The same in every notebook: installs petseg where it is missing, as on Colab.
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 if find_spec("petseg") is None:
     in_checkout = Path("../petseg").is_dir()
     where = "--editable .." if in_checkout else "git+{repository}"
-    %pip install --quiet {{where}}"""
+    %pip install --quiet {{where}}
+    if in_checkout:  # Python looks there by itself only from its next start on
+        sys.path.append(str(Path("..").resolve()))"""
 
 
 class PublishError(ValueError):
