@@ -24,9 +24,22 @@ def test_start_sets_every_seed(monkeypatch):
     monkeypatch.setenv("PETSEG_PROFILE", "full")
     drawn = []
     for _ in range(2):
-        assert course.start(seed=5).source == "oxford"
+        assert course.start(seed=5, data=False).source == "oxford"
         drawn.append((float(torch.rand(1)), float(np.random.rand())))  # noqa: NPY002 - the generator that it seeds
     assert drawn[0] == drawn[1]
+
+
+def test_in_full_a_missing_data_set_is_fetched_and_a_complete_one_is_not(monkeypatch, tmp_path, cartoons):
+    fetched = []
+    monkeypatch.setenv("PETSEG_PROFILE", "full")
+    monkeypatch.setattr("petseg.course.setup.fetch_oxford", fetched.append)
+    monkeypatch.setenv("PETSEG_DATA_DIR", str(cartoons))  # whole, in the official layout
+    course.start()
+    monkeypatch.setenv("PETSEG_DATA_DIR", str(tmp_path))
+    course.start(data=False)
+    assert fetched == []
+    course.start()
+    assert fetched == [tmp_path]
 
 
 def test_profile_without_the_variable_is_full_only_where_a_gpu_is(monkeypatch):
@@ -62,7 +75,7 @@ def test_weights_of_notebook_03_are_used_only_in_the_profile_that_made_them(setu
     assert Predictor(setup.weights()).card.name == "small"
     assert "your own, from notebook 03 in profile quick" in capsys.readouterr().out
     monkeypatch.setenv("PETSEG_PROFILE", "full")
-    assert course.start().weights() == "unet"
+    assert course.start(data=False).weights() == "unet"
 
 
 def test_runs_go_to_the_checkout_and_elsewhere_to_the_current_folder(monkeypatch, tmp_path):

@@ -13,6 +13,7 @@ import lightning as L
 import torch
 
 from petseg.data import Source, checkout, default_data_dir
+from petseg.download import fetch_oxford, verify_oxford
 
 Profile = Literal["quick", "full"]
 
@@ -77,17 +78,19 @@ def default_runs_dir() -> Path:
     return (checkout() or Path.cwd()) / "runs"
 
 
-def start(seed: int = 0) -> Setup:
+def start(seed: int = 0, data: bool = True) -> Setup:
     """Sets all random seeds, and prints versions, device, profile and data source.
 
     Args:
         seed: of Python's, NumPy's and PyTorch's generators.
+        data: whether the notebook needs the data set, so that in profile `full` it is fetched where it is missing.
 
     Returns:
         what was chosen, for the cells that follow.
 
     Raises:
         ValueError: see `chosen_profile`.
+        DownloadError: the data set is missing and cannot be fetched.
     """
     L.seed_everything(seed, verbose=False)
     profile = chosen_profile()
@@ -100,4 +103,7 @@ def start(seed: int = 0) -> Setup:
     )
     print(f"device: {setup.device}; seed: {seed}; data: {source}")
     print(f"profile: {profile} (for the other, set PETSEG_PROFILE={other} and restart the kernel)")
+    if data and source == "oxford" and verify_oxford(setup.data_dir / "oxford-iiit-pet"):
+        print("Oxford-IIIT Pet is not there, or not all of it: 0.8 GB are fetched, once.")
+        fetch_oxford(setup.data_dir)
     return setup
