@@ -76,14 +76,32 @@ def voila(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def in_lab(chromium: Any, lab: str) -> Iterator[Any]:
     """Notebook 05 in JupyterLab after Restart and Run All, with the panel in sight."""
     page = chromium.new_page(viewport={"width": 1280, "height": 1200})
-    page.goto(f"{lab}/lab/tree/05_segment_your_pet.ipynb")
+    page.on("dialog", lambda dialog: dialog.accept())  # leave a page with unsaved changes
+    shown = any(run_all_shows_the_panel(page, lab) for _ in range(3))
+    if not shown:
+        words = page.locator("body").inner_text()
+        pytest.fail(f"JupyterLab shows no panel after Run All: {words[-2000:]}")
+    yield page
+    page.close()
+
+
+def run_all_shows_the_panel(page: Any, lab: str, seconds: int = 60) -> bool:
+    """Opens the notebook anew and runs it; on a busy machine JupyterLab may miss a click while it starts."""
+    page.goto(f"{lab}/lab/tree/05_segment_your_pet.ipynb?reset")
     page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60 * SECONDS)
+    idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first
+    idle.wait_for(state="attached", timeout=60 * SECONDS)
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel and Run All Cells").click()
     page.locator(".jp-Dialog .jp-mod-accept").click()
-    page.locator(".petseg-dropzone").wait_for(timeout=90 * SECONDS)
-    yield page
-    page.close()
+    for _ in range(2 * seconds):
+        # cells out of sight are not drawn
+        page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 1e9")
+        if page.locator(".petseg-dropzone").count():
+            page.locator(".petseg-dropzone").scroll_into_view_if_needed()
+            return True
+        page.wait_for_timeout(SECONDS / 2)
+    return False
 
 
 @pytest.fixture(scope="session")
