@@ -242,13 +242,19 @@ def _opacity(logits: Tensor) -> Tensor:
 
 def _outlined(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A copy of the class map (H, W) whose outermost pet pixels are `OUTLINE`, a 300th of the photo wide."""
-    pet = mask == PET
-    d = max(1, round(max(mask.shape) / 300))
-    inner = pet.copy()
-    inner[d:] &= pet[:-d]
-    inner[:-d] &= pet[d:]
-    inner[:, d:] &= pet[:, :-d]
-    inner[:, :-d] &= pet[:, d:]
     outlined = mask.copy()
-    outlined[pet & ~inner] = OUTLINE
+    outlined[edge(mask == PET, max(1, round(max(mask.shape) / 300)))] = OUTLINE
     return outlined
+
+
+def edge(region: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
+    """The pixels of a region (H, W) that lie within `width` pixels, along a row or a column, of one outside it.
+
+    What lies beyond the picture's frame does not count as outside.
+    """
+    inner = region.copy()
+    inner[width:] &= region[:-width]
+    inner[:-width] &= region[width:]
+    inner[:, width:] &= region[:, :-width]
+    inner[:, :-width] &= region[:, width:]
+    return region & ~inner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -37,11 +38,11 @@ def take(folder: Path) -> list[Path]:
     """
     with _browser() as browser, tempfile.TemporaryDirectory() as work:
         write_page(Path(work, "panel.ipynb"))
-        port = _free_port()
-        with _served(["-m", "voila", "panel.ipynb", "--no-browser", f"--port={port}"], port, Path(work)) as address:
+        port = free_port()
+        with served(["-m", "voila", "panel.ipynb", "--no-browser", f"--port={port}"], port, Path(work)) as address:
             panel = _shot(browser, address, _panel)
-        port = _free_port()
-        with _served(["-m", "petseg.cli", "app", "--port", str(port)], port, Path(work)) as address:
+        port = free_port()
+        with served(["-m", "petseg.cli", "app", "--port", str(port)], port, Path(work)) as address:
             app = _shot(browser, address, _app)
     return [_written(folder / "panel.png", panel), _written(folder / "app.png", app)]
 
@@ -71,20 +72,22 @@ def _written(path: Path, picture: bytes, max_bytes: int = 120_000) -> Path:
     """Writes a PNG of 128 colours, smaller than the screen was where it would have more bytes than that."""
     with Image.open(BytesIO(picture)) as image:
         shown = image.convert("RGB")
-    file = BytesIO()
-    shown.quantize(128).save(file, "PNG", optimize=True)
-    while file.tell() > max_bytes:
-        shown = shown.resize((int(0.9 * shown.width), int(0.9 * shown.height)), Image.Resampling.LANCZOS)
-        file = BytesIO()
-        shown.quantize(128).save(file, "PNG", optimize=True)
     with written_whole(path) as draft:
-        draft.write_bytes(file.getvalue())
+        shown.quantize(128).save(draft, "PNG", optimize=True)
+        while draft.stat().st_size > max_bytes:
+            shown = shown.resize((int(0.9 * shown.width), int(0.9 * shown.height)), Image.Resampling.LANCZOS)
+            shown.quantize(128).save(draft, "PNG", optimize=True)
     return path
+
+
+def browser_path() -> str | None:
+    """A Chromium of this machine; None where the PATH has none of `BROWSERS`."""
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
 @contextmanager
 def _browser() -> Iterator[Any]:
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = browser_path()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -98,13 +101,24 @@ def _browser() -> Iterator[Any]:
 
 
 @contextmanager
-def _served(command: Sequence[str], port: int, folder: Path) -> Iterator[str]:
-    """A server of ours in a process of its own, once it answers."""
+def served(command: Sequence[str], port: int, folder: Path, **variables: str) -> Iterator[str]:
+    """Runs a server in a process of its own and gives its address, once it answers.
+
+    Args:
+        command: arguments of Python, for instance `["-m", "voila", ...]`.
+        port: where it will listen.
+        folder: where it runs, and where `server.txt` keeps what it says.
+        variables: of its environment, beside those of this process.
+
+    Raises:
+        ScreenshotError: it ended before it answered.
+    """
     address = f"http://127.0.0.1:{port}"
+    environment = os.environ | variables
     with (folder / "server.txt").open("w") as log:
-        server = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=log, stderr=log)
+        server = subprocess.Popen([sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log)
         try:
-            while not _answers(address):
+            while not _answers(f"{address}/api"):  # a page of no weight: Voila's own would start a kernel
                 if server.poll() is not None:
                     words = (folder / "server.txt").read_text().splitlines()[-1:]
                     raise ScreenshotError(f"no screenshots: {' '.join(command[:3])} ended with {words}.")
@@ -125,7 +139,8 @@ def _answers(address: str) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -178,21 +179,42 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
     data = data or PetDataModule()
     chosen, val = _best_on_validation(task, state, data)
     test = pooled_scores(evaluate(task, data, "test"))
-    card = zoo.ModelCard(
-        name=out.stem,
+    recipe = {**_recipe(task, state, checkpoint.parents[1] / "config.yaml"), "weights": chosen}
+    card = model_card(out.stem, task, data, recipe, DATA, {"val": val, "test": test})
+    zoo.save(out, task.network, card)
+    return card
+
+
+def model_card(
+    name: str,
+    task: SegmentationTask,
+    data: PetDataModule,
+    recipe: Mapping[str, Any],
+    source: Mapping[str, Any],
+    scores: Mapping[str, Mapping[str, float]],
+) -> zoo.ModelCard:
+    """The card of a task's network.
+
+    Args:
+        name: of the model.
+        task: what was trained.
+        data: what it was trained on, set up.
+        recipe: how.
+        source: what the card says of the data, beside the size of each split.
+        scores: by split.
+    """
+    return zoo.ModelCard(
+        name=name,
         architecture="unet",
         settings=task.network.settings,
         mean=tuple(task.mean.flatten().tolist()),
         std=tuple(task.std.flatten().tolist()),
         size=(data.image_size, data.image_size),
         parameters=sum(p.numel() for p in task.network.parameters()),
-        recipe={**_recipe(task, state, checkpoint.parents[1] / "config.yaml"), "weights": chosen},
-        data={**DATA, "examples": {split: len(examples) for split, examples in data.examples.items()}},
-        scores={"val": val, "test": test},
-        licence="MIT",
+        recipe=dict(recipe),
+        data={**source, "examples": {split: len(examples) for split, examples in data.examples.items()}},
+        scores={split: dict(found) for split, found in scores.items()},
     )
-    zoo.save(out, task.network, card)
-    return card
 
 
 def _best_on_validation(

@@ -73,12 +73,14 @@ def whole(cartoons, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("whole"))
     with pytest.MonkeyPatch.context() as context:
         context.setattr(data, "_own_data_dir", lambda: tmp_path_factory.getbasetemp() / "own-data")
-        return {seeded: weights(fit(cartoons, folder, *[lesson.EpochSeeds()][:seeded])) for seeded in (True, False)}
+        return {
+            seeded: weights(fit(cartoons, folder, *[lesson.EpochSeeds(seed=7)][:seeded])) for seeded in (True, False)
+        }
 
 
 @pytest.mark.parametrize(("seeded", "stopped"), [(True, 2), (True, 3), (False, 2)])
 def test_a_resumed_run_ends_like_one_never_stopped_only_with_epoch_seeds(cartoons, whole, seeded, stopped):
-    extra = [lesson.EpochSeeds()][:seeded]
+    extra = [lesson.EpochSeeds(seed=7)][:seeded]
     with pytest.raises(RuntimeError, match="power cut"):
         fit(cartoons, "cut", *extra, Dies(stopped))
     resumed = weights(fit(cartoons, "cut", *extra, checkpoint=last("cut")))
@@ -94,7 +96,7 @@ def test_epoch_seeds_give_each_epoch_another_order_and_each_run_the_same(cartoon
                 seen.append(batch.place.tolist())
 
     for _ in range(2):
-        fit(cartoons, "run", lesson.EpochSeeds(), Spy())
+        fit(cartoons, "run", lesson.EpochSeeds(seed=7), Spy())
     assert seen[:4] == seen[4:]
     assert len({tuple(places) for places in seen}) == 4
 

@@ -15,17 +15,17 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from petseg import training
 from petseg.averaging import WarmAverage
 from petseg.data import PetDataModule
 from petseg.lesson.progress import quiet
 from petseg.task import SegmentationTask
-from petseg.training import RECIPES
 from petseg.zoo import ModelCard
 
 
 def read_recipe(name: str = "unet") -> dict[str, Any]:
     """The settings of a released model's run, section by section: `trainer`, `data`, `model`, `average`."""
-    return yaml_file(RECIPES / f"{name}.yaml")
+    return yaml_file(training.RECIPES / f"{name}.yaml")
 
 
 def yaml_file(path: Path) -> dict[str, Any]:
@@ -76,15 +76,6 @@ def model_card(
     name: str, task: SegmentationTask, data: PetDataModule, recipe: Mapping[str, Any], scores: Mapping[str, float]
 ) -> ModelCard:
     """The card of a network that was trained with a recipe; its scores are those on validation."""
-    return ModelCard(
-        name=name,
-        architecture="unet",
-        settings=task.network.settings,
-        mean=tuple(task.mean.flatten().tolist()),
-        std=tuple(task.std.flatten().tolist()),
-        size=(data.image_size, data.image_size),
-        parameters=sum(p.numel() for p in task.network.parameters()),
-        recipe={**recipe, "weights": "averaged"},
-        data={"name": data.source, "examples": {split: len(members) for split, members in data.examples.items()}},
-        scores={"val": dict(scores)},
+    return training.model_card(
+        name, task, data, {**recipe, "weights": "averaged"}, {"name": data.source}, {"val": scores}
     )

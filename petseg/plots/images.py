@@ -12,6 +12,7 @@ from PIL import Image
 
 from petseg.labels import BOUNDARY, PET, palette
 from petseg.plots.style import figure
+from petseg.predict import edge
 
 
 def show_images(
@@ -87,7 +88,7 @@ def mask_overlay(image: Any, mask: NDArray[np.uint8], opacity: float = 0.5, scal
     colours = np.asarray(palette(), dtype=np.uint8).reshape(-1, 3)[large]
     painted = np.isin(large, (PET, BOUNDARY))[..., None]
     mixed = np.where(painted, opacity * colours + (1 - opacity) * pixels, pixels).round().astype(np.uint8)
-    mixed[_hatch(large) | _edge(large == PET)] = 34
+    mixed[_hatch(large) | edge(large == PET)] = 34
     return Image.fromarray(mixed)
 
 
@@ -103,12 +104,3 @@ def _hatch(mask: NDArray[np.uint8], period: int = 6) -> NDArray[np.bool_]:
     row, column = np.ogrid[: mask.shape[0], : mask.shape[1]]
     lines: NDArray[np.bool_] = (mask == BOUNDARY) & ((row + column) % period == 0)
     return lines
-
-
-def _edge(pet: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    inner = pet.copy()
-    inner[1:] &= pet[:-1]
-    inner[:-1] &= pet[1:]
-    inner[:, 1:] &= pet[:, :-1]
-    inner[:, :-1] &= pet[:, 1:]
-    return pet & ~inner

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ from typing import Any
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from petseg.screenshots import BROWSERS, browser_path
+
 QUIET = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 
 
@@ -22,9 +22,9 @@ def chromium() -> Iterator[Any]:
     """Chromium, driven by Playwright."""
     reason = "Playwright is not installed; pip install playwright brings it"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    path = browser_path()
     if path is None:
-        pytest.skip(f"no browser: none of {', '.join(NAMES)} is on the PATH")
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")
     with playwright.sync_playwright() as engine:
         # in a container, as root, Chromium cannot build its sandbox; the pages are this project's own
         browser = engine.chromium.launch(executable_path=path, args=["--no-sandbox", *QUIET])

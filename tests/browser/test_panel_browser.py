@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import count
@@ -22,37 +16,16 @@ from PIL import Image
 from skimage.data import cat
 
 from petseg.demo.__main__ import write_page
+from petseg.screenshots import free_port, served
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 1000  # what Playwright counts in milliseconds
 NUMBERS = count(1)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def serve(command: list[str], port: int, folder: Path) -> Iterator[str]:
-    address = f"http://127.0.0.1:{port}"
-    environment = os.environ | {"PETSEG_PROFILE": "quick", "PETSEG_RUNS_DIR": str(folder / "runs")}
-    log = (folder / "server.txt").open("w")
-    server = subprocess.Popen([sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/api", timeout=5)
-                break
-            except urllib.error.HTTPError:
-                break  # it answers, though it knows no such page
-            except OSError:
-                assert server.poll() is None, (folder / "server.txt").read_text()
-                time.sleep(0.5)
+    with served(command, port, folder, PETSEG_PROFILE="quick", PETSEG_RUNS_DIR=str(folder / "runs")) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 @pytest.fixture(scope="session")
