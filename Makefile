@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup course notebooks stamp test lab demo space segment photo-named train figures course-colab clean distclean FORCE
+.PHONY: help setup course notebooks stamp test lab demo space segment photo-named train reproduce ablation figures course-colab clean distclean FORCE
 
 # What can be chosen, for instance: make TORCH="torch==2.14.1 torchvision==0.29.1" test
 #   PYTHON    programs of which the first that is new enough makes .venv
@@ -12,7 +12,7 @@
 #   TORCH     a certain build of PyTorch, installed before all else
 #   PIP_ARGS  further arguments of `pip install`
 #   WORKERS   processes that share the tests
-#   ARGS      further arguments of the command behind `lab`, `demo` and `train`
+#   ARGS      further arguments of the command behind `lab`, `demo`, `train`, `reproduce` and `ablation`
 #   NOTEBOOKS numbers of those that `course` and `notebooks` run, for instance "01 04"; all by default
 PYTHON   ?= python3 python3.13 python3.12 python3.11
 EXTRAS   ?= dev
@@ -104,6 +104,12 @@ photo-named:
 
 train: $(STAMP) ## Train the U-Net on Oxford-IIIT Pet: petseg fit $(ARGS)
 	.venv/bin/petseg fit $(ARGS)
+
+reproduce: $(STAMP) ## Train and score every released model anew, for hours: ARGS="unet" chooses
+	@.venv/bin/python -m petseg.reproduce $(ARGS)
+
+ablation: $(STAMP) ## Train the short runs that say what each choice is worth, those that are not on record
+	@.venv/bin/python -m petseg.ablation $(ARGS)
 
 figures: $(STAMP) ## Write figures/ and results.json from the released weights and training logs
 	.venv/bin/python -m petseg.results

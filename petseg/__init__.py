@@ -1,7 +1,7 @@
 """petseg: a course that teaches image segmentation by building a U-Net that cuts pets out of photos.
 
     from petseg import Predictor
-    result = Predictor("unet")("my_dog.jpg")
+    result = Predictor()("my_dog.jpg")
 
 Names are imported when they are first used, so that `petseg.labels` loads no PyTorch and `Predictor` no Lightning.
 """

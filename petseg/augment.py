@@ -26,6 +26,11 @@ class AugmentSettings:
         brightness: factor 1 +- this.
         contrast: factor 1 +- this on the distance from the picture's mean.
         saturation: factor 1 +- this on the distance from grey.
+        stretch: largest change of the aspect ratio: width over height is multiplied by up to this or its inverse.
+        blur: probability that a picture loses detail, as if it came from a smaller photo.
+        paste: probability that a rectangle of another picture of the batch covers part of this one, labels too
+            (CutMix: Yun et al., ICCV 2019, https://arxiv.org/abs/1905.04899; here for segmentation, as French et
+            al., BMVC 2020).
     """
 
     flip: float = 0.5
@@ -36,6 +41,9 @@ class AugmentSettings:
     brightness: float = 0.3
     contrast: float = 0.3
     saturation: float = 0.3
+    stretch: float = 1.0
+    blur: float = 0.0
+    paste: float = 0.0
 
 
 class Augment(nn.Module):
@@ -58,6 +66,14 @@ class Augment(nn.Module):
             image float (B, 3, size, size), values 0 to 1, and mask uint8 (B, size, size). What the picture does not
             cover is filled with its mirror image, labels too, so that no pixel is without a true label.
         """
+        image, mask, _ = self.with_soft(image, mask, None, size)
+        return image, mask
+
+    @torch.no_grad()
+    def with_soft(
+        self, image: Tensor, mask: Tensor, soft: Tensor | None, size: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """As `forward`, with soft labels that move along: float (B, K, H, W), and (B, K, size, size) in the result."""
         B, _, H, W = image.shape
         height, width = (size, size) if size else (H, W)
         grid = F.affine_grid(self._affine(B, image), [B, 3, height, width], align_corners=False)
@@ -65,7 +81,16 @@ class Augment(nn.Module):
             image = F.interpolate(image, (height, width), mode="bilinear", antialias=True)
         image = F.grid_sample(image, grid, "bilinear", "reflection", align_corners=False)
         labels = F.grid_sample(mask[:, None].to(grid.dtype), grid, "nearest", "reflection", align_corners=False)
-        return self._colour(image), labels[:, 0].to(mask.dtype)
+        if soft is not None:
+            soft = F.grid_sample(soft, grid, "bilinear", "reflection", align_corners=False)
+        image = self._blur(self._colour(image))
+        mask = labels[:, 0].to(mask.dtype)
+        if self.settings.paste and B > 1:
+            here = self._rectangles(B, height, width, image)  # (B, height, width)
+            image = torch.where(here[:, None], image.roll(1, 0), image)
+            mask = torch.where(here, mask.roll(1, 0), mask)
+            soft = None if soft is None else torch.where(here[:, None], soft.roll(1, 0), soft)
+        return image, mask, soft
 
     def _affine(self, B: int, like: Tensor) -> Tensor:
         """(B, 2, 3) maps from output to input coordinates, both -1 to 1, as `affine_grid` takes them."""
@@ -76,7 +101,12 @@ class Augment(nn.Module):
         mirror = torch.where(torch.rand(B, device=like.device) < s.flip, -1.0, 1.0)
         cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
         x, y = s.shift * 2 * _uniform(B, like), s.shift * 2 * _uniform(B, like)
-        rows = [torch.stack([cos * mirror, -sin, x], 1), torch.stack([sin * mirror, cos, y], 1)]
+        # the aspect ratio changes by stretch ** u, half of it in each direction; no draw is made where it cannot change
+        wide = torch.exp(0.5 * math.log(s.stretch) * _uniform(B, like)) if s.stretch != 1 else torch.ones_like(x)
+        rows = [
+            torch.stack([cos * mirror / wide, -sin * wide, x], 1),
+            torch.stack([sin * mirror / wide, cos * wide, y], 1),
+        ]
         return torch.stack(rows, 1)
 
     def _colour(self, image: Tensor) -> Tensor:
@@ -89,6 +119,32 @@ class Augment(nn.Module):
         image = mean + (image - mean) * contrast
         grey = image.mean(dim=1, keepdim=True)
         return (grey + (image - grey) * saturation).clamp_(0, 1)
+
+    def _blur(self, image: Tensor) -> Tensor:
+        """Some pictures of the batch shrunk by one factor of 1 to 3 and enlarged again."""
+        if not self.settings.blur:
+            return image
+        height, width = image.shape[-2:]
+        factor = 1 + 2 * float(torch.rand((), device=image.device))
+        small = (max(1, round(height / factor)), max(1, round(width / factor)))
+        coarse = F.interpolate(image, small, mode="bilinear", antialias=True)
+        coarse = F.interpolate(coarse, (height, width), mode="bilinear")
+        chosen = torch.rand(len(image), device=image.device) < self.settings.blur
+        return torch.where(chosen.view(-1, 1, 1, 1), coarse, image)
+
+    def _rectangles(self, B: int, height: int, width: int, like: Tensor) -> Tensor:
+        """Bool (B, height, width): a rectangle of up to half the picture's area in some examples, none in others."""
+        device = like.device
+        chosen = torch.rand(B, device=device) < self.settings.paste
+        area = 0.5 * torch.rand(B, device=device)
+        aspect = torch.exp(_uniform(B, like, -0.7, 0.7))  # up to twice as wide as high, or as high as wide
+        boxes = []
+        for size, share in ((height, (area / aspect).sqrt()), (width, (area * aspect).sqrt())):
+            share = share.clamp(max=1)
+            start = (1 - share) * torch.rand(B, device=device)
+            place = (torch.arange(size, device=device) + 0.5) / size
+            boxes.append((place >= start[:, None]) & (place < (start + share)[:, None]))  # (B, size)
+        return boxes[0][:, :, None] & boxes[1][:, None, :] & chosen[:, None, None]
 
 
 def _uniform(B: int, like: Tensor, low: float = -1.0, high: float = 1.0) -> Tensor:

@@ -12,6 +12,8 @@ from pathlib import Path
 #: These go to Lightning's command line, which has help, flags and YAML configs of its own.
 TRAINING = ("fit", "validate", "test")
 
+MODEL_HELP = "released model or .safetensors file (default: the most accurate that this installation can run)"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `petseg ARGUMENTS`.
@@ -50,6 +52,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         "petseg.export": "ExportError",
         "petseg.bench": "BenchError",
         "petseg.task": "TaskError",
+        "petseg.pretrained": "PretrainedError",
         "petseg.webapp.server": "AppError",
     }
     modules = ((sys.modules[room], name) for room, name in names.items() if room in sys.modules)
@@ -72,26 +75,28 @@ def _parser() -> argparse.ArgumentParser:
     segment = add("segment", _segment, "cut the pet out of photos: writes mask, overlay and cut-out of each")
     segment.add_argument("photos", metavar="PHOTO", nargs="+", type=Path)
     segment.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
-    segment.add_argument("--model", metavar="NAME", default="unet", help="released model or .safetensors file")
+    segment.add_argument("--model", metavar="NAME", help=MODEL_HELP)
 
     data = add("data", _data, "fetch or draw a data set, verify and decode it")
     data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford")
     data.add_argument("--dir", metavar="DIR", type=Path, help="where it lands (default: PETSEG_DATA_DIR, else data/)")
 
-    add("models", _models, "list the released models and their scores")
+    models = add("models", _models, "list the released models and their scores, or say all about one")
+    models.add_argument("name", metavar="NAME", nargs="?", help="print this model's card")
 
     release = add("release", _release, "score a checkpoint on the official test split, once, and save it as a model")
     release.add_argument("checkpoint", metavar="CKPT", type=Path)
     release.add_argument("--out", metavar="FILE.safetensors", type=Path, required=True)
+    release.add_argument("--log", metavar="DIR", type=Path, help="folder to which the run's log is copied")
 
     export = add("export", _export, "write a model as ONNX")
-    export.add_argument("--model", metavar="NAME", default="unet")
+    export.add_argument("--model", metavar="NAME", help=MODEL_HELP)
     export.add_argument("--out", metavar="FILE.onnx", type=Path, required=True)
 
     app = add("app", _app, "open the web app in a browser: the same cut-outs, without a command line")
     app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in")
     app.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
-    app.add_argument("--model", metavar="NAME", default="unet", help="released model or .safetensors file")
+    app.add_argument("--model", metavar="NAME", help=MODEL_HELP)
 
     bench = add("bench", _bench, "time training and prediction on this machine")
     bench.add_argument("--steps", type=int, default=5, help="timed steps of each row (default 5)")
@@ -160,19 +165,25 @@ def _data(args: argparse.Namespace) -> int:
 def _models(args: argparse.Namespace) -> int:
     from petseg import zoo
 
+    if args.name:
+        print(zoo.markdown(zoo.card(args.name)))
+        return 0
     print(f"{'model':<16}{'parameters':>12}{'mean IoU':>10}{'pet':>8}{'background':>12}{'boundary':>10}")
     for card in zoo.cards():
         scores = [card.scores["test"][key] for key in ("mean_iou", "iou_pet", "iou_background", "iou_boundary")]
         mean, pet, background, boundary = (f"{score:.4f}" for score in scores)
         print(f"{card.name:<16}{card.parameters:>12,}{mean:>10}{pet:>8}{background:>12}{boundary:>10}")
+        if not zoo.runnable(card):
+            print(f"    needs: {zoo.NEEDS[card.architecture][1]}")
     print("IoU on the official test split of Oxford-IIIT Pet at 128x128, pooled over all pixels, one pass.")
+    print(f"Used where no --model is named: {zoo.best()}.")
     return 0
 
 
 def _release(args: argparse.Namespace) -> int:
     from petseg.training import release
 
-    card = release(args.checkpoint, args.out)
+    card = release(args.checkpoint, args.out, log=args.log)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; test mean IoU {card.scores['test']['mean_iou']:.4f}")
     return 0
 

@@ -70,6 +70,13 @@ def _own_data_dir() -> Path:
     return (checkout() or Path.cwd()) / "data"
 
 
+def cache_dir() -> Path:
+    """Where decoded pixels are kept: `PETSEG_CACHE_DIR`, else `cache/` in `data/` of the checkout, else in `./data`."""
+    if chosen := os.environ.get("PETSEG_CACHE_DIR"):
+        return Path(chosen)
+    return _own_data_dir() / "cache"
+
+
 def read_split(folder: Path, split: Literal["trainval", "test"]) -> list[Example]:
     """The examples that an official split list names; files that no list names do not exist for us.
 
@@ -111,6 +118,24 @@ def validation_names(examples: Iterable[Example], share: float = 0.1) -> frozens
         names = sorted((e.name for e in members), key=lambda name: hashlib.sha256(name.encode()).digest())
         chosen += names[: max(1, round(share * len(names)))]
     return frozenset(chosen)
+
+
+def first_share(examples: Sequence[Example], share: float) -> list[int]:
+    """Places of `share` of each breed's examples, at least 1 of each: a smaller share is part of a larger one.
+
+    Args:
+        examples: in any order; within a breed they are taken in the order of the SHA-256 of their reversed names.
+        share: above 0, up to 1.
+    """
+
+    def breed(place: int) -> str:
+        return examples[place].breed
+
+    chosen: list[int] = []
+    for _, members in groupby(sorted(range(len(examples)), key=breed), breed):
+        ranked = sorted(members, key=lambda place: hashlib.sha256(examples[place].name[::-1].encode()).digest())
+        chosen += ranked[: max(1, round(share * len(ranked)))]
+    return sorted(chosen)
 
 
 class PixelDataset(Dataset[Batch]):
@@ -155,6 +180,7 @@ class PetDataModule(L.LightningDataModule):
         image_size: height and width of images and masks, in pixels; the aspect ratio is not kept.
         batch_size: examples in a batch, on each device.
         val_share: share of each breed of the official trainval split that becomes validation.
+        train_share: share of each breed of the train split that is used, to learn what more examples are worth.
         num_workers: loader processes; 0 is fastest, since a batch is one gather from memory.
         progress: show a bar while pixels are decoded.
     """
@@ -166,6 +192,7 @@ class PetDataModule(L.LightningDataModule):
         image_size: int = 128,
         batch_size: int = 32,
         val_share: float = 0.1,
+        train_share: float = 1.0,
         num_workers: int = 0,
         progress: bool = True,
     ) -> None:
@@ -175,12 +202,15 @@ class PetDataModule(L.LightningDataModule):
                 raise ValueError(f"{name}={value}: must be at least 1.")
         if not 0 < val_share < 1:
             raise ValueError(f"val_share={val_share}: must lie between 0 and 1, for instance 0.1.")
+        if not 0 < train_share <= 1:
+            raise ValueError(f"train_share={train_share}: must be above 0 and at most 1, for instance 0.25.")
         self.source = source
         default = default_data_dir if source == "oxford" else _own_data_dir
         self.data_dir = Path(data_dir) if data_dir is not None else default()
         self.image_size = image_size
         self.batch_size = batch_size
         self.val_share = val_share
+        self.train_share = train_share
         self.num_workers = num_workers
         self.progress = progress
         self.examples: dict[str, list[Example]] = {}
@@ -208,6 +238,9 @@ class PetDataModule(L.LightningDataModule):
             "train": [row for row, example in enumerate(trainval) if example.name not in held_out],
             "val": [row for row, example in enumerate(trainval) if example.name in held_out],
         }
+        if self.train_share < 1:
+            kept = first_share([trainval[row] for row in parts["train"]], self.train_share)
+            parts["train"] = [parts["train"][place] for place in kept]
         pixels = self._pixels("trainval")
         for name, rows in parts.items():
             self.examples[name] = [trainval[row] for row in rows]
@@ -236,7 +269,7 @@ class PetDataModule(L.LightningDataModule):
         listed = OxfordIIITPet(self.root, split=split, target_types="segmentation", download=False)
         files = list(zip(listed._images, listed._segs, strict=True))
         name = f"{self.source}-{split}"
-        return open_pixels(files, self.image_size, _own_data_dir() / "cache", name, self.progress)
+        return open_pixels(files, self.image_size, cache_dir(), name, self.progress)
 
     def _loader(self, split: str, shuffle: bool = False) -> DataLoader[Batch]:
         return DataLoader(

@@ -141,7 +141,7 @@ def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
         raise PhotoError(f"{name}: {size[0]} x {size[1]} pixels; expected at least one. Choose another photo.")
     if pixels > max_pixels:
         came, most = math.ceil(pixels / 1e5) / 10, max_pixels / 1e6  # rounded up: never "40; at most 40"
-        raise PhotoError(f"{name}: {came:g} megapixels; at most {most:g} are decoded. Shrink it or raise max_pixels.")
+        raise PhotoError(f"{name}: {came:g} megapixels; at most {most:g} are decoded. Shrink it.")
 
 
 def _from_array(array: NDArray[Any], max_pixels: int, name: str) -> Image.Image:

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from petseg import photo as photos
-from petseg import zoo
+from petseg import refine, zoo
 from petseg.labels import BOUNDARY, CLASSES, PET, palette
 
 #: Rows of a photo that are worked on at a time, so that temporary arrays stay small beside the photo.
@@ -35,23 +35,31 @@ class Predictor:
     """A released model, ready to segment photos; threads may share one.
 
     Args:
-        model: a name of `zoo.available()`, or a path that ends in `.safetensors`.
+        model: a name of `zoo.available()`, or a path that ends in `.safetensors`; default: the most accurate released
+            model that this installation can run.
         device: as PyTorch names it; default: "cuda" where there is one, else "mps", else "cpu".
         max_pixels: the largest photo that is decoded.
+        looks: how often the network sees a photo: 1, the whole of it; 2, then also the pet alone; see `petseg.refine`.
 
     Raises:
         zoo.ModelError: the model or the device is not there.
+        ValueError: fewer looks than 1.
     """
+
+    looks: int = 2
 
     def __init__(
         self,
-        model: str | Path = "unet",
+        model: str | Path | None = None,
         *,
         device: str | torch.device | None = None,
         max_pixels: int = 40_000_000,
+        looks: int = looks,
     ) -> None:
+        if looks < 1:
+            raise ValueError(f"looks {looks}: expected 1 or more. Leave it out for {Predictor.looks}.")
         network, self.card = zoo.load(model)
-        self.max_pixels = max_pixels
+        self.max_pixels, self.looks = max_pixels, looks
         try:
             self.device = torch.device(device or _best_device())
             self.network = network.to(self.device).to(memory_format=torch.channels_last)
@@ -70,9 +78,9 @@ class Predictor:
         """
         start = time.perf_counter()
         upright = self.load_photo(photo, name=name)
-        logits = self.logits(self.prepare(upright))
+        logits = self.look(upright)
         seconds = time.perf_counter() - start
-        return Segmentation(upright, logits[0].numpy(), seconds=seconds, model=self.card.name)
+        return Segmentation(upright, logits.numpy(), seconds=seconds, model=self.card.name)
 
     def load_photo(self, photo: photos.Source, *, name: str | None = None) -> Image.Image:
         """Step 1: the upright RGB photo, at its own size; see `petseg.photo.load_photo`."""
@@ -103,6 +111,25 @@ class Predictor:
         image = image.to(self.device, memory_format=torch.channels_last)
         scores: Tensor = self.network(image)
         return scores.float().cpu().contiguous()
+
+    def look(self, photo: Image.Image, times: int | None = None) -> Tensor:
+        """Steps 2 and 3, first of the whole photo and then of where the pet is.
+
+        Args:
+            photo: RGB, upright, any size.
+            times: looks in all; default: the predictor's own number.
+
+        Returns:
+            float32 (3, h, w) on the CPU: scores of the whole photo at the working size.
+        """
+        logits = self.logits(self.prepare(photo))[0]
+        for _ in range((times or self.looks) - 1):
+            box = refine.pet_box(logits, photo.size)
+            if box is None:
+                break
+            closer = self.logits(self.prepare(photo.crop(box)))[0]
+            logits = refine.laid_over(logits, closer, box, photo.size)
+        return logits
 
 
 def squeezed(photo: Image.Image, size: tuple[int, int]) -> Tensor:

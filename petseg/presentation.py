@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import PurePath
 from typing import Final, Literal
@@ -16,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageColor, ImageFilter
 
 from petseg import zoo
-from petseg.labels import BOUNDARY, CLASSES, COLORS
+from petseg.labels import BOUNDARY, CLASSES, COLORS, palette
 from petseg.photo import PhotoError
 from petseg.predict import Segmentation
 
@@ -31,6 +34,57 @@ PREVIEW_SIDE: Final = 900
 #: Colours of the confidence map at a largest probability of 1/3 (no idea), 2/3 and 1 (sure): dark to light, so that
 #: they also read in grey.
 CONFIDENCE: Final = ((20, 20, 60), (180, 70, 110), (255, 235, 170))
+
+#: Lines over the boundary's colour, for eyes that cannot tell it from the others.
+HATCH_COLOR: Final = (34, 34, 34)
+HATCH_STEP: Final = 6  # pixels from line to line, along a row
+
+
+@dataclass(frozen=True)
+class Look:
+    """What somebody can change: `Segmentation.overlay` and `on_background` say what the values mean."""
+
+    opacity: float = 0.5
+    classes: Collection[str] = ("pet", "boundary")
+    background: Background = "transparent"
+    color: str = "#ffffff"
+
+    def draw(self, result: Segmentation, kind: str) -> Image.Image:
+        """A picture of a result, of the size of its photo.
+
+        Args:
+            result: what to draw.
+            kind: `photo`, `overlay`, `mask`, `cutout` or `confidence`.
+
+        Raises:
+            ValueError: the kind, or a value of this look, is not known.
+        """
+        if kind == "photo":
+            return result.photo
+        if kind == "overlay":
+            return result.overlay(self.opacity, self.classes)
+        if kind == "mask":
+            return result.mask_image()
+        if kind == "cutout":
+            return on_background(result, self.background, self.color)
+        if kind == "confidence":
+            return confidence(result)
+        raise ValueError(f"picture {kind!r}: expected photo, overlay, mask, cutout or confidence.")
+
+
+def hatched_mask(result: Segmentation) -> Image.Image:
+    """The mask for the screen: the boundary has dark lines as in the legend, and can be told without its colour.
+
+    Returns:
+        Palette image, of the photo's size: indices 0, 1, 2, and 3 for the lines; files hold the plain mask.
+    """
+    paint = result.mask.copy()
+    H, W = paint.shape
+    line = (np.arange(H)[:, None] + np.arange(W)) % HATCH_STEP == 0  # (H, W)
+    paint[line & (paint == BOUNDARY)] = len(CLASSES)
+    image = Image.fromarray(paint)
+    image.putpalette([*palette(), *HATCH_COLOR])
+    return image
 
 
 def preview(result: Segmentation, side: int = PREVIEW_SIDE) -> Segmentation:
@@ -142,8 +196,8 @@ def file_name(photo: str, kind: str) -> str:
 
 
 def models() -> list[tuple[str, str]]:
-    """Released models to choose from: a line that says what each scores, and its name."""
-    return [(_model_line(card), card.name) for card in zoo.cards()]
+    """Released models that can be run here: a line that says what each scores, and its name."""
+    return [(_model_line(card), card.name) for card in zoo.cards() if zoo.runnable(card)]
 
 
 def _model_line(card: zoo.ModelCard) -> str:
@@ -183,6 +237,21 @@ def sentence(error: Exception, name: str) -> str:
     if isinstance(error, MemoryError):
         return f"{name}: too large for the memory of this machine. Shrink it and try again."
     return f"{name}: could not be segmented ({type(error).__name__}: {error}). Try another photo."
+
+
+@contextmanager
+def remarks() -> Iterator[list[str]]:
+    """Collects what there is to say about a photo besides its result: that its last rows are missing, for instance.
+
+    Nothing of it is printed. One thread at a time: Python's filters of warnings know no threads.
+    """
+    found: list[str] = []
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield found
+        finally:
+            found += [str(note.message) for note in notes if issubclass(note.category, UserWarning)]
 
 
 def as_html(text: str) -> str:

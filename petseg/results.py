@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 from skimage.data import cat
 
 from petseg import plots, screenshots, zoo
+from petseg.anatomy import trace
 from petseg.cache import DataError
 from petseg.cartoon import BREEDS, draw_pet
-from petseg.course import read_log
+from petseg.course import between_marks, read_log
+from petseg.course import references as course_references
 from petseg.data import PetDataModule
 from petseg.labels import CLASSES
 from petseg.metrics import pooled_scores
@@ -29,13 +33,15 @@ from petseg.training import evaluate, use_weights
 CHECKOUT = Path(__file__).resolve().parents[1]
 FIGURES = CHECKOUT / "figures"
 README_MARKS = ("<!-- results: written by make figures -->", "<!-- end of results -->")
+REFERENCE_MARKS = ("<!-- references: written by make figures -->", "<!-- end of references -->")
 
 
 def model_results(name: str, data: PetDataModule) -> dict[str, Any]:
-    """A released model scored on validation and test split: scores, and the test split's confusion matrix in pixels."""
+    """A released model's parameters, its multiply-adds for one image, and scores and confusion matrix of each split."""
     task = SegmentationTask()
     card = use_weights(task, name)
-    results: dict[str, Any] = {"parameters": card.parameters}
+    steps = trace(task.network, (1, 3, *card.size))
+    results: dict[str, Any] = {"parameters": card.parameters, "multiply_adds": sum(s.multiply_adds for s in steps)}
     for split in ("val", "test"):
         matrices = evaluate(task, data, split)
         scores = {key: round(value, 4) for key, value in pooled_scores(matrices).items()}
@@ -43,7 +49,7 @@ def model_results(name: str, data: PetDataModule) -> dict[str, Any]:
     return results
 
 
-def results_table(results: dict[str, Any]) -> str:
+def results_table(results: Mapping[str, Any]) -> str:
     """README's table of the released models in Markdown, one row a model."""
     lines = [
         "| model | parameters | mean IoU | pet | background | boundary | accuracy |",
@@ -56,24 +62,63 @@ def results_table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def with_table(readme: str, results: dict[str, Any]) -> str:
-    """README's text with the table between its marks made anew.
+def reference_table(references: Sequence[Mapping[str, Any]]) -> str:
+    """README's table of what others report in Markdown, one row a network; what they do not say is a dash.
+
+    Args:
+        references: as `course.references` gives them, numbered in this order in the picture.
+    """
+    lines = [
+        "| | reported | parameters | pixels | split | encoder | mean IoU | pet | background | boundary | accuracy |",
+        "|--:|---|--:|--:|---|---|--:|--:|--:|--:|--:|",
+    ]
+    keys = ("mean_iou", *(f"iou_{label}" for label in CLASSES), "accuracy")
+    for number, found in enumerate(references, start=1):
+        name = f"[{found['name']}]({found['url']})" if found["url"] else f"{found['name']} (no public page found)"
+        million = f"{found['parameters'] / 1e6:.1f} M" if found["parameters"] else "-"
+        scores = " | ".join("-" if found[key] is None else f"{found[key]:g}" for key in keys)
+        size = found["size"] or "-"
+        lines.append(f"| {number} | {name} | {million} | {size} | {found['split']} | {found['encoder']} | {scores} |")
+    return "\n".join(lines)
+
+
+def with_table(readme: str, results: Mapping[str, Any]) -> str:
+    """README's text with the table between its marks made anew, and that of the references where their marks stand.
 
     Raises:
         DataError: a mark is missing.
     """
-    start, end = README_MARKS
-    if readme.count(start) != 1 or readme.count(end) != 1:
-        raise DataError(f"README.md: must hold '{start}' and '{end}' once each; put them round the table of results.")
-    head, rest = readme.split(start)
-    return f"{head}{start}\n\n{results_table(results)}\n\n{end}{rest.split(end)[1]}"
+    readme = between_marks(readme, README_MARKS, results_table(results), "README.md")
+    if REFERENCE_MARKS[0] in readme:
+        readme = between_marks(readme, REFERENCE_MARKS, reference_table(course_references()), "README.md")
+    return readme
+
+
+def cost_figure(results: Mapping[str, Any]) -> Figure:
+    """The released models and the references whose IoU and parameters are known, by their cost."""
+    ours = [
+        plots.Network(name, found["parameters"], found["test"]["mean_iou"], "test")
+        for name, found in results["models"].items()
+    ]
+    theirs = [
+        plots.Network(
+            f"{found['name']}, {_size(found['size'])}, {_encoder(found['encoder'])}",
+            found["parameters"],
+            found["mean_iou"],
+            found["split"],
+            number,
+        )
+        for number, found in enumerate(course_references(), start=1)
+        if found["parameters"] and found["mean_iou"] is not None
+    ]
+    return plots.accuracy_against_cost(ours, theirs, "How a network is trained counts more than its size")
 
 
 def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
     """README's figures; none shows a photo of the data set."""
     test = results["models"]["unet"]["test"]
     log = read_log(FIGURES / "runs" / "unet" / "metrics.csv")
-    chelsea = Predictor("unet")(Image.fromarray(cat()), name="Chelsea")
+    chelsea = Predictor()(Image.fromarray(cat()), name="Chelsea")
     steps = [chelsea.photo, chelsea.overlay(), chelsea.cutout()]
     worst = min(CLASSES, key=lambda name: test[f"iou_{name}"])
     figures = {
@@ -82,8 +127,17 @@ def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
         "confusion": plots.confusion_heatmap(np.array(test["confusion"]), "Most errors touch the boundary"),
         "chelsea": plots.show_images(steps, ["photo", "pet and boundary found", "cut-out"]),
         "cartoons": cartoon_sheet(),
+        "accuracy_cost": cost_figure(results),
     }
     return [plots.save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
+
+
+def _size(size: int | None) -> str:
+    return f"{size} px" if size else "size not stated"
+
+
+def _encoder(encoder: str) -> str:
+    return "from scratch" if encoder == "scratch" else f"encoder from {encoder}"
 
 
 def _screenshots() -> list[Path]:

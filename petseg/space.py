@@ -20,6 +20,9 @@ from petseg import zoo
 #: What the app imports of the package's dependencies. Gradio comes with the Space, in the version of its `sdk_version`.
 NEEDED: Final = ("torch", "safetensors", "numpy", "pillow", "scikit-image")
 
+#: What the models on pretrained encoders need besides: the extra `pretrained`.
+ENCODERS: Final = ("segmentation-models-pytorch", "timm")
+
 #: PyTorch without CUDA: a Space that costs nothing has no GPU.
 INDEX: Final = "--extra-index-url https://download.pytorch.org/whl/cpu"
 
@@ -34,13 +37,13 @@ python_version: "{python}"
 app_file: app.py
 pinned: false
 license: mit
-short_description: A small U-Net cuts cats and dogs out of photos
+short_description: A small network cuts cats and dogs out of photos
 ---
 
 # Cut pets out of photos
 
-Choose a photo of a cat or a dog: a U-Net with {parameters:.1f} million parameters finds the animal, its boundary and
-the background, and cuts it out with a soft edge. It was trained from scratch on Oxford-IIIT Pet, in the petseg course.
+Choose a photo of a cat or a dog: a network with {parameters:.1f} million parameters, `{model}`, finds the animal, its
+boundary and the background, and cuts it out with a soft edge. It was trained on Oxford-IIIT Pet, in the petseg course.
 
 Photos are worked on in this Space alone and are deleted after an hour or so. For programs there is one endpoint,
 `/segment`; *Use via API* at the foot of the page shows how to call it.
@@ -99,13 +102,18 @@ def _readme() -> str:
     except metadata.PackageNotFoundError as error:
         raise SpaceError('the Space needs Gradio\'s version. Install it with: pip install "petseg[web]"') from error
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return README.format(gradio=gradio, python=python, parameters=zoo.card("unet").parameters / 1e6)
+    card = zoo.card()
+    return README.format(gradio=gradio, python=python, model=card.name, parameters=card.parameters / 1e6)
 
 
 def _requirements() -> str:
     """The lines of `pyproject.toml` for what is needed."""
-    lines = metadata.requires("petseg") or []
-    needed = [line for line in lines if re.split(r"[^\w-]", line)[0] in NEEDED and "extra ==" not in line]
+    needed = []
+    for line in metadata.requires("petseg") or []:
+        requirement, _, marker = line.partition(";")
+        name = re.split(r"[^\w-]", requirement)[0]
+        if (name in NEEDED and not marker) or (name in ENCODERS and "pretrained" in marker):
+            needed.append(requirement.strip())
     return "\n".join([INDEX, *needed, ""])
 
 

@@ -15,9 +15,11 @@ from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
+from petseg import pretrained
 from petseg.augment import Augment, AugmentSettings
 from petseg.labels import CLASSES
-from petseg.metrics import SplitConfusion, pooled_scores
+from petseg.metrics import SplitConfusion, pooled_scores, reliability_counts
+from petseg.pretrained import PretrainedUNet
 from petseg.unet import UNet
 
 #: Mean and standard deviation of ImageNet's RGB channels, values 0 to 1: the usual constants, near those of any photo.
@@ -67,6 +69,11 @@ class SegmentationTask(L.LightningModule):
     Args:
         channels: width of each encoder stage.
         separable: depthwise-separable convolutions.
+        skips: join the decoder's stages to those of the encoder.
+        encoder: a timm encoder with ImageNet's weights instead of the U-Net's own; `channels`, `separable`
+            and `skips` then say nothing.
+        enlarge: factor by which such an encoder's network enlarges its image.
+        encoder_rate: the learning rate of such an encoder, as a share of that of the rest; 0 freezes it.
         learning_rate: the highest value that the one-cycle schedule reaches.
         warmup: share of all steps in which the learning rate rises.
         weight_decay: AdamW's.
@@ -82,6 +89,10 @@ class SegmentationTask(L.LightningModule):
         self,
         channels: Sequence[int] = (16, 32, 64, 128, 256),
         separable: bool = False,
+        skips: bool = True,
+        encoder: str | None = None,
+        enlarge: float = 2.0,
+        encoder_rate: float = 1.0,
         learning_rate: float = 2e-3,
         warmup: float = 0.2,
         weight_decay: float = 0.01,
@@ -99,16 +110,31 @@ class SegmentationTask(L.LightningModule):
             )
         augment = augment or AugmentSettings()
         self.save_hyperparameters(ignore=["augment"])
-        self.network = UNet(channels=channels, separable=separable).to(memory_format=torch.channels_last)
+        network: UNet | PretrainedUNet
+        if encoder is None:
+            network = UNet(channels=channels, separable=separable, skips=skips)
+        else:
+            network = PretrainedUNet(encoder, enlarge=enlarge)
+            if encoder_rate == 0:
+                network.freeze()
+        self.network = network.to(memory_format=torch.channels_last)
         if compile:
             self.network.compile()
         self.augment = Augment(augment)
         self.scores = SplitConfusion()
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        mean, std = (MEAN, STD) if encoder is None else (pretrained.MEAN, pretrained.STD)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.soft: Tensor | None = None
 
     mean: Tensor
     std: Tensor
+    #: Where it is a tensor, `test_step` adds `metrics.reliability_counts` to it.
+    reliability: Tensor | None = None
+    #: What a teacher says of the training images, in the order of their split: uint8 (N, 3, H, W), 255 is certainty.
+    soft: Tensor | None
+    #: The share of the loss that the teacher's word has, 0 to 1.
+    soft_weight: float = 0.5
     #: Confusion matrices of the images last scored, in the order of their split: int64 (N, 3, 3).
     matrices: Tensor
 
@@ -148,8 +174,13 @@ class SegmentationTask(L.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Loss of one augmented batch."""
         size = round(self.train_size * batch.image.shape[-1])
-        image, mask = self.augment(batch.image.float() / 255, batch.mask, size)
-        loss = self.loss(self(image), mask)
+        soft = None if self.soft is None else self.soft[batch.place.cpu()].to(self.device).float() / 255
+        image, mask, soft = self.augment.with_soft(batch.image.float() / 255, batch.mask, soft, size)
+        logits = self(image)
+        loss = self.loss(logits, mask)
+        if soft is not None:
+            share = self.soft_weight
+            loss = (1 - share) * loss + share * F.cross_entropy(logits, soft)
         self.log(
             "train/loss",
             loss,
@@ -167,7 +198,9 @@ class SegmentationTask(L.LightningModule):
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Collects the confusion matrices of one batch."""
-        self._score(batch, "test")
+        logits = self._score(batch, "test")
+        if self.reliability is not None:
+            self.reliability = self.reliability + reliability_counts(logits.softmax(dim=1), batch.mask)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the pooled scores of the validation split."""
@@ -177,11 +210,12 @@ class SegmentationTask(L.LightningModule):
         """Logs the pooled scores of the test split."""
         self._log_scores("test")
 
-    def _score(self, batch: Any, split: str) -> None:
+    def _score(self, batch: Any, split: str) -> Tensor:
         logits = self(batch.image)
         self.scores.update(class_map(logits), batch.mask, batch.place)
         loss = self.loss(logits, batch.mask)
         self.log(f"{split}/loss", loss, batch_size=len(batch.mask), sync_dist=True)
+        return logits
 
     def _log_scores(self, split: str) -> None:
         self.matrices = self.scores.compute()
@@ -199,7 +233,13 @@ class SegmentationTask(L.LightningModule):
         Loshchilov, Hutter: Decoupled Weight Decay Regularization (ICLR 2019); Smith, Topin: Super-Convergence (2018).
         """
         settings = self.hparams
-        optimizer = AdamW(self.network.parameters(), settings["learning_rate"], weight_decay=settings["weight_decay"])
+        highest = settings["learning_rate"]
+        learning = [(name, one) for name, one in self.network.named_parameters() if one.requires_grad]
+        # the U-Net's own encoder learns like the rest
+        ready = [one for name, one in learning if settings["encoder"] and name.startswith("encoder.")]
+        rest = [one for name, one in learning if not (settings["encoder"] and name.startswith("encoder."))]
+        parts = [(rest, highest), (ready, highest * settings["encoder_rate"])][: 2 if ready else 1]
+        optimizer = AdamW([{"params": some} for some, _ in parts], weight_decay=settings["weight_decay"])
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = OneCycleLR(optimizer, settings["learning_rate"], steps, pct_start=settings["warmup"])
+        schedule = OneCycleLR(optimizer, [rate for _, rate in parts], steps, pct_start=settings["warmup"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

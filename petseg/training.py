@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
+import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,8 +23,10 @@ from petseg.augment import AugmentSettings
 from petseg.averaging import WarmAverage
 from petseg.cache import DataError
 from petseg.data import PetDataModule
-from petseg.metrics import pooled_scores
-from petseg.task import SegmentationTask
+from petseg.labels import CLASSES
+from petseg.metrics import expected_calibration_error, pooled_scores
+from petseg.pretrained import PretrainedUNet, load_imagenet
+from petseg.task import SegmentationTask, write_json
 from petseg.unet import UNet
 
 RECIPES = Path(__file__).with_name("recipes")
@@ -32,6 +38,14 @@ DATA = {
     "licence": "CC BY-SA 4.0",
     "training": "official trainval split less 10 % of each breed for validation, at 128x128",
 }
+
+#: What every released model's card says of its limits.
+LIMITS = (
+    "It was trained on photos that show one cat or dog, mostly large and in the middle; several animals, other "
+    "animals, drawings and photos by night are beyond what it has seen. Photos are squeezed to 128x128 pixels, so "
+    "whiskers, thin legs and leashes are lost. It has no notion of a photo without a pet. Rough outlines of the people "
+    "who drew the labels bound what any model can score on the boundary."
+)
 
 
 def best_precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:
@@ -55,6 +69,26 @@ class Checkpoints(ModelCheckpoint):
         super().__init__(monitor="val/mean_iou", mode="max", filename="best", save_last=True)
 
 
+class EpochSeconds(L.Callback):
+    """Logs how long the training steps of an epoch took, `train/seconds`; validation does not count."""
+
+    def __init__(self) -> None:
+        self.start = self.end = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Starts the clock."""
+        self.start = self.end = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Reads the clock."""
+        self.end = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Logs the time up to the last step's end; a run that is resumed between two epochs begins with this call."""
+        if self.start:
+            pl_module.log("train/seconds", self.end - self.start)
+
+
 class PetCLI(LightningCLI):
     """LightningCLI with weight averaging, and with released weights where no checkpoint is named."""
 
@@ -64,8 +98,9 @@ class PetCLI(LightningCLI):
         parser.add_argument(
             "--weights",
             default=None,
-            help="released model or .safetensors file: what `fit` starts from (default: random weights), and what "
-            "`validate` and `test` score without --ckpt_path (default: unet)",
+            help="released model or .safetensors file: what `fit` starts from (default: random weights, and ImageNet's "
+            "where --model.encoder is given, unless this is `random`), and what `validate` and `test` score without "
+            "--ckpt_path (default: the most accurate)",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -84,8 +119,10 @@ class PetCLI(LightningCLI):
     def before_fit(self) -> None:
         """Puts the named weights into the network."""
         weights = self.config["fit"]["weights"]
-        if weights:
+        if weights and weights != "random":
             use_weights(self.model, weights)
+        elif not weights and not self.config["fit"]["ckpt_path"] and isinstance(self.model.network, PretrainedUNet):
+            load_imagenet(self.model.network)
 
     def before_validate(self) -> None:
         """Puts the released weights into the network."""
@@ -97,11 +134,15 @@ class PetCLI(LightningCLI):
 
     def _released_weights(self, command: str) -> None:
         if not self.config[command]["ckpt_path"]:
-            use_weights(self.model, self.config[command]["weights"] or "unet")
+            use_weights(self.model, self.config[command]["weights"])
 
 
-def use_weights(task: SegmentationTask, name: str | Path) -> zoo.ModelCard:
+def use_weights(task: SegmentationTask, name: str | Path | None = None) -> zoo.ModelCard:
     """Gives a task the weights and the normalisation of a released model, and its network where that differs.
+
+    Args:
+        task: changed in place.
+        name: as `zoo.load` takes it.
 
     Raises:
         ModelError: the model cannot be read.
@@ -112,7 +153,7 @@ def use_weights(task: SegmentationTask, name: str | Path) -> zoo.ModelCard:
     if task.network.settings == card.settings:
         task.network.load_state_dict(network.state_dict())  # stays compiled, if it was
     else:
-        task.network = cast(UNet, network.to(memory_format=torch.channels_last))
+        task.network = cast(UNet | PretrainedUNet, network.to(memory_format=torch.channels_last))
     return card
 
 
@@ -124,7 +165,7 @@ def trainer_defaults(command: str) -> dict[str, Any]:
     logger = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "runs"}}
     precision = best_precision() if command == "fit" else "32-true"
     # the bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
-    callbacks = [TQDMProgressBar(), LearningRateMonitor(logging_interval="epoch"), Checkpoints()]
+    callbacks = [TQDMProgressBar(), LearningRateMonitor(logging_interval="epoch"), EpochSeconds(), Checkpoints()]
     return {"precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
 
 
@@ -138,7 +179,7 @@ def run(arguments: list[str]) -> PetCLI:
         SegmentationTask,
         PetDataModule,
         trainer_defaults=trainer_defaults(arguments[0]),
-        parser_kwargs={"fit": {"default_config_files": [str(RECIPES / "unet.yaml")]}},
+        parser_kwargs={"fit": {"default_config_files": [str(RECIPES / "course.yaml")]}},
         args=arguments,
     )
 
@@ -157,7 +198,7 @@ def evaluate(task: SegmentationTask, data: PetDataModule, split: Literal["val", 
     return task.matrices
 
 
-def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> zoo.ModelCard:
+def release(checkpoint: Path, out: Path, data: PetDataModule | None = None, log: Path | None = None) -> zoo.ModelCard:
     """Makes a released model of a checkpoint: float16 weights, with recipe and scores in the header.
 
     Of the averaged and the raw weights those are taken that score higher on the validation split. The test split is
@@ -167,6 +208,7 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
         checkpoint: a `.ckpt` of `petseg fit`.
         out: where to write, `<name>.safetensors`.
         data: what to score on; Oxford-IIIT Pet by default.
+        log: folder for the run's log: its configuration, its scores epoch by epoch, and when the test split was used.
 
     Raises:
         DataError: there is no such checkpoint.
@@ -178,11 +220,72 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None) -> z
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     data = data or PetDataModule()
     chosen, val = _best_on_validation(task, state, data)
-    test = pooled_scores(evaluate(task, data, "test"))
-    recipe = {**_recipe(task, state, checkpoint.parents[1] / "config.yaml"), "weights": chosen}
-    card = model_card(out.stem, task, data, recipe, DATA, {"val": val, "test": test})
+    test, by_breed, calibration = _final_scores(task, data)
+    run = checkpoint.parents[1]
+    recipe = {**_recipe(task, state, run / "config.yaml"), "weights": chosen}
+    recipe["test_split_scored"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    scores = {"val": val, "test": test, "breeds": by_breed, "calibration": calibration}
+    card = replace(model_card(out.stem, task, data, recipe, DATA, scores), limits=LIMITS)
     zoo.save(out, task.network, card)
+    if log is not None:
+        keep_log(run, log)
+        write_json(log / "release.json", {"name": out.stem, "recipe": recipe, "scores": scores})
     return card
+
+
+def _final_scores(
+    task: SegmentationTask, data: PetDataModule, ends: int = 3
+) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """One pass over the test split: pooled scores, mean IoU of its best and worst breeds, calibration by class."""
+    task.reliability = torch.zeros(())
+    matrices = evaluate(task, data, "test")
+    breeds = [example.breed for example in data.examples["test"]]
+    by_breed = {
+        breed: pooled_scores(matrices[[one == breed for one in breeds]])["mean_iou"] for breed in sorted(set(breeds))
+    }
+    ranked = sorted(by_breed, key=lambda breed: -by_breed[breed])
+    shown = ranked if len(ranked) <= 2 * ends else ranked[:ends] + ranked[-ends:]
+    errors = expected_calibration_error(task.reliability).tolist()
+    task.reliability = None
+    return (
+        pooled_scores(matrices),
+        {breed: round(by_breed[breed], 4) for breed in shown},
+        {name: round(error, 4) for name, error in zip((*CLASSES, "top label"), errors, strict=True)},
+    )
+
+
+def keep_log(run: Path, folder: Path) -> None:
+    """Copies what is worth keeping of a run: its configuration, and its log with one row an epoch.
+
+    Args:
+        run: folder of `petseg fit`, `runs/version_N`.
+        folder: made if missing.
+
+    Raises:
+        DataError: the run has no log.
+    """
+    if not (run / "metrics.csv").is_file():
+        raise DataError(f"{run}: holds no metrics.csv. Name the folder that `petseg fit` made, runs/version_N.")
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    epochs: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row.get("epoch"):
+            epochs.setdefault(row["epoch"], {}).update({key: _short(value) for key, value in row.items() if value})
+    columns = list(dict.fromkeys(key for row in epochs.values() for key in row))
+    folder.mkdir(parents=True, exist_ok=True)
+    with zoo.written_whole(folder / "metrics.csv") as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(epochs.values())
+    if (run / "config.yaml").is_file():
+        with zoo.written_whole(folder / "config.yaml") as partial:
+            shutil.copyfile(run / "config.yaml", partial)
+
+
+def _short(value: str) -> str:
+    """A number with six digits, which are more than a rerun on another machine repeats."""
+    return f"{float(value):.6g}"
 
 
 def model_card(
@@ -205,7 +308,7 @@ def model_card(
     """
     return zoo.ModelCard(
         name=name,
-        architecture="unet",
+        architecture="unet" if isinstance(task.network, UNet) else "pretrained-unet",
         settings=task.network.settings,
         mean=tuple(task.mean.flatten().tolist()),
         std=tuple(task.std.flatten().tolist()),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +65,8 @@ class UNet(nn.Module):
         channels: width of each encoder stage; every stage but the bottleneck halves height and width, and the
             bottleneck is twice as wide as the last stage.
         separable: build the stages from depthwise-separable convolutions.
+        skips: join each decoder stage to the encoder stage of its size; without, the decoder sees only what came
+            through the bottleneck.
 
     Raises:
         ValueError: there is no stage, or a width is not positive.
@@ -75,6 +78,7 @@ class UNet(nn.Module):
         num_classes: int = 3,
         channels: Sequence[int] = (16, 32, 64, 128, 256),
         separable: bool = False,
+        skips: bool = True,
     ) -> None:
         super().__init__()
         widths = [in_channels, *channels]
@@ -84,12 +88,15 @@ class UNet(nn.Module):
                 "every number must be at least 1 and channels must name at least one stage."
             )
         block = SeparableDoubleConv if separable else DoubleConv
-        self.settings = {
+        self.skips = skips
+        self.settings: dict[str, Any] = {
             "in_channels": in_channels,
             "num_classes": num_classes,
             "channels": list(channels),
             "separable": separable,
         }
+        if not skips:  # named only where it is no default, so that cards of older releases stay equal to these
+            self.settings["skips"] = False
         self.encoder = nn.ModuleList(block(i, o) for i, o in pairwise(widths))
         self.pool = nn.MaxPool2d(2)
         self.bottleneck = block(channels[-1], 2 * channels[-1])
@@ -98,7 +105,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(b, c, kernel_size=2, stride=2) for b, c in zip(below, upwards, strict=True)
         )
-        self.decoder = nn.ModuleList(block(2 * c, c) for c in upwards)
+        self.decoder = nn.ModuleList(block(2 * c if skips else c, c) for c in upwards)
         self.head = nn.Conv2d(channels[0], num_classes, kernel_size=1)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -119,7 +126,8 @@ class UNet(nn.Module):
             x = self.pool(x)  # (B, c, h/2, w/2)
         x = self.bottleneck(x)
         for up, stage in zip(self.up, self.decoder, strict=True):
-            x = stage(torch.cat([skips.pop(), up(x)], dim=1))  # (B, 2c, h, w) to (B, c, h, w)
+            skip, x = skips.pop(), up(x)  # (B, c, h, w) each
+            x = stage(torch.cat([skip, x], dim=1) if self.skips else x)  # (B, c, h, w)
         logits: Tensor = self.head(x)
         return logits[..., :H, :W]
 

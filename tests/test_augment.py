@@ -99,3 +99,45 @@ def test_a_scale_of_a_half_shows_the_picture_at_half_its_size():
     _, labels = Augment(half)(image, mask)
     assert (labels[0, 24:40, 24:40] == 0).all()
     assert (labels[0, 18:46, 18:46] == 0).sum() == 16 * 16
+
+
+def test_stretch_changes_the_aspect_ratio_and_keeps_the_area():
+    torch.manual_seed(0)
+    image = torch.zeros(200, 3, 64, 64)
+    image[:, :, 22:42, 22:42] = 1
+    settings = AugmentSettings(**STILL, **PALE, stretch=1.5)
+    changed, _ = Augment(settings)(image, torch.zeros(200, 64, 64, dtype=torch.uint8))
+    wide, high = changed[:, 0, 32].sum(dim=1), changed[:, 0, :, 32].sum(dim=1)
+    ratio = wide / high
+    assert 1.3 < float(ratio.max()) < 1.6
+    assert 0.62 < float(ratio.min()) < 0.77
+    torch.testing.assert_close(wide * high, torch.full((200,), 400.0), atol=25, rtol=0)
+
+
+def test_blur_takes_detail_from_some_pictures_and_leaves_the_others():
+    torch.manual_seed(3)
+    image = torch.rand(64, 3, 32, 32)
+    mask = torch.zeros(64, 32, 32, dtype=torch.uint8)
+    changed, _ = Augment(AugmentSettings(**STILL, **PALE, blur=0.5))(image, mask)
+    same = (changed - image).abs().amax(dim=(1, 2, 3)) < 1e-5
+    assert 0.3 < float(same.float().mean()) < 0.7
+    assert (changed[~same].std(dim=(2, 3)) < image[~same].std(dim=(2, 3))).all()
+
+
+def test_paste_covers_a_rectangle_with_another_picture_and_its_labels():
+    torch.manual_seed(0)
+    count = 60
+    number = torch.arange(count).float()
+    image = (number / count).view(count, 1, 1, 1).expand(count, 3, 32, 32)
+    mask = (torch.arange(count) % 3).to(torch.uint8).view(count, 1, 1).expand(count, 32, 32)
+    settings = AugmentSettings(**STILL, **PALE, paste=0.5)
+    changed, labels = Augment(settings)(image, mask)
+    pasted = (changed[:, 0] - image[:, 0]).abs() > 1e-6
+    covered = pasted.flatten(1).float().mean(dim=1)
+    assert 0.25 < float((covered > 0).float().mean()) < 0.7
+    assert float(covered.max()) <= 0.55
+    other = mask.roll(1, 0)
+    assert torch.equal(labels, torch.where(pasted, other, mask))
+    for one in pasted[covered > 0]:
+        rows, columns = one.any(dim=1), one.any(dim=0)
+        assert torch.equal(one, rows[:, None] & columns[None, :])  # a rectangle

@@ -8,7 +8,7 @@ from torchvision.datasets import OxfordIIITPet
 
 from petseg import data
 from petseg.cache import DataError
-from petseg.data import Example, PetDataModule, default_data_dir, read_split, validation_names
+from petseg.data import Example, PetDataModule, default_data_dir, first_share, read_split, validation_names
 
 
 @pytest.fixture(autouse=True)
@@ -119,11 +119,39 @@ def test_a_broken_list_is_one_sentence(tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
-    [({"batch_size": 0}, "batch_size=0"), ({"image_size": 0}, "image_size=0"), ({"val_share": 1.0}, "val_share=1.0")],
+    [
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"image_size": 0}, "image_size=0"),
+        ({"val_share": 1.0}, "val_share=1.0"),
+        ({"train_share": 0.0}, "train_share=0.0"),
+    ],
 )
 def test_impossible_settings_are_refused(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         PetDataModule("cartoon", **settings)
+
+
+def test_a_share_of_the_train_split_has_the_same_share_of_each_breed_and_is_part_of_a_larger_share():
+    examples = [Example(f"{breed}_{n}", 1, "cat") for n in range(40) for breed in ("Bombay", "Sphynx")]
+    quarter, half = (set(first_share(examples, share)) for share in (0.25, 0.5))
+    assert quarter < half
+    assert Counter(examples[place].breed for place in quarter) == {"Bombay": 10, "Sphynx": 10}
+    assert Counter(examples[place].breed for place in half) == {"Bombay": 20, "Sphynx": 20}
+    assert first_share(examples, 1.0) == list(range(80))
+    assert len(first_share(examples, 0.001)) == 2  # at least one of each
+    names = {examples[place].name for place in half}
+    assert names == {examples[::-1][place].name for place in first_share(examples[::-1], 0.5)}
+
+
+def test_a_smaller_train_split_leaves_validation_and_test_as_they_are(cartoons):
+    whole, half = (module_of(cartoons, image_size=16, train_share=share) for share in (1.0, 0.5))
+    assert len(half.examples["train"]) == len(half.datasets["train"]) < len(whole.examples["train"])
+    assert set(half.examples["train"]) < set(whole.examples["train"])
+    assert half.examples["val"] == whole.examples["val"]
+    assert half.examples["test"] == whole.examples["test"]
+    rows = {example.name: row for row, example in enumerate(whole.examples["train"])}
+    for place, example in enumerate(half.examples["train"]):
+        assert torch.equal(half.datasets["train"][place].image, whole.datasets["train"][rows[example.name]].image)
 
 
 def test_data_dir_is_the_variable_then_the_checkouts(monkeypatch, tmp_path):

@@ -17,6 +17,7 @@ from petseg.demo.__main__ import write_page
 from petseg.demo.panel import KEPT
 from petseg.demo.parts import DropZone, Pictures
 from petseg.demo.sources import samples, typed_photo
+from petseg.labels import CLASSES
 from petseg.photo import PhotoError
 from petseg.predict import Predictor
 
@@ -247,3 +248,31 @@ def test_a_predictor_that_is_loaded_already_is_used(small_model):
     panel = Panel(predictor)
     send(panel, "dog.jpg", photo())
     assert panel._predictors == {"small": predictor}
+
+
+def test_what_there_is_to_say_about_a_photo_is_said_beside_its_result(panel, recwarn):
+    whole = photo(300, 300)
+    send(panel, "cut.jpg", whole[: round(0.93 * len(whole))])
+    assert "cut.jpg: the last" in panel.problems.value
+    assert list(panel.pictures.shown)
+    assert not recwarn.list
+    send(panel, "whole.jpg", whole)
+    assert panel.problems.value == ""
+
+
+def test_the_boundary_of_the_mask_that_is_shown_has_lines_and_the_file_has_none(small_model):
+    result = Predictor(str(small_model))(photo(300, 300))
+    mask = result.mask.copy()
+    mask[10:200, 10:200] = CLASSES.index("boundary")
+    result.__dict__["mask"] = mask
+    plain, shown = np.array(result.mask_image()), np.array(presentation.hatched_mask(result))
+    boundary = mask == CLASSES.index("boundary")
+    assert np.array_equal(shown[~boundary], mask[~boundary])
+    assert 0.1 < (shown == 3)[boundary].mean() < 0.25
+    assert np.array_equal(plain, mask)
+
+
+def test_a_picture_that_nobody_knows_is_refused_with_those_that_are(small_model):
+    result = Predictor(str(small_model))(photo())
+    with pytest.raises(ValueError, match="'shadow': expected photo, overlay, mask, cutout or confidence"):
+        presentation.Look().draw(result, "shadow")

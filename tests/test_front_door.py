@@ -243,7 +243,8 @@ def test_the_conda_environment_equals_pyproject() -> None:
     assert pip[-1] == "-e ."
     named = {str(Requirement(entry)) for entry in [*conda, *pip[:-1]]} - {"pip"}
     python = f"python{PROJECT['requires-python']}"
-    assert named == {str(one) for one in [*CORE, *EXTRAS["notebooks"]]} | {python}
+    notebooks = {str(one) for one in [*CORE, *EXTRAS["notebooks"], *EXTRAS["pretrained"]]} - {"petseg[pretrained]"}
+    assert named == notebooks | {python}
     assert [Requirement(entry).name for entry in conda] == ["python", "pip", "jupyterlab"]
     assert environment["channels"] == ["conda-forge"]
 
@@ -368,4 +369,5 @@ def test_contributing_lists_the_rooms_in_the_order_that_is_checked() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len([line for line in lines if not line.startswith("|")]) < 130  # tables of numbers are as long as they are

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from petseg import course, results, zoo
+from petseg.ablation import ablation_table
 from petseg.cache import DataError
 from petseg.cli import main
+from petseg.labels import CLASSES
 from petseg.metrics import pooled_scores
 from petseg.predict import Predictor
 
@@ -34,8 +37,8 @@ def test_scores_follow_from_the_confusion_matrix(name):
 def test_the_weights_carry_the_scores_of_results_json(name):
     card = zoo.card(name)
     assert card.parameters == FOUND["models"][name]["parameters"]
-    for split, scores in card.scores.items():
-        for key, value in scores.items():
+    for split in ("val", "test"):
+        for key, value in card.scores[split].items():
             assert FOUND["models"][name][split][key] == pytest.approx(value, abs=1e-4)
 
 
@@ -46,6 +49,9 @@ def test_readme_shows_the_table_that_results_json_makes():
 def test_every_score_in_readme_comes_from_results_json():
     known = {f"{value:.4f}" for model in FOUND["models"].values() for value in model["test"].values() if value != []
              and isinstance(value, float)}  # fmt: skip
+    known |= {f"{value:g}" for entry in course.references() for value in entry.values() if isinstance(value, float)}
+    if (CHECKOUT / "figures" / "ablation.json").is_file():
+        known |= set(re.findall(r"\b0\.\d{3,}\b", ablation_table(course.ablation())))
     written = set(re.findall(r"\b0\.\d{3,}\b", README))
     assert written
     assert written <= known
@@ -73,6 +79,42 @@ def test_the_released_run_kept_its_log():
 def test_a_readme_without_marks_is_one_sentence():
     with pytest.raises(DataError, match=r"README\.md: must hold"):
         results.with_table("# petseg", FOUND)
+
+
+def test_the_references_are_shown_where_their_marks_stand():
+    assert results.reference_table(course.references()) in README
+    start, end = results.REFERENCE_MARKS
+    empty = README.split(start)[0] + f"{start}\n{end}" + README.split(end)[1]
+    assert results.with_table(empty, FOUND) == README
+
+
+def test_the_table_of_references_says_what_is_not_known():
+    unknown = {"name": "a", "url": "", "encoder": "scratch", "split": "unstated", "note": ""}
+    unknown |= dict.fromkeys(("parameters", "size", "mean_iou", *(f"iou_{c}" for c in CLASSES), "accuracy"))
+    assert results.reference_table([unknown]).splitlines()[-1] == (
+        "| 1 | a (no public page found) | - | - | unstated | scratch | - | - | - | - | - |"
+    )
+
+
+def test_every_reference_has_a_source_or_says_that_none_was_found():
+    for entry in course.references():
+        assert entry["url"].startswith("https://") or "no public page" in entry["note"]
+
+
+def test_the_mean_iou_of_a_reference_is_that_of_its_classes():
+    for entry in course.references():
+        if entry["mean_iou"] is not None:
+            assert entry["mean_iou"] == pytest.approx(np.mean([entry[f"iou_{c}"] for c in CLASSES]), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "change", [{"split": "train"}, {"mean_iou": 64}, {"parameters": 0}, {"size": "128"}, {"url": None}, {"name": 1}]
+)
+def test_a_reference_that_cannot_be_right_is_one_sentence(change, tmp_path):
+    path = tmp_path / "references.yaml"
+    path.write_text(yaml.safe_dump({"references": [course.references()[0] | change]}))
+    with pytest.raises(DataError, match=r"references\.yaml: cannot be read as references .*See the comment"):
+        course.references(path)
 
 
 def test_chelsea_is_found_where_she_sits():

@@ -122,7 +122,7 @@ def test_the_confusion_matrix_of_the_last_validation_is_written_beside_the_log(f
 def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(fitted, cartoons, tmp_path, capsys):
     module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
     out = tmp_path / "tiny.safetensors"
-    card = training.release(fitted / "checkpoints/best.ckpt", out, module)
+    card = training.release(fitted / "checkpoints/best.ckpt", out, module, log=tmp_path / "log")
     assert zoo.card(out) == card
     assert card.recipe["learning_rate"] == 2e-2
     assert (card.recipe["seed"], card.recipe["batch_size"], card.recipe["max_epochs"]) == (20261123, 4, 4)
@@ -137,6 +137,61 @@ def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(
     printed = re.search(r"test/mean_iou\W+([\d.]+)", capsys.readouterr().out)
     assert printed
     assert float(printed[1]) == pytest.approx(card.scores["test"]["mean_iou"], abs=1e-6)
+
+
+def test_release_says_how_breeds_and_calibration_came_out_and_when_the_test_split_was_used(fitted, cartoons, tmp_path):
+    module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    card = training.release(fitted / "checkpoints/best.ckpt", tmp_path / "tiny.safetensors", module, tmp_path / "log")
+    breeds = card.scores["breeds"]
+    assert len(breeds) == 6
+    assert list(breeds.values()) == sorted(breeds.values(), reverse=True)
+    matrices = training.evaluate(_task(card, tmp_path / "tiny.safetensors"), module, "test")
+    worst = list(breeds)[-1]
+    rows_of_worst = [row for row, example in enumerate(module.examples["test"]) if example.breed == worst]
+    assert breeds[worst] == pytest.approx(pooled_scores(matrices[rows_of_worst])["mean_iou"], abs=1e-4)
+    assert set(card.scores["calibration"]) == {"pet", "background", "boundary", "top label"}
+    assert all(0 <= error <= 1 for error in card.scores["calibration"].values())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", card.recipe["test_split_scored"])
+    assert json.loads((tmp_path / "log" / "release.json").read_text())["scores"]["test"] == card.scores["test"]
+
+
+def _task(card, path):
+    task = SegmentationTask(channels=(4,))
+    assert training.use_weights(task, path) == card
+    return task
+
+
+def test_the_log_that_is_kept_has_one_row_an_epoch_with_all_that_was_logged(fitted, tmp_path):
+    training.keep_log(fitted, tmp_path / "log")
+    kept = rows(tmp_path / "log")
+    assert [row["epoch"] for row in kept] == ["0", "1", "2", "3"]
+    for name in ("train/loss", "train/seconds", "val/mean_iou"):
+        assert column(tmp_path / "log", name) == pytest.approx(column(fitted, name), rel=1e-5)
+    assert (tmp_path / "log" / "config.yaml").read_text() == (fitted / "config.yaml").read_text()
+    with pytest.raises(DataError, match=r"holds no metrics\.csv"):
+        training.keep_log(tmp_path, tmp_path / "log")
+
+
+def test_an_encoder_begins_with_imagenets_weights_unless_random_ones_are_asked_for(cartoons, monkeypatch):
+    pytest.importorskip("segmentation_models_pytorch")
+    loaded = []
+    monkeypatch.setattr(training, "load_imagenet", loaded.append)
+    flags = {"model.encoder": "tf_efficientnet_lite0", "model.enlarge": "1", "trainer.fast_dev_run": "1"}
+    training.run(["fit", *small(cartoons, **flags)])
+    assert len(loaded) == 1
+    training.run(["fit", *small(cartoons, **flags), "--weights", "random"])
+    assert len(loaded) == 1
+
+
+def test_a_slower_rate_for_the_encoder_reaches_its_parameters_alone(cartoons, monkeypatch):
+    pytest.importorskip("segmentation_models_pytorch")
+    monkeypatch.setattr(training, "load_imagenet", lambda network: None)
+    flags = {"model.encoder": "tf_efficientnet_lite0", "model.encoder_rate": "0.1", "trainer.fast_dev_run": "1"}
+    run = training.run(["fit", *small(cartoons, **flags, **{"model.enlarge": "1"})])
+    rest, encoder = run.trainer.optimizers[0].param_groups
+    assert encoder["max_lr"] == pytest.approx(0.1 * rest["max_lr"])
+    assert len(encoder["params"]) == len(list(run.model.network.encoder.parameters()))
+    assert len(rest["params"]) + len(encoder["params"]) == len(list(run.model.network.parameters()))
 
 
 def test_releasing_a_checkpoint_that_is_not_there_is_one_sentence(tmp_path):

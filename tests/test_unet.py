@@ -108,3 +108,36 @@ def test_settings_rebuild_an_equal_network():
 def test_impossible_widths_are_refused_in_one_sentence(settings):
     with pytest.raises(ValueError, match="every number must be at least 1"):
         UNet(**settings)
+
+
+def test_without_skips_the_decoder_sees_only_what_came_through_the_bottleneck():
+    torch.manual_seed(0)
+    network = UNet(channels=(4, 8), skips=False).eval()
+    assert [stage[0].in_channels for stage in network.decoder] == [8, 4]
+    image = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        whole = network(image)
+        for stage in network.encoder:  # their outputs matter through pooling alone
+            stage.register_forward_hook(lambda _, __, out: torch.nn.functional.interpolate(
+                torch.nn.functional.max_pool2d(out, 2), scale_factor=2))  # fmt: skip
+        torch.testing.assert_close(network(image), whole)
+
+
+def test_without_skips_each_decoder_stage_saves_nine_weights_a_pair_of_channels():
+    saved = sum(9 * c * c for c in (16, 32, 64, 128, 256))
+    assert sum(p.numel() for p in UNet(skips=False).parameters()) == 7_778_643 - saved
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_a_network_without_skips_is_rebuilt_by_its_settings_and_trained_whole(separable):
+    network = UNet(channels=(4, 8), skips=False, separable=separable)
+    UNet(**network.settings).load_state_dict(network.state_dict())
+    logits = network(torch.rand(2, 3, 13, 18))
+    assert logits.shape == (2, 3, 13, 18)
+    logits.square().mean().backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_settings_name_the_skips_only_where_they_are_missing():
+    assert "skips" not in UNet(channels=(4,)).settings  # so cards of released weights fit the default network
+    assert UNet(channels=(4,), skips=False).settings["skips"] is False

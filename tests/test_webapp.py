@@ -146,7 +146,7 @@ def test_a_name_that_is_html_is_shown_as_it_is(desk: Desk) -> None:
     [("#ff8800", "#ff8800"), ("rgba(255, 136.4, 0, 1)", "#ff8800"), ("rgb(0,0,9)", "#000009"), ("orange", "orange")],
 )
 def test_colours_are_read_as_gradio_writes_them(given: str, expected: str) -> None:
-    assert looks.as_hex(given) == expected
+    assert looks.chosen(0.5, [], "colour", given).color == expected
 
 
 def test_without_gradio_the_command_says_what_to_install(monkeypatch: Any, capsys: Any) -> None:
@@ -289,7 +289,8 @@ def expected(data: bytes) -> Segmentation:
 def wrong(image: Image.Image, mask: Any) -> float:
     """Share of pixels that differ; on another device or with more threads, a logit's last digit may."""
     assert image.size == mask.shape[::-1]
-    return float(np.mean(np.asarray(image) != mask))
+    found = np.asarray(image)
+    return float(np.mean(np.where(found == 3, 2, found) != mask))  # 3: the lines over the boundary on the screen
 
 
 def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(server: Server) -> None:

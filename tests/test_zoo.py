@@ -200,3 +200,39 @@ def test_a_card_is_its_own_inverse_through_the_header(network: UNet) -> None:
     header = original.to_header()
     assert all(isinstance(value, str) for value in header.values())
     assert zoo.ModelCard.from_header(header) == original
+
+
+def test_the_default_model_is_the_runnable_one_that_validates_best(tmp_path, network, monkeypatch):
+    scores = {"weak": 0.5, "strong": 0.8, "strongest": 0.9}
+    for name, score in scores.items():
+        one = card(network, name=name, scores={"val": {"mean_iou": score}})
+        zoo.save(tmp_path / f"{name}.safetensors", network, one)
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(zoo, "runnable", lambda card: card.name != "strongest")
+    assert zoo.best() == zoo.card().name == zoo.load()[1].name == "strong"
+
+
+def test_without_any_model_the_default_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
+    assert "no released model is there that can be run" in refusal(zoo.load)
+
+
+def test_a_card_for_people_says_recipe_scores_breeds_calibration_licence_and_limits(network):
+    scores = {
+        "test": {"mean_iou": 0.75, "iou_pet": 0.8},
+        "breeds": {"Bombay": 0.71, "pug": 0.79},
+        "calibration": {"pet": 0.012},
+    }
+    text = zoo.markdown(card(network, scores=scores, limits="It has never seen a horse."))
+    assert "# tiny" in text
+    assert "- epochs: 3" in text
+    assert "optimiser: name AdamW, lr 0.001" in text
+    assert "| test | 0.7500 | 0.8000 |" in text
+    assert "Bombay 0.710, pug 0.790" in text
+    assert "pet 0.012" in text
+    assert "MIT" in text
+    assert text.endswith("It has never seen a horse.")
+
+
+def test_a_card_of_a_file_that_is_older_than_a_field_has_its_default(path):
+    assert zoo.card(rewritten(path, {"limits": None})).limits == ""

@@ -7,13 +7,21 @@ import json
 import urllib.error
 import urllib.request
 from collections import defaultdict
+from collections.abc import Mapping
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from petseg.cache import DataError
 from petseg.data import checkout
+from petseg.labels import CLASSES
+from petseg.training import RECIPES
 from petseg.zoo import written_whole
+
+#: Where the scores of a reference may have been taken.
+SPLITS = ("test", "validation", "unstated")
 
 
 def repository() -> str:
@@ -54,6 +62,58 @@ def results() -> dict[str, Any]:
     return found
 
 
+def ablation() -> dict[str, Any]:
+    """What each change of the recipe is worth, as `make ablation` wrote it to `figures/ablation.json`.
+
+    Returns:
+        `data`, in words; `base`: a summary for each seed; `noise`: `mean` of their scores and, in points, their
+        standard deviation (`seeds`) and that of one run's `difference` from the mean; `variants`: summaries with
+        `weights`, those that count, and `points` of mean IoU above the base's mean. A summary holds `change`, `seed`,
+        `epochs`, `seconds`, `host`, `val` (scores by weights) and `cost`.
+
+    Raises:
+        DataError: the file is neither here nor in the repository.
+    """
+    found: dict[str, Any] = json.loads(published("ablation.json").read_text())
+    return found
+
+
+def references(path: Path = RECIPES / "references.yaml") -> list[dict[str, Any]]:
+    """What others report for this data set; the file says what its fields mean.
+
+    Raises:
+        DataError: an entry lacks a field, or holds what the field cannot.
+    """
+    try:
+        found: list[dict[str, Any]] = yaml.safe_load(path.read_text())["references"]
+        for entry in found:
+            _check_reference(entry)
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path.name}: cannot be read as references ({type(error).__name__}: {error}). See the comment at its top."
+        ) from error
+    return found
+
+
+def between_marks(text: str, marks: tuple[str, str], content: str, name: str) -> str:
+    """A text with what stands between two marks written anew.
+
+    Args:
+        text: the whole.
+        marks: the lines before and after.
+        content: what goes between, in paragraphs of its own.
+        name: what the error message calls the text.
+
+    Raises:
+        DataError: a mark is missing, or there twice.
+    """
+    start, end = marks
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise DataError(f"{name}: must hold '{start}' and '{end}' once each; put them where the table belongs.")
+    head, rest = text.split(start)
+    return f"{head}{start}\n\n{content}\n\n{end}{rest.split(end)[1]}"
+
+
 def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
     """(epoch, value) pairs by column of a run's `metrics.csv`; epochs count from 1.
 
@@ -69,3 +129,18 @@ def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
                 if row["epoch"] and value and column not in ("epoch", "step"):
                     log[column].append((int(row["epoch"]) + 1, float(value)))
     return dict(log)
+
+
+def _check_reference(entry: Mapping[str, Any]) -> None:
+    """Raises ValueError or KeyError where a reference is not what `references.yaml` promises."""
+    for key in ("name", "encoder", "url", "note"):
+        if not isinstance(entry[key], str):
+            raise ValueError(f"{entry.get('name')}: {key} must be text")
+    if entry["split"] not in SPLITS:
+        raise ValueError(f"{entry['name']}: split must be one of {', '.join(SPLITS)}")
+    for key in ("parameters", "size"):
+        if entry[key] is not None and (not isinstance(entry[key], int) or entry[key] < 1):
+            raise ValueError(f"{entry['name']}: {key} must be a whole number from 1, or null")
+    for key in ("mean_iou", *(f"iou_{label}" for label in CLASSES), "accuracy"):
+        if entry[key] is not None and not 0 <= entry[key] <= 1:
+            raise ValueError(f"{entry['name']}: {key} must lie between 0 and 1, or be null")

@@ -43,6 +43,10 @@ class Setup:
         """The file of weights that notebook 03 writes in this profile, there or not."""
         return self.runs_dir / f"notebook-03-{self.profile}.safetensors"
 
+    def own(self) -> str | None:
+        """The file that notebook 03 wrote in profile `full`, if it did: what a panel for photos begins with."""
+        return None if self.quick or not self.trained.is_file() else str(self.trained)
+
     def weights(self) -> str:
         """What notebooks 04 and 05 use, said out loud: the weights of notebook 03 if it ran here, else `unet`."""
         if self.trained.is_file():

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+from PIL import Image
 
-from petseg import presentation
+from petseg import presentation, zoo
 from petseg.demo.parts import DropZone, Picture, Pictures
 from petseg.demo.sources import samples, typed_photo
 from petseg.labels import CLASSES
@@ -34,15 +35,18 @@ class Panel:
     """State and reactions of the panel; `view` is what a cell shows.
 
     Args:
-        model: a released model, a path that ends in `.safetensors`, or a predictor that has loaded one.
+        model: a released model, a path that ends in `.safetensors`, or a predictor that has loaded one; default: the
+            most accurate model that can be run.
         images: folder of the data set's photos, for samples by breed.
     """
 
-    def __init__(self, model: str | Predictor = "unet", images: Path | None = None) -> None:
+    def __init__(self, model: str | Predictor | None = None, images: Path | None = None) -> None:
         self._predictors: dict[str, Predictor] = {}
         if isinstance(model, Predictor):
             self._predictors[model.card.name] = model
             model = model.card.name
+        elif model is None:
+            model = zoo.best()
         self._entries: list[Entry] = []
         self._samples = samples(images)
         self._build(model)
@@ -153,10 +157,13 @@ class Panel:
         number = f" ({place} of {of})" if of > 1 else ""
         with self._busy(f"Segmenting {name}{number} …", place, of):
             try:
-                result = self._predictor()(photo(), name=name)
+                with presentation.remarks() as said:
+                    result = self._predictor()(photo(), name=name)
                 self._keep(Entry(name, result, presentation.preview(result)))
             except Exception as error:
-                self._say(presentation.sentence(error, name))
+                said = [presentation.sentence(error, name)]
+            for words in said:
+                self._say(words)
 
     def _predictor(self) -> Predictor:
         name = self.model.value
@@ -216,23 +223,16 @@ class Panel:
 
     def _picture(self, kind: str, entry: Entry) -> Picture:
         words = presentation.description(entry.small)
-        drawn = self._drawn(kind, entry.small)
+        drawn = presentation.hatched_mask(entry.small) if kind == "mask" else self._drawn(kind, entry.small)
         title = {"confidence": "confidence: light is sure"}.get(kind, kind)
-        if drawn.mode == "RGBA":
-            return Picture(kind, title, f"Cut-out. {words}", presentation.png(drawn), "image/png")
+        if drawn.mode in ("P", "RGBA"):
+            return Picture(kind, title, f"{kind.capitalize()}. {words}", presentation.png(drawn), "image/png")
         return Picture(kind, title, f"{kind.capitalize()}. {words}", presentation.jpeg(drawn))
 
-    def _drawn(self, kind: str, result: Segmentation) -> Any:
-        if kind == "overlay":
-            return result.overlay(self.opacity.value, [name for name, box in self.classes.items() if box.value])
-        if kind == "cut-out":
-            return presentation.on_background(result, self.ground.value, self.color.value)
-        makes = {
-            "photo": lambda: result.photo,
-            "mask": result.mask_image,
-            "confidence": lambda: presentation.confidence(result),
-        }
-        return makes[kind]()
+    def _drawn(self, kind: str, result: Segmentation) -> Image.Image:
+        painted = [name for name, box in self.classes.items() if box.value]
+        look = presentation.Look(self.opacity.value, painted, self.ground.value, self.color.value)
+        return look.draw(result, kind.replace("-", ""))
 
     def _save(self, kind: str) -> None:
         """The file at the photo's own size, drawn when it is asked for."""
@@ -260,7 +260,7 @@ class Panel:
             self.zone.busy = False
 
     def _say(self, sentence: str) -> None:
-        """Adds a sentence about what went wrong."""
+        """Adds a sentence about what went wrong, or is worth knowing."""
         self.problems.value += _spoken(sentence, "alert")
 
 
@@ -269,11 +269,12 @@ def _spoken(sentence: str, role: str) -> str:
     return f'<div role="{role}">{presentation.as_html(sentence)}</div>'
 
 
-def segment_panel(model: str | Predictor = "unet", images: Path | None = None) -> widgets.VBox:
+def segment_panel(model: str | Predictor | None = None, images: Path | None = None) -> widgets.VBox:
     """The panel: drop a photo, see the pet found, take the cut-out home.
 
     Args:
-        model: what is chosen at first: a released model, a path that ends in `.safetensors`, or a predictor.
+        model: what is chosen at first: a released model, a path that ends in `.safetensors`, or a predictor; by
+            default the most accurate that can be run.
         images: folder of the data set's photos, if samples by breed shall be offered.
 
     Returns:

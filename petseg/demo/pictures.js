@@ -1,22 +1,20 @@
 // Pictures that arrive as messages: they are shown, or saved as files, and never become part of the notebook.
-function save(name, bytes) {
-  const link = document.createElement("a");
+
+// The browser saves the file at once; where the page may not do that, the link stays there to be clicked.
+function save(name, bytes, link) {
+  URL.revokeObjectURL(link.href);
   link.href = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
-  link.download = name;
-  link.style.display = "none";
-  document.body.append(link);
+  link.download = link.textContent = name;
   link.click();
-  setTimeout(() => {
-    link.remove();
-    URL.revokeObjectURL(link.href);
-  }, 60_000);
 }
 
 function render({ model, el }) {
   const figures = new Map(); // by the key of the picture
   const grid = document.createElement("div");
   grid.className = "petseg-pictures";
-  el.append(grid);
+  const link = document.createElement("a");
+  link.className = "petseg-file";
+  el.append(grid, link);
 
   const figure = (key) => {
     if (!figures.has(key)) {
@@ -32,7 +30,7 @@ function render({ model, el }) {
   };
 
   const receive = (content, buffers) => {
-    if (content.type === "save" && content.view === view) save(content.name, buffers[0]);
+    if (content.type === "save" && content.view === view) save(content.name, buffers[0], link);
     if (content.type !== "show") return;
     content.pictures.forEach(({ key, title, alt, kind }, place) => {
       const { caption, image } = figure(key);
@@ -40,7 +38,7 @@ function render({ model, el }) {
       image.alt = alt;
       URL.revokeObjectURL(image.src);
       image.src = URL.createObjectURL(new Blob([buffers[place]], { type: kind }));
-      image.classList.toggle("petseg-checkerboard", kind === "image/png");
+      image.classList.toggle("petseg-checkerboard", key === "cut-out");
     });
   };
   const view = Math.random().toString(36).slice(2);

@@ -23,8 +23,12 @@ from petseg.task import SegmentationTask
 from petseg.zoo import ModelCard
 
 
-def read_recipe(name: str = "unet") -> dict[str, Any]:
-    """The settings of a released model's run, section by section: `trainer`, `data`, `model`, `average`."""
+def read_recipe(name: str = "course") -> dict[str, Any]:
+    """The settings of a run, section by section: `trainer`, `data`, `model`, `average`.
+
+    Args:
+        name: `course`, what notebook 03 trains, or a released model.
+    """
     return yaml_file(training.RECIPES / f"{name}.yaml")
 
 

@@ -1,6 +1,7 @@
 """Every figure, in one look: the same class colours everywhere, the boundary hatched, so that colour is never alone."""
 
 from petseg.labels import COLORS
+from petseg.plots.cost import Network, accuracy_against_cost
 from petseg.plots.images import mask_overlay, mask_picture, on_checkerboard, show_images
 from petseg.plots.scores import confusion_heatmap, iou_bars, learning_curves
 from petseg.plots.style import (
@@ -21,7 +22,9 @@ __all__ = [
     "INK",
     "STYLE",
     "DescribedFigure",
+    "Network",
     "PhotoFigure",
+    "accuracy_against_cost",
     "class_legend",
     "confusion_heatmap",
     "figure",

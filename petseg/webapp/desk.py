@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from petseg import presentation
+from petseg import presentation, zoo
 from petseg.photo import PhotoError
 from petseg.predict import Predictor, Segmentation
 from petseg.zoo import ModelError
@@ -82,13 +81,14 @@ class Desk:
         first: the name of the model to begin with.
 
     Args:
-        model: the one to begin with, as `Predictor` takes it.
+        model: the one to begin with, as `Predictor` takes it; default: the most accurate.
 
     Raises:
         ModelError: that one cannot be loaded.
     """
 
-    def __init__(self, model: str | Path = "unet") -> None:
+    def __init__(self, model: str | Path | None = None) -> None:
+        model = zoo.best() if model is None else model
         self.choices = presentation.models()
         self.first = str(model)
         if Path(model).suffix == ".safetensors":
@@ -104,11 +104,10 @@ class Desk:
             PhotoError: the photo cannot be used.
             ModelError: the page has no model of this name.
         """
-        # one at a time: `catch_warnings` knows no threads, and large photos side by side need memory side by side
-        with self._lock, warnings.catch_warnings(record=True) as notes:
-            warnings.simplefilter("always", UserWarning)
+        # one at a time: `remarks` knows no threads, and large photos side by side need memory side by side
+        with self._lock, presentation.remarks() as said:
             result = self._predictor(model)(chosen.read(), name=chosen.name)
-        return result, [str(note.message) for note in notes if issubclass(note.category, UserWarning)]
+        return result, said
 
     def full_size(self, shown: Shown) -> Segmentation:
         """What is kept, with the photo at its own size again.
@@ -116,8 +115,7 @@ class Desk:
         Raises:
             PhotoError: the photo is gone.
         """
-        with self._lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # it was said when the photo was segmented
+        with self._lock, presentation.remarks():  # they were said when the photo was segmented
             photo = self._predictor(shown.model).load_photo(shown.chosen.read(), name=shown.chosen.name)
         return Segmentation(photo, shown.logits, model=shown.model)
 

@@ -13,9 +13,9 @@ import gradio as gr
 from petseg import presentation
 from petseg.photo import PhotoError
 from petseg.predict import Segmentation
+from petseg.presentation import Look
 from petseg.webapp import look as looks
 from petseg.webapp.desk import Chosen, Desk, Shown
-from petseg.webapp.look import Look
 from petseg.zoo import ModelError
 
 MAX_PHOTOS: Final = 10  # at a time
@@ -64,7 +64,7 @@ class Host:
                 failed.append(_sentence(error, photo.name))
         if len(photos) > MAX_PHOTOS:
             failed.append(f"{len(photos)} photos came; at most {MAX_PHOTOS} at a time. Choose the others afterwards.")
-        return _shown(kept, looks.messages(failed, notes), Look(opacity, classes, background, color))
+        return _shown(kept, looks.messages(failed, notes), looks.chosen(opacity, classes, background, color))
 
     def choose_again(
         self,
@@ -88,19 +88,19 @@ class Host:
         """HTML of one picture after a change of the settings."""
         small = _one(kept, number).small()
         try:
-            return draw(small, Look(*look))
+            return draw(small, looks.chosen(*look))
         except ValueError as error:  # a colour half written, for instance
             raise gr.Error(str(error), print_exception=False) from error
 
     def move(self, kept: Sequence[Shown], number: int, *look: Any) -> list[str]:
         """HTML of all pictures of another photo."""
-        return looks.pictures(_one(kept, number), Look(*look))
+        return looks.pictures(_one(kept, number), looks.chosen(*look))
 
     def download(self, kind: str, kept: Sequence[Shown], number: int, *look: Any) -> str:
         """Writes one of `look.FILES` at the photo's own size."""
         shown = _one(kept, number)
         try:
-            return self._written(Look(*look), self.desk.full_size(shown), kind, shown.chosen.name)
+            return self._written(looks.chosen(*look), self.desk.full_size(shown), kind, shown.chosen.name)
         except Exception as error:
             raise gr.Error(_sentence(error, shown.chosen.name), print_exception=False) from error
 

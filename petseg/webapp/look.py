@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
@@ -12,6 +11,7 @@ from PIL import Image
 
 from petseg import presentation
 from petseg.predict import Segmentation
+from petseg.presentation import Look
 from petseg.webapp.desk import Shown
 
 #: What can be downloaded, at the photo's own size, and what the buttons say.
@@ -38,30 +38,16 @@ CSS: Final = """
 """
 
 
-@dataclass(frozen=True)
-class Look:
-    """What a visitor can change: `Segmentation.overlay` and `presentation.on_background` say what the values mean."""
+def chosen(opacity: float, classes: Collection[str], background: presentation.Background, color: str) -> Look:
+    """The look of the page's fields, in their order.
 
-    opacity: float = 0.5
-    classes: Collection[str] = ("pet", "boundary")
-    background: presentation.Background = "transparent"
-    color: str = "#ffffff"
-
-    def draw(self, result: Segmentation, kind: str) -> Image.Image:
-        """One of `FILES`, of the size of the result's photo."""
-        if kind == "overlay":
-            return result.overlay(self.opacity, self.classes)
-        if kind == "mask":
-            return result.mask_image()
-        return presentation.on_background(result, self.background, as_hex(self.color))
-
-
-def as_hex(color: str) -> str:
-    """`#rrggbb` of what Gradio's colour field gives: that, or `rgba(r, g, b, a)` with fractions."""
-    if not color.startswith("rgb"):
-        return color
-    values = color[color.index("(") + 1 : -1].split(",")[:3]
-    return "#" + "".join(f"{round(float(value)):02x}" for value in values)
+    Raises:
+        ValueError: the colour is not one that Gradio's field gives: `#rrggbb`, or `rgba(r, g, b, a)` with fractions.
+    """
+    if color.startswith("rgb"):
+        values = color[color.index("(") + 1 : -1].split(",")[:3]
+        color = "#" + "".join(f"{round(float(value)):02x}" for value in values)
+    return Look(opacity, classes, background, color)
 
 
 def pictures(shown: Shown, look: Look) -> list[str]:
@@ -71,7 +57,7 @@ def pictures(shown: Shown, look: Look) -> list[str]:
     return [
         _figure(small.photo, f"Photo: {name}", f"The photo {name}"),
         overlay(small, look),
-        _figure(small.mask_image(), "Mask", f"Mask. {_shares(small)}"),
+        _figure(presentation.hatched_mask(small), "Mask", f"Mask. {_shares(small)}"),
         cutout(small, look),
         _figure(presentation.confidence(small), f"Confidence: guessed {_scale()} sure", "Map of how sure the model is"),
         presentation.legend(small.shares) + f"<p>{presentation.as_html(shown.caption)}</p>",

@@ -60,7 +60,7 @@ class OwnFilesOnly:
             await self.app(scope, receive, send)
 
 
-def serve(model: str | Path = "unet", host: str = "127.0.0.1", port: int = 7860) -> None:
+def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860) -> None:
     """Serves the page until somebody stops the program.
 
     Args:

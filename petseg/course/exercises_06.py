@@ -1,0 +1,101 @@
+"""Judges of notebook 06: an encoder that keeps still, two learning rates, and what pretraining is worth in pictures."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from petseg.course.checks import NotYetError, ask, exercise
+
+
+@exercise("06.1")
+def freeze(answer: Callable[..., Any]) -> str:
+    """Judges whether a training step leaves an encoder's weights and BatchNorm's averages as they were."""
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    head = nn.Conv2d(4, 3, 1)
+    before = copy.deepcopy(encoder.state_dict())
+    found = ask(answer, encoder)
+    if not isinstance(found, nn.Module):
+        raise NotYetError(f"return the encoder; this is {type(found).__name__}.")
+    if any(not torch.equal(value, before[key]) for key, value in found.state_dict().items()):
+        raise NotYetError("the encoder's numbers are others before any step was taken. Leave them alone.")
+    optimizer = torch.optim.AdamW([*found.parameters(), *head.parameters()], 0.1)
+    head(found(torch.rand(4, 3, 8, 8))).square().mean().backward()
+    learning = sorted(name for name, weight in found.named_parameters() if weight.grad is not None)
+    if learning:
+        raise NotYetError(f"{learning[0]} still gets a gradient: eval mode does not stop that.")
+    optimizer.step()
+    moved = [name for name, value in found.state_dict().items() if not torch.equal(value, before[name])]
+    if moved:
+        raise NotYetError(
+            f"the weights rest, but {moved[0]} has moved: BatchNorm in train mode notes every batch, gradient or none."
+        )
+    return "`PretrainedUNet.freeze` does both, and its `train` sees to it that Lightning does not undo the second."
+
+
+@exercise("06.2")
+def two_rates(answer: Callable[..., Any]) -> str:
+    """Judges parameter groups: the encoder at a share of the rate, the rest at the rate, frozen weights in none."""
+    torch.manual_seed(0)
+    network = nn.Module()
+    network.encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3))
+    network.decoder, network.head = nn.Conv2d(4, 4, 3), nn.Conv2d(4, 3, 1)
+    network.encoder[0].requires_grad_(False)
+    names = {id(weight): name for name, weight in network.named_parameters()}
+    frozen = {name for name, weight in network.named_parameters() if not weight.requires_grad}
+    found = _rates(ask(answer, network, 1e-3, 0.1), names)
+    if frozen & found.keys():
+        raise NotYetError(f"{min(frozen & found.keys())} is frozen (requires_grad is False) and belongs in no group.")
+    missing = set(names.values()) - frozen - found.keys()
+    if missing:
+        raise NotYetError(f"{min(missing)} is in no group, so it would never learn.")
+    for name, rate in found.items():
+        wanted = 1e-4 if name.startswith("encoder.") else 1e-3
+        if not math.isclose(rate, wanted, rel_tol=1e-6):
+            raise NotYetError(f"rate 0.001, share 0.1: {name} gets {rate:g} instead of {wanted:g}.")
+    return "`SegmentationTask(encoder_rate=...)` does the same."
+
+
+def _rates(groups: Any, names: dict[int, str]) -> dict[str, float]:
+    """The learning rate of each parameter, by its name."""
+    found: dict[str, float] = {}
+    shape = "expected a list of dictionaries with `params`, parameters of the network, and `lr`"
+    if not isinstance(groups, list | tuple) or not all(isinstance(group, dict) for group in groups):
+        raise NotYetError(f"{shape}.")
+    try:
+        for group in groups:
+            for weight in group["params"]:
+                if names[id(weight)] in found:
+                    raise NotYetError(f"{names[id(weight)]} is in two groups.")
+                found[names[id(weight)]] = float(group["lr"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotYetError(f"{shape} ({error!r}).") from error
+    return found
+
+
+@exercise("06.3")
+def pictures_needed(answer: Callable[..., Any]) -> str:
+    """Judges interpolation of a learning curve on a logarithmic axis of sizes."""
+    sizes, scores = [100, 200, 400, 1600], [0.40, 0.50, 0.56, 0.60]
+    cases = {0.53: 200 * 2**0.5, 0.40: 100.0, 0.59: 400 * 4**0.75, 0.60: 1600.0, 0.30: 100.0, 0.61: math.inf}
+    for wanted, right in cases.items():
+        found = float(ask(answer, list(sizes), list(scores), wanted))
+        if found == right or math.isclose(found, right, rel_tol=1e-4):
+            continue
+        where = f"sizes {sizes}, scores {scores}, wanted {wanted}: yours is {found:.1f}; "
+        if wanted == 0.61:
+            raise NotYetError(where + "not even the largest set reaches that, so the answer is infinity.")
+        if wanted == 0.30:
+            raise NotYetError(where + "the smallest set reaches it already; what is smaller was not measured.")
+        if any(math.isclose(found, size) for size in sizes):
+            raise NotYetError(where + "the answer lies between two of the sizes.")
+        if math.isclose(found, {0.53: 300.0, 0.59: 1300.0}.get(wanted, 0.0)):
+            raise NotYetError(where + "that is linear. The axis is logarithmic: halfway is the geometric mean.")
+        raise NotYetError(where + f"{right:.1f} is right.")
+    return "Divide by the pictures that the other way needed, and pretraining has its price in labelled pictures."

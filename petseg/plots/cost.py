@@ -1,0 +1,104 @@
+"""Accuracy against cost: this project's networks, and what others report for theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from petseg.plots.style import INK, figure
+
+#: Ink of networks that are ours, and of those that are not.
+OURS, THEIRS = "#0072B2", "#767676"
+
+#: Marker of each split on which a score may have been taken: only equal ones compare.
+MARKERS = {"test": "o", "validation": "s", "unstated": "D"}
+SPLITS = {"test": "official test split", "validation": "validation split", "unstated": "split not stated"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A point of the picture.
+
+    Attributes:
+        label: words beside it, or in the key.
+        parameters: how many.
+        mean_iou: 0 to 1.
+        split: a key of `MARKERS`.
+        number: of its line in the key; 0 where the label stands beside the point.
+    """
+
+    label: str
+    parameters: int
+    mean_iou: float
+    split: str
+    number: int = 0
+
+
+def accuracy_against_cost(ours: Sequence[Network], theirs: Sequence[Network], title: str) -> Figure:
+    """Mean IoU over parameters, on a logarithmic axis: ours filled and named, theirs hollow and numbered.
+
+    Args:
+        ours: scored by this project.
+        theirs: as their authors report them; a key below the axes has a line for each.
+        title: states the finding.
+    """
+    told = [f"{one.label} {one.mean_iou:.3f} with {_short(one.parameters)} parameters" for one in (*ours, *theirs)]
+    alt = f"Mean IoU against parameters. Released here: {'; '.join(told[: len(ours)])}."
+    if theirs:
+        alt += f" Reported by others, on other splits and sizes: {'; '.join(told[len(ours) :])}."
+    with figure(7, 3.3 + 0.21 * len(theirs), alt=alt) as (drawn, ax):
+        for one in theirs:
+            ax.plot(one.parameters, one.mean_iou, MARKERS[one.split], ms=11, mfc="none", mec=THEIRS, mew=1.6)
+        _number(ax, theirs)
+        for one in ours:
+            ax.plot(one.parameters, one.mean_iou, MARKERS[one.split], ms=7, color=OURS)
+            where: dict[str, Any] = {"xytext": (-9, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
+            ax.annotate(one.label, (one.parameters, one.mean_iou), color=OURS, weight="bold", **where)
+        _axes(ax, [*ours, *theirs])
+        _splits(drawn, [*ours, *theirs])
+        ax.set_title(title)
+        key = "\n".join(f"{one.number}  {one.label}" for one in theirs)
+        drawn.supxlabel(key, x=0.02, ha="left", fontsize=9, color=INK, linespacing=1.35)
+    return drawn
+
+
+def _number(ax: Axes, theirs: Sequence[Network]) -> None:
+    """Each hollow mark's number to its right."""
+    for one in theirs:
+        where: dict[str, Any] = {"xytext": (9, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+        ax.annotate(str(one.number), (one.parameters, one.mean_iou), color=INK, **where)
+
+
+def _axes(ax: Axes, networks: Sequence[Network]) -> None:
+    sizes = [one.parameters for one in networks]
+    ax.set_xscale("log")
+    ax.set_xlim(min(sizes) / 1.7, max(sizes) * 1.4)
+    ax.set_xticks([size for size in _TICKS if min(sizes) / 1.7 <= size <= max(sizes) * 1.4])
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda size, _: _short(size)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.margins(y=0.12)
+    ax.set(xlabel="parameters", ylabel="mean IoU of the three classes")
+    ax.grid(axis="y", color="#E4E4E4", linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+def _splits(drawn: Figure, networks: Sequence[Network]) -> None:
+    """A legend of the markers in use, beside the key."""
+    used = [split for split in MARKERS if any(one.split == split for one in networks)]
+    look: dict[str, Any] = {"linestyle": "", "markerfacecolor": "none", "markeredgecolor": INK}
+    handles = [Line2D([], [], marker=MARKERS[split], label=SPLITS[split], **look) for split in used]
+    drawn.legend(handles=handles, loc="lower right", fontsize=9)
+
+
+def _short(count: float) -> str:
+    """A count as people say it: `7.78 M`, `20 M`, `500 k`."""
+    return f"{count / 1e6:.3g} M" if count >= 1e6 else f"{count / 1e3:.3g} k"
+
+
+_TICKS = [factor * 10**power for power in range(3, 10) for factor in (1, 2, 5)]

@@ -1,0 +1,160 @@
+"""`make reproduce`: trains every released model anew, scores it, and lays the numbers beside the released ones.
+
+Works in `build/reproduce/`, one folder a model, and goes on where it was stopped; what is released stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import yaml
+
+from petseg import zoo
+from petseg.cache import DataError
+from petseg.data import PetDataModule
+from petseg.training import RECIPES
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+RUNS = CHECKOUT / "figures" / "runs"
+
+#: In the order of training: the teacher comes before its students.
+MODELS = ("unet-lite0", "unet", "unet-separable")
+
+
+class ReproduceError(RuntimeError):
+    """A step failed; the message says which, and how to go on."""
+
+
+def teacher_of(recipe: Path) -> str | None:
+    """The released model that a recipe's `Distil` asks; None where none teaches."""
+    callbacks = yaml.safe_load(recipe.read_text())["trainer"].get("callbacks", [])
+    for callback in callbacks:
+        if callback["class_path"] == "petseg.distil.Distil":
+            return str(callback["init_args"]["teacher"])
+    return None
+
+
+def training_seconds(log: Path) -> float | None:
+    """What the training steps of a run took together, by its `metrics.csv`; None where it does not say."""
+    if not log.is_file():
+        return None
+    with log.open(newline="") as file:
+        seconds = [float(row["train/seconds"]) for row in csv.DictReader(file) if row.get("train/seconds")]
+    return sum(seconds) or None
+
+
+def commands(name: str, folder: Path, weights: Path, extra: Sequence[str] = ()) -> list[list[str]]:
+    """Arguments of `petseg` that train a model and release it into a folder; empty where it is there already.
+
+    Args:
+        name: of a recipe.
+        folder: of this model; the unfinished run in it is gone on with.
+        weights: folder of the models that were trained before, for a teacher among them.
+        extra: flags of `petseg fit`, for instance for other data.
+    """
+    out = weights / f"{name}.safetensors"
+    if out.is_file():
+        return []
+    recipe = RECIPES / f"{name}.yaml"
+    steps = []
+    last = newest(folder, "last.ckpt")
+    if last is None or not _finished(last, extra, recipe):
+        fit = ["fit", "--config", str(recipe), *extra]
+        if teacher := teacher_of(recipe):
+            fit += ["--trainer.callbacks.init_args.teacher", str(weights / f"{teacher}.safetensors")]
+        steps.append(fit + (["--ckpt_path", str(last)] if last else []))
+    steps.append(["release", "best.ckpt", "--out", str(out), "--log", str(folder / "log")])
+    return steps
+
+
+def newest(folder: Path, name: str) -> Path | None:
+    """The checkpoint of this name that was written last in any run below a folder."""
+    found = sorted(folder.glob(f"runs/*/checkpoints/{name}"), key=lambda path: path.stat().st_mtime)
+    return found[-1].resolve() if found else None
+
+
+def _finished(checkpoint: Path, extra: Sequence[str], recipe: Path) -> bool:
+    epochs = yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"]
+    if "--trainer.max_epochs" in extra:
+        epochs = int(extra[list(extra).index("--trainer.max_epochs") + 1])
+    done = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
+    return bool(done >= epochs)
+
+
+def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> dict[str, zoo.ModelCard]:
+    """Trains and releases models below a folder, in processes of their own, and says how long each took.
+
+    Args:
+        names: some of `MODELS`.
+        folder: for runs, logs and weights.
+        extra: flags of `petseg fit`.
+
+    Returns:
+        The new models' cards.
+
+    Raises:
+        ReproduceError: a step failed.
+    """
+    weights = folder / "weights"
+    for name in [one for one in MODELS if one in names]:
+        own = folder / name
+        own.mkdir(parents=True, exist_ok=True)
+        for step in commands(name, own, weights, extra):
+            if step[0] == "release":
+                best = newest(own, "best.ckpt")
+                if best is None:
+                    raise ReproduceError(f"{name}: its run left no best.ckpt in {own}. Remove the folder, start again.")
+                step[1] = str(best)
+            start = time.monotonic()
+            print(f"{name}: petseg {step[0]}", flush=True)
+            status = subprocess.run([sys.executable, "-m", "petseg.cli", *step], cwd=own, check=False).returncode
+            if status != 0:
+                raise ReproduceError(
+                    f"{name}: petseg {step[0]} ended with status {status}, see above. Call it again, and it goes on."
+                )
+            print(f"{name}: petseg {step[0]} took {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+    return {name: zoo.card(weights / f"{name}.safetensors") for name in names}
+
+
+def comparison(cards: dict[str, zoo.ModelCard]) -> str:
+    """Test mean IoU of the new models beside that of the released ones, a line each."""
+    lines = [f"{'model':<16}{'released':>10}{'again':>10}{'difference':>12}"]
+    for name, card in cards.items():
+        again = card.scores["test"]["mean_iou"]
+        known = zoo.card(name).scores["test"]["mean_iou"] if name in zoo.available() else float("nan")
+        lines.append(f"{name:<16}{known:>10.4f}{again:>10.4f}{again - known:>+12.4f}")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Trains what is named, everything by default."""
+    parser = argparse.ArgumentParser(prog="make reproduce", description=__doc__)
+    parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(MODELS)}; default: all")
+    parser.add_argument("--folder", type=Path, default=CHECKOUT / "build" / "reproduce")
+    arguments, extra = parser.parse_known_args(argv)
+    names = arguments.models or list(MODELS)
+    if unknown := [name for name in names if name not in MODELS]:
+        print(f"petseg: {', '.join(unknown)}: no recipe of this name; choose of {', '.join(MODELS)}.", file=sys.stderr)
+        return 2
+    for name in names:
+        seconds = training_seconds(RUNS / name / "metrics.csv")
+        took = f"{seconds / 60:.0f} minutes" if seconds else "a time that its log does not say"
+        print(f"{name}: the training of the released weights took {took}")
+    try:
+        PetDataModule().prepare_data()  # before the hours begin
+        print(comparison(reproduce(names, arguments.folder, extra)))
+    except (DataError, ReproduceError, zoo.ModelError) as error:
+        print(f"petseg: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
