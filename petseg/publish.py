@@ -13,6 +13,7 @@ import sys
 import time
 import tomllib
 import warnings
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,13 @@ def _refuse(cell: Any, name: str) -> None:
             raise PublishError(f"{name}: the cell '{first}' names the folder {place} of this machine. Print its name.")
 
 
-def page(notebook: Any) -> str:
-    """HTML of a notebook, each figure with the words for readers who cannot see it."""
+def page(notebook: Any, folder: Path = NOTEBOOKS) -> str:
+    """HTML of a notebook that needs no file beside it, each figure with the words for readers who cannot see it.
+
+    Args:
+        notebook: executed.
+        folder: from where its texts name pictures.
+    """
     exporter = HTMLExporter()
     with warnings.catch_warnings():
         exporter.log.disabled = True  # it warns of missing alt texts, which come next
@@ -156,6 +162,11 @@ def page(notebook: Any) -> str:
     soup = BeautifulSoup(body, "html.parser")
     for image, words in zip(soup.select(".jp-RenderedImage img"), alt_texts(notebook), strict=True):
         image["alt"] = words
+    # nbconvert's own embed_images would fetch those of the web as well
+    for image in soup.select("img[src]"):
+        picture = folder / str(image["src"])
+        if "://" not in str(image["src"]) and picture.suffix == ".png" and picture.is_file():
+            image["src"] = f"data:image/png;base64,{b64encode(picture.read_bytes()).decode()}"
     return str(soup)
 
 

@@ -62,8 +62,7 @@ def laid_over(logits: Tensor, closer: Tensor, box: Box, size: tuple[int, int]) -
         size: width and height of the photo in pixels.
 
     Returns:
-        float (3, h, w), scores of the whole photo. A finer grid would hold more of the closer look, and was measured
-        to gain nothing.
+        float (3, h, w), scores of the whole photo.
     """
     x, across = _places(logits.shape[2], box[0], box[2], size[0])
     y, down = _places(logits.shape[1], box[1], box[3], size[1])

@@ -13,10 +13,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 import yaml
 
-from petseg import zoo
+from petseg import lesson, zoo
 from petseg.cache import DataError
 from petseg.data import PetDataModule
 from petseg.training import RECIPES
@@ -24,12 +23,17 @@ from petseg.training import RECIPES
 CHECKOUT = Path(__file__).resolve().parents[1]
 RUNS = CHECKOUT / "figures" / "runs"
 
-#: In the order of training: the teacher comes before its students.
-MODELS = ("unet-lite0", "unet", "unet-separable")
+#: The recipe of each released model, in the order of training: a teacher comes before its students.
+MODELS = {"unet-lite0": "unet-lite0", "unet": "course"}
 
 
 class ReproduceError(RuntimeError):
     """A step failed; the message says which, and how to go on."""
+
+
+def recipe_of(name: str) -> Path:
+    """The file of a released model's recipe."""
+    return RECIPES / f"{MODELS[name]}.yaml"
 
 
 def teacher_of(recipe: Path) -> str | None:
@@ -54,7 +58,7 @@ def commands(name: str, folder: Path, weights: Path, extra: Sequence[str] = ()) 
     """Arguments of `petseg` that train a model and release it into a folder; empty where it is there already.
 
     Args:
-        name: of a recipe.
+        name: one of `MODELS`.
         folder: of this model; the unfinished run in it is gone on with.
         weights: folder of the models that were trained before, for a teacher among them.
         extra: flags of `petseg fit`, for instance for other data.
@@ -62,30 +66,23 @@ def commands(name: str, folder: Path, weights: Path, extra: Sequence[str] = ()) 
     out = weights / f"{name}.safetensors"
     if out.is_file():
         return []
-    recipe = RECIPES / f"{name}.yaml"
+    recipe = recipe_of(name)
     steps = []
-    last = newest(folder, "last.ckpt")
-    if last is None or not _finished(last, extra, recipe):
+    last, done = lesson.last_epoch(folder / "runs")
+    if done < epochs_of(recipe, extra):
         fit = ["fit", "--config", str(recipe), *extra]
         if teacher := teacher_of(recipe):
             fit += ["--trainer.callbacks.init_args.teacher", str(weights / f"{teacher}.safetensors")]
-        steps.append(fit + (["--ckpt_path", str(last)] if last else []))
+        steps.append(fit + (["--ckpt_path", str(last.resolve())] if last else []))
     steps.append(["release", "best.ckpt", "--out", str(out), "--log", str(folder / "log")])
     return steps
 
 
-def newest(folder: Path, name: str) -> Path | None:
-    """The checkpoint of this name that was written last in any run below a folder."""
-    found = sorted(folder.glob(f"runs/*/checkpoints/{name}"), key=lambda path: path.stat().st_mtime)
-    return found[-1].resolve() if found else None
-
-
-def _finished(checkpoint: Path, extra: Sequence[str], recipe: Path) -> bool:
-    epochs = yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"]
+def epochs_of(recipe: Path, extra: Sequence[str]) -> int:
+    """How many epochs a recipe asks for, unless the flags say otherwise."""
     if "--trainer.max_epochs" in extra:
-        epochs = int(extra[list(extra).index("--trainer.max_epochs") + 1])
-    done = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
-    return bool(done >= epochs)
+        return int(extra[list(extra).index("--trainer.max_epochs") + 1])
+    return int(yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"])
 
 
 def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> dict[str, zoo.ModelCard]:
@@ -108,10 +105,12 @@ def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> 
         own.mkdir(parents=True, exist_ok=True)
         for step in commands(name, own, weights, extra):
             if step[0] == "release":
-                best = newest(own, "best.ckpt")
-                if best is None:
-                    raise ReproduceError(f"{name}: its run left no best.ckpt in {own}. Remove the folder, start again.")
-                step[1] = str(best)
+                last, _ = lesson.last_epoch(own / "runs")
+                if last is None:
+                    raise ReproduceError(
+                        f"{name}: its run left no checkpoint in {own}. Remove the folder, start again."
+                    )
+                step[1] = str(last.with_name("best.ckpt").resolve())
             start = time.monotonic()
             print(f"{name}: petseg {step[0]}", flush=True)
             status = subprocess.run([sys.executable, "-m", "petseg.cli", *step], cwd=own, check=False).returncode

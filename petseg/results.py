@@ -21,7 +21,7 @@ from petseg import plots, screenshots, zoo
 from petseg.anatomy import trace
 from petseg.cache import DataError
 from petseg.cartoon import BREEDS, draw_pet
-from petseg.course import between_marks, read_log
+from petseg.course import read_log
 from petseg.course import references as course_references
 from petseg.data import PetDataModule
 from petseg.labels import CLASSES
@@ -82,16 +82,33 @@ def reference_table(references: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def between_marks(text: str, marks: tuple[str, str], content: str, name: str) -> str:
+    """A text with what stands between two marks written anew.
+
+    Args:
+        text: the whole.
+        marks: the lines before and after.
+        content: what goes between, in paragraphs of its own.
+        name: what the error message calls the text.
+
+    Raises:
+        DataError: a mark is missing, or there twice.
+    """
+    start, end = marks
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise DataError(f"{name}: must hold '{start}' and '{end}' once each; put them where the table belongs.")
+    head, rest = text.split(start)
+    return f"{head}{start}\n\n{content}\n\n{end}{rest.split(end)[1]}"
+
+
 def with_table(readme: str, results: Mapping[str, Any]) -> str:
-    """README's text with the table between its marks made anew, and that of the references where their marks stand.
+    """README's text with its two tables, of the released models and of what others report, made anew.
 
     Raises:
         DataError: a mark is missing.
     """
     readme = between_marks(readme, README_MARKS, results_table(results), "README.md")
-    if REFERENCE_MARKS[0] in readme:
-        readme = between_marks(readme, REFERENCE_MARKS, reference_table(course_references()), "README.md")
-    return readme
+    return between_marks(readme, REFERENCE_MARKS, reference_table(course_references()), "README.md")
 
 
 def cost_figure(results: Mapping[str, Any]) -> Figure:

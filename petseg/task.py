@@ -125,14 +125,13 @@ class SegmentationTask(L.LightningModule):
         mean, std = (MEAN, STD) if encoder is None else (pretrained.MEAN, pretrained.STD)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self.soft: Tensor | None = None
 
     mean: Tensor
     std: Tensor
     #: Where it is a tensor, `test_step` adds `metrics.reliability_counts` to it.
     reliability: Tensor | None = None
     #: What a teacher says of the training images, in the order of their split: uint8 (N, 3, H, W), 255 is certainty.
-    soft: Tensor | None
+    soft: Tensor | None = None
     #: The share of the loss that the teacher's word has, 0 to 1.
     soft_weight: float = 0.5
     #: Confusion matrices of the images last scored, in the order of their split: int64 (N, 3, 3).

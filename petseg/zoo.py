@@ -87,11 +87,8 @@ class ModelCard:
             ModelError: a field is missing, is no JSON, or holds what the field cannot.
         """
         known = [entry.name for entry in fields(cls) if entry.name in (header or {})]
-        missing = [
-            entry.name
-            for entry in fields(cls)
-            if entry.name not in known and entry.default is MISSING and entry.default_factory is MISSING
-        ]
+        needed = [entry.name for entry in fields(cls) if entry.default is entry.default_factory is MISSING]
+        missing = [name for name in needed if name not in known]
         if header is None or missing:
             raise ModelError(
                 f"{name}: the header lacks {', '.join(missing)}; expected a model card. Save the network with zoo.save."

@@ -17,6 +17,7 @@ from petseg.ablation.plan import AblationError, merged, read_plan
 from petseg.ablation.table import README_MARKS, ablation_table, collected, noise
 from petseg.cache import DataError
 from petseg.data import PetDataModule
+from petseg.results import between_marks
 from petseg.task import SegmentationTask
 from petseg.unet import UNet
 
@@ -91,13 +92,13 @@ def trained(cartoons, tmp_path_factory):
         patch.setenv("PETSEG_CACHE_DIR", str(root / "cache"))
         folder = root / "work" / f"{base.name}-{base.fingerprint}"
         process, end = runs.start(base, folder), time.monotonic() + 400
-        while not runs.last_epoch(folder)[1]:
+        while not lesson.last_epoch(folder / "runs")[1]:
             assert process.poll() is None, (folder / "output.txt").read_text()
             assert time.monotonic() < end
             time.sleep(0.01)
         process.kill()
         process.wait()
-        stopped = runs.last_epoch(folder)
+        stopped = lesson.last_epoch(folder / "runs")
         for run in (base, variant):
             runs.train(run, root / "work", root / "records")
     yield root, plan, stopped
@@ -181,7 +182,7 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path, capsys):
             path.write_bytes(content)
         else:
             torch.save({"epoch": 3}, path)
-    assert runs.last_epoch(tmp_path) == (tmp_path / "runs/version_0/checkpoints/last.ckpt", 4)
+    assert lesson.last_epoch(tmp_path / "runs") == (tmp_path / "runs/version_0/checkpoints/last.ckpt", 4)
     assert "cut off" in capsys.readouterr().out
 
 
@@ -316,7 +317,7 @@ def test_what_is_published_follows_from_the_records():
         pytest.skip("make ablation has not been run yet")
     assert course.ablation() == collected(read_plan(), CHECKOUT / "figures" / "runs" / "ablations")
     readme = (CHECKOUT / "README.md").read_text()
-    assert course.between_marks(readme, README_MARKS, ablation_table(course.ablation()), "README.md") == readme
+    assert between_marks(readme, README_MARKS, ablation_table(course.ablation()), "README.md") == readme
 
 
 def test_the_reader_of_the_course_fails_in_one_sentence_where_nothing_is_published(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Notebooks made ready for the repository: stamped, run, stripped."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,19 @@ def test_a_page_has_the_words_of_every_figure() -> None:
     assert 'alt="Dogs run"' in html
     assert "alt='Cats \"sit\" &amp; purr'" in html or "Cats &quot;sit&quot; &amp; purr" in html
     assert "No description" not in html
+
+
+def test_a_page_holds_the_pictures_that_its_texts_name_and_leaves_those_of_the_web(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "figures" / "panel.png").write_bytes(b"a picture")
+    text = "![here](../figures/panel.png) ![gone](../figures/gone.png) ![web](https://example.org/badge.svg)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
+    html = publish.page(notebook, tmp_path / "notebooks")
+    sources = dict(re.findall(r'<img alt="(\w+)" src="([^"]+)"', html))
+    assert sources["here"] == "data:image/png;base64,YSBwaWN0dXJl"
+    assert sources["gone"] == "../figures/gone.png"
+    assert sources["web"] == "https://example.org/badge.svg"
 
 
 def test_asking_for_no_notebook_there_is_one_sentence(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

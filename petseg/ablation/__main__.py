@@ -11,7 +11,7 @@ from petseg.ablation import runs
 from petseg.ablation.plan import AblationError, Plan, Run, read_plan
 from petseg.ablation.table import README_MARKS, ablation_table, collected
 from petseg.cache import DataError
-from petseg.course import between_marks
+from petseg.results import between_marks
 from petseg.task import write_json
 from petseg.training import RECIPES
 from petseg.zoo import written_whole

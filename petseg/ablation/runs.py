@@ -10,7 +10,6 @@ import csv
 import json
 import math
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +49,7 @@ def train(run: Run, work: Path, records: Path) -> dict[str, Any]:
     if found := read_summary(run, records):
         return found
     folder = work / f"{run.name}-{run.fingerprint}"
-    if last_epoch(folder)[1] < run.epochs and (status := start(run, folder).wait()) != 0:
+    if lesson.last_epoch(folder / "runs")[1] < run.epochs and (status := start(run, folder).wait()) != 0:
         said = (folder / "output.txt").read_text()[-1500:]
         raise AblationError(f"{run.name}: training ended with status {status}. It said last:\n{said}")
     return _record(run, folder, records)
@@ -61,7 +60,7 @@ def start(run: Run, folder: Path) -> subprocess.Popen[bytes]:
     folder.mkdir(parents=True, exist_ok=True)
     _write_yaml(folder / "recipe.yaml", run)
     flags = ["--config", "recipe.yaml", "--trainer.enable_progress_bar", "false"]
-    checkpoint, _ = last_epoch(folder)
+    checkpoint, _ = lesson.last_epoch(folder / "runs")
     if checkpoint:
         flags += ["--ckpt_path", str(checkpoint.resolve())]
     environment = {**os.environ, "PETSEG_DATA_DIR": str(default_data_dir().resolve())}  # it runs in another folder
@@ -73,17 +72,6 @@ def start(run: Run, folder: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-
-
-def last_epoch(folder: Path) -> tuple[Path | None, int]:
-    """The newest checkpoint of a run that can be read, and after how many epochs it was written: None and 0 if none."""
-    found = sorted(folder.glob("runs/*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found:
-        try:
-            return path, int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
-        except (OSError, EOFError, KeyError, RuntimeError, pickle.UnpicklingError):
-            print(f"{path}: was cut off while it was written; an older one is looked for")
-    return None, 0
 
 
 def read_summary(run: Run, records: Path) -> dict[str, Any] | None:

@@ -68,6 +68,8 @@ def ablation_table(found: Mapping[str, Any]) -> str:
     first = found["base"][0]
     score = mean(run["val"]["averaged"]["mean_iou"] for run in found["base"])
     lines = [
+        "What each choice is worth, in points of mean IoU on validation, by short runs that differ in one thing:",
+        "",
         "| what is changed | mean IoU | points | parameters | multiply-adds | ms an image | training |",
         "|---|--:|--:|--:|--:|--:|--:|",
         _line("nothing: the base", score, "", first),

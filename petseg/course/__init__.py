@@ -2,14 +2,13 @@
 
 from petseg.course.checks import check
 from petseg.course.explore import explore
-from petseg.course.record import ablation, between_marks, published, read_log, references, repository, results
+from petseg.course.record import ablation, published, read_log, references, repository, results
 from petseg.course.setup import Setup, best_device, chosen_profile, default_runs_dir, start
 
 __all__ = [
     "Setup",
     "ablation",
     "best_device",
-    "between_marks",
     "check",
     "chosen_profile",
     "default_runs_dir",

@@ -95,25 +95,6 @@ def references(path: Path = RECIPES / "references.yaml") -> list[dict[str, Any]]
     return found
 
 
-def between_marks(text: str, marks: tuple[str, str], content: str, name: str) -> str:
-    """A text with what stands between two marks written anew.
-
-    Args:
-        text: the whole.
-        marks: the lines before and after.
-        content: what goes between, in paragraphs of its own.
-        name: what the error message calls the text.
-
-    Raises:
-        DataError: a mark is missing, or there twice.
-    """
-    start, end = marks
-    if text.count(start) != 1 or text.count(end) != 1:
-        raise DataError(f"{name}: must hold '{start}' and '{end}' once each; put them where the table belongs.")
-    head, rest = text.split(start)
-    return f"{head}{start}\n\n{content}\n\n{end}{rest.split(end)[1]}"
-
-
 def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
     """(epoch, value) pairs by column of a run's `metrics.csv`; epochs count from 1.
 

@@ -3,7 +3,7 @@
 from petseg.lesson.probe import linear_probe
 from petseg.lesson.progress import Log, Progress, peak_memory, quiet
 from petseg.lesson.recipe import fingerprint, model_card, read_recipe, stages, val_matrices, warm_averages, yaml_file
-from petseg.lesson.runs import Command, EpochSeeds, joined, new_version, unfinished
+from petseg.lesson.runs import Command, EpochSeeds, joined, last_epoch, new_version, unfinished
 from petseg.lesson.transfer import WAYS, Plan, TransferError, imagenet_there, matrices, task_for, train
 from petseg.lesson.transfer_log import Run, publish_runs, read_runs
 
@@ -19,6 +19,7 @@ __all__ = [
     "fingerprint",
     "imagenet_there",
     "joined",
+    "last_epoch",
     "linear_probe",
     "matrices",
     "model_card",

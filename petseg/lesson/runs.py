@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shlex
 import subprocess
 import sys
@@ -24,6 +25,21 @@ def new_version() -> str:
     return f"{datetime.now():%Y%m%d-%H%M%S-%f}-{os.getpid()}"
 
 
+def last_epoch(run: Path) -> tuple[Path | None, int]:
+    """The newest checkpoint of a run that can be read, and after how many epochs it was written: None and 0 if none.
+
+    Args:
+        run: holds a folder for each attempt at one recipe.
+    """
+    found = sorted(run.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        try:
+            return path, int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
+        except (OSError, EOFError, KeyError, RuntimeError, pickle.UnpicklingError):
+            print(f"{path}: was cut off while it was written; an older one is looked for")
+    return None, 0
+
+
 def unfinished(run: Path, epochs: int) -> Path | None:
     """The newest `last.ckpt` below `run`, unless its training was finished; says what it found.
 
@@ -31,15 +47,12 @@ def unfinished(run: Path, epochs: int) -> Path | None:
         run: holds a folder for each attempt at one recipe.
         epochs: how many the recipe asks for.
     """
-    found = sorted(run.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
-    done = epochs
-    if found:
-        done = torch.load(found[-1], map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
-    if done >= epochs:
+    checkpoint, done = last_epoch(run)
+    if checkpoint is None or done >= epochs:
         print(f"{run.name}: no unfinished run, training starts at epoch 1")
         return None
     print(f"{run.name}: a run stopped after epoch {done} of {epochs}, and training goes on from there")
-    return found[-1]
+    return checkpoint
 
 
 def joined(logs: Sequence[Log]) -> Log:
