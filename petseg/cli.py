@@ -88,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
     release.add_argument("checkpoint", metavar="CKPT", type=Path)
     release.add_argument("--out", metavar="FILE.safetensors", type=Path, required=True)
     release.add_argument("--log", metavar="DIR", type=Path, help="folder to which the run's log is copied")
+    release.add_argument(
+        "--no-test",
+        action="store_true",
+        help="leave the test split alone: for a model that is only the start, or the teacher, of another",
+    )
 
     export = add("export", _export, "write a model as ONNX")
     export.add_argument("--model", metavar="NAME", help=MODEL_HELP)
@@ -183,8 +188,10 @@ def _models(args: argparse.Namespace) -> int:
 def _release(args: argparse.Namespace) -> int:
     from petseg.training import release
 
-    card = release(args.checkpoint, args.out, log=args.log)
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; test mean IoU {card.scores['test']['mean_iou']:.4f}")
+    card = release(args.checkpoint, args.out, log=args.log, test=not args.no_test)
+    split = "val" if args.no_test else "test"
+    score = card.scores[split]["mean_iou"]
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; {split} mean IoU {score:.4f}")
     return 0
 
 

@@ -41,7 +41,7 @@ def soft_labels(teacher: str | Path, dataset: PixelDataset, device: torch.device
     for start in range(0, len(dataset), batch_size):
         batch = dataset.__getitems__(list(range(start, min(start + batch_size, len(dataset)))))
         image = (batch.image.to(device).float() / 255 - mean) / std
-        seen = network(image).softmax(dim=1) + network(image.flip(-1)).softmax(dim=1).flip(-1)
+        seen = network(image).float().softmax(dim=1) + network(image.flip(-1)).float().softmax(dim=1).flip(-1)
         soft.append((seen / 2 * 255).round().to(torch.uint8).cpu())
     return torch.cat(soft)
 
@@ -71,7 +71,8 @@ class Distil(L.Callback):
         data = getattr(trainer, "datamodule", None)
         assert isinstance(pl_module, SegmentationTask)
         assert isinstance(data, PetDataModule)
-        pl_module.soft = soft_labels(self.teacher, data.datasets["train"], pl_module.device)
+        with trainer.precision_plugin.forward_context():  # as fast as the training itself
+            pl_module.soft = soft_labels(self.teacher, data.datasets["train"], pl_module.device)
         pl_module.soft_weight = self.weight
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -108,6 +109,13 @@ def looks(predictor: Predictor, photo: Image.Image, times: int = 1, mode: str = 
     return enlarged(predictor.look(photo, times), photo, mode)
 
 
+def squeezed_twice(predictor: Predictor, photo: Image.Image) -> Tensor:
+    """Two looks, both at the working size: all that an exported graph can do."""
+    fixed = copy(predictor)
+    fixed.any_size = False
+    return looks(fixed, photo, 2)
+
+
 def larger(predictor: Predictor, photo: Image.Image, side: int, squeeze: bool = True) -> Tensor:
     """Mean of the plain logits and those of the whole photo once more, with `side` squared pixels or about as many.
 
@@ -171,6 +179,7 @@ WAYS: Final[dict[str, Way]] = {
     "photo again in its own proportions": partial(larger, side=144, squeeze=False),
     "two looks": partial(looks, times=2),
     "three looks": partial(looks, times=3),
+    "two looks, the second squeezed": squeezed_twice,
     "two looks, guided filter": partial(guided, times=2),
     "reference: photo again mirrored": mirrored,
 }

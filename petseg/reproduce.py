@@ -23,8 +23,16 @@ from petseg.training import RECIPES
 CHECKOUT = Path(__file__).resolve().parents[1]
 RUNS = CHECKOUT / "figures" / "runs"
 
-#: The recipe of each released model, in the order of training: a teacher comes before its students.
-MODELS = {"unet-lite0": "unet-lite0", "unet": "course"}
+#: Each model's recipe, in the order of training: what a model starts from, and its teacher, come before it.
+MODELS = {
+    "unet-lite0-first": "unet-lite0-first",
+    "unet-lite0": "unet-lite0",
+    "unet": "unet",
+    "unet-separable": "unet-separable",
+}
+
+#: Those that are made for others alone: not released, and never scored on the test split.
+STEPS = ("unet-lite0-first",)
 
 
 class ReproduceError(RuntimeError):
@@ -32,17 +40,30 @@ class ReproduceError(RuntimeError):
 
 
 def recipe_of(name: str) -> Path:
-    """The file of a released model's recipe."""
+    """The file of a model's recipe."""
     return RECIPES / f"{MODELS[name]}.yaml"
 
 
 def teacher_of(recipe: Path) -> str | None:
-    """The released model that a recipe's `Distil` asks; None where none teaches."""
+    """The model that a recipe's `Distil` asks; None where none teaches."""
     callbacks = yaml.safe_load(recipe.read_text())["trainer"].get("callbacks", [])
     for callback in callbacks:
         if callback["class_path"] == "petseg.distil.Distil":
-            return str(callback["init_args"]["teacher"])
+            return Path(callback["init_args"]["teacher"]).stem
     return None
+
+
+def start_of(recipe: Path) -> str | None:
+    """The model whose weights a recipe starts from; None where it starts from random ones, or from ImageNet's."""
+    weights = yaml.safe_load(recipe.read_text()).get("weights")
+    return Path(weights).stem if weights and weights != "random" else None
+
+
+def with_steps(names: Sequence[str]) -> list[str]:
+    """Models in the order of training, with the `STEPS` that they need; a released teacher is ready as it is."""
+    recipes = [recipe_of(name) for name in names]
+    needed = {start_of(recipe) for recipe in recipes} | {teacher_of(recipe) for recipe in recipes}
+    return [name for name in MODELS if name in names or (name in STEPS and name in needed)]
 
 
 def training_seconds(log: Path) -> float | None:
@@ -72,10 +93,19 @@ def commands(name: str, folder: Path, weights: Path, extra: Sequence[str] = ()) 
     if done < epochs_of(recipe, extra):
         fit = ["fit", "--config", str(recipe), *extra]
         if teacher := teacher_of(recipe):
-            fit += ["--trainer.callbacks.init_args.teacher", str(weights / f"{teacher}.safetensors")]
+            fit += ["--trainer.callbacks.init_args.teacher", _trained(teacher, weights)]
+        if start := start_of(recipe):
+            fit += ["--weights", _trained(start, weights)]
         steps.append(fit + (["--ckpt_path", str(last.resolve())] if last else []))
-    steps.append(["release", "best.ckpt", "--out", str(out), "--log", str(folder / "log")])
+    no_test = ["--no-test"] if name in STEPS else []
+    steps.append(["release", "best.ckpt", "--out", str(out), "--log", str(folder / "log"), *no_test])
     return steps
+
+
+def _trained(name: str, weights: Path) -> str:
+    """The file of a model that was trained before, or the name of the released one where it was not."""
+    found = weights / f"{name}.safetensors"
+    return str(found) if found.is_file() or name in STEPS else name
 
 
 def epochs_of(recipe: Path, extra: Sequence[str]) -> int:
@@ -89,7 +119,7 @@ def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> 
     """Trains and releases models below a folder, in processes of their own, and says how long each took.
 
     Args:
-        names: some of `MODELS`.
+        names: some of `MODELS`; those of `STEPS` that they need are trained as well.
         folder: for runs, logs and weights.
         extra: flags of `petseg fit`.
 
@@ -100,7 +130,7 @@ def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> 
         ReproduceError: a step failed.
     """
     weights = folder / "weights"
-    for name in [one for one in MODELS if one in names]:
+    for name in with_steps(names):
         own = folder / name
         own.mkdir(parents=True, exist_ok=True)
         for step in commands(name, own, weights, extra):
@@ -123,9 +153,11 @@ def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> 
 
 
 def comparison(cards: dict[str, zoo.ModelCard]) -> str:
-    """Test mean IoU of the new models beside that of the released ones, a line each."""
+    """Test mean IoU of the new models beside that of the released ones, a line each; of `STEPS` there is none."""
     lines = [f"{'model':<16}{'released':>10}{'again':>10}{'difference':>12}"]
     for name, card in cards.items():
+        if "test" not in card.scores:
+            continue
         again = card.scores["test"]["mean_iou"]
         known = zoo.card(name).scores["test"]["mean_iou"] if name in zoo.available() else float("nan")
         lines.append(f"{name:<16}{known:>10.4f}{again:>10.4f}{again - known:>+12.4f}")
@@ -142,10 +174,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := [name for name in names if name not in MODELS]:
         print(f"petseg: {', '.join(unknown)}: no recipe of this name; choose of {', '.join(MODELS)}.", file=sys.stderr)
         return 2
-    for name in names:
+    for name in with_steps(names):
         seconds = training_seconds(RUNS / name / "metrics.csv")
         took = f"{seconds / 60:.0f} minutes" if seconds else "a time that its log does not say"
-        print(f"{name}: the training of the released weights took {took}")
+        print(f"{name}: the training that made the released weights took {took}")
     try:
         PetDataModule().prepare_data()  # before the hours begin
         print(comparison(reproduce(names, arguments.folder, extra)))

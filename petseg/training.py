@@ -198,7 +198,13 @@ def evaluate(task: SegmentationTask, data: PetDataModule, split: Literal["val", 
     return task.matrices
 
 
-def release(checkpoint: Path, out: Path, data: PetDataModule | None = None, log: Path | None = None) -> zoo.ModelCard:
+def release(
+    checkpoint: Path,
+    out: Path,
+    data: PetDataModule | None = None,
+    log: Path | None = None,
+    test: bool = True,
+) -> zoo.ModelCard:
     """Makes a released model of a checkpoint: float16 weights, with recipe and scores in the header.
 
     Of the averaged and the raw weights those are taken that score higher on the validation split. The test split is
@@ -209,6 +215,7 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None, log:
         out: where to write, `<name>.safetensors`.
         data: what to score on; Oxford-IIIT Pet by default.
         log: folder for the run's log: its configuration, its scores epoch by epoch, and when the test split was used.
+        test: score the test split; without, the model is one that others are made from, and is listed by none.
 
     Raises:
         DataError: there is no such checkpoint.
@@ -219,24 +226,31 @@ def release(checkpoint: Path, out: Path, data: PetDataModule | None = None, log:
     task = SegmentationTask.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     data = data or PetDataModule()
-    chosen, val = _best_on_validation(task, state, data)
-    test, by_breed, calibration = _final_scores(task, data)
+    chosen, matrices = _best_on_validation(task, state, data)
+    counted = {"val": matrices}
+    scores = {"val": pooled_scores(matrices)}
     run = checkpoint.parents[1]
     recipe = {**_recipe(task, state, run / "config.yaml"), "weights": chosen}
-    recipe["test_split_scored"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    scores = {"val": val, "test": test, "breeds": by_breed, "calibration": calibration}
+    if test:
+        counted["test"], scores["breeds"], scores["calibration"] = _test_split(task, data)
+        scores["test"] = pooled_scores(counted["test"])
+        recipe["test_split_scored"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     card = replace(model_card(out.stem, task, data, recipe, DATA, scores), limits=LIMITS)
     zoo.save(out, task.network, card)
     if log is not None:
         keep_log(run, log)
-        write_json(log / "release.json", {"name": out.stem, "recipe": recipe, "scores": scores})
+        found = {
+            split: {"images": len(matrices), "pixels": matrices.sum(dim=0).tolist()}
+            for split, matrices in counted.items()
+        }
+        write_json(log / "release.json", {"name": out.stem, "recipe": recipe, "scores": scores, "confusion": found})
     return card
 
 
-def _final_scores(
+def _test_split(
     task: SegmentationTask, data: PetDataModule, ends: int = 3
-) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-    """One pass over the test split: pooled scores, mean IoU of its best and worst breeds, calibration by class."""
+) -> tuple[torch.Tensor, dict[str, float], dict[str, float]]:
+    """One pass over the test split: confusion matrices, mean IoU of its best and worst breeds, calibration by class."""
     task.reliability = torch.zeros(())
     matrices = evaluate(task, data, "test")
     breeds = [example.breed for example in data.examples["test"]]
@@ -248,7 +262,7 @@ def _final_scores(
     errors = expected_calibration_error(task.reliability).tolist()
     task.reliability = None
     return (
-        pooled_scores(matrices),
+        matrices,
         {breed: round(by_breed[breed], 4) for breed in shown},
         {name: round(error, 4) for name, error in zip((*CLASSES, "top label"), errors, strict=True)},
     )
@@ -320,21 +334,19 @@ def model_card(
     )
 
 
-def _best_on_validation(
-    task: SegmentationTask, state: dict[str, Any], data: PetDataModule
-) -> tuple[str, dict[str, float]]:
-    """Loads averaged or raw weights into the task, rounded to float16, whichever score higher; and says which."""
+def _best_on_validation(task: SegmentationTask, state: dict[str, Any], data: PetDataModule) -> tuple[str, torch.Tensor]:
+    """Loads averaged or raw weights, rounded to float16, whichever score higher; says which, and their matrices."""
     candidates = {"averaged": state["state_dict"], "raw": state.get("current_model_state", state["state_dict"])}
-    scores = {}
+    found = {}
     for name, weights in candidates.items():
         task.load_state_dict(weights)
         task.network.half().float()
-        scores[name] = pooled_scores(evaluate(task, data, "val"))
-        print(f"validation, {name} weights: mean IoU {scores[name]['mean_iou']:.4f}")
-    chosen = max(scores, key=lambda name: scores[name]["mean_iou"])
+        found[name] = evaluate(task, data, "val")
+        print(f"validation, {name} weights: mean IoU {pooled_scores(found[name])['mean_iou']:.4f}")
+    chosen = max(found, key=lambda name: pooled_scores(found[name])["mean_iou"])
     task.load_state_dict(candidates[chosen])
     task.network.half().float()
-    return chosen, scores[chosen]
+    return chosen, found[chosen]
 
 
 def _recipe(task: SegmentationTask, state: dict[str, Any], written: Path) -> dict[str, Any]:
@@ -347,4 +359,17 @@ def _recipe(task: SegmentationTask, state: dict[str, Any], written: Path) -> dic
         recipe |= {key: config["data"][key] for key in ("batch_size", "val_share")}
         recipe |= {key: config["trainer"][key] for key in ("max_epochs", "precision", "gradient_clip_val")}
         recipe["augment"] = config["model"]["augment"] or recipe["augment"]
+        recipe |= _others(config)
     return recipe
+
+
+def _others(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run owes to other models: the one whose weights it started from, and its teacher."""
+    found: dict[str, Any] = {}
+    if config.get("weights"):
+        found["starts_from"] = Path(config["weights"]).stem
+    for callback in config["trainer"].get("callbacks") or []:
+        if callback["class_path"] == "petseg.distil.Distil":
+            taught = callback["init_args"]
+            found |= {"teacher": Path(taught["teacher"]).stem, "teacher_weight": taught["weight"]}
+    return found

@@ -92,7 +92,8 @@ def test_a_photo_is_squeezed_without_aliasing(predictor: Predictor) -> None:
     torch.testing.assert_close(grey, torch.full_like(grey, 0.5), atol=0.02, rtol=0)
 
 
-def test_calling_is_the_three_steps_in_a_row(predictor: Predictor) -> None:
+def test_calling_with_one_look_is_the_three_steps_in_a_row(model: Path) -> None:
+    predictor = Predictor(model, device="cpu", looks=1)
     photo = predictor.load_photo(noise(60, 40))
     logits = predictor.logits(predictor.prepare(photo))
     assert logits.shape == (1, 3, 32, 48)

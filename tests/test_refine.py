@@ -41,9 +41,17 @@ def test_a_speck_far_from_the_pet_does_not_widen_the_box():
     assert refine.pet_box(spotted, (100, 100)) == pytest.approx(refine.pet_box(alone, (100, 100)), abs=1)
 
 
-def test_without_a_pet_or_with_nothing_but_pet_there_is_no_box():
+def test_without_a_pet_there_is_no_box_and_with_nothing_but_pet_it_is_the_whole_photo():
     assert refine.pet_box(scores(np.full((20, 20), BACKGROUND)), (300, 200)) is None
-    assert refine.pet_box(scores(np.full((20, 20), PET)), (300, 200)) is None
+    assert refine.pet_box(scores(np.full((20, 20), PET)), (300, 200)) == (0, 0, 300, 200)
+
+
+@pytest.mark.parametrize(
+    ("part", "seen"),
+    [((128, 128), (128, 128)), ((500, 375), (112, 144)), ((375, 500), (144, 112)), ((2, 900), (256, 64))],
+)
+def test_the_closer_look_keeps_the_parts_proportions_and_costs_no_more_pixels(part, seen):
+    assert refine.own_shape(part, (128, 128)) == seen
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (128, 128), (4000, 3000)])
@@ -82,7 +90,7 @@ def test_at_the_frame_of_the_photo_the_closer_look_does_not_fade():
 
 
 def test_one_look_is_the_network_alone_and_two_are_another(small_model):
-    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8))
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 400, 3), dtype=np.uint8))
     once = Predictor(small_model, looks=1)
     assert torch.equal(once.look(photo), once.logits(once.prepare(photo))[0])
     assert np.array_equal(once(photo).logits, once.look(photo).numpy())
@@ -95,7 +103,11 @@ def test_one_look_is_the_network_alone_and_two_are_another(small_model):
             label[10:20, 10:20] = PET
             return scores(label)[None]
 
-    Spy(small_model)(photo)
+    spy = Spy(small_model)
+    spy(photo)  # of 400 x 100: as high as wide where it was squeezed, the pet is four times as wide as high
+    assert seen == [(1, 3, 32, 32), (1, 3, 16, 64)]
+    spy.any_size, seen[:] = False, []  # as a graph that was exported at its working size
+    spy(photo)
     assert seen == [(1, 3, 32, 32)] * 2
 
 

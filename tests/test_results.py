@@ -17,6 +17,7 @@ from petseg.predict import Predictor
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOUND = json.loads((CHECKOUT / "figures" / "results.json").read_text())
+REFINED = json.loads(results.REFINEMENT.read_text()) if results.REFINEMENT.is_file() else None
 README = (CHECKOUT / "README.md").read_text()
 
 
@@ -50,6 +51,8 @@ def test_every_score_in_readme_comes_from_results_json():
     known = {f"{value:.4f}" for model in FOUND["models"].values() for value in model["test"].values() if value != []
              and isinstance(value, float)}  # fmt: skip
     known |= {f"{value:g}" for entry in course.references() for value in entry.values() if isinstance(value, float)}
+    if REFINED:
+        known |= set(re.findall(r"\b0\.\d{3,}\b", results.refinement_table(REFINED)))
     if (CHECKOUT / "figures" / "ablation.json").is_file():
         known |= set(re.findall(r"\b0\.\d{3,}\b", ablation_table(course.ablation())))
     written = set(re.findall(r"\b0\.\d{3,}\b", README))
@@ -69,11 +72,33 @@ def test_figures_are_under_120_kilobytes():
         assert path.stat().st_size < 120_000, path.name
 
 
-def test_the_released_run_kept_its_log():
-    log = course.read_log(CHECKOUT / "figures" / "runs" / "unet" / "metrics.csv")
-    recipe = zoo.card("unet").recipe
+@pytest.mark.parametrize("name", zoo.available())
+def test_the_run_of_every_released_model_kept_its_log(name):
+    folder = CHECKOUT / "figures" / "runs" / name
+    log = course.read_log(folder / "metrics.csv")
+    recipe = zoo.card(name).recipe
     column = "val/mean_iou" if recipe["weights"] == "averaged" else "val_raw/mean_iou"
-    assert dict(log[column])[recipe["epochs"]] == pytest.approx(FOUND["models"]["unet"]["val"]["mean_iou"], abs=2e-3)
+    assert dict(log[column])[recipe["epochs"]] == pytest.approx(FOUND["models"][name]["val"]["mean_iou"], abs=2e-3)
+    told = json.loads((folder / "release.json").read_text())
+    assert told["recipe"] == recipe
+    assert told["recipe"]["test_split_scored"].endswith("UTC")
+    assert yaml.safe_load((folder / "config.yaml").read_text())["seed_everything"] == recipe["seed"]
+
+
+@pytest.mark.parametrize("name", zoo.available())
+def test_results_are_what_the_release_counted(name):
+    assert results.model_results(name) == FOUND["models"][name]
+
+
+def test_a_log_of_other_weights_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(DataError, match=r"release\.json: not there\. Release the model with"):
+        results.model_results("unet", tmp_path)
+    told = json.loads((CHECKOUT / "figures" / "runs" / "unet" / "release.json").read_text())
+    told["confusion"]["test"]["pixels"][0][0] += 1000
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "release.json").write_text(json.dumps(told))
+    with pytest.raises(DataError, match=r"tells of other weights than those of unet"):
+        results.model_results("unet", tmp_path)
 
 
 def test_a_readme_without_marks_is_one_sentence():
@@ -86,6 +111,15 @@ def test_the_references_are_shown_where_their_marks_stand():
     start, end = results.REFERENCE_MARKS
     empty = README.split(start)[0] + f"{start}\n{end}" + README.split(end)[1]
     assert results.with_table(empty, FOUND) == README
+
+
+@pytest.mark.skipif(REFINED is None, reason="python -m petseg.fullsize has not been run on the released models yet")
+def test_the_ways_to_full_size_are_those_of_the_model_that_people_use_and_two_looks_earn_their_place():
+    assert results.refinement_table(REFINED) in README
+    assert REFINED["model"] == zoo.best()
+    near, far = (REFINED["reported"][key]["two looks"] for key in ("as they are", "in a frame 2.0 times as wide"))
+    assert near["gain"][0] > -0.002  # no loss where the pet fills the photo
+    assert far["gain"][1] > 0  # and a gain that is no chance where it does not
 
 
 def test_the_table_of_references_says_what_is_not_known():

@@ -44,6 +44,27 @@ def test_loss_without_dice_is_the_cross_entropy():
     torch.testing.assert_close(task.loss(logits, MASK), F.cross_entropy(logits, MASK))
 
 
+def test_the_weight_of_the_boundary_counts_its_pixels_that_often():
+    logits = torch.randn(1, 3, 3, 3)
+    twice = SegmentationTask(channels=(4,), dice_weight=0.0, boundary_weight=2.0)
+    by_hand = F.cross_entropy(logits, MASK, reduction="none")
+    weight = 1.0 + (MASK == 2)
+    torch.testing.assert_close(twice.loss(logits, MASK), (weight * by_hand).sum() / weight.sum())
+
+
+def test_with_a_weight_above_one_the_best_guess_for_a_pixel_in_doubt_is_boundary():
+    # of ten pixels alike, four are boundary and six background: unweighted the loss is least at 40 % boundary
+    mask = torch.tensor([[[2] * 4 + [1] * 6]])
+    shares = [0.3, 0.4, 0.5, 0.6]
+    guesses = [torch.tensor([1e-9, 1 - share, share]).log().view(1, 3, 1, 1).expand(1, 3, 1, 10) for share in shares]
+    best = {}
+    for weight in (1.0, 1.5):
+        task = SegmentationTask(channels=(4,), dice_weight=0.0, boundary_weight=weight)
+        losses = [float(task.loss(guess, mask)) for guess in guesses]
+        best[weight] = shares[losses.index(min(losses))]
+    assert best == {1.0: 0.4, 1.5: 0.5}
+
+
 def test_uint8_and_float_images_give_the_same_logits():
     task = SegmentationTask(channels=(4, 8)).eval()
     image = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)

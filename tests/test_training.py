@@ -139,7 +139,9 @@ def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(
     assert float(printed[1]) == pytest.approx(card.scores["test"]["mean_iou"], abs=1e-6)
 
 
-def test_release_says_how_breeds_and_calibration_came_out_and_when_the_test_split_was_used(fitted, cartoons, tmp_path):
+def test_release_says_how_breeds_and_calibration_came_out_and_when_the_test_split_was_used(
+    fitted, cartoons, tmp_path, monkeypatch
+):
     module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
     card = training.release(fitted / "checkpoints/best.ckpt", tmp_path / "tiny.safetensors", module, tmp_path / "log")
     breeds = card.scores["breeds"]
@@ -153,6 +155,30 @@ def test_release_says_how_breeds_and_calibration_came_out_and_when_the_test_spli
     assert all(0 <= error <= 1 for error in card.scores["calibration"].values())
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", card.recipe["test_split_scored"])
     assert json.loads((tmp_path / "log" / "release.json").read_text())["scores"]["test"] == card.scores["test"]
+
+
+def test_release_without_the_test_split_leaves_it_alone_and_does_not_say_that_it_was_used(
+    fitted, cartoons, tmp_path, monkeypatch
+):
+    module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    monkeypatch.setattr(module, "test_dataloader", lambda: pytest.fail("the test split was opened"))
+    card = training.release(fitted / "checkpoints/best.ckpt", tmp_path / "first.safetensors", module, test=False)
+    assert list(card.scores) == ["val"]
+    assert "test_split_scored" not in card.recipe
+
+
+def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(cartoons, tmp_path, small_model):
+    taught = {"trainer.callbacks": "petseg.distil.Distil", "trainer.callbacks.teacher": str(small_model)}
+    flags = small(cartoons, weights=str(small_model), **taught, **{"trainer.callbacks.weight": "0.25"})
+    training.run(["fit", *flags])
+    run = tmp_path / "runs" / "version_0"
+    module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    card = training.release(run / "checkpoints/best.ckpt", tmp_path / "second.safetensors", module, test=False)
+    assert {key: card.recipe[key] for key in ("starts_from", "teacher", "teacher_weight")} == {
+        "starts_from": "small",
+        "teacher": "small",
+        "teacher_weight": 0.25,
+    }
 
 
 def _task(card, path):

@@ -1,0 +1,47 @@
+"""What each choice is worth: the short runs of `make ablation` as bars beside the noise of the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from petseg.plots.style import INK, figure
+
+#: Bars that stand out of the noise, for the better and for the worse, and those that do not.
+BETTER, WORSE, NOISE = "#0072B2", "#D55E00", "#BBBBBB"
+
+
+def ablation_bars(found: Mapping[str, Any], title: str) -> Figure:
+    """Points of mean IoU that each change gains or costs, the best first.
+
+    Args:
+        found: as `course.ablation` gives it, with a base and its noise.
+        title: states the finding.
+
+    Returns:
+        Bars from the base's mean. The grey band is twice the noise of one run's difference to either side: a bar that
+        ends in it may be chance, and is grey.
+    """
+    rows = sorted(found["variants"], key=lambda run: run["points"])
+    limit = 2 * found["noise"]["difference"]
+    told = ", ".join(f"{run['change']} {run['points']:+.1f}" for run in reversed(rows))
+    alt = f"Bars of mean IoU gained or lost in points by each change, chance within {limit:.1f}: {told}."
+    with figure(7, 1.2 + 0.3 * len(rows), alt=alt) as (drawn, ax):
+        points = [run["points"] for run in rows]
+        ax.axvspan(-limit, limit, color="#EEEEEE", zorder=0)
+        ax.axvline(0, color=INK, linewidth=1)
+        bars = ax.barh([run["change"] for run in rows], points, color=[_ink(one, limit) for one in points], zorder=2)
+        ax.bar_label(bars, [f"{one:+.1f}" for one in points], padding=3, fontsize=9)
+        ax.margins(x=0.12, y=0.02)
+        ax.tick_params(axis="y", labelsize=9)
+        ax.set(xlabel="points of mean IoU on validation, against the base")
+        ax.set_title(title, x=0, ha="left")
+    return drawn
+
+
+def _ink(points: float, limit: float) -> str:
+    if abs(points) <= limit:
+        return NOISE
+    return BETTER if points > 0 else WORSE
