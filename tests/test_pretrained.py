@@ -42,6 +42,17 @@ def test_logits_have_the_height_and_width_of_the_image(network, size, enlarge):
     network.enlarge = 2.0
 
 
+@pytest.mark.parametrize(("size", "seen"), [((128, 128), (320, 320)), ((112, 144), (288, 352)), ((3, 40), (32, 96))])
+def test_the_encoder_sees_whole_multiples_of_its_stride(network, size, seen):
+    shapes = []
+    hook = network.encoder.register_forward_pre_hook(lambda module, args: shapes.append(tuple(args[0].shape[-2:])))
+    network.enlarge = 2.5
+    assert network(torch.zeros(1, 3, *size)).shape == (1, 3, *size)
+    network.enlarge = 2.0
+    hook.remove()
+    assert shapes == [seen]
+
+
 def test_twice_enlarged_the_decoder_ends_at_the_images_own_pixels(network):
     seen = []
     handle = network.head.register_forward_hook(lambda module, args, out: seen.append(out.shape[-2:]))

@@ -31,6 +31,7 @@ def tiny(tmp_path, monkeypatch, cartoons):
         (recipes / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
     monkeypatch.setattr(reproduce, "RECIPES", recipes)
     monkeypatch.setattr(reproduce, "MODELS", {name: name for name in ("unet-lite0-first", "unet-lite0", "unet")})
+    monkeypatch.setattr(reproduce, "STEPS", ("unet-lite0-first",))
     monkeypatch.setenv("PETSEG_DATA_DIR", str(cartoons))
     monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path / "cache"))
     return ["--data.data_dir", str(cartoons), "--data.image_size", "128", "--trainer.accelerator", "cpu"]
@@ -109,7 +110,7 @@ def test_the_teacher_of_a_recipe_is_found(name):
 
 
 def test_a_step_on_the_way_is_trained_for_its_model_and_a_released_teacher_is_taken_as_it_is():
-    assert reproduce.with_steps(["unet-lite0"]) == ["unet-lite0-first", "unet-lite0"]
+    assert reproduce.with_steps(["unet-lite0"]) == ["unet-lite0-first", "unet-lite0-second", "unet-lite0"]
     assert reproduce.with_steps(["unet"]) == ["unet"]
 
 

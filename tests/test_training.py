@@ -181,6 +181,21 @@ def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(cartoons
     }
 
 
+def test_a_run_that_starts_from_other_weights_keeps_what_its_own_settings_say_of_the_image(cartoons, tmp_path):
+    pytest.importorskip("segmentation_models_pytorch")
+    flags = {"model.encoder": "tf_efficientnet_lite0", "trainer.fast_dev_run": "1", "weights": "random"}
+    first = training.run(["fit", *small(cartoons, **flags | {"model.enlarge": "1"})]).model
+    card = training.model_card("first", first, PetDataModule("oxford", cartoons, image_size=32), {}, {}, {})
+    path = zoo.save(tmp_path / "first.safetensors", first.network, card)
+    task = SegmentationTask(encoder="tf_efficientnet_lite0", enlarge=1.5)
+    training.use_weights(task, path, own_network=True)
+    assert task.network.settings["enlarge"] == task.network.enlarge == 1.5
+    head = zoo.load(path)[0].get_parameter("head.weight")
+    assert torch.equal(task.network.get_parameter("head.weight"), head)
+    training.use_weights(task, path)  # to be scored, a model is what it was released as
+    assert task.network.settings["enlarge"] == 1.0
+
+
 def _task(card, path):
     task = SegmentationTask(channels=(4,))
     assert training.use_weights(task, path) == card
