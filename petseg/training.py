@@ -62,11 +62,26 @@ def best_precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:
     return "bf16-mixed" if any(getattr(torch.cpu, name, bool)() for name in names) else "32-true"
 
 
-class Checkpoints(ModelCheckpoint):
-    """Keeps `best.ckpt`, by the validation split's mean IoU, and `last.ckpt`, to resume from with `--ckpt_path`."""
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps `best.ckpt`, by the validation split's mean IoU: what `petseg release` takes."""
 
     def __init__(self) -> None:
-        super().__init__(monitor="val/mean_iou", mode="max", filename="best", save_last=True)
+        super().__init__(monitor="val/mean_iou", mode="max", filename="best", enable_version_counter=False)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps `last.ckpt`, of the last validation whatever it scored: to resume from with `--ckpt_path`.
+
+    Lightning's own `save_last` writes it only where the score is the best so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(filename="last", enable_version_counter=False)
+
+
+def checkpoints() -> list[L.Callback]:
+    """The callbacks that keep `best.ckpt` and `last.ckpt`."""
+    return [BestCheckpoint(), LastCheckpoint()]
 
 
 class EpochSeconds(L.Callback):
@@ -173,7 +188,7 @@ def trainer_defaults(command: str) -> dict[str, Any]:
     logger = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "runs"}}
     precision = best_precision() if command == "fit" else "32-true"
     # the bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
-    callbacks = [TQDMProgressBar(), LearningRateMonitor(logging_interval="epoch"), EpochSeconds(), Checkpoints()]
+    callbacks = [TQDMProgressBar(), LearningRateMonitor(logging_interval="epoch"), EpochSeconds(), *checkpoints()]
     return {"precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
 
 

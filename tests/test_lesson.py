@@ -15,7 +15,7 @@ from petseg.data import PetDataModule
 from petseg.lesson import progress as progress_module
 from petseg.metrics import pooled_scores
 from petseg.task import SegmentationTask
-from petseg.training import Checkpoints
+from petseg.training import checkpoints
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def fit(cartoons: Path, folder: str, *more: L.Callback, checkpoint: Path | None 
             max_epochs=4,
             check_val_every_n_epoch=2,
             accelerator="cpu",
-            callbacks=[WarmAverage(0.9), Checkpoints(), *more],
+            callbacks=[WarmAverage(0.9), *checkpoints(), *more],
             logger=CSVLogger(".", folder, lesson.new_version()),
             log_every_n_steps=1,
             enable_progress_bar=False,

@@ -86,7 +86,7 @@ def test_a_step_that_fails_is_one_sentence_and_says_how_to_go_on(tiny, tmp_path)
 
 def test_a_name_without_a_recipe_is_refused_with_those_that_have_one(capsys):
     assert reproduce.main(["resnet"]) == 2
-    assert "resnet: no recipe of this name; choose of unet-lite0-first, unet-lite0, unet" in capsys.readouterr().err
+    assert f"resnet: no recipe of this name; choose of {', '.join(reproduce.MODELS)}" in capsys.readouterr().err
 
 
 def test_a_log_without_times_says_so(tmp_path):
@@ -124,4 +124,4 @@ def test_the_recipe_of_a_released_model_is_the_one_that_its_card_tells():
         model = yaml.safe_load(reproduce.recipe_of(name).read_text())["model"]
         told = zoo.card(name).recipe
         for key in ("learning_rate", "warmup", "weight_decay", "dice_weight", "boundary_weight", "sizes", "size_from"):
-            assert told[key] == model[key], (name, key)
+            assert told.get(key) == model.get(key), (name, key)

@@ -96,6 +96,23 @@ def test_a_killed_run_goes_on_where_its_last_checkpoint_was_written(cartoons, tm
     assert int(average._average_model.n_averaged) == run.trainer.global_step
 
 
+def test_the_last_checkpoint_is_the_last_although_an_earlier_one_scored_higher(cartoons, tmp_path, monkeypatch):
+    scores = iter([0.3, 0.9, 0.2, 0.1])
+    log = SegmentationTask.log_dict
+
+    def falling(self, values, **settings):
+        if "val/mean_iou" in values:
+            values = values | {"val/mean_iou": torch.tensor(next(scores))}
+        log(self, values, **settings)
+
+    monkeypatch.setattr(SegmentationTask, "log_dict", falling)
+    training.run(["fit", *small(cartoons)])
+    folder = tmp_path / "runs" / "version_0" / "checkpoints"
+    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt"]
+    epochs = {path.stem: torch.load(path, weights_only=True)["epoch"] for path in folder.iterdir()}
+    assert epochs == {"best": 1, "last": 3}
+
+
 def test_resuming_for_longer_than_the_schedule_is_refused_in_one_sentence(fitted, cartoons):
     longer = small(cartoons, **{"trainer.max_epochs": "6"})
     with pytest.raises(TaskError, match=r"ends its cycle after .* Resume with the settings of the first run"):
