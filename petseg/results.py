@@ -194,12 +194,12 @@ def cost_figure(results: Mapping[str, Any]) -> Figure:
 def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
     """README's figures; none shows a photo of the data set."""
     test = results["models"]["unet"]["test"]
-    log = read_log(FIGURES / "runs" / "unet" / "metrics.csv")
+    log = one_after_the_other([read_log(FIGURES / "runs" / run / "metrics.csv") for run in ("unet-first", "unet")])
     chelsea = Predictor()(Image.fromarray(cat()), name="Chelsea")
     steps = [chelsea.photo, chelsea.overlay(), chelsea.cutout()]
     worst = min(CLASSES, key=lambda name: test[f"iou_{name}"])
     figures = {
-        "learning_curves": plots.learning_curves(log, "Each step to larger pictures lifts the scores"),
+        "learning_curves": plots.learning_curves(log, "Larger pictures lift the scores, then a second run"),
         "iou": plots.iou_bars(test, f"The {worst} is the hardest class"),
         "confusion": plots.confusion_heatmap(np.array(test["confusion"]), "Most errors touch the boundary"),
         "chelsea": plots.show_images(steps, ["photo", "pet and boundary found", "cut-out"]),
@@ -207,6 +207,23 @@ def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
         "accuracy_cost": cost_figure(results),
     }
     return [plots.save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
+
+
+def one_after_the_other(
+    logs: Sequence[Mapping[str, Sequence[tuple[int, float]]]],
+) -> dict[str, list[tuple[int, float]]]:
+    """The logs of runs that go on from each other as one: the epochs of each count from the end of the one before.
+
+    Args:
+        logs: (epoch, value) pairs by column, as `course.read_log` gives them.
+    """
+    joined: dict[str, list[tuple[int, float]]] = {}
+    done = 0
+    for log in logs:
+        for column, points in log.items():
+            joined.setdefault(column, []).extend((done + epoch, value) for epoch, value in points)
+        done += max(epoch for points in log.values() for epoch, _ in points)
+    return joined
 
 
 def _size(size: int | None) -> str:

@@ -111,7 +111,7 @@ def test_the_teacher_of_a_recipe_is_found(name):
 
 def test_a_step_on_the_way_is_trained_for_its_model_and_a_released_teacher_is_taken_as_it_is():
     assert reproduce.with_steps(["unet-lite0"]) == ["unet-lite0-first", "unet-lite0-second", "unet-lite0"]
-    assert reproduce.with_steps(["unet"]) == ["unet"]
+    assert reproduce.with_steps(["unet"]) == ["unet-first", "unet"]
 
 
 def test_without_its_teacher_trained_anew_a_student_asks_the_released_one(tmp_path):

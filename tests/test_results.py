@@ -101,6 +101,14 @@ def test_a_log_of_other_weights_is_refused_in_one_sentence(tmp_path):
         results.model_results("unet", tmp_path)
 
 
+def test_runs_that_go_on_from_each_other_make_one_log():
+    first, second = {"loss": [(1, 0.5), (2, 0.4)], "val": [(2, 0.6)]}, {"loss": [(1, 0.3)], "val": [(1, 0.7)]}
+    assert results.one_after_the_other([first, second]) == {
+        "loss": [(1, 0.5), (2, 0.4), (3, 0.3)],
+        "val": [(2, 0.6), (3, 0.7)],
+    }
+
+
 def test_a_readme_without_marks_is_one_sentence():
     with pytest.raises(DataError, match=r"README\.md: must hold"):
         results.with_table("# petseg", FOUND)
