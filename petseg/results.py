@@ -27,6 +27,7 @@ from petseg.cartoon import BREEDS, draw_pet
 from petseg.course import read_log
 from petseg.course import references as course_references
 from petseg.labels import CLASSES
+from petseg.lesson import Log
 from petseg.metrics import pooled_scores
 from petseg.predict import Predictor
 from petseg.task import write_json
@@ -217,7 +218,7 @@ def one_after_the_other(
     Args:
         logs: (epoch, value) pairs by column, as `course.read_log` gives them.
     """
-    joined: dict[str, list[tuple[int, float]]] = {}
+    joined: Log = {}
     done = 0
     for log in logs:
         for column, points in log.items():

@@ -255,8 +255,8 @@ def release(
     run = checkpoint.parents[1]
     recipe = {**_recipe(task, state, run / "config.yaml"), "weights": chosen}
     if test:
-        counted["test"], scores["breeds"], scores["calibration"] = _test_split(task, data)
-        scores["test"] = pooled_scores(counted["test"])
+        counted["test"], breeds, calibration = _test_split(task, data)
+        scores |= {"test": pooled_scores(counted["test"]), "breeds": breeds, "calibration": calibration}
         recipe["test_split_scored"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     card = replace(model_card(out.stem, task, data, recipe, DATA, scores), limits=LIMITS)
     zoo.save(out, task.network, card)
