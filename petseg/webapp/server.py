@@ -76,10 +76,15 @@ def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 
     _hand_memory_back()
     desk = Desk(model)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # or the photos would outlive the app
-    with _own_folder() as folder:
-        blocks = launch(desk, folder, host, port)
-        print(f"petseg: http://{host}:{port} shows the app; Ctrl+C ends it.", flush=True)
-        blocks.block_thread()
+    try:
+        with _own_folder() as folder:
+            blocks = launch(desk, folder, host, port)
+            print(f"petseg: http://{host}:{port} shows the app; Ctrl+C ends it.", flush=True)
+            blocks.block_thread()
+    except SystemExit:  # of the signal; the photos are gone by now
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # Python's own end aborts where a thread is still within PyTorch
 
 
 def launch(desk: Desk, folder: Path, host: str, port: int) -> gr.Blocks:
