@@ -2,8 +2,8 @@
 
 No split is scored here: `petseg release --log` counted the pixels once, and `petseg test` can be asked again.
 
-Writes `figures/results.json`, the one source of every number in README and notebooks, the figures, and the table of
-README between its two marks.
+Writes `figures/results.json`, the one source of every number in README and notebooks, the figures, and the tables of
+README between their marks.
 """
 
 from __future__ import annotations
@@ -210,9 +210,7 @@ def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
     return [plots.save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
-def one_after_the_other(
-    logs: Sequence[Mapping[str, Sequence[tuple[int, float]]]],
-) -> dict[str, list[tuple[int, float]]]:
+def one_after_the_other(logs: Sequence[Log]) -> Log:
     """The logs of runs that go on from each other as one: the epochs of each count from the end of the one before.
 
     Args:
