@@ -2,7 +2,7 @@
 
 `PETSEG_FULLSIZE_DIR=FOLDER python -m petseg.fullsize` writes `figures/refinement.json`. The folder holds an
 `oxford-iiit-pet/` with photos at their own sizes. Their names in order, every second one was used to choose the
-settings of `petseg.refine`, with the model `unet`; the scores that count are those of the others. Most of the photos
+settings of `petseg.refine`; the scores that count are those of the others. Most of the photos
 were trained on, so the ways may be compared with each other, and not with scores of other photos.
 """
 
@@ -12,7 +12,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +36,7 @@ from petseg.metrics import (
 )
 from petseg.photo import load_photo
 from petseg.predict import Predictor, squeezed
+from petseg.refine import laid_over, pet_box
 from petseg.task import write_json
 
 #: Pixels by which a contour may be off, at the photo's own size.
@@ -109,11 +109,31 @@ def looks(predictor: Predictor, photo: Image.Image, times: int = 1, mode: str = 
     return enlarged(predictor.look(photo, times), photo, mode)
 
 
-def squeezed_twice(predictor: Predictor, photo: Image.Image) -> Tensor:
-    """Two looks, both at the working size: all that an exported graph can do."""
-    fixed = copy(predictor)
-    fixed.any_size = False
-    return looks(fixed, photo, 2)
+def two_unsqueezed(predictor: Predictor, photo: Image.Image) -> Tensor:
+    """Two looks, the second in the pet's own proportions and with about as many pixels as the working size has."""
+    logits = predictor.look(photo, 1)
+    box = pet_box(logits, photo.size)
+    if box is not None:
+        part = photo.crop(box)
+        h, w = predictor.card.size
+        closer = _seen(predictor, part, own_shape(part.size, (h * w) ** 0.5))
+        logits = laid_over(logits, closer, box, photo.size)
+    return enlarged(logits, photo)
+
+
+def own_shape(size: tuple[int, int], side: float) -> tuple[int, int]:
+    """Height and width at which to see a picture in its own proportions, with the pixels of a square.
+
+    Args:
+        size: width and height of the picture in pixels.
+        side: of the square in pixels.
+
+    Returns:
+        Multiples of 16, which encoders halve four times; one side is taken for at most four times the other.
+    """
+    bend = min(max((size[1] / size[0]) ** 0.5, 0.5), 2.0)  # the square becomes as much higher, or wider
+    h, w = (max(1, round(length / 16)) * 16 for length in (side * bend, side / bend))
+    return h, w
 
 
 def larger(predictor: Predictor, photo: Image.Image, side: int, squeeze: bool = True) -> Tensor:
@@ -121,12 +141,14 @@ def larger(predictor: Predictor, photo: Image.Image, side: int, squeeze: bool = 
 
     With `squeeze` it is a square, as in training; without, it has the photo's proportions.
     """
-    W, H = photo.size
-    bend = 1.0 if squeeze else (H / W) ** 0.5
-    size = (max(16, round(side * bend / 16) * 16), max(16, round(side / bend / 16) * 16))
-    mean, std = (torch.tensor(three).view(3, 1, 1) for three in (predictor.card.mean, predictor.card.std))
-    again = predictor.logits((squeezed(photo, size) - mean) / std)[0]
+    again = _seen(predictor, photo, (side, side) if squeeze else own_shape(photo.size, side))
     return (looks(predictor, photo) + enlarged(again, photo)) / 2
+
+
+def _seen(predictor: Predictor, photo: Image.Image, size: tuple[int, int]) -> Tensor:
+    """Scores (3, h, w) of a photo at another size than the working size."""
+    mean, std = (torch.tensor(three).view(3, 1, 1) for three in (predictor.card.mean, predictor.card.std))
+    return predictor.logits((squeezed(photo, size) - mean) / std)[0]
 
 
 def mirrored(predictor: Predictor, photo: Image.Image) -> Tensor:
@@ -179,7 +201,7 @@ WAYS: Final[dict[str, Way]] = {
     "photo again in its own proportions": partial(larger, side=144, squeeze=False),
     "two looks": partial(looks, times=2),
     "three looks": partial(looks, times=3),
-    "two looks, the second squeezed": squeezed_twice,
+    "two looks, the second unsqueezed": two_unsqueezed,
     "two looks, guided filter": partial(guided, times=2),
     "reference: photo again mirrored": mirrored,
 }

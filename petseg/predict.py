@@ -48,9 +48,6 @@ class Predictor:
 
     looks: int = 2
 
-    #: Whether the network takes pictures of other sizes than its working size; an exported graph does not.
-    any_size: bool = False
-
     def __init__(
         self,
         model: str | Path | None = None,
@@ -62,7 +59,7 @@ class Predictor:
         if looks < 1:
             raise ValueError(f"looks {looks}: expected 1 or more. Leave it out for {Predictor.looks}.")
         network, self.card = zoo.load(model)
-        self.max_pixels, self.looks, self.any_size = max_pixels, looks, True
+        self.max_pixels, self.looks = max_pixels, looks
         try:
             self.device = torch.device(device or _best_device())
             self.network = network.to(self.device).to(memory_format=torch.channels_last)
@@ -98,11 +95,8 @@ class Predictor:
         Returns:
             float32 (1, 3, h, w), `(x - mean) / std` of pixels x in 0..1.
         """
-        return self._normalised(photo, self.card.size)
-
-    def _normalised(self, photo: Image.Image, size: tuple[int, int]) -> Tensor:
         mean, std = (torch.tensor(three).view(3, 1, 1) for three in (self.card.mean, self.card.std))
-        return (squeezed(photo, size) - mean) / std
+        return (squeezed(photo, self.card.size) - mean) / std
 
     @torch.inference_mode()
     def logits(self, image: Tensor) -> Tensor:
@@ -133,15 +127,9 @@ class Predictor:
             box = refine.pet_box(logits, photo.size)
             if box is None:
                 break
-            closer = self.logits(self._prepare_closer(photo.crop(box)))[0]
+            closer = self.logits(self.prepare(photo.crop(box)))[0]
             logits = refine.laid_over(logits, closer, box, photo.size)
         return logits
-
-    def _prepare_closer(self, part: Image.Image) -> Tensor:
-        """Step 2 of a part of a photo: in its own proportions where the network takes them."""
-        if not self.any_size:
-            return self.prepare(part)
-        return self._normalised(part, refine.own_shape(part.size, self.card.size))
 
 
 def squeezed(photo: Image.Image, size: tuple[int, int]) -> Tensor:

@@ -1,9 +1,9 @@
 """A closer look: where the pet is comes from a first look at the whole photo, what it is from a second at the pet.
 
 A network that sees a whole photo at 128x128 knows a pet that fills a quarter of it from 64x64 pixels, and was trained
-on pets that fill most of theirs. So the pet is cut out with a margin and segmented again, from as many pixels as the
-whole photo was, but in its own proportions; the two looks agree on their weighted mean. `python -m petseg.fullsize`
-measures what that gains.
+on pets that fill most of theirs. So the pet is cut out with a margin and segmented again, squeezed to the working size
+as the whole photo was; the two looks agree on their weighted mean. What that gains, and that a second look in the pet's
+own proportions gains no more, `python -m petseg.fullsize` measures.
 """
 
 from __future__ import annotations
@@ -28,9 +28,6 @@ WEIGHT: Final = 2 / 3
 #: Where the box ends within the photo, the closer look fades out over this share of it, lest a seam is seen.
 FADE: Final = 0.1
 
-#: Height and width of what a network sees are multiples of this; encoders halve them four or five times.
-STEP: Final = 16
-
 #: Edges of a rectangle in pixels of a photo: left, top, right, bottom, as `PIL.Image.Image.crop` takes them.
 Box = tuple[int, int, int, int]
 
@@ -53,22 +50,6 @@ def pet_box(logits: Tensor, size: tuple[int, int]) -> Box | None:
     left, right = _span(there.sum(dim=0), W)
     top, bottom = _span(there.sum(dim=1), H)
     return left, top, right, bottom
-
-
-def own_shape(size: tuple[int, int], working: tuple[int, int]) -> tuple[int, int]:
-    """Height and width at which to see a part of a photo: of its own proportions, with the working size's pixels.
-
-    Args:
-        size: width and height of the part in pixels.
-        working: height and width at which the network was trained.
-
-    Returns:
-        Multiples of `STEP`; one side is taken for at most four times the other.
-    """
-    side = (working[0] * working[1]) ** 0.5
-    bend = min(max((size[1] / size[0]) ** 0.5, 0.5), 2.0)  # a square of `side` becomes as high, or as wide, as that
-    h, w = (max(1, round(length / STEP)) * STEP for length in (side * bend, side / bend))
-    return h, w
 
 
 def laid_over(logits: Tensor, closer: Tensor, box: Box, size: tuple[int, int]) -> Tensor:

@@ -30,6 +30,7 @@ MODELS = {
     "unet-lite0": "unet-lite0",
     "unet-first": "course",
     "unet": "unet",
+    "unet-separable": "unet-separable",
 }
 
 #: Those that are made for others alone: not released, and never scored on the test split.

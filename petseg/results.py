@@ -107,6 +107,7 @@ WAYS = {
     "photo again in its own proportions": "the photo once more in its own proportions",
     "two looks": "**two looks: the photo, then the pet**",
     "two looks, guided filter": "two looks, guided filter",
+    "two looks, the second unsqueezed": "two looks, the second in the pet's own proportions",
     "three looks": "three looks",
 }
 

@@ -50,8 +50,8 @@ def test_without_a_pet_there_is_no_box_and_with_nothing_but_pet_it_is_the_whole_
     ("part", "seen"),
     [((128, 128), (128, 128)), ((500, 375), (112, 144)), ((375, 500), (144, 112)), ((2, 900), (256, 64))],
 )
-def test_the_closer_look_keeps_the_parts_proportions_and_costs_no_more_pixels(part, seen):
-    assert refine.own_shape(part, (128, 128)) == seen
+def test_a_look_in_own_proportions_keeps_them_and_costs_no_more_pixels(part, seen):
+    assert fullsize.own_shape(part, 128) == seen
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (128, 128), (4000, 3000)])
@@ -104,11 +104,11 @@ def test_one_look_is_the_network_alone_and_two_are_another(small_model):
             return scores(label)[None]
 
     spy = Spy(small_model)
-    spy(photo)  # of 400 x 100: as high as wide where it was squeezed, the pet is four times as wide as high
-    assert seen == [(1, 3, 32, 32), (1, 3, 16, 64)]
-    spy.any_size, seen[:] = False, []  # as a graph that was exported at its working size
     spy(photo)
     assert seen == [(1, 3, 32, 32)] * 2
+    seen.clear()
+    fullsize.two_unsqueezed(spy, photo)  # of 400 x 100: square once squeezed, the pet is four times as wide as high
+    assert seen == [(1, 3, 32, 32), (1, 3, 16, 64)]
 
 
 def test_fewer_looks_than_one_are_refused(small_model):
