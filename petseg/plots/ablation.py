@@ -34,10 +34,10 @@ def ablation_bars(found: Mapping[str, Any], title: str) -> Figure:
         ax.axvline(0, color=INK, linewidth=1)
         bars = ax.barh([run["change"] for run in rows], points, color=[_ink(one, limit) for one in points], zorder=2)
         ax.bar_label(bars, [f"{one:+.1f}" for one in points], padding=3, fontsize=9)
-        ax.margins(x=0.12, y=0.02)
+        ax.margins(x=0.2, y=0.02)  # room for the numbers beside the bars
         ax.tick_params(axis="y", labelsize=9)
-        ax.set(xlabel="points of mean IoU on validation, against the base")
-        ax.set_title(title, x=0, ha="left")
+        ax.set(xlabel="points of mean IoU, against the base")
+        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
     return drawn
 
 
