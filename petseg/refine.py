@@ -2,8 +2,8 @@
 
 A network that sees a whole photo at 128x128 knows a pet that fills a quarter of it from 64x64 pixels, and was trained
 on pets that fill most of theirs. So the pet is cut out with a margin and segmented again, squeezed to the working size
-as the whole photo was; the two looks agree on their weighted mean. What that gains, and that a second look in the pet's
-own proportions gains no more, `python -m petseg.fullsize` measures.
+as the whole photo was; the two looks agree on their weighted mean. `python -m petseg.fullsize` measures what that
+gains, beside a second look in the pet's own proportions and other ways.
 """
 
 from __future__ import annotations

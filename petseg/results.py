@@ -121,8 +121,8 @@ def refinement_table(found: Mapping[str, Any]) -> str:
     reported = found["reported"]
     scenes = [reported["as they are"], reported["in a frame 2.0 times as wide"]]
     lines = [
-        f"Of `{found['model']}`, on {reported['photos']} photos at their own size that were not used to choose between "
-        "these ways (most were trained on, so the scores compare with each other only). Gain: over the first row, with "
+        f"Of `{found['model']}`, on {reported['photos']} photos at their own size; settings were chosen on others "
+        "(most were trained on, so the scores compare with each other only). Gain: over the first row, with "
         f"its 95 % interval. F: of the pet's contour within {found['tolerance']} pixels. *Small pet*: the "
         "same photos amid blurred surroundings, twice as high and as wide.",
         "",

@@ -78,8 +78,9 @@ def _number(ax: Axes, theirs: Sequence[Network]) -> None:
 def _axes(ax: Axes, networks: Sequence[Network]) -> None:
     sizes = [one.parameters for one in networks]
     ax.set_xscale("log")
-    ax.set_xlim(min(sizes) / 3.2, max(sizes) * 1.4)
-    ax.set_xticks([size for size in _TICKS if min(sizes) / 3.2 <= size <= max(sizes) * 1.4])
+    low, high = min(sizes) / 3.2, max(sizes) * 1.4  # on the left there is room for a name
+    ax.set_xlim(low, high)
+    ax.set_xticks([size for size in _TICKS if low <= size <= high])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda size, _: _short(size)))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.margins(y=0.12)
