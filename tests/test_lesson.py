@@ -244,3 +244,8 @@ def test_the_log_of_a_run_has_a_row_for_each_epoch(cartoons):
     fit(cartoons, "run")
     with next(Path("run").glob("*/metrics.csv")).open(newline="") as file:
         assert len([row for row in csv.DictReader(file) if row["train/loss"]]) == 4
+
+
+def test_a_log_that_was_cut_off_within_its_first_epoch_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("lr-AdamW,step\n8e-05,0\n")
+    assert course.read_log(tmp_path / "metrics.csv") == {}

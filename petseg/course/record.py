@@ -96,7 +96,7 @@ def references(path: Path = RECIPES / "references.yaml") -> list[dict[str, Any]]
 
 
 def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """(epoch, value) pairs by column of a run's `metrics.csv`; epochs count from 1.
+    """(epoch, value) pairs by column of a run's `metrics.csv`, from epoch 1; none where it stopped within the first.
 
     Raises:
         DataError: the file is not there.
@@ -107,7 +107,7 @@ def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             for column, value in row.items():
-                if row["epoch"] and value and column not in ("epoch", "step"):
+                if row.get("epoch") and value and column not in ("epoch", "step"):
                     log[column].append((int(row["epoch"]) + 1, float(value)))
     return dict(log)
 

@@ -73,7 +73,7 @@ def data_curves(runs: Sequence[Run], title: str) -> DescribedFigure:
         ax.minorticks_off()
         ax.set(xlabel="training pictures (log scale)", ylabel="mean IoU on validation", title=title)
         _grid(ax)
-        ax.legend(loc="lower right")
+        ax.legend(loc="best")
     return drawn
 
 
