@@ -45,7 +45,15 @@ def machine() -> str:
     device = best_device()
     if device == "cuda":
         return torch.cuda.get_device_name()
-    return f"{_processor()}, {torch.get_num_threads()} CPU threads" if device == "cpu" else f"{_processor()}, GPU"
+    return f"{processor()}, {torch.get_num_threads()} CPU threads" if device == "cpu" else f"{processor()}, GPU"
+
+
+def processor() -> str:
+    """The CPU's name as Linux tells it, or what Python knows of it elsewhere."""
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text().splitlines() if listing.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def timings(steps: int = 5, batch: int = 32, size: int = 128) -> Iterator[Timing]:
@@ -121,14 +129,6 @@ def step_parts(steps: int = 5, batch: int = 16, size: int = 128) -> dict[str, fl
         for name, part in parts.items():
             seconds[name].append(_seconds(part, device))
     return {name: median(found[1:]) for name, found in seconds.items()}
-
-
-def _processor() -> str:
-    """The CPU's name as Linux tells it, or what Python knows of it elsewhere."""
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text().splitlines() if listing.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _half() -> torch.dtype:

@@ -15,6 +15,7 @@ from petseg.ablation.__main__ import main
 from petseg.ablation.cost import measure_cost
 from petseg.ablation.plan import AblationError, merged, read_plan
 from petseg.ablation.table import README_MARKS, ablation_table, collected, noise
+from petseg.bench import processor
 from petseg.cache import DataError
 from petseg.data import PetDataModule
 from petseg.results import between_marks
@@ -207,22 +208,55 @@ def test_a_summary_without_a_finite_score_is_damaged(plan, tmp_path):
 
 def test_noise_is_that_of_a_run_against_the_mean_of_the_seeds():
     found = noise([0.60, 0.61, 0.62])
-    assert found == {"mean": 0.61, "seeds": 1.0, "difference": pytest.approx((1 + 1 / 3) ** 0.5, abs=1e-5)}
+    difference = (1 + 1 / 3) ** 0.5
+    assert found == pytest.approx(
+        {"mean": 0.61, "seeds": 1.0, "difference": difference, "limit": 4.3027 * difference}, rel=1e-4
+    )  # 4.3027: Student's t of two degrees of freedom, from a printed table
     assert noise([0.6]) is None
 
 
-def test_points_are_hundredths_above_the_mean_of_the_base_and_bold_beyond_twice_the_noise(plan, tmp_path):
+def test_points_are_hundredths_above_the_mean_of_the_base_and_bold_beyond_chance(plan, tmp_path):
     for run, score in zip(plan.base, (0.60, 0.61), strict=True):
-        put(tmp_path, summary(run, score, raw=0.59))
-    put(tmp_path, summary(plan.variants[0], 0.52))
-    found = collected(plan, tmp_path)
-    assert [run["points"] for run in found["variants"]] == pytest.approx([-8.5, -1.5])  # raw: base's own, 0.59
-    table = ablation_table(found)
-    assert "| nothing: the base | 0.6050 |  | 1,000 | 2.00 G | 3.2 | 4.0 min |" in table
-    assert "| no skip connections | 0.5200 | **-8.50** | 1,000 |" in table
-    assert "| no weight averaging | 0.5900 | -1.50 |" in table
+        put(tmp_path, summary(run, score))
+    for score, points in ((0.4, "**-20.50**"), (0.5, "-10.50")):  # the limit is 12.7062 * 0.7071 * sqrt(1.5) = 11.00
+        put(tmp_path, summary(plan.variants[0], score))
+        found = collected(plan, tmp_path)
+        assert found["variants"][0]["points"] == pytest.approx(100 * (score - 0.605))
+        assert found["variants"][0]["limit"] == found["noise"]["limit"] == pytest.approx(11.004, abs=1e-3)
+        table = ablation_table(found)
+        assert "| nothing: the base | 0.6050 |  | 1,000 | 2.00 G | 3.2 | 4.0 min |" in table
+        assert f"| no skip connections | {score:.4f} | {points} | 1,000 |" in table
     assert "mean of 2 seeds, whose standard deviation is 0.71 points" in table
-    assert "uncertain by 0.87 points" in table
+    assert "within 11.00 points of it" in table
+
+
+def test_raw_weights_are_held_against_the_averaged_ones_of_the_same_runs(plan, tmp_path):
+    for run, score, raw in zip(plan.base, (0.60, 0.65), (0.612, 0.6622), strict=True):
+        put(tmp_path, summary(run, score, raw))
+    found = collected(plan, tmp_path)
+    row = found["variants"][-1]
+    assert (row["name"], row["score"], row["points"]) == ("no-averaging", 0.6371, 1.21)
+    assert row["limit"] == pytest.approx(0.12706, abs=1e-4)  # 12.7062 * 0.01414 / sqrt(2): gains of 1.20 and 1.22
+    table = ablation_table(found)  # far less than what the seeds differ by, and yet beyond chance
+    assert "| no weight averaging | 0.6371 | **+1.21** |" in table
+    assert "of the same runs" in table
+
+
+def test_raw_weights_of_one_run_alone_say_nothing_of_chance(plan, tmp_path):
+    put(tmp_path, summary(plan.base[0], 0.6, raw=0.61))
+    row = collected(plan, tmp_path)["variants"][0]
+    assert (row["points"], row["limit"]) == (1.0, None)
+    assert "| +1.00 |" in ablation_table(collected(plan, tmp_path))
+
+
+def test_minutes_of_another_machine_are_marked_and_what_the_base_takes_there_is_said(plan, tmp_path):
+    put(tmp_path, summary(plan.base[0], 0.60))
+    put(tmp_path, summary(plan.base[1], 0.61, host="a GPU, 16-mixed", seconds=60))
+    put(tmp_path, summary(plan.variants[0], 0.52, host="a GPU, 16-mixed", seconds=90))
+    table = ablation_table(collected(plan, tmp_path))
+    assert "| 3.2 | 4.0 min |" in table
+    assert "| 3.2 | 1.5 min¹ |" in table
+    assert "Trained on 2 CPU threads, bf16-mixed; ¹ on a GPU, 16-mixed, where the base takes 1.0 min. Timed" in table
 
 
 def test_what_is_not_on_record_is_left_out_of_the_table(plan, tmp_path):
@@ -238,7 +272,7 @@ def test_cost_counts_and_times_and_leaves_threads_and_mode_as_they_were():
     found = measure_cost(network, size=16, repeats=3)
     assert found["parameters"] == sum(p.numel() for p in network.parameters())
     assert found["milliseconds"] > 0
-    assert "2 threads" in found["machine"]
+    assert found["machine"].startswith(f"{processor()}, 2 CPU threads, fp32")
     assert measure_cost(network, size=32, repeats=1)["multiply_adds"] == 4 * found["multiply_adds"]
     assert network.training
     assert torch.get_num_threads() == threads
@@ -296,6 +330,13 @@ def test_a_run_whose_package_is_missing_is_left_out_and_said_so(tmp_path, capsys
     flags = ["--plan", path, "--records", tmp_path, "--out", tmp_path / "a.json", "--readme", tmp_path / "README.md"]
     assert main(["a", *map(str, flags)]) == 0
     assert "left out: it needs no_such_package" in capsys.readouterr().out
+
+
+def test_seeds_of_the_published_base_share_no_epoch():
+    first, *others = read_plan().base
+    seeds = [run.recipe["seed_everything"] for run in (first, *others)]
+    epochs = {seed + epoch for seed in seeds for epoch in range(first.epochs)}
+    assert len(epochs) == len(seeds) * first.epochs
 
 
 def test_the_published_plan_gives_every_run_but_the_seeds_one_seed_and_builds_every_unet():

@@ -78,8 +78,7 @@ def _work(chosen: Sequence[Run], args: argparse.Namespace) -> int:
             continue
         print(where, flush=True)
         try:
-            timed = runs.measured_anew(run, args.records) if args.time else None
-            summary = timed if args.time else runs.train(run, args.work, args.records)
+            summary = runs.measured_anew(run, args.records) if args.time else runs.train(run, args.work, args.records)
         except AblationError as error:
             failed += 1
             print(f"petseg: {error}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from statistics import median
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from petseg.anatomy import in_eval_mode, trace
+from petseg.bench import machine, processor
 from petseg.training import best_precision
 
 
@@ -34,14 +34,13 @@ def measure_cost(network: nn.Module, size: int = 128, repeats: int = 30, threads
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "multiply_adds": sum(step.multiply_adds for step in trace(network, shape)),
         "milliseconds": round(1000 * _seconds(network, shape, repeats, threads), 2),
-        "machine": f"{platform.machine()} CPU, {threads} threads, fp32, PyTorch {torch.__version__}",
+        "machine": f"{processor()}, {threads} CPU threads, fp32, PyTorch {torch.__version__}",
     }
 
 
 def host() -> str:
-    """What trains here, in a few words: `2 CPU threads, bf16-mixed`, or the GPU's name instead of the threads."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
-    return f"{device}, {best_precision()}"
+    """What trains here, in a few words: the processor and its threads, or the GPU, and the precision."""
+    return f"{machine()}, {best_precision()}"
 
 
 def _seconds(network: nn.Module, shape: tuple[int, ...], repeats: int, threads: int) -> float:

@@ -67,9 +67,10 @@ def ablation() -> dict[str, Any]:
 
     Returns:
         `data`, in words; `base`: a summary for each seed; `noise`: `mean` of their scores and, in points, their
-        standard deviation (`seeds`) and that of one run's `difference` from the mean; `variants`: summaries with
-        `weights`, those that count, and `points` of mean IoU above the base's mean. A summary holds `change`, `seed`,
-        `epochs`, `seconds`, `host`, `val` (scores by weights) and `cost`.
+        standard deviation (`seeds`), that of one run's `difference` from the mean, and its `limit` with 95 %;
+        `variants`: summaries with `weights` and `score` (mean IoU), those that count, `points` above the base's mean,
+        and the `limit` up to which chance explains them. A summary holds `change`, `seed`, `epochs`, `seconds`, `host`,
+        `val` (scores by weights) and `cost`.
 
     Raises:
         DataError: the file is neither here nor in the repository.

@@ -66,7 +66,8 @@ class EpochSeeds(L.Callback):
 
     Checkpoints do not hold the state of the random generators. Without this, a run that goes on meets its images in
     another order and with other changes than one that was never stopped. Samplers of distributed runs do the same.
-    Loader processes would draw the order too early: `num_workers` must be 0.
+    Loader processes would draw the order too early: `num_workers` must be 0. An epoch's seed is the run's plus its
+    number, so that runs whose luck is to be compared need seeds that lie further apart than they have epochs.
 
     Args:
         seed: that of `L.seed_everything` when None.

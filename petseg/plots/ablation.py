@@ -21,18 +21,18 @@ def ablation_bars(found: Mapping[str, Any], title: str) -> Figure:
         title: states the finding.
 
     Returns:
-        Bars from the base's mean. The grey band is twice the noise of one run's difference to either side: a bar that
-        ends in it may be chance, and is grey.
+        Bars from the base's mean. The grey band is where chance alone leaves 95 % of single runs: a bar that ends in it
+        is grey, unless it is the mean of several runs and has a narrower limit of its own.
     """
     rows = sorted(found["variants"], key=lambda run: run["points"])
-    limit = 2 * found["noise"]["difference"]
+    limit = found["noise"]["limit"]
     told = ", ".join(f"{run['change']} {run['points']:+.1f}" for run in reversed(rows))
     alt = f"Bars of mean IoU gained or lost in points by each change, chance within {limit:.1f}: {told}."
     with figure(7, 1.2 + 0.3 * len(rows), alt=alt) as (drawn, ax):
         points = [run["points"] for run in rows]
         ax.axvspan(-limit, limit, color="#EEEEEE", zorder=0)
         ax.axvline(0, color=INK, linewidth=1)
-        bars = ax.barh([run["change"] for run in rows], points, color=[_ink(one, limit) for one in points], zorder=2)
+        bars = ax.barh([run["change"] for run in rows], points, color=[_ink(run) for run in rows], zorder=2)
         ax.bar_label(bars, [f"{one:+.1f}" for one in points], padding=3, fontsize=9)
         ax.margins(x=0.2, y=0.02)  # room for the numbers beside the bars
         ax.tick_params(axis="y", labelsize=9)
@@ -41,7 +41,7 @@ def ablation_bars(found: Mapping[str, Any], title: str) -> Figure:
     return drawn
 
 
-def _ink(points: float, limit: float) -> str:
-    if abs(points) <= limit:
+def _ink(run: Mapping[str, Any]) -> str:
+    if abs(run["points"]) <= run["limit"]:
         return NOISE
-    return BETTER if points > 0 else WORSE
+    return BETTER if run["points"] > 0 else WORSE

@@ -78,7 +78,7 @@ class PhotoFigure(DescribedFigure):
     def bytes(self) -> bytes:
         """The picture as it is stored in a notebook."""
         file = BytesIO()
-        self.savefig(file, format="jpeg", dpi=90, pil_kwargs={"quality": 80})
+        self.savefig(file, format="jpeg", dpi=90, pil_kwargs={"quality": 72, "optimize": True})
         return file.getvalue()
 
 

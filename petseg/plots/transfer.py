@@ -118,10 +118,10 @@ def moved_weights(moved: Mapping[str, Mapping[str, float]], title: str) -> Descr
     with figure(6.6, 2.9, alt=f"Relative change of the encoder's weights. {listed}.") as (drawn, ax):
         stages = list(next(iter(moved.values())))
         width = 0.8 / len(moved)
-        greys = ("#D55E00", "#F3D9C9", "#999999", INK)
+        colors = ("#D55E00", "#F3D9C9", "#999999", INK)
         for place, (name, found) in enumerate(moved.items()):
             left = np.arange(len(stages)) - 0.4 + width * (place + 0.5)
-            look: Any = {"color": greys[place % 4], "hatch": ("", "////", "....", "")[place % 4], "edgecolor": INK}
+            look: Any = {"color": colors[place % 4], "hatch": ("", "////", "....", "")[place % 4], "edgecolor": INK}
             ax.bar(left, [100 * found[stage] for stage in stages], width, label=name, linewidth=0.6, **look)
         ax.set_xticks(range(len(stages)), [stage.replace("block ", "block\n") for stage in stages])
         ax.set(xlabel="stage, from fine to coarse", ylabel="change of the weights, %", title=title)
