@@ -31,6 +31,9 @@ class AugmentSettings:
         paste: probability that a rectangle of another picture of the batch covers part of this one, labels too
             (CutMix: Yun et al., ICCV 2019, https://arxiv.org/abs/1905.04899; here for segmentation, as French et
             al., BMVC 2020).
+
+    Raises:
+        ValueError: a setting is out of its range.
     """
 
     flip: float = 0.5
@@ -44,6 +47,21 @@ class AugmentSettings:
     stretch: float = 1.0
     blur: float = 0.0
     paste: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses what would fail, or make no sense, at the first step."""
+        for name in ("flip", "shift", "brightness", "contrast", "saturation", "blur", "paste"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)}: must lie between 0 and 1, for instance 0.1.")
+        if not 0 <= self.degrees <= 180:
+            raise ValueError(f"degrees={self.degrees}: must lie between 0 and 180, for instance 15.")
+        if not 0 < self.scale_min <= self.scale_max < math.inf:
+            raise ValueError(
+                f"scale_min={self.scale_min}, scale_max={self.scale_max}: must be above 0, and scale_min not above "
+                "scale_max, for instance 0.7 and 1.4."
+            )
+        if not 1 <= self.stretch < math.inf:
+            raise ValueError(f"stretch={self.stretch}: must be at least 1, which changes nothing, for instance 1.25.")
 
 
 class Augment(nn.Module):

@@ -175,9 +175,12 @@ def _models(args: argparse.Namespace) -> int:
         return 0
     print(f"{'model':<16}{'parameters':>12}{'mean IoU':>10}{'pet':>8}{'background':>12}{'boundary':>10}")
     for card in zoo.cards():
-        scores = [card.scores["test"][key] for key in ("mean_iou", "iou_pet", "iou_background", "iou_boundary")]
-        mean, pet, background, boundary = (f"{score:.4f}" for score in scores)
+        test = card.scores.get("test", {})  # released with --no-test, it has none
+        keys = ("mean_iou", "iou_pet", "iou_background", "iou_boundary")
+        mean, pet, background, boundary = (f"{test[key]:.4f}" if test else "-" for key in keys)
         print(f"{card.name:<16}{card.parameters:>12,}{mean:>10}{pet:>8}{background:>12}{boundary:>10}")
+        if not test:
+            print("    not scored on the test split")
         if not zoo.runnable(card):
             print(f"    needs: {zoo.NEEDS[card.architecture][1]}")
     print("IoU on the official test split of Oxford-IIIT Pet at 128x128, pooled over all pixels, one pass.")
@@ -186,7 +189,7 @@ def _models(args: argparse.Namespace) -> int:
 
 
 def _release(args: argparse.Namespace) -> int:
-    from petseg.training import release
+    from petseg.release import release
 
     card = release(args.checkpoint, args.out, log=args.log, test=not args.no_test)
     split = "val" if args.no_test else "test"

@@ -1,23 +1,30 @@
 """`make reproduce`: trains every released model anew, scores it, and lays the numbers beside the released ones.
 
-Works in `build/reproduce/`, one folder a model, and goes on where it was stopped; what is released stays as it is.
+Works in `build/reproduce/` and goes on where it was stopped; what is released stays as it is. Each model has a folder,
+whose name changes with its recipe, with the flags, and with the models that it is made from.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import os
+import pickle
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
+import torch
 import yaml
 
 from petseg import lesson, zoo
 from petseg.cache import DataError
-from petseg.data import PetDataModule
+from petseg.data import PetDataModule, Source, cache_dir, default_data_dir
+from petseg.download import DownloadError, fetch_oxford
+from petseg.release import attempts
 from petseg.training import RECIPES
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -33,8 +40,14 @@ MODELS = {
     "unet-separable": "unet-separable",
 }
 
-#: Those that are made for others alone: not released, and never scored on the test split.
+#: Those that are made for others alone; `make reproduce` does not score them on the test split. `unet-lite0-first` and
+#: `unet-first` were once released, as the first `unet-lite0` and the first `unet`, and scored then (figures/runs/).
 STEPS = ("unet-lite0-first", "unet-lite0-second", "unet-first")
+
+#: Estimated seconds of the two trainings whose logs are older than `train/seconds`. unet-first: what notebook 03 took
+#: for the same recipe. unet-lite0-first: 9 epochs at 96x96 pixels and 9 at 128x128; its network takes 300 s for an
+#: epoch at 128x128 (logs of unet-lite0 and unet-lite0-second), and for fewer pixels less in proportion.
+ESTIMATED = {"unet-first": 1900.0, "unet-lite0-first": 9 * 300 * (0.75**2 + 1)}
 
 
 class ReproduceError(RuntimeError):
@@ -80,44 +93,105 @@ def training_seconds(log: Path) -> float | None:
     return sum(seconds) or None
 
 
-def commands(name: str, folder: Path, weights: Path, extra: Sequence[str] = ()) -> list[list[str]]:
-    """Arguments of `petseg` that train a model and release it into a folder; empty where it is there already.
+def times(names: Sequence[str]) -> str:
+    """How long the trainings of the released weights took, a line each, and together."""
+    lines, total = [], 0.0
+    for name in names:
+        logged = training_seconds(RUNS / name / "metrics.csv")
+        seconds = logged or ESTIMATED.get(name, 0.0)
+        took = f"{seconds / 60:.0f} minutes" + ("" if logged else ", estimated") if seconds else "unknown"
+        lines.append(f"{name}: training took {took}")
+        total += seconds
+    lines.append(
+        f"together {total / 3600:.1f} hours on two CPU cores that compute in bfloat16, where the released weights were "
+        "trained; validation and scoring come on top, and other machines take longer or shorter"
+    )
+    return "\n".join(lines)
+
+
+def weights_of(name: str, folder: Path, extra: Sequence[str] = ()) -> Path:
+    """Where a model goes, below a folder of its own that is named after the model and a fingerprint of its making.
 
     Args:
         name: one of `MODELS`.
-        folder: of this model; the unfinished run in it is gone on with.
-        weights: folder of the models that were trained before, for a teacher among them.
+        folder: holds the folders of all models.
         extra: flags of `petseg fit`, for instance for other data.
     """
-    out = weights / f"{name}.safetensors"
-    if out.is_file():
+    recipes = [yaml.safe_load(path.read_text()) for path in (RECIPES / "course.yaml", recipe_of(name))]
+    others = {other: Path(file).parent.name for other, file in used(name, folder, extra).items()}
+    made = {"defaults": recipes[0], "recipe": recipes[1], "flags": list(extra), "others": others}
+    return folder / f"{name}-{lesson.fingerprint(made)}" / f"{name}.safetensors"
+
+
+def used(name: str, folder: Path, extra: Sequence[str] = ()) -> dict[str, str]:
+    """What a model starts from and its teacher: the file where it is trained anew, else the released one's name."""
+    found = {}
+    for other in (start_of(recipe_of(name)), teacher_of(recipe_of(name))):
+        if other:
+            file = weights_of(other, folder, extra)
+            found[other] = str(file) if other in STEPS or file.is_file() else other
+    return found
+
+
+def fit(name: str, folder: Path, extra: Sequence[str] = ()) -> list[str]:
+    """Arguments of `petseg` that train a model, or go on with its training; empty where that is done.
+
+    Args:
+        name: one of `MODELS`.
+        folder: holds the folders of all models.
+        extra: flags of `petseg fit`.
+    """
+    recipe, others = recipe_of(name), used(name, folder, extra)
+    last, done = lesson.last_epoch(weights_of(name, folder, extra).parent / "runs")
+    if done >= epochs_of(recipe, extra):
         return []
-    recipe = recipe_of(name)
-    steps = []
-    last, done = lesson.last_epoch(folder / "runs")
-    if done < epochs_of(recipe, extra):
-        fit = ["fit", "--config", str(recipe), *extra]
-        if teacher := teacher_of(recipe):
-            fit += ["--trainer.callbacks.init_args.teacher", _trained(teacher, weights)]
-        if start := start_of(recipe):
-            fit += ["--weights", _trained(start, weights)]
-        steps.append(fit + (["--ckpt_path", str(last.resolve())] if last else []))
-    no_test = ["--no-test"] if name in STEPS else []
-    steps.append(["release", "best.ckpt", "--out", str(out), "--log", str(folder / "log"), *no_test])
-    return steps
+    flags = ["fit", "--config", str(recipe), *extra]
+    if teacher := teacher_of(recipe):
+        flags += ["--trainer.callbacks.init_args.teacher", others[teacher]]
+    if start := start_of(recipe):
+        flags += ["--weights", others[start]]
+    return flags + (["--ckpt_path", str(last.resolve())] if last else [])
 
 
-def _trained(name: str, weights: Path) -> str:
-    """The file of a model that was trained before, or the name of the released one where it was not."""
-    found = weights / f"{name}.safetensors"
-    return str(found) if found.is_file() or name in STEPS else name
+def release(name: str, folder: Path, extra: Sequence[str] = ()) -> list[str]:
+    """Arguments of `petseg` that make a model of the best checkpoint of a training that is done.
+
+    Raises:
+        ReproduceError: no checkpoint can be read.
+    """
+    out = weights_of(name, folder, extra)
+    best = best_checkpoint(out.parent / "runs")
+    if best is None:
+        raise ReproduceError(f"{name}: its run left no checkpoint in {out.parent}. Remove the folder, start again.")
+    flags = ["release", str(best), "--out", str(out), "--log", str(out.parent / "log")]
+    return flags + (["--no-test"] if name in STEPS else [])
+
+
+def best_checkpoint(runs: Path) -> Path | None:
+    """The `best.ckpt` that scored highest on validation, of all attempts at the run that was gone on with last.
+
+    Lightning finds the best of each attempt alone. None where no checkpoint can be read.
+    """
+    last, _ = lesson.last_epoch(runs)
+    scores: dict[Path, float] = {}
+    for run in attempts(last.parents[1]) if last else []:
+        path = run / "checkpoints" / "best.ckpt"
+        try:
+            callbacks = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["callbacks"]
+            (kept,) = (state for key, state in callbacks.items() if key.startswith("BestCheckpoint"))
+            scores[path] = float(kept["best_model_score"])
+        except (OSError, EOFError, KeyError, RuntimeError, ValueError, pickle.UnpicklingError):
+            if path.is_file():  # otherwise the attempt was stopped before its first validation
+                print(f"{path}: was cut off while it was written, and does not count")
+    return max(scores, key=lambda path: scores[path], default=None)
 
 
 def epochs_of(recipe: Path, extra: Sequence[str]) -> int:
     """How many epochs a recipe asks for, unless the flags say otherwise."""
-    if "--trainer.max_epochs" in extra:
-        return int(extra[list(extra).index("--trainer.max_epochs") + 1])
-    return int(yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"])
+    parser = argparse.ArgumentParser(prog="make reproduce", add_help=False, allow_abbrev=False)
+    parser.add_argument("--trainer.max_epochs", dest="epochs", type=int)
+    told: int | None = parser.parse_known_args(extra)[0].epochs
+    return int(yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"]) if told is None else told
 
 
 def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> dict[str, zoo.ModelCard]:
@@ -125,7 +199,7 @@ def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> 
 
     Args:
         names: some of `MODELS`; those of `STEPS` that they need are trained as well.
-        folder: for runs, logs and weights.
+        folder: for runs, logs and weights; what is there of the same recipes and flags is not made again.
         extra: flags of `petseg fit`.
 
     Returns:
@@ -134,27 +208,31 @@ def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> 
     Raises:
         ReproduceError: a step failed.
     """
-    weights = folder / "weights"
+    folder = folder.resolve()  # the processes run elsewhere
+    made = {}
     for name in with_steps(names):
-        own = folder / name
-        own.mkdir(parents=True, exist_ok=True)
-        for step in commands(name, own, weights, extra):
-            if step[0] == "release":
-                last, _ = lesson.last_epoch(own / "runs")
-                if last is None:
-                    raise ReproduceError(
-                        f"{name}: its run left no checkpoint in {own}. Remove the folder, start again."
-                    )
-                step[1] = str(last.with_name("best.ckpt").resolve())
-            start = time.monotonic()
-            print(f"{name}: petseg {step[0]}", flush=True)
-            status = subprocess.run([sys.executable, "-m", "petseg.cli", *step], cwd=own, check=False).returncode
-            if status != 0:
-                raise ReproduceError(
-                    f"{name}: petseg {step[0]} ended with status {status}, see above. Call it again, and it goes on."
-                )
-            print(f"{name}: petseg {step[0]} took {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
-    return {name: zoo.card(weights / f"{name}.safetensors") for name in names}
+        made[name] = weights_of(name, folder, extra)
+        if made[name].is_file():
+            continue
+        made[name].parent.mkdir(parents=True, exist_ok=True)
+        if flags := fit(name, folder, extra):
+            _petseg(name, flags, made[name].parent)
+        _petseg(name, release(name, folder, extra), made[name].parent)
+    return {name: zoo.card(made[name]) for name in names}
+
+
+def _petseg(name: str, arguments: Sequence[str], folder: Path) -> None:
+    """Runs `petseg` for a model in a folder, and says how long it took."""
+    start = time.monotonic()
+    print(f"{name}: petseg {arguments[0]}", flush=True)
+    whole = {"PETSEG_DATA_DIR": str(default_data_dir().resolve()), "PETSEG_CACHE_DIR": str(cache_dir().resolve())}
+    command = [sys.executable, "-m", "petseg.cli", *arguments]
+    status = subprocess.run(command, cwd=folder, env={**os.environ, **whole}, check=False).returncode
+    if status != 0:
+        raise ReproduceError(
+            f"{name}: petseg {arguments[0]} ended with status {status}, see above. Call it again, and it goes on."
+        )
+    print(f"{name}: petseg {arguments[0]} took {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
 
 
 def comparison(cards: dict[str, zoo.ModelCard]) -> str:
@@ -169,26 +247,72 @@ def comparison(cards: dict[str, zoo.ModelCard]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Trains what is named, everything by default."""
-    parser = argparse.ArgumentParser(prog="make reproduce", description=__doc__)
+def fetched(extra: Sequence[str]) -> list[str]:
+    """Fetches (Oxford-IIIT Pet) or draws (the cartoons) what is missing of the data, and decodes them.
+
+    Args:
+        extra: flags of `petseg fit`, which may choose the data.
+
+    Returns:
+        The flags, with the whole path of the data folder where they name one: training runs elsewhere.
+
+    Raises:
+        DataError: the data cannot be read.
+        DownloadError: they cannot be fetched.
+    """
+    parser = argparse.ArgumentParser(prog="make reproduce", add_help=False, allow_abbrev=False)
+    parser.add_argument("--data.source", dest="source", choices=get_args(Source), default="oxford")
+    parser.add_argument("--data.data_dir", dest="folder", type=Path)
+    parser.add_argument("--data.image_size", dest="size", type=int, default=128)
+    told, _ = parser.parse_known_args(extra)
+    module = PetDataModule(told.source, told.folder, told.size)
+    if told.source == "oxford":
+        fetch_oxford(module.root)
+    module.prepare_data()
+    return [*extra, "--data.data_dir", str(told.folder.resolve())] if told.folder else list(extra)
+
+
+def _arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Ours, and the flags of `petseg fit`: from the first flag that is not ours on, or after `--`."""
+    parser = argparse.ArgumentParser(
+        prog="make reproduce",
+        usage="%(prog)s [--folder FOLDER] [MODEL ...] [flags of petseg fit ...]",
+        description=__doc__,
+        allow_abbrev=False,
+    )
     parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(MODELS)}; default: all")
     parser.add_argument("--folder", type=Path, default=CHECKOUT / "build" / "reproduce")
-    arguments, extra = parser.parse_known_args(argv)
+    ours = ("--folder", "--help")
+    others = (i for i, word in enumerate(argv) if word.startswith("--") and word.partition("=")[0] not in ours)
+    end = next(others, len(argv))
+    extra = list(argv[end:])
+    return parser.parse_intermixed_args(argv[:end]), extra[1:] if extra[:1] == ["--"] else extra
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Trains what is named, everything by default.
+
+    Args:
+        argv: the arguments without the program's name; those of the process when None.
+
+    Returns:
+        0; 1 when something could not be done and 2 for a model without a recipe, said on stderr; 130 when stopped.
+    """
+    arguments, extra = _arguments(sys.argv[1:] if argv is None else argv)
     names = arguments.models or list(MODELS)
     if unknown := [name for name in names if name not in MODELS]:
         print(f"petseg: {', '.join(unknown)}: no recipe of this name; choose of {', '.join(MODELS)}.", file=sys.stderr)
         return 2
-    for name in with_steps(names):
-        seconds = training_seconds(RUNS / name / "metrics.csv")
-        took = f"{seconds / 60:.0f} minutes" if seconds else "a time that its log does not say"
-        print(f"{name}: the training that made the released weights took {took}")
+    print(times(with_steps(names)), flush=True)
     try:
-        PetDataModule().prepare_data()  # before the hours begin
+        extra = fetched(extra)  # before the hours begin
         print(comparison(reproduce(names, arguments.folder, extra)))
-    except (DataError, ReproduceError, zoo.ModelError) as error:
+    except (DataError, DownloadError, ReproduceError, zoo.ModelError) as error:
         print(f"petseg: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("petseg: stopped; the next call goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -87,6 +87,9 @@ class SegmentationTask(L.LightningModule):
         size_from: for each of `sizes`, the share of all epochs after which its stage starts; the first is 0.
         augment: how far random changes go.
         compile: fuse the network's operations with `torch.compile`: a minute at the start, then faster steps.
+
+    Raises:
+        ValueError: `sizes` and `size_from` do not fit each other, or a size is not above 0.
     """
 
     def __init__(
@@ -113,6 +116,8 @@ class SegmentationTask(L.LightningModule):
                 f"sizes={list(sizes)}, size_from={list(size_from)}: must be of one length, and size_from must rise "
                 "from 0, for instance sizes=[0.5, 1], size_from=[0, 0.5]."
             )
+        if not min(sizes) > 0:
+            raise ValueError(f"sizes={list(sizes)}: every size must be above 0, for instance sizes=[0.5, 1].")
         augment = augment or AugmentSettings()
         self.save_hyperparameters(ignore=["augment"])
         network: UNet | PretrainedUNet

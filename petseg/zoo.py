@@ -107,8 +107,8 @@ class ModelCard:
 
 
 def available() -> list[str]:
-    """Names of the released models, in alphabetical order."""
-    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+    """Names of the released models, in alphabetical order; a file that is still being written is hidden, and none."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors") if not path.name.startswith("."))
 
 
 def runnable(card: ModelCard) -> bool:
@@ -186,15 +186,25 @@ def save(path: str | Path, network: nn.Module, card: ModelCard) -> Path:
     Raises:
         ModelError: the card does not rebuild this network, or a weight exceeds float16's largest, 65504.
     """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ModelError(f"{path.name}: a model's file ends in .safetensors. Rename it.")
+    path = model_file(path)
     tensors = {key: value.detach().cpu() for key, value in network.state_dict().items()}
     shapes = {key: tuple(value.shape) for key, value in tensors.items()}
     _check_shapes(_rebuild(card, path.name), shapes, path.name)
     tensors = {key: _as_float16(value, f"{path.name}: {key}") for key, value in tensors.items()}
     with written_whole(path) as partial:
         partial.write_bytes(serialised(tensors, metadata=card.to_header()))  # save_file locks others out: mode 0600
+    return path
+
+
+def model_file(path: str | Path) -> Path:
+    """The path of a file that a model can be saved to.
+
+    Raises:
+        ModelError: its name does not end in `.safetensors`.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ModelError(f"{path.name}: a model's file ends in .safetensors. Rename it.")
     return path
 
 

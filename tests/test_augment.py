@@ -141,3 +141,19 @@ def test_paste_covers_a_rectangle_with_another_picture_and_its_labels():
     for one in pasted[covered > 0]:
         rows, columns = one.any(dim=1), one.any(dim=0)
         assert torch.equal(one, rows[:, None] & columns[None, :])  # a rectangle
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"scale_min": 0}, r"scale_min=0, scale_max=1\.4: must be above 0"),
+        ({"scale_min": 1.5}, r"scale_min=1\.5, scale_max=1\.4: .*scale_min not above scale_max"),
+        ({"stretch": 0}, r"stretch=0: must be at least 1"),
+        ({"degrees": -1}, r"degrees=-1: must lie between 0 and 180"),
+        *(({name: 1.5}, rf"{name}=1\.5: must lie between 0 and 1") for name in ("flip", "shift", "blur", "paste")),
+        *(({name: -0.1}, rf"{name}=-0\.1: must lie") for name in ("brightness", "contrast", "saturation")),
+    ],
+)
+def test_impossible_settings_are_refused_in_one_sentence(setting, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        AugmentSettings(**setting)

@@ -116,6 +116,15 @@ def test_models_lists_every_released_model_with_its_score(capsys):
         assert f"{card.scores['test']['mean_iou']:.4f}" in text
 
 
+def test_models_says_of_a_model_without_test_scores_that_it_has_none(small_model, monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "WEIGHTS", small_model.parent)
+    assert cli.main(["models"]) == 0
+    row, note = capsys.readouterr().out.splitlines()[1:3]
+    assert row.split()[0] == "small"
+    assert row.split()[2:] == ["-"] * 4
+    assert note.strip() == "not scored on the test split"
+
+
 def test_bench_times_each_precision(capsys, monkeypatch):
     from petseg import bench
 

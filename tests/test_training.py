@@ -1,9 +1,11 @@
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -12,12 +14,13 @@ import torch
 import yaml
 from torch.optim.swa_utils import AveragedModel
 
-from petseg import cli, data, training, zoo
+from petseg import cli, data, release, training, zoo
 from petseg.averaging import WarmAverage
 from petseg.cache import DataError
+from petseg.cartoon import write_dataset
 from petseg.data import PetDataModule
 from petseg.metrics import pooled_scores
-from petseg.task import SegmentationTask, TaskError
+from petseg.task import MEAN, STD, SegmentationTask, TaskError
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +142,7 @@ def test_the_confusion_matrix_of_the_last_validation_is_written_beside_the_log(f
 def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(fitted, cartoons, tmp_path, capsys):
     module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
     out = tmp_path / "tiny.safetensors"
-    card = training.release(fitted / "checkpoints/best.ckpt", out, module, log=tmp_path / "log")
+    card = release.release(fitted / "checkpoints/best.ckpt", out, module, log=tmp_path / "log")
     assert zoo.card(out) == card
     assert card.recipe["learning_rate"] == 2e-2
     assert (card.recipe["seed"], card.recipe["batch_size"], card.recipe["max_epochs"]) == (20261123, 4, 4)
@@ -160,7 +163,7 @@ def test_release_says_how_breeds_and_calibration_came_out_and_when_the_test_spli
     fitted, cartoons, tmp_path, monkeypatch
 ):
     module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
-    card = training.release(fitted / "checkpoints/best.ckpt", tmp_path / "tiny.safetensors", module, tmp_path / "log")
+    card = release.release(fitted / "checkpoints/best.ckpt", tmp_path / "tiny.safetensors", module, tmp_path / "log")
     breeds = card.scores["breeds"]
     assert len(breeds) == 6
     assert list(breeds.values()) == sorted(breeds.values(), reverse=True)
@@ -179,18 +182,25 @@ def test_release_without_the_test_split_leaves_it_alone_and_does_not_say_that_it
 ):
     module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
     monkeypatch.setattr(module, "test_dataloader", lambda: pytest.fail("the test split was opened"))
-    card = training.release(fitted / "checkpoints/best.ckpt", tmp_path / "first.safetensors", module, test=False)
+    card = release.release(fitted / "checkpoints/best.ckpt", tmp_path / "first.safetensors", module, test=False)
     assert list(card.scores) == ["val"]
     assert "test_split_scored" not in card.recipe
 
 
-def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(cartoons, tmp_path, small_model):
-    taught = {"trainer.callbacks": "petseg.distil.Distil", "trainer.callbacks.teacher": str(small_model)}
-    flags = small(cartoons, weights=str(small_model), **taught, **{"trainer.callbacks.weight": "0.25"})
+@pytest.fixture
+def start(small_model) -> Path:
+    """The file of a tiny network that a training with `small` can start from: normalised as `SegmentationTask` does."""
+    network, card = zoo.load(small_model)
+    return zoo.save(small_model, network, replace(card, mean=MEAN, std=STD))
+
+
+def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(cartoons, tmp_path, start):
+    taught = {"trainer.callbacks": "petseg.distil.Distil", "trainer.callbacks.teacher": str(start)}
+    flags = small(cartoons, weights=str(start), **taught, **{"trainer.callbacks.weight": "0.25"})
     training.run(["fit", *flags])
     run = tmp_path / "runs" / "version_0"
     module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
-    card = training.release(run / "checkpoints/best.ckpt", tmp_path / "second.safetensors", module, test=False)
+    card = release.release(run / "checkpoints/best.ckpt", tmp_path / "second.safetensors", module, test=False)
     assert {key: card.recipe[key] for key in ("starts_from", "teacher", "teacher_weight")} == {
         "starts_from": "small",
         "teacher": "small",
@@ -213,6 +223,56 @@ def test_a_run_that_starts_from_other_weights_keeps_what_its_own_settings_say_of
     assert task.network.settings["enlarge"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"channels": [4, 4]}, r"small: its weights are of a network with .*channels \[4, 8\].*Set --model\.encoder"),
+        ({"channels": [4, 8], "separable": True}, r"small: its weights are of a network with .*--model\.separable"),
+    ],
+)
+def test_a_training_is_not_started_from_weights_of_another_network(settings, sentence, start):
+    task = SegmentationTask(**settings)
+    before = {key: value.clone() for key, value in task.network.state_dict().items()}
+    with pytest.raises(TaskError, match=sentence):
+        training.use_weights(task, start, own_network=True)
+    assert all(torch.equal(value, before[key]) for key, value in task.network.state_dict().items())
+
+
+def test_fit_refuses_weights_of_another_normalisation_in_one_sentence(cartoons, small_model, capsys, tmp_path):
+    assert cli.main(["fit", *small(cartoons, weights=str(small_model))]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("petseg: small: normalises its images with mean 0.5/0.5/0.5; this training does with 0.485/")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_was_trained_from_weights_is_read_from_its_checkpoint_as_it_was(cartoons, tmp_path, start):
+    run = training.run(["fit", *small(cartoons, weights=str(start), **{"trainer.max_epochs": "2"})])
+    checkpoint = tmp_path / "runs" / "version_0" / "checkpoints" / "last.ckpt"
+    again = SegmentationTask.load_from_checkpoint(checkpoint, weights_only=True)
+    assert torch.equal(again.mean, run.model.mean)
+    image = torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(again.eval()(image), run.model.eval()(image))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "model"),
+    [
+        ("unet", "unet"),
+        ("unet-separable", "unet-separable"),
+        ("unet-lite0-second", "unet-lite0"),
+        ("unet-lite0", "unet-lite0"),
+    ],
+)
+def test_the_network_of_a_recipe_fits_the_weights_of_its_kind(recipe, model):
+    if "lite0" in model:
+        pytest.importorskip("segmentation_models_pytorch")
+    settings = yaml.safe_load((training.RECIPES / f"{recipe}.yaml").read_text())["model"]
+    task = SegmentationTask(**{key: value for key, value in settings.items() if key != "augment"})
+    training.use_weights(task, model, own_network=True)
+    name, value = next(iter(zoo.load(model)[0].state_dict().items()))
+    assert torch.equal(task.network.state_dict()[name], value)
+
+
 def _task(card, path):
     task = SegmentationTask(channels=(4,))
     assert training.use_weights(task, path) == card
@@ -220,14 +280,16 @@ def _task(card, path):
 
 
 def test_the_log_that_is_kept_has_one_row_an_epoch_with_all_that_was_logged(fitted, tmp_path):
-    training.keep_log(fitted, tmp_path / "log")
+    release.keep_log(fitted, tmp_path / "log")
     kept = rows(tmp_path / "log")
     assert [row["epoch"] for row in kept] == ["0", "1", "2", "3"]
     for name in ("train/loss", "train/seconds", "val/mean_iou"):
         assert column(tmp_path / "log", name) == pytest.approx(column(fitted, name), rel=1e-5)
-    assert (tmp_path / "log" / "config.yaml").read_text() == (fitted / "config.yaml").read_text()
+    written, copied = (yaml.safe_load((one / "config.yaml").read_text()) for one in (fitted, tmp_path / "log"))
+    assert copied.pop("data") == written.pop("data") | {"data_dir": None}  # that of another machine
+    assert copied == written
     with pytest.raises(DataError, match=r"holds no metrics\.csv"):
-        training.keep_log(tmp_path, tmp_path / "log")
+        release.keep_log(tmp_path, tmp_path / "log")
 
 
 def test_an_encoder_begins_with_imagenets_weights_unless_random_ones_are_asked_for(cartoons, monkeypatch):
@@ -252,9 +314,117 @@ def test_a_slower_rate_for_the_encoder_reaches_its_parameters_alone(cartoons, mo
     assert len(rest["params"]) + len(encoder["params"]) == len(list(run.model.network.parameters()))
 
 
+def cut_off(checkpoint: Path) -> None:
+    """Leaves the first half of a file."""
+    checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
+
+
+def no_checkpoint(checkpoint: Path) -> None:
+    """Puts weights where the checkpoint was."""
+    checkpoint.write_bytes(next(zoo.WEIGHTS.glob("*.safetensors")).read_bytes())
+
+
+def no_log(checkpoint: Path) -> None:
+    """Removes the run's log."""
+    (checkpoint.parents[1] / "metrics.csv").unlink()
+
+
+def no_configuration(checkpoint: Path) -> None:
+    """Cuts the run's configuration off."""
+    (checkpoint.parents[1] / "config.yaml").write_text("seed_everything: 1\n")
+
+
+@pytest.mark.parametrize(
+    ("harm", "name", "sentence"),
+    [
+        (cut_off, "out.safetensors", "best.ckpt: cannot be read as a checkpoint of `petseg fit`"),
+        (no_checkpoint, "out.safetensors", "best.ckpt: cannot be read as a checkpoint of `petseg fit`"),
+        (no_log, "out.safetensors", "holds no metrics.csv"),
+        (no_configuration, "out.safetensors", "config.yaml: lacks average, ckpt_path, data, model, trainer."),
+        (lambda checkpoint: None, "out.pt", "out.pt: a model's file ends in .safetensors"),
+    ],
+)
+def test_release_refuses_bad_input_in_one_sentence_before_it_scores(
+    harm, name, sentence, fitted, tmp_path, monkeypatch, capsys
+):
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    harm(checkpoint)
+    monkeypatch.setattr(release, "evaluate", lambda *_: pytest.fail("a split was scored"))
+    capsys.readouterr()
+    assert cli.main(["release", str(checkpoint), "--out", name, "--log", "log"]) == 1
+    error = capsys.readouterr().err
+    assert sentence in error.splitlines()[-1]
+    assert not (tmp_path / name).exists()
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_model_is_scored_on_the_data_of_its_run_and_its_card_says_which(cartoons, tmp_path, monkeypatch):
+    write_dataset(tmp_path / "cartoon", images_per_breed=10, size=64)
+    # the data set is there, so it is not drawn again at its full size
+    monkeypatch.setattr(data, "write_dataset", lambda root: root)
+    more = {"data.source": "cartoon", "data.val_share": "0.3", "data.train_share": "0.5", "trainer.max_epochs": "2"}
+    training.run(["fit", *small(tmp_path, **more)])
+    checkpoint = tmp_path / "runs" / "version_0" / "checkpoints" / "best.ckpt"
+    card = release.release(checkpoint, tmp_path / "toon.safetensors")
+    module = PetDataModule("cartoon", tmp_path, 32, val_share=0.3, train_share=0.5, progress=False)
+    module.setup()
+    assert card.size == (32, 32)
+    assert card.data["examples"] == {split: len(examples) for split, examples in module.examples.items()}
+    assert card.data["name"] == "cartoons"
+    assert card.data["training"] == (
+        "official trainval split less 30 % of each breed for validation, 50 % of the rest, at 32x32"
+    )
+    assert (card.recipe["val_share"], card.recipe["train_share"]) == (0.3, 0.5)
+    assert "never seen a photo" in card.limits
+
+
+def test_without_a_configuration_a_model_is_scored_on_oxford_iiit_pet_as_cards_of_released_models_say(monkeypatch):
+    module = release._data({})
+    assert (module.source, module.image_size, module.val_share, module.train_share) == ("oxford", 128, 0.1, 1.0)
+    card = zoo.card("unet")
+    assert {key: card.data[key] for key in release._source(module)} == release._source(module)
+    assert card.limits == release.LIMITS["oxford"].format(size=128)
+
+
+def test_attempts_are_those_that_resumed_one_another_in_the_order_in_which_they_began(tmp_path):
+    keys = ("seed_everything", "trainer", "model", "data", "average")
+    resumed = {"version_0": None, "version_1": None, "version_9": "version_0", "version_10": "version_9"}
+    for second, (name, earlier) in enumerate(resumed.items()):
+        config = tmp_path / "runs" / name / "config.yaml"
+        config.parent.mkdir(parents=True)
+        path = f"runs/{earlier}/checkpoints/last.ckpt" if earlier else None  # counts from where fit was called
+        config.write_text(yaml.safe_dump({**dict.fromkeys(keys), "ckpt_path": path}))
+        os.utime(config, (second, second))
+    broken = tmp_path / "runs" / "version_11" / "config.yaml"
+    broken.parent.mkdir()
+    broken.write_text("{")
+    for name in ("version_0", "version_9", "version_10"):
+        found = release.attempts(tmp_path / "runs" / name)
+        assert [path.name for path in found] == ["version_0", "version_9", "version_10"]
+    assert [path.name for path in release.attempts(tmp_path / "runs" / "version_1")] == ["version_1"]
+    assert release.attempts(tmp_path / "elsewhere") == [tmp_path / "elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "sentence"),
+    [
+        ("data.batch_size", "0", "batch_size=0: must be at least 1"),
+        ("average.decay", "1", "decay=1.0: must be at least 0 and less than 1"),
+        ("model.sizes", "[0.5,1]", "must be of one length"),
+        ("model.sizes", "[0,0.5,1]", "every size must be above 0"),
+        ("model.augment.scale_min", "0", "petseg: scale_min=0.0, scale_max=1.4: must be above 0"),
+    ],
+)
+def test_an_impossible_setting_is_one_sentence(flag, value, sentence, cartoons, capsys):
+    assert cli.main(["fit", *small(cartoons, **{flag: value})]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("petseg: ")
+    assert sentence in last
+
+
 def test_releasing_a_checkpoint_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match=r"none\.ckpt: no such checkpoint"):
-        training.release(tmp_path / "none.ckpt", tmp_path / "out.safetensors")
+        release.release(tmp_path / "none.ckpt", tmp_path / "out.safetensors")
 
 
 def test_two_processes_end_with_the_confusion_matrix_of_one(cartoons, tmp_path):

@@ -113,6 +113,14 @@ def test_a_name_is_looked_up_among_the_released_models(path: Path, monkeypatch: 
     assert zoo.load("tiny")[1].name == zoo.card("tiny").name == zoo.cards()[0].name == "tiny"
 
 
+def test_a_model_that_is_still_being_written_is_not_there_yet(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "WEIGHTS", path.parent)
+    with zoo.written_whole(path.with_name("next.safetensors")) as partial:
+        partial.write_bytes(b"half of")
+        assert zoo.available() == ["tiny"]
+    assert zoo.available() == ["next", "tiny"]
+
+
 def test_an_unknown_name_is_answered_with_the_names_there_are(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo, "WEIGHTS", path.parent)
     message = refusal(zoo.load, "resnet")
