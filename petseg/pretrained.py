@@ -137,15 +137,16 @@ def _packaged(name: str) -> dict[str, Tensor] | None:
         return None
     import timm
 
-    stored = torch.load(Path(spec.origin).parent / file, map_location="cpu", weights_only=True)
+    path = Path(spec.origin).parent / file
+    if not path.is_file():
+        raise PretrainedError(f"{package}: holds no {file}. Install another version of it.")
+    stored = torch.load(path, map_location="cpu", weights_only=True)
     with torch.device("meta"):
         expected: Mapping[str, Tensor] = timm.create_model(name).state_dict()
     # the package has names of its own, but the same tensors in the same order
-    pairs = list(zip(expected, stored.values(), strict=True))
-    wrong = [key for key, value in pairs if value.shape != expected[key].shape]
-    if wrong:
-        raise PretrainedError(f"{package}: its {wrong[0]} does not fit {name}. Install another version of it.")
-    return _encoder_only(dict(pairs))
+    if [value.shape for value in stored.values()] != [value.shape for value in expected.values()]:
+        raise PretrainedError(f"{package}: its weights do not fit {name}. Install another version of it.")
+    return _encoder_only(dict(zip(expected, stored.values(), strict=True)))
 
 
 def _from_timm(name: str) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ gains, beside a second look in the pet's own proportions and other ways.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import torch
@@ -78,7 +79,7 @@ def _span(profile: Tensor, length: int) -> tuple[int, int]:
     low, high = (_crossing(ends, share) for share in (BEYOND, 1 - BEYOND))
     margin = MARGIN * (high - low)
     first = max(0, int((low - margin) * length))
-    return first, min(length, max(first + 1, round((high + margin) * length + 0.5)))
+    return first, min(length, max(first + 1, math.ceil((high + margin) * length)))
 
 
 def _crossing(ends: Tensor, share: float) -> float:

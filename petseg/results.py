@@ -190,7 +190,7 @@ def cost_figure(results: Mapping[str, Any]) -> Figure:
         for number, found in enumerate(course_references(), start=1)
         if found["parameters"] and found["mean_iou"] is not None
     ]
-    return plots.accuracy_against_cost(ours, theirs, "How a network is trained counts more than its size")
+    return plots.accuracy_against_cost(ours, theirs, "The number of parameters alone says little")
 
 
 def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
@@ -256,14 +256,15 @@ def main() -> int:
             "data": "Oxford-IIIT Pet at 128x128, official splits, pooled over all pixels",
             "models": models,
         }
-        readme = with_table((CHECKOUT / "README.md").read_text(), results)
         for path in [*draw_figures(results, FIGURES), *_screenshots()]:
             print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
+        readme = with_table((CHECKOUT / "README.md").read_text(), results)
     except (DataError, zoo.ModelError) as error:
         print(f"petseg: {error}", file=sys.stderr)
         return 1
     write_json(FIGURES / "results.json", results)
-    (CHECKOUT / "README.md").write_text(readme)
+    with zoo.written_whole(CHECKOUT / "README.md") as draft:
+        draft.write_text(readme)
     print(json.dumps({name: found["test"]["mean_iou"] for name, found in models.items()}))
     return 0
 

@@ -169,3 +169,19 @@ def test_importing_the_package_loads_neither_timm_nor_its_friends():
     code = "import sys, petseg.predict, petseg.task; print({'timm', 'segmentation_models_pytorch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("stored", "sentence"),
+    [(None, "holds no models/"), ({"a": torch.zeros(1)}, "its weights do not fit tf_efficientnet_lite0")],
+)
+def test_another_version_of_the_package_with_weights_is_one_sentence(tmp_path, monkeypatch, stored, sentence):
+    package, file = pretrained.PACKAGED["tf_efficientnet_lite0"]
+    path = tmp_path / package / file
+    path.parent.mkdir(parents=True)
+    (tmp_path / package / "__init__.py").touch()
+    if stored:
+        torch.save(stored, path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PretrainedError, match=rf"{package}: {sentence}.*Install another version"):
+        pretrained._packaged("tf_efficientnet_lite0")

@@ -168,8 +168,9 @@ def test_weights_that_do_not_fit_are_told_as_such(monkeypatch, capsys):
 def test_an_unknown_way_and_a_plan_without_steps_are_one_sentence(tmp_path):
     with pytest.raises(lesson.TransferError, match="way='thawed': must be one of scratch, frozen, fine-tuned"):
         lesson.train(PLAN, "thawed", 1.0, tmp_path)
-    with pytest.raises(lesson.TransferError, match="steps=1, checks=2"):
-        lesson.Plan(steps=1, checks=2)
+    for steps, checks in ((1, 2), (10, 3), (0, 0)):
+        with pytest.raises(lesson.TransferError, match=f"steps={steps}, checks={checks}: checks must divide"):
+            lesson.Plan(steps=steps, checks=checks)
 
 
 class Planted(torch.nn.Module):

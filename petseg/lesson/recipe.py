@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import lightning as L
 import torch
@@ -77,9 +77,12 @@ def val_matrices(task: SegmentationTask, data: PetDataModule, accelerator: str =
 
 
 def model_card(
-    name: str, task: SegmentationTask, data: PetDataModule, recipe: Mapping[str, Any], scores: Mapping[str, float]
+    name: str,
+    task: SegmentationTask,
+    data: PetDataModule,
+    recipe: Mapping[str, Any],
+    scores: Mapping[str, float],
+    weights: Literal["averaged", "raw"] = "averaged",
 ) -> ModelCard:
-    """The card of a network that was trained with a recipe; its scores are those on validation."""
-    return training.model_card(
-        name, task, data, {**recipe, "weights": "averaged"}, {"name": data.source}, {"val": scores}
-    )
+    """The card of a network that was trained with a recipe; its scores are those of these weights on validation."""
+    return training.model_card(name, task, data, {**recipe, "weights": weights}, {"name": data.source}, {"val": scores})

@@ -30,7 +30,7 @@ from petseg.task import SegmentationTask, write_json
 from petseg.training import best_precision
 from petseg.zoo import save, written_whole
 
-#: From random weights; with ImageNet's encoder, kept as it is; with ImageNet's encoder, trained like the decoder.
+#: From random weights; with ImageNet's encoder, kept as it is; with ImageNet's encoder, trained at a rate of its own.
 WAYS = ("scratch", "frozen", "fine-tuned")
 
 #: How many points a run's log has of its training loss, each a mean over as many steps.
@@ -61,7 +61,7 @@ class Plan:
         seed: of weights, order and random changes; the same in every run.
 
     Raises:
-        TransferError: there are no steps, or fewer than checks.
+        TransferError: there are no steps, or the checks do not fall evenly on them.
     """
 
     source: Source = "oxford"
@@ -80,8 +80,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Refuses a plan that cannot be checked."""
-        if not 1 <= self.checks <= self.steps:
-            raise TransferError(f"steps={self.steps}, checks={self.checks}: from 1 check to one after each step.")
+        if not 1 <= self.checks <= self.steps or self.steps % self.checks:
+            raise TransferError(
+                f"steps={self.steps}, checks={self.checks}: checks must divide the steps evenly, so that the last one "
+                "falls on the end. Choose from 1 check to one after each step."
+            )
 
 
 def imagenet_there(network: PretrainedUNet) -> bool:
@@ -197,7 +200,8 @@ def _train(plan: Plan, task: SegmentationTask, settings: dict[str, Any], path: P
         val=watch.val,
         moved=moved,
     )
-    save(path.with_name(f"{path.name}.safetensors"), network, model_card(path.name, task, data, settings, run.scores))
+    card = model_card(path.name, task, data, settings, run.scores, weights="raw")
+    save(path.with_name(f"{path.name}.safetensors"), network, card)
     with written_whole(path.with_name(f"{path.name}.npy")) as draft:
         np.save(draft, found.numpy())
     write_json(path.with_name(f"{path.name}.json"), {"settings": settings, "run": asdict(run)})
