@@ -182,6 +182,7 @@ def test_another_version_of_the_package_with_weights_is_one_sentence(tmp_path, m
     (tmp_path / package / "__init__.py").touch()
     if stored:
         torch.save(stored, path)
+    monkeypatch.delitem(sys.modules, package, raising=False)  # another test may have imported the real one
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(PretrainedError, match=rf"{package}: {sentence}.*Install another version"):
         pretrained._packaged("tf_efficientnet_lite0")
