@@ -30,16 +30,17 @@ def collected(plan: Plan, records: Path) -> dict[str, Any]:
     """
     base = [found for run in plan.base if (found := read_summary(run, records))]
     scores = [_score(found) for found in base]
+    chance = noise(scores)
     variants = []
     for run in plan.variants:
         if run.weights == "raw":
             variants += [_raw_row(run, base)] if base else []
         elif found := read_summary(run, records):
-            variants.append(_row(run, found, scores))
+            variants.append(_row(run, found, scores, chance["limit"] if chance else None))
     return {
         "data": "validation split of Oxford-IIIT Pet at 128x128, pooled over all pixels; the test split is not scored",
         "base": base,
-        "noise": noise(scores),
+        "noise": chance,
         "variants": variants,
     }
 
@@ -90,13 +91,11 @@ def _score(found: Mapping[str, Any]) -> float:
     return float(found["val"]["averaged"]["mean_iou"])
 
 
-def _row(run: Run, found: Mapping[str, Any], base: Sequence[float]) -> dict[str, Any]:
+def _row(run: Run, found: Mapping[str, Any], base: Sequence[float], limit: float | None) -> dict[str, Any]:
     """A variant that was trained, against the mean of the base's seeds."""
     row = {**found, "name": run.name, "change": run.change, "weights": run.weights, "score": _score(found)}
     if base:
-        chance = noise(base)
-        row["points"] = round(100 * (_score(found) - mean(base)), 3)
-        row["limit"] = chance and chance["limit"]
+        row |= {"points": round(100 * (_score(found) - mean(base)), 3), "limit": limit}
     return row
 
 
@@ -138,8 +137,9 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
             f"One more seed would lie within {noise['limit']:.2f} points of it, with 95 % (Student's t); **bold**: "
             "further away."
         )
-        if any(run["weights"] == "raw" for run in found["variants"]):
-            seeds += " “No weight averaging” compares two sets of weights of the same runs, so that less counts."
+        for run in found["variants"]:
+            if run["weights"] == "raw":
+                seeds += f" Less counts in “{run['change']}”, which compares two sets of weights of the same runs."
     return [
         f"{seeds} Mean IoU: {found['data']}. Every run has {base[0]['epochs']} epochs; the variants have the base's "
         f"first seed, whose minutes and milliseconds stand in its row. {_hosts(found)} Timed one image at a time on "
