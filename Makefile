@@ -77,16 +77,16 @@ $(STAMP): pyproject.toml
 # --- The course ----------------------------------------------------------------------------------------------------
 
 course: $(STAMP) ## Run every notebook (PETSEG_PROFILE=quick or full) and write build/course/*.html
-	@$(IN_VENV) $(PROFILE) .venv/bin/python -m petseg.publish course $(NOTEBOOKS)
+	@$(IN_VENV) $(PROFILE) .venv/bin/python -m petseg.upkeep.notebooks course $(NOTEBOOKS)
 
 notebooks: $(STAMP) ## Run the notebooks on the real data (a GPU helps) and keep their outputs for the repository
-	@$(IN_VENV) .venv/bin/python -m petseg.publish notebooks $(NOTEBOOKS)
+	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks notebooks $(NOTEBOOKS)
 
 stamp: $(STAMP) ## Write the repository's address, from pyproject.toml, into set-up cells and badges
-	@$(IN_VENV) .venv/bin/python -m petseg.publish stamp
+	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks stamp
 
 demo: $(STAMP) ## Open the upload panel of notebook 05 as a page of its own (extra: web)
-	@.venv/bin/python -m petseg.demo build/demo/panel.ipynb
+	@.venv/bin/python -m petseg.apps.panel build/demo/panel.ipynb
 	$(IN_VENV) .venv/bin/python -m voila build/demo/panel.ipynb $(ARGS)
 
 lab: $(STAMP) ## Open the notebooks in JupyterLab
@@ -106,16 +106,16 @@ train: $(STAMP) ## Train the U-Net on Oxford-IIIT Pet: petseg fit $(ARGS)
 	.venv/bin/petseg fit $(ARGS)
 
 reproduce: $(STAMP) ## Train and score every released model anew, for hours: ARGS="unet" chooses
-	@.venv/bin/python -m petseg.reproduce $(ARGS)
+	@.venv/bin/python -m petseg.upkeep.reproduce $(ARGS)
 
 ablation: $(STAMP) ## Train the short runs that say what each choice is worth, those that are not on record
-	@.venv/bin/python -m petseg.ablation $(ARGS)
+	@.venv/bin/python -m petseg.upkeep.ablation $(ARGS)
 
 figures: $(STAMP) ## Write figures/ and results.json from the released weights and training logs
-	.venv/bin/python -m petseg.results
+	.venv/bin/python -m petseg.upkeep.results
 
 space: $(STAMP) ## Assemble build/space/, which a Hugging Face Space runs as it is (extra: web)
-	@.venv/bin/python -m petseg.space
+	@.venv/bin/python -m petseg.upkeep.space
 
 # --- Tests ---------------------------------------------------------------------------------------------------------
 

@@ -6,22 +6,16 @@
 Names are imported when they are first used, so that `petseg.labels` loads no PyTorch and `Predictor` no Lightning.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
 if TYPE_CHECKING:
-    from petseg.predict import Predictor, Segmentation
-    from petseg.unet import UNet
+    from petseg.inference.predictor import Predictor as Predictor
+    from petseg.inference.predictor import Segmentation as Segmentation
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "Segmentation", "UNet", "__version__"]
 
-_ROOMS = {"Predictor": "petseg.predict", "Segmentation": "petseg.predict", "UNet": "petseg.unet"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'petseg' has no attribute {name!r}")
-    return getattr(import_module(_ROOMS[name]), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"inference.predictor": ["Predictor", "Segmentation"]}
+)

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from petseg.errors import PetsegError
+
 #: These go to Lightning's command line, which has help, flags and YAML configs of its own.
 TRAINING = ("fit", "validate", "test")
 
@@ -31,32 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parsed = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace], int] = parsed.command
         return command(parsed)
-    except _expected_errors() as error:
+    except PetsegError as error:
         print(f"petseg: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("petseg: stopped", file=sys.stderr)
         return 130
-
-
-def _expected_errors() -> tuple[type[Exception], ...]:
-    """Errors whose message is written for the person at the keyboard; any other is a defect and keeps its traceback.
-
-    Only what has been imported can have been raised, so nothing is imported for the question.
-    """
-    names = {
-        "petseg.cache": "DataError",
-        "petseg.download": "DownloadError",
-        "petseg.photo": "PhotoError",
-        "petseg.zoo": "ModelError",
-        "petseg.export": "ExportError",
-        "petseg.bench": "BenchError",
-        "petseg.task": "TaskError",
-        "petseg.pretrained": "PretrainedError",
-        "petseg.webapp.server": "AppError",
-    }
-    modules = ((sys.modules[room], name) for room, name in names.items() if room in sys.modules)
-    return tuple(getattr(module, name) for module, name in modules if hasattr(module, name))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(arguments: list[str]) -> int:
     # heavy libraries are imported by the command that needs them, so that --help answers at once
-    from petseg.training import run
+    from petseg.training.fit import run
 
     if arguments[0] != "fit":
         # `--model NAME` as in the other commands; Lightning's own --model would take a YAML file
@@ -120,8 +102,8 @@ def _train(arguments: list[str]) -> int:
 
 
 def _segment(args: argparse.Namespace) -> int:
-    from petseg.photo import PhotoError
-    from petseg.predict import Predictor
+    from petseg.errors import PhotoError
+    from petseg.inference.predictor import Predictor
 
     predictor = Predictor(args.model)
     failed = 0
@@ -153,11 +135,11 @@ def _stems(photos: Sequence[Path]) -> list[str]:
 
 
 def _data(args: argparse.Namespace) -> int:
-    from petseg.data import PetDataModule
+    from petseg.data.datamodule import PetDataModule
 
     module = PetDataModule(args.source, args.dir)
     if args.source == "oxford":
-        from petseg.download import fetch_oxford
+        from petseg.data.download import fetch_oxford
 
         fetch_oxford(module.root)
     module.prepare_data()
@@ -168,7 +150,7 @@ def _data(args: argparse.Namespace) -> int:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from petseg import zoo
+    from petseg.models import zoo
 
     if args.name:
         print(zoo.markdown(zoo.card(args.name)))
@@ -189,7 +171,7 @@ def _models(args: argparse.Namespace) -> int:
 
 
 def _release(args: argparse.Namespace) -> int:
-    from petseg.release import release
+    from petseg.training.release import release
 
     card = release(args.checkpoint, args.out, log=args.log, test=not args.no_test)
     split = "val" if args.no_test else "test"
@@ -199,7 +181,7 @@ def _release(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from petseg.export import export_onnx
+    from petseg.inference.onnx import export_onnx
 
     export_onnx(args.model, args.out)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
@@ -208,7 +190,7 @@ def _export(args: argparse.Namespace) -> int:
 
 def _app(args: argparse.Namespace) -> int:
     try:
-        from petseg.webapp.server import serve
+        from petseg.apps.webapp.server import serve
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "gradio":
             raise
@@ -219,7 +201,7 @@ def _app(args: argparse.Namespace) -> int:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from petseg.bench import speed_table
+    from petseg.training.benchmark import speed_table
 
     for line in speed_table(steps=args.steps):
         print(line, flush=True)

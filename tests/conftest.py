@@ -11,9 +11,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
-from petseg import zoo
-from petseg.cartoon import write_dataset
-from petseg.unet import UNet
+from petseg.data.cartoon.dataset import write_dataset
+from petseg.models import zoo
+from petseg.models.unet import UNet
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REASON = "the real Oxford-IIIT Pet is not there; set PETSEG_DATA_DIR to the folder that holds oxford-iiit-pet/"

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from skimage.data import cat
 
-from petseg import cli, zoo
+from petseg import cli
+from petseg.models import zoo
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_models_says_of_a_model_without_test_scores_that_it_has_none(small_model
 
 
 def test_bench_times_each_precision(capsys, monkeypatch):
-    from petseg import bench
+    from petseg.training import benchmark as bench
 
     rows = list(bench.speed_table(steps=1, batch=2, size=32))
     assert len(rows) == 6
@@ -136,7 +137,7 @@ def test_bench_times_each_precision(capsys, monkeypatch):
 
 
 def test_data_cartoon_draws_and_says_what_is_there(capsys, tmp_path, monkeypatch):
-    from petseg import data
+    from petseg.data import datamodule as data
 
     monkeypatch.setattr(data, "_own_data_dir", lambda: tmp_path / "own")
     assert cli.main(["data", "cartoon", "--dir", str(tmp_path)]) == 0

@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from petseg import publish
+from petseg.upkeep import notebooks as publish
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"

@@ -1,22 +1,13 @@
 """What a notebook needs: set-up, published results, sliders, and exercises that say whether an answer is right."""
 
-from petseg.course.checks import check
-from petseg.course.explore import explore
-from petseg.course.record import ablation, published, read_log, references, repository, results
-from petseg.course.setup import Setup, best_device, chosen_profile, default_runs_dir, start
+import lazy_loader
 
-__all__ = [
-    "Setup",
-    "ablation",
-    "best_device",
-    "check",
-    "chosen_profile",
-    "default_runs_dir",
-    "explore",
-    "published",
-    "read_log",
-    "references",
-    "repository",
-    "results",
-    "start",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "checks": ["check"],
+        "sliders": ["explore"],
+        "record": ["ablation", "published", "references", "repository", "results"],
+        "setup": ["Setup", "chosen_profile", "start"],
+    },
+)

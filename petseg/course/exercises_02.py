@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from petseg.course.checks import NotYetError, ask, exercise
-from petseg.unet import UNet
+from petseg.models.unet import UNet
 
 Layers = list[tuple[int, int]]
 

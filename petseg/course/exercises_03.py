@@ -66,7 +66,7 @@ def relative_cost(answer: Callable[..., Any]) -> str:
         right = sum(span * size**2 for span, size in zip(spans, sizes, strict=True))
         if _close(found, right):
             continue
-        where = f"for sizes={sizes}, size_from={starts} yours is {found:.4f}; "
+        where = f"for sizes={sizes}, size_starts={starts} yours is {found:.4f}; "
         if _close(found, sum(span * size for span, size in zip(spans, sizes, strict=True))):
             raise NotYetError(where + "half the height and half the width: how many of the pixels are left?")
         if _close(found, right - spans[-1] * sizes[-1] ** 2):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from petseg.course.checks import NotYetError, ask, exercise
-from petseg.metrics import iou, mean_iou
+from petseg.metrics.confusion import iou, mean_iou
 
 
 @exercise("04.1")

@@ -59,7 +59,7 @@ def two_rates(answer: Callable[..., Any]) -> str:
         wanted = 1e-4 if name.startswith("encoder.") else 1e-3
         if not math.isclose(rate, wanted, rel_tol=1e-6):
             raise NotYetError(f"rate 0.001, share 0.1: {name} gets {rate:g} instead of {wanted:g}.")
-    return "`SegmentationTask(encoder_rate=...)` does the same."
+    return "`SegmentationTask(encoder_lr_scale=...)` does the same."
 
 
 def _rates(groups: Any, names: dict[int, str]) -> dict[str, float]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import urllib.error
 import urllib.request
-from collections import defaultdict
 from collections.abc import Mapping
 from importlib.metadata import metadata
 from pathlib import Path
@@ -14,11 +12,9 @@ from typing import Any
 
 import yaml
 
-from petseg.cache import DataError
-from petseg.data import checkout
+from petseg.errors import DataError
+from petseg.files import atomic_write, checkout
 from petseg.labels import CLASSES
-from petseg.training import RECIPES
-from petseg.zoo import written_whole
 
 #: Where the scores of a reference may have been taken.
 SPLITS = ("test", "validation", "unstated")
@@ -51,7 +47,7 @@ def published(name: str) -> Path:
             f"{address}: could not be fetched ({error}). Run the notebook in a checkout instead."
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(content)
     return path
 
@@ -79,12 +75,13 @@ def ablation() -> dict[str, Any]:
     return found
 
 
-def references(path: Path = RECIPES / "references.yaml") -> list[dict[str, Any]]:
+def references(path: Path | None = None) -> list[dict[str, Any]]:
     """What others report for this data set; the file says what its fields mean.
 
     Raises:
         DataError: an entry lacks a field, or holds what the field cannot.
     """
+    path = path or published("references.yaml")
     try:
         found: list[dict[str, Any]] = yaml.safe_load(path.read_text())["references"]
         for entry in found:
@@ -94,23 +91,6 @@ def references(path: Path = RECIPES / "references.yaml") -> list[dict[str, Any]]
             f"{path.name}: cannot be read as references ({type(error).__name__}: {error}). See the comment at its top."
         ) from error
     return found
-
-
-def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """(epoch, value) pairs by column of a run's `metrics.csv`, from epoch 1; none where it stopped within the first.
-
-    Raises:
-        DataError: the file is not there.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no training log. Copy metrics.csv of the released run there.")
-    log: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for column, value in row.items():
-                if row.get("epoch") and value and column not in ("epoch", "step"):
-                    log[column].append((int(row["epoch"]) + 1, float(value)))
-    return dict(log)
 
 
 def _check_reference(entry: Mapping[str, Any]) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 import lightning as L
-import torch
 
-from petseg.data import Source, checkout, default_data_dir
-from petseg.download import fetch_oxford, verify_oxford
+from petseg.data.datamodule import Source
+from petseg.data.download import fetch_oxford, verify_oxford
+from petseg.files import data_folder, runs_folder
+from petseg.models.device import best_device
 
 Profile = Literal["quick", "full"]
 
@@ -56,13 +57,6 @@ class Setup:
         return "unet"
 
 
-def best_device() -> str:
-    """`cuda` or `mps` where PyTorch can use it, else `cpu`."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def chosen_profile() -> Profile:
     """`PETSEG_PROFILE`; unset means `full` where a GPU is, else `quick`.
 
@@ -73,13 +67,6 @@ def chosen_profile() -> Profile:
     if chosen not in get_args(Profile):
         raise ValueError(f"PETSEG_PROFILE={chosen}: must be 'quick' or 'full'; unset it to have one chosen.")
     return cast(Profile, chosen)
-
-
-def default_runs_dir() -> Path:
-    """Where runs go: `PETSEG_RUNS_DIR`, else the checkout's `runs/`, else `./runs`."""
-    if chosen := os.environ.get("PETSEG_RUNS_DIR"):
-        return Path(chosen)
-    return (checkout() or Path.cwd()) / "runs"
 
 
 def start(seed: int = 0, data: bool = True) -> Setup:
@@ -94,13 +81,13 @@ def start(seed: int = 0, data: bool = True) -> Setup:
 
     Raises:
         ValueError: see `chosen_profile`.
-        DownloadError: the data set is missing and cannot be fetched.
+        DataError: the data set is missing and cannot be fetched.
     """
     L.seed_everything(seed, verbose=False)
     profile = chosen_profile()
     other = "full" if profile == "quick" else "quick"
     source: Source = "cartoon" if profile == "quick" else "oxford"
-    setup = Setup(profile, best_device(), source, default_data_dir(), default_runs_dir())
+    setup = Setup(profile, best_device(), source, data_folder(), runs_folder())
     print(
         f"Python {platform.python_version()}, "
         + ", ".join(f"{p} {version(p)}" for p in ("petseg", "torch", "lightning"))

@@ -1,32 +1,26 @@
-"""Scores of segmentation: regions, contours, probabilities, and how sure a score is.
+"""Scores of segmentation: regions, contours, probabilities, and how certain a score is.
 
 All of them come in two steps: counts per image first, the reduction last. `confusion` counts pixels by class,
 `boundary` contour pixels by distance, `calibration` pixels by probability; `intervals` resamples any of these.
 """
 
-from petseg.metrics.boundary import TOLERANCES, BoundaryScores, boundary_counts, boundary_scores, contour
-from petseg.metrics.calibration import expected_calibration_error, mean_gap, reliability, reliability_counts
-from petseg.metrics.confusion import SplitConfusion, accuracy, confusion_matrices, dice, iou, mean_iou, pooled_scores
-from petseg.metrics.intervals import Interval, bootstrap, resampled_sums
+import lazy_loader
 
-__all__ = [
-    "TOLERANCES",
-    "BoundaryScores",
-    "Interval",
-    "SplitConfusion",
-    "accuracy",
-    "bootstrap",
-    "boundary_counts",
-    "boundary_scores",
-    "confusion_matrices",
-    "contour",
-    "dice",
-    "expected_calibration_error",
-    "iou",
-    "mean_gap",
-    "mean_iou",
-    "pooled_scores",
-    "reliability",
-    "reliability_counts",
-    "resampled_sums",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "boundary": ["TOLERANCES", "BoundaryScores", "boundary_counts", "boundary_scores", "contour"],
+        "calibration": ["expected_calibration_error", "mean_gap", "reliability", "reliability_counts"],
+        "confusion": [
+            "SplitConfusion",
+            "accuracy",
+            "class_map",
+            "confusion_matrices",
+            "dice",
+            "iou",
+            "mean_iou",
+            "pooled_scores",
+        ],
+        "intervals": ["Interval", "bootstrap", "resampled_sums"],
+    },
+)

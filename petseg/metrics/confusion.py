@@ -13,6 +13,11 @@ from torchmetrics import Metric
 from petseg.labels import CLASSES
 
 
+def class_map(logits: Tensor) -> Tensor:
+    """Most likely class per pixel: logits float (B, 3, H, W) to labels uint8 (B, H, W)."""
+    return logits.argmax(dim=1).to(torch.uint8)
+
+
 def confusion_matrices(
     prediction: Tensor, target: Tensor, num_classes: int = len(CLASSES), ignore: int | None = None
 ) -> Tensor:

@@ -90,7 +90,7 @@ def _legend_below(drawn: Any, background: str = "background") -> None:
 
 
 def photo_sizes(width: NDArray[np.int64], height: NDArray[np.int64]) -> Figure:
-    """Width against height of photos, and how far each is from the square that it is squeezed into.
+    """Width against height of photos, and how far each is from the square that it is resized to.
 
     Args:
         width: in pixels, one a photo.

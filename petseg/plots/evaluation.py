@@ -12,9 +12,10 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from petseg.corrupt import CORRUPTIONS, STRENGTHS
+from petseg.evaluation.corruptions import CORRUPTIONS, STRENGTHS
 from petseg.labels import CLASSES, COLORS, PET
-from petseg.metrics import Interval, expected_calibration_error, reliability
+from petseg.metrics.calibration import expected_calibration_error, reliability
+from petseg.metrics.intervals import Interval
 from petseg.plots.images import mask_picture
 from petseg.plots.style import HATCHES, INK, figure
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from petseg.inference.predictor import edge
 from petseg.labels import BOUNDARY, PET, palette
 from petseg.plots.style import figure
-from petseg.predict import edge
 
 
 def show_images(

@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from petseg.anatomy import Step
 from petseg.labels import CLASSES, COLORS
+from petseg.models.inspection import Step
 from petseg.plots.style import INK, figure
 
 SKIP = "#009E73"

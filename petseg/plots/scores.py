@@ -61,7 +61,7 @@ def learning_curves(log: Mapping[str, Sequence[tuple[int, float]]], title: str) 
     """Validation IoU over the epochs: averaged weights drawn through, raw weights dotted.
 
     Args:
-        log: (epoch, value) pairs by column name of a run's `metrics.csv`, as `course.read_log` gives them.
+        log: (epoch, value) pairs by column name of a run's `metrics.csv`, as `read_log` gives them.
         title: states the finding.
     """
     with figure(6.4, 3.4) as (drawn, ax):

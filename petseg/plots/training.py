@@ -45,7 +45,7 @@ def schedule(rates: Sequence[float], steps_per_epoch: int, stages: Stages = ()) 
     Args:
         rates: one a step.
         steps_per_epoch: to draw epochs on the horizontal axis.
-        stages: (first epoch, height and width in pixels), as `lesson.stages` gives them.
+        stages: (first epoch, height and width in pixels), as `stages` gives them.
     """
     epochs = np.arange(len(rates)) / steps_per_epoch
     top = int(np.argmax(rates))
@@ -93,7 +93,7 @@ def run_curves(log: Mapping[str, Points], epochs: int, stages: Stages = ()) -> D
     """Losses, and the mean IoU of averaged and of raw weights, over the epochs of a run, finished or not.
 
     Args:
-        log: (epoch, value) pairs by column, as `course.read_log` and `lesson.Progress` give them.
+        log: (epoch, value) pairs by column, as `read_log` and `Progress` give them.
         epochs: how many the run has when it is done.
         stages: as in `schedule`.
     """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from petseg.lesson import Run
+if TYPE_CHECKING:
+    from petseg.course.transfer_log import Run
+
 from petseg.plots.style import INK, DescribedFigure, figure
 
 #: A look for each way to learn: colour, dashes and marker, so that colour is never alone.

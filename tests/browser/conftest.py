@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from petseg.screenshots import BROWSERS, browser_path
+from petseg.upkeep.screenshots import BROWSERS, browser_path
 
 QUIET = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from skimage.data import cat
 
-from petseg.demo.__main__ import write_page
-from petseg.screenshots import free_port, served
+from petseg.apps.panel.__main__ import write_page
+from petseg.upkeep.screenshots import free_port, served
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 1000  # what Playwright counts in milliseconds

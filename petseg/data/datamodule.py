@@ -1,0 +1,181 @@
+"""Oxford-IIIT Pet, or its cartoon stand-in, as a Lightning data module.
+
+O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs (CVPR 2012),
+https://www.robots.ox.ac.uk/~vgg/data/pets/, CC BY-SA 4.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.datasets import OxfordIIITPet
+
+from petseg.data.cache import Pixels, open_pixels
+from petseg.data.cartoon.dataset import write_dataset
+from petseg.data.splits import Example, first_fraction, read_split, validation_names
+from petseg.files import cache_folder, data_folder, home_folder
+
+Source = Literal["oxford", "cartoon"]
+
+
+class Batch(NamedTuple):
+    """Some examples.
+
+    `image`: uint8 (B, 3, S, S), channels last in memory; `mask`: uint8 (B, S, S), labels;
+    `index`: int64 (B,), the index of each example in its split.
+    """
+
+    image: Tensor
+    mask: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which no batch needs
+
+
+class PixelDataset(Dataset[Batch]):
+    """Rows of a decoded split. A batch is gathered whole (`__getitems__`), not example by example.
+
+    Args:
+        pixels: the decoded split.
+        rows: which of its rows belong to this data set.
+    """
+
+    def __init__(self, pixels: Pixels, rows: Sequence[int]) -> None:
+        self.pixels = pixels
+        self.rows = torch.as_tensor(rows, dtype=torch.int64)
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.rows)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """The batch of the examples at these places; the image tensor is channels last without a copy."""
+        index = torch.as_tensor(indices)
+        rows = self.rows[index].numpy()
+        image = torch.from_numpy(self.pixels.images[rows]).permute(0, 3, 1, 2)  # (B, 3, S, S)
+        return Batch(image, torch.from_numpy(self.pixels.masks[rows]), index)
+
+    def __getitem__(self, index: int) -> Batch:
+        """A batch of one."""
+        return self.__getitems__([index])
+
+
+def _whole(batch: Any) -> Any:
+    return batch
+
+
+class PetDataModule(L.LightningDataModule):
+    """Train, validation and official test split, decoded once and memory-mapped.
+
+    Args:
+        source: `oxford` reads `<data_dir>/oxford-iiit-pet/`; `cartoon` draws the embedded data set first.
+        data_dir: see `data_folder`; cartoons go to `cartoon/` in it, by default in that of the checkout, since
+            `PETSEG_DATA_DIR` may name a folder that cannot be written.
+        image_size: height and width of images and masks, in pixels; the aspect ratio is not kept.
+        batch_size: examples in a batch, on each device.
+        val_fraction: share of each breed of the official trainval split that becomes validation.
+        train_fraction: share of each breed of the train split that is used, to learn what more examples are worth.
+        num_workers: loader processes; 0 is fastest, since a batch is one gather from memory.
+        progress: show a bar while pixels are decoded.
+    """
+
+    def __init__(
+        self,
+        source: Source = "oxford",
+        data_dir: Path | None = None,
+        image_size: int = 128,
+        batch_size: int = 32,
+        val_fraction: float = 0.1,
+        train_fraction: float = 1.0,
+        num_workers: int = 0,
+        progress: bool = True,
+    ) -> None:
+        super().__init__()
+        for name, value in {"image_size": image_size, "batch_size": batch_size}.items():
+            if value < 1:
+                raise ValueError(f"{name}={value}: must be at least 1.")
+        if not 0 < val_fraction < 1:
+            raise ValueError(f"val_fraction={val_fraction}: must lie between 0 and 1, for instance 0.1.")
+        if not 0 < train_fraction <= 1:
+            raise ValueError(f"train_fraction={train_fraction}: must be above 0 and at most 1, for instance 0.25.")
+        self.source = source
+        default = data_folder if source == "oxford" else (lambda: home_folder() / "data")
+        self.data_dir = Path(data_dir) if data_dir is not None else default()
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.val_share = val_fraction
+        self.train_share = train_fraction
+        self.num_workers = num_workers
+        self.progress = progress
+        self.examples: dict[str, list[Example]] = {}
+        self.datasets: dict[str, PixelDataset] = {}
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds `oxford-iiit-pet/` of the chosen source."""
+        return self.data_dir if self.source == "oxford" else self.data_dir / "cartoon"
+
+    def prepare_data(self) -> None:
+        """Draws the cartoons if they are the source, and decodes; Lightning calls it in one process only."""
+        if self.source == "cartoon":
+            write_dataset(self.root)
+        for split in ("trainval", "test"):
+            self._pixels(split)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Opens the splits `train`, `val` and `test`."""
+        if self.datasets:
+            return
+        trainval = read_split(self._folder, "trainval")
+        held_out = validation_names(trainval, self.val_share)
+        parts = {
+            "train": [row for row, example in enumerate(trainval) if example.name not in held_out],
+            "val": [row for row, example in enumerate(trainval) if example.name in held_out],
+        }
+        if self.train_share < 1:
+            kept = first_fraction([trainval[row] for row in parts["train"]], self.train_share)
+            parts["train"] = [parts["train"][index] for index in kept]
+        pixels = self._pixels("trainval")
+        for name, rows in parts.items():
+            self.examples[name] = [trainval[row] for row in rows]
+            self.datasets[name] = PixelDataset(pixels, rows)
+        self.examples["test"] = read_split(self._folder, "test")
+        self.datasets["test"] = PixelDataset(self._pixels("test"), range(len(self.examples["test"])))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled batches of the train split; the last one may be short."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the validation split in order."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the official test split in order."""
+        return self._loader("test")
+
+    @property
+    def _folder(self) -> Path:
+        return self.root / "oxford-iiit-pet"
+
+    def _pixels(self, split: Literal["trainval", "test"]) -> Pixels:
+        read_split(self._folder, split)  # a missing data set gets our sentence, not torchvision's
+        listed = OxfordIIITPet(self.root, split=split, target_types="segmentation", download=False)
+        files = list(zip(listed._images, listed._segs, strict=True))
+        name = f"{self.source}-{split}"
+        return open_pixels(files, self.image_size, cache_folder(), name, self.progress)
+
+    def _loader(self, split: str, shuffle: bool = False) -> DataLoader[Batch]:
+        return DataLoader(
+            self.datasets[split],
+            batch_size=self.batch_size,
+            shuffle=shuffle,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            collate_fn=_whole,
+            pin_memory=torch.cuda.is_available(),
+        )

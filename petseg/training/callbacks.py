@@ -1,0 +1,83 @@
+"""What happens beside the training steps: checkpoints, times and seeds of each epoch."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.utils.data import RandomSampler
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps `best.ckpt`, by the validation split's mean IoU: what `petseg release` takes."""
+
+    def __init__(self) -> None:
+        super().__init__(monitor="val/mean_iou", mode="max", filename="best", enable_version_counter=False)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps `last.ckpt`, of the last validation whatever it scored: to resume from with `--ckpt_path`.
+
+    Lightning's own `save_last` writes it only where the score is the best so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(filename="last", enable_version_counter=False)
+
+
+def checkpoints() -> list[L.Callback]:
+    """The callbacks that keep `best.ckpt` and `last.ckpt`."""
+    return [BestCheckpoint(), LastCheckpoint()]
+
+
+class EpochSeconds(L.Callback):
+    """Logs how long the training steps of an epoch took, `train/seconds`; validation does not count."""
+
+    def __init__(self) -> None:
+        self.start = self.end = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Starts the clock."""
+        self.start = self.end = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Reads the clock."""
+        self.end = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Logs the time up to the last step's end; a run that is resumed between two epochs begins with this call."""
+        if self.start:
+            pl_module.log("train/seconds", self.end - self.start)
+
+
+class EpochSeeds(L.Callback):
+    """Lets the randomness of an epoch follow from the run's seed and the epoch's number, not from what was before.
+
+    Checkpoints do not hold the state of the random generators. Without this, a run that goes on meets its images in
+    another order and with other changes than one that was never stopped. Samplers of distributed runs do the same.
+    Loader processes would draw the order too early: `num_workers` must be 0. An epoch's seed is the run's plus its
+    number, so that runs whose luck is to be compared need seeds that lie further apart than they have epochs.
+
+    Args:
+        seed: that of `L.seed_everything` when None.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Seeds the order of the examples."""
+        sampler = getattr(trainer.train_dataloader, "sampler", None)
+        if isinstance(sampler, RandomSampler):
+            sampler.generator = torch.Generator().manual_seed(self.seed + trainer.current_epoch)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seeds the random changes, each process its own."""
+        if batch_idx == 0:
+            torch.manual_seed(self.seed + trainer.current_epoch + 1_000_003 * trainer.global_rank)

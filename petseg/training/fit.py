@@ -1,0 +1,113 @@
+"""`petseg fit`, `validate` and `test`: Lightning's own command line with this project's recipe as its defaults."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from petseg.data.datamodule import PetDataModule
+from petseg.errors import SettingsError
+from petseg.models.device import best_precision
+from petseg.models.pretrained import PretrainedUNet, load_imagenet
+from petseg.training.callbacks import EpochSeconds, checkpoints
+from petseg.training.ema import WarmupEMA
+from petseg.training.recipes import RECIPES
+from petseg.training.task import SegmentationTask
+from petseg.training.weights import use_weights
+
+
+class PetCLI(LightningCLI):
+    """LightningCLI with weight averaging, and with released weights where no checkpoint is named."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds `--average.decay` and `--weights`."""
+        parser.add_lightning_class_args(WarmupEMA, "average")
+        parser.add_argument(
+            "--weights",
+            default=None,
+            help="released model or .safetensors file: what `fit` starts from (default: random weights, and ImageNet's "
+            "where --model.encoder is given, unless this is `random`), and what `validate` and `test` score without "
+            "--ckpt_path (default: the most accurate)",
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses arguments that come from Python as well as those of the process."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "LightningCLI's args parameter")
+            super().parse_arguments(parser, args)
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """Builds the Trainer; `--trainer.enable_progress_bar false` takes our bar away as it would Lightning's."""
+        if self._get(self.config, "trainer")["enable_progress_bar"] is False:
+            kept = [c for c in self.trainer_defaults["callbacks"] if not isinstance(c, TQDMProgressBar)]
+            self.trainer_defaults["callbacks"] = kept
+        return super().instantiate_trainer(**kwargs)
+
+    def instantiate_classes(self) -> None:
+        """Builds trainer, data and model.
+
+        Raises:
+            SettingsError: a setting is impossible; the message is that of the class that refused it.
+        """
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            if type(error) is not ValueError:
+                raise  # has a name, so it is written for the person at the keyboard already, or it is a defect
+            # jsonargparse wraps the error of a setting that may be null in a page of text
+            raise SettingsError(str(error.__cause__ or error)) from error
+
+    def before_fit(self) -> None:
+        """Puts the named weights into the network.
+
+        Raises:
+            SettingsError: they do not fit it.
+        """
+        weights = self.config["fit"]["weights"]
+        if weights and weights != "random":
+            use_weights(self.model, weights, own_network=True)
+        elif not weights and not self.config["fit"]["ckpt_path"] and isinstance(self.model.network, PretrainedUNet):
+            load_imagenet(self.model.network)
+
+    def before_validate(self) -> None:
+        """Puts the released weights into the network."""
+        self._released_weights("validate")
+
+    def before_test(self) -> None:
+        """Puts the released weights into the network."""
+        self._released_weights("test")
+
+    def _released_weights(self, command: str) -> None:
+        if not self.config[command]["ckpt_path"]:
+            use_weights(self.model, self.config[command]["weights"])
+
+
+def trainer_defaults(command: str) -> dict[str, Any]:
+    """Trainer arguments where the command line and the recipe say nothing; logs go to `runs/version_N/metrics.csv`.
+
+    `fit` computes in the hardware's fastest precision; scores are taken in fp32, so that they are the same elsewhere.
+    """
+    logger = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "runs"}}
+    precision = best_precision() if command == "fit" else "32-true"
+    # the bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
+    callbacks = [TQDMProgressBar(), LearningRateMonitor(logging_interval="epoch"), EpochSeconds(), *checkpoints()]
+    return {"precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
+
+
+def run(arguments: list[str]) -> PetCLI:
+    """Runs `fit`, `validate` or `test` as Lightning's command line understands it.
+
+    Args:
+        arguments: the command and its flags, for instance `["fit", "--trainer.max_epochs", "2"]`.
+    """
+    return PetCLI(
+        SegmentationTask,
+        PetDataModule,
+        trainer_defaults=trainer_defaults(arguments[0]),
+        parser_kwargs={"fit": {"default_config_files": [str(RECIPES / "course.yaml")]}},
+        args=arguments,
+    )

@@ -1,0 +1,295 @@
+"""`petseg release`: what a run becomes when it is done: a file of weights with its card, and a log worth keeping."""
+
+from __future__ import annotations
+
+import csv
+import pickle
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import yaml
+
+from petseg.data.augment import AugmentSettings
+from petseg.data.datamodule import PetDataModule, Source
+from petseg.errors import DataError, ModelError
+from petseg.files import atomic_write, write_json
+from petseg.labels import CLASSES
+from petseg.metrics.calibration import expected_calibration_error
+from petseg.metrics.confusion import pooled_scores
+from petseg.models import zoo
+from petseg.training.scoring import evaluate
+from petseg.training.task import SegmentationTask
+from petseg.training.weights import model_card
+
+#: What a released model's card says of its data, by their source, beside how they were split.
+DATA: dict[Source, dict[str, str]] = {
+    "oxford": {
+        "name": "Oxford-IIIT Pet",
+        "source": "https://www.robots.ox.ac.uk/~vgg/data/pets/",
+        "licence": "CC BY-SA 4.0",
+    },
+    "cartoon": {"name": "cartoons", "source": "drawn by `petseg data cartoon`", "licence": "MIT"},
+}
+
+#: What a released model's card says of its limits, by what it was trained on; {size} is that of its pictures.
+LIMITS: dict[Source, str] = {
+    "oxford": (
+        "It was trained on photos that show one cat or dog, mostly large and in the middle; several animals, other "
+        "animals, drawings and photos by night are beyond what it has seen. Photos are resized to {size}x{size} "
+        "pixels, so whiskers, thin legs and leashes are lost. It has no notion of a photo without a pet. Rough "
+        "outlines of the people who drew the labels bound what any model can score on the boundary."
+    ),
+    "cartoon": (
+        "It was trained on cartoons that petseg draws, at {size}x{size} pixels, and has never seen a photo: its scores "
+        "say nothing of photos."
+    ),
+}
+
+
+def release(
+    checkpoint: Path,
+    out: Path,
+    data: PetDataModule | None = None,
+    log: Path | None = None,
+    test: bool = True,
+) -> zoo.ModelCard:
+    """Makes a released model of a checkpoint: float16 weights, with recipe and scores in the header.
+
+    Of the averaged and the raw weights those are taken that score higher on the validation split. The test split is
+    scored once, afterwards, and in float16, as everyone who loads the file gets the weights.
+
+    Args:
+        checkpoint: a `.ckpt` of `petseg fit`.
+        out: where to write, `<name>.safetensors`; written last.
+        data: what to score on; by default that of the run, as its `config.yaml` tells (of a run that was resumed,
+            that of its first attempt), and Oxford-IIIT Pet where there is none.
+        log: folder for the run's log: its configuration, its scores epoch by epoch, and when the test split was used.
+        test: score the test split; without, the model is one that others are made from, and is listed by none.
+
+    Raises:
+        DataError: there is no such checkpoint, it cannot be read, or its run has no log that could be kept.
+        ModelError: the name of `out` is none for a model, or the weights do not fit float16.
+    """
+    zoo.model_file(out)
+    task, state = _read_checkpoint(checkpoint)
+    run = checkpoint.resolve().parent.parent
+    config = _config(attempts(run)[0])
+    if log is not None:
+        _logs(run)
+    data = data or _data(config)
+    chosen, matrices = _best_on_validation(task, state, data)
+    counted = {"val": matrices}
+    scores = {"val": pooled_scores(matrices)}
+    recipe = {**_recipe(task, state, config), "weights": chosen}
+    if test:
+        counted["test"], breeds, calibration = _test_split(task, data)
+        scores |= {"test": pooled_scores(counted["test"]), "breeds": breeds, "calibration": calibration}
+        recipe["test_split_scored"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    card = model_card(out.stem, task, data, recipe, _source(data), scores)
+    card = replace(card, limits=LIMITS[data.source].format(size=data.image_size))
+    if log is not None:
+        keep_log(run, log)
+        found = {
+            split: {"images": len(matrices), "pixels": matrices.sum(dim=0).tolist()}
+            for split, matrices in counted.items()
+        }
+        write_json(log / "release.json", {"name": out.stem, "recipe": recipe, "scores": scores, "confusion": found})
+    zoo.save(out, task.network, card)
+    return card
+
+
+def _read_checkpoint(path: Path) -> tuple[SegmentationTask, dict[str, Any]]:
+    """The task of a checkpoint, and all that the checkpoint holds."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint. `petseg fit` writes runs/version_N/checkpoints/best.ckpt.")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        task = SegmentationTask.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    except ModelError:
+        raise  # its sentence says what to install
+    except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise DataError(
+            f"{path}: cannot be read as a checkpoint of `petseg fit` ({type(error).__name__}): cut off, or another "
+            "kind of file. Name a whole .ckpt of runs/version_N/checkpoints."
+        ) from error
+    return task, state
+
+
+def _config(run: Path) -> dict[str, Any]:
+    """The configuration that `petseg fit` wrote into a run's folder; empty where there is none.
+
+    Raises:
+        DataError: it cannot be read, or a section is missing.
+    """
+    path = run / "config.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        config = yaml.safe_load(path.read_text())
+        missing = {"seed_everything", "trainer", "model", "data", "average", "ckpt_path"} - set(config)
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: cannot be read ({type(error).__name__}). Remove it, and defaults count.") from error
+    if missing:
+        raise DataError(f"{path}: lacks {', '.join(sorted(missing))}. Remove it, and defaults count.")
+    return cast(dict[str, Any], config)
+
+
+def _data(config: Mapping[str, Any]) -> PetDataModule:
+    """The data of a run by its configuration: source, sizes, shares, and the folder where it names one."""
+    try:
+        return PetDataModule(**config.get("data", {}))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the run's config.yaml: its data cannot be set up ({error}). Correct it.") from error
+
+
+def _source(data: PetDataModule) -> dict[str, str]:
+    """What a card says of the data, beside the size of each split."""
+    training = f"official trainval split less {100 * data.val_share:g} % of each breed for validation"
+    if data.train_share < 1:
+        training += f", {100 * data.train_share:g} % of the rest"
+    return {**DATA[data.source], "training": f"{training}, at {data.image_size}x{data.image_size}"}
+
+
+def _test_split(
+    task: SegmentationTask, data: PetDataModule, ends: int = 3
+) -> tuple[torch.Tensor, dict[str, float], dict[str, float]]:
+    """One pass over the test split: confusion matrices, mean IoU of its best and worst breeds, calibration by class."""
+    task.reliability = torch.zeros(())
+    matrices = evaluate(task, data, "test", progress=True)
+    breeds = [example.breed for example in data.examples["test"]]
+    by_breed = {
+        breed: pooled_scores(matrices[[one == breed for one in breeds]])["mean_iou"] for breed in sorted(set(breeds))
+    }
+    ranked = sorted(by_breed, key=lambda breed: -by_breed[breed])
+    shown = ranked if len(ranked) <= 2 * ends else ranked[:ends] + ranked[-ends:]
+    errors = expected_calibration_error(task.reliability).tolist()
+    task.reliability = None
+    return (
+        matrices,
+        {breed: round(by_breed[breed], 4) for breed in shown},
+        {name: round(error, 4) for name, error in zip((*CLASSES, "top label"), errors, strict=True)},
+    )
+
+
+def attempts(run: Path) -> list[Path]:
+    """A run with those that it resumed and those that resumed it, in the order in which they began.
+
+    Each `petseg fit --ckpt_path` writes into a folder of its own, whose `config.yaml` names the checkpoint.
+
+    Args:
+        run: folder of `petseg fit`, `runs/version_N`; the others are looked for beside it.
+    """
+    run = run.resolve()
+    resumed: dict[Path, Path | None] = {}
+    for file in run.parent.glob("*/config.yaml"):
+        with suppress(DataError):  # another run's; our own is read again by those that need it
+            checkpoint = _config(file.parent)["ckpt_path"]
+            # a relative path counts from where `petseg fit` was called, which holds the folder of all runs
+            resumed[file.parent] = (run.parents[1] / checkpoint).resolve().parent.parent if checkpoint else None
+
+    def first(one: Path) -> Path:
+        earlier = resumed.get(one)
+        return first(earlier) if earlier in resumed else one
+
+    family = [one for one in resumed if first(one) == first(run)]
+    return sorted(family, key=lambda one: (one / "config.yaml").stat().st_mtime) or [run]
+
+
+def keep_log(run: Path, folder: Path) -> None:
+    """Copies what is worth keeping of a run: its configuration, and its log with one row an epoch.
+
+    A run that was resumed gives one log; where two attempts know an epoch, the later one counts. The configuration
+    keeps of every path its last part, since the rest is of this machine.
+
+    Args:
+        run: folder of `petseg fit`, `runs/version_N`.
+        folder: made if missing.
+
+    Raises:
+        DataError: the run has no log.
+    """
+    epochs: dict[int, dict[str, str]] = {}
+    for log in _logs(run):
+        with log.open(newline="") as file:
+            for row in csv.DictReader(file):
+                if row.get("epoch"):
+                    known = epochs.setdefault(int(row["epoch"]), {})
+                    known.update({key: _short(value) for key, value in row.items() if value})
+    columns = list(dict.fromkeys(key for row in epochs.values() for key in row))
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / "metrics.csv") as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(epochs[epoch] for epoch in sorted(epochs))
+    if config := _config(attempts(run)[0]):
+        config["data"]["data_dir"] = None
+        with atomic_write(folder / "config.yaml") as partial:
+            partial.write_text(yaml.safe_dump(_without_folders(config), sort_keys=False))
+
+
+def _logs(run: Path) -> list[Path]:
+    """The logs of a run's attempts, at least one."""
+    logs = [one / "metrics.csv" for one in attempts(run) if (one / "metrics.csv").is_file()]
+    if not logs:
+        raise DataError(f"{run}: holds no metrics.csv. Name the folder that `petseg fit` made, runs/version_N.")
+    return logs
+
+
+def _without_folders(value: Any) -> Any:
+    """A configuration whose absolute paths have become file names."""
+    if isinstance(value, dict):
+        return {key: _without_folders(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(one) for one in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def _short(value: str) -> str:
+    """A number with six digits, which are more than a rerun on another machine repeats."""
+    return f"{float(value):.6g}"
+
+
+def _best_on_validation(task: SegmentationTask, state: dict[str, Any], data: PetDataModule) -> tuple[str, torch.Tensor]:
+    """Loads averaged or raw weights, rounded to float16, whichever score higher; says which, and their matrices."""
+    candidates = {"averaged": state["state_dict"], "raw": state.get("current_model_state", state["state_dict"])}
+    found = {}
+    for name, weights in candidates.items():
+        task.load_state_dict(weights)
+        task.network.half().float()
+        found[name] = evaluate(task, data, "val", progress=True)
+        print(f"validation, {name} weights: mean IoU {pooled_scores(found[name])['mean_iou']:.4f}")
+    chosen = max(found, key=lambda name: pooled_scores(found[name])["mean_iou"])
+    task.load_state_dict(candidates[chosen])
+    task.network.half().float()
+    return chosen, found[chosen]
+
+
+def _recipe(task: SegmentationTask, state: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What it takes to train a checkpoint again: its run's configuration, or what the checkpoint itself knows."""
+    recipe = {key: value for key, value in task.hparams.items() if not key.startswith("_")}
+    recipe |= {"epochs": state["epoch"] + 1, "steps": state["global_step"], "augment": asdict(AugmentSettings())}
+    if config:
+        recipe |= {"seed": config["seed_everything"], "average_decay": config["average"]["decay"]}
+        recipe |= {key: config["data"][key] for key in ("batch_size", "val_fraction")}
+        recipe["train_fraction"] = config["data"].get("train_fraction", 1.0)  # older runs could not choose it
+        recipe |= {key: config["trainer"][key] for key in ("max_epochs", "precision", "gradient_clip_val")}
+        recipe["augment"] = config["model"]["augment"] or recipe["augment"]
+        recipe |= _others(config)
+    return recipe
+
+
+def _others(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run owes to other models: the one whose weights it started from, and its teacher."""
+    found: dict[str, Any] = {}
+    if config.get("weights"):
+        found["starts_from"] = Path(config["weights"]).stem
+    for callback in config["trainer"].get("callbacks") or []:
+        if callback["class_path"] == "petseg.training.distillation.Distillation":
+            taught = callback["init_args"]
+            found |= {"teacher": Path(taught["teacher"]).stem, "teacher_weight": taught["weight"]}
+    return found

@@ -1,0 +1,31 @@
+"""`python -m petseg.lesson FOLDER`: copies the finished runs of notebook 06 to `figures/runs/transfer/runs.json`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from petseg.course.transfer_log import publish_runs
+from petseg.errors import DataError
+
+OUT = Path("figures/runs/transfer/runs.json")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; 1 where there is nothing to copy."""
+    parser = argparse.ArgumentParser(prog="petseg.lesson", description=__doc__)
+    parser.add_argument("folder", type=Path, help="the runs of notebook 06, for instance runs/notebook-06-full")
+    parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: {OUT})")
+    chosen = parser.parse_args(argv)
+    try:
+        print(f"{chosen.out}: {publish_runs(chosen.folder, chosen.out)} runs")
+    except DataError as error:
+        print(f"petseg: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

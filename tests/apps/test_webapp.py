@@ -1,0 +1,492 @@
+"""`petseg.apps.webapp` and `petseg app`: each visitor gets the own right result or a sentence, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import cat
+
+from petseg import cli
+from petseg.apps import render as presentation
+from petseg.apps.render import Look
+from petseg.apps.webapp import html as looks
+from petseg.apps.webapp.session import Chosen, Desk, Shown
+from petseg.errors import ModelError, PhotoError
+from petseg.inference.predictor import Predictor, Segmentation
+
+#: How many photos are uploaded at once by 16 visitors; more than by default where this says so.
+UPLOADS = int(os.environ.get("PETSEG_UPLOADS", "40"))
+
+LOOK = [0.5, ["pet", "boundary"], "transparent", "#ffffff"]
+
+
+def chelsea(width: int = 451, height: int = 300) -> Image.Image:
+    return Image.fromarray(cat()).resize((width, height))
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **settings: Any) -> bytes:
+    file = BytesIO()
+    image.save(file, format=kind, **settings)
+    return file.getvalue()
+
+
+def some_photo(number: int) -> bytes:
+    """Different for each number, in size and content."""
+    return encoded(chelsea(200 + 7 * number, 300).rotate(9 * number), quality=90)
+
+
+def cut_short(data: bytes, share: float = 0.95) -> bytes:
+    return data[: int(share * len(data))]
+
+
+def on_its_side() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(chelsea().rotate(90, expand=True), exif=exif)
+
+
+# --- Without Gradio --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    return Desk()
+
+
+def test_what_is_kept_of_a_large_photo_is_small_and_draws_the_same_mask(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    chelsea(4000, 3000).save(path)
+    chosen = Chosen("large.jpg", path)
+    result, _ = desk.segment(chosen, "unet")
+    shown = Shown.of(chosen, result, "unet")
+    assert len(shown.preview) + shown.logits.nbytes < 1_000_000
+    assert np.array_equal(shown.small().mask, presentation.preview(result).mask)
+    assert shown.caption.startswith("4000 x 3000 pixels (12.0 megapixels), segmented by unet")
+    assert np.array_equal(desk.full_size(shown).cutout(), result.cutout())
+
+
+def test_a_photo_that_is_not_kept_any_longer_is_a_sentence(desk: Desk, tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match=r"^dog\.jpg: is not kept any longer\. Choose the photo again\.$"):
+        desk.segment(Chosen("dog.jpg", tmp_path / "gone.jpg"), "unet")
+
+
+def test_a_photo_cut_short_is_used_and_said_so_from_any_thread(desk: Desk, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
+    whole.write_bytes(encoded(chelsea()))
+    cut.write_bytes(cut_short(encoded(chelsea(), quality=95)))
+
+    def said(path: Path) -> list[str]:
+        return desk.segment(Chosen(path.name, path), "unet")[1]
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(said, [whole, cut] * 8))
+    assert answers[::2] == [[]] * 8
+    for notes in answers[1::2]:
+        assert len(notes) == 1
+        assert notes[0].startswith("cut.jpg: the last")
+
+
+@pytest.mark.parametrize("name", presentation.samples())
+def test_every_sample_is_segmented(desk: Desk, name: str) -> None:
+    result, notes = desk.segment(Chosen(name), "unet")
+    assert 0.02 < result.shares["pet"] < 0.98
+    assert not notes
+
+
+def test_a_model_from_a_file_is_offered_by_its_name_without_its_place(small_model: Path) -> None:
+    own = Desk(small_model)
+    assert own.first == "small.safetensors"
+    assert str(small_model.parent) not in str(own.choices)
+    assert own.segment(Chosen("cartoon cat"), own.first)[0].model == "small"
+    assert own.segment(Chosen("cartoon cat"), "unet")[0].model == "unet"
+
+
+def test_a_model_that_is_not_offered_is_a_sentence(desk: Desk, small_model: Path) -> None:
+    with pytest.raises(ModelError, match="this page has no such model"):
+        desk.segment(Chosen("cartoon cat"), str(small_model))
+
+
+def test_pictures_say_to_those_who_cannot_see_them_what_they_show(desk: Desk) -> None:
+    chosen = Chosen("cartoon cat")
+    result, _ = desk.segment(chosen, "unet")
+    html = "".join(looks.pictures(Shown.of(chosen, result, "unet"), Look()))
+    alts = re.findall(r'<img [^>]*alt="([^"]+)"', html)
+    assert len(alts) == html.count("<img") == 5
+    assert f"pet {result.shares['pet']:.0%}" in html
+
+
+def test_a_name_that_is_html_is_shown_as_it_is(desk: Desk) -> None:
+    result, _ = desk.segment(Chosen("cartoon cat"), "unet")
+    name = '"><script>alert(1)</script>${value}.jpg'
+    html = "".join(looks.pictures(Shown.of(Chosen(name), result, "unet"), Look()))
+    assert "<script" not in html + looks.messages([name], [name])
+    assert html.count("&lt;script&gt;") == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("#ff8800", "#ff8800"), ("rgba(255, 136.4, 0, 1)", "#ff8800"), ("rgb(0,0,9)", "#000009"), ("orange", "orange")],
+)
+def test_colours_are_read_as_gradio_writes_them(given: str, expected: str) -> None:
+    assert looks.chosen(0.5, [], "colour", given).color == expected
+
+
+def test_without_gradio_the_command_says_what_to_install(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    for name in ("server", "page", "host"):
+        monkeypatch.delitem(sys.modules, f"petseg.apps.webapp.{name}", raising=False)
+    assert cli.main(["app"]) == 1
+    assert capsys.readouterr().err == 'petseg: the web app needs Gradio. Install it with: pip install "petseg[web]"\n'
+
+
+def test_petseg_loads_no_gradio() -> None:
+    code = "import sys, petseg.cli, petseg.apps.webapp.html; sys.exit('gradio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- The command, as a visitor's browser meets it -------------------------------------------------------------------
+
+#: Runs `petseg app`, and notes on stderr each address beyond this machine that it asks for.
+WATCHED = """
+import sys
+def watch(event, values):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        host = values[1] if event == "socket.connect" else values[0]
+        host = host[0] if isinstance(host, tuple) else host
+        if host not in ("127.0.0.1", "::1", "localhost", "0.0.0.0", None, b"127.0.0.1", b"localhost"):
+            print("WENT OUT", event, host, file=sys.stderr, flush=True)
+sys.addaudithook(watch)
+from petseg.cli import main
+sys.exit(main(["app", "--port", "0"]))
+"""
+
+
+class Server:
+    """`petseg app` in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "stderr.txt"
+        self.folder = folder
+        environment = os.environ | {"TMPDIR": str(folder)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WATCHED],
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("w"),
+            env=environment,
+            text=True,
+            cwd=folder,
+        )
+        assert self.process.stdout
+        first = self.process.stdout.readline()
+        found = re.search(r"http://\S+:\d+", first)
+        assert found, self.log.read_text()
+        self.url = found[0]
+        self.config = json.loads(urllib.request.urlopen(f"{self.url}/config").read())
+
+    def memory(self) -> float:
+        """Megabytes that the process holds; 0 where the system does not say."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
+        return int(found[1]) / 1024 if found else 0.0
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
+
+
+class Visitor:
+    """Speaks to the server as the page in a browser does: upload, join the queue, listen for the answer."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.session = uuid.uuid4().hex
+
+    def upload(self, data: bytes, name: str) -> dict[str, Any]:
+        mark = uuid.uuid4().hex
+        head = f'--{mark}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+        body = head.encode() + data + f"\r\n--{mark}--\r\n".encode()
+        (path,) = json.loads(self.ask("upload", body, f"multipart/form-data; boundary={mark}"))
+        return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+
+    def ask(self, where: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
+        request = urllib.request.Request(f"{self.server.url}/gradio_api/{where}", body, {"Content-Type": kind})
+        answer: bytes = urllib.request.urlopen(request, timeout=60).read()
+        return answer
+
+    def do(self, event: int, *values: Any) -> dict[str, Any]:
+        """What comes back of an event: `data`, or `error`."""
+        message = {"data": values, "fn_index": event, "session_hash": self.session}
+        self.ask("queue/join", json.dumps(message).encode())
+        request = f"{self.server.url}/gradio_api/queue/data?session_hash={self.session}"
+        with urllib.request.urlopen(request, timeout=60) as stream:
+            for line in stream:
+                news = json.loads(line[5:]) if line.startswith(b"data:") else {}
+                if news.get("msg") == "process_completed":
+                    output: dict[str, Any] = news["output"]
+                    return output
+        raise AssertionError("the stream ended without an answer")
+
+    def event(self, kind: str, component: str, label: str = "") -> int:
+        """The number of what happens when this is done to a component of this kind."""
+        ids = {c["id"] for c in self.server.config["components"] if c["type"] == component}
+        ids &= {c["id"] for c in self.server.config["components"] if label in _label(c)}
+        for dependency in self.server.config["dependencies"]:
+            if any(target[0] in ids and target[1] == kind for target in dependency["targets"]):
+                number: int = dependency["id"]
+                return number
+        raise AssertionError(f"nothing happens on {kind} of {component} {label}")
+
+    def choose(self, *photos: tuple[bytes, str]) -> list[Any]:
+        """Uploads photos: status, (kept), choice, room, photo, overlay, mask, cut-out, confidence, legend."""
+        files = [self.upload(data, name) for data, name in photos]
+        answer = self.do(self.event("upload", "file"), files, "unet", *LOOK)
+        assert "data" in answer, answer
+        data: list[Any] = answer["data"]
+        return data
+
+
+def _label(component: dict[str, Any]) -> str:
+    props = component["props"]
+    return str(props.get("label") or props.get("value") or "")
+
+
+def picture(html: str) -> Image.Image:
+    found = re.search(r'src="data:image/\w+;base64,([^"]+)"', html)
+    assert found, html[:200]
+    return Image.open(BytesIO(base64.b64decode(found[1])))
+
+
+def expected(data: bytes) -> Segmentation:
+    return presentation.preview(Predictor("unet", device="cpu")(data))
+
+
+def wrong(image: Image.Image, mask: Any) -> float:
+    """Share of pixels that differ; on another device or with more threads, a logit's last digit may."""
+    assert image.size == mask.shape[::-1]
+    found = np.asarray(image)
+    return float(np.mean(np.where(found == 3, 2, found) != mask))  # 3: the lines over the boundary on the screen
+
+
+def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(server: Server) -> None:
+    masks = {}
+    local = Predictor("unet")
+    for number in range(min(UPLOADS, 20)):
+        masks[number] = presentation.preview(local(some_photo(number))).mask
+
+    def visit(number: int) -> tuple[int, list[Any]]:
+        return number, Visitor(server).choose((some_photo(number % 20), f"photo {number}.jpg"))
+
+    with ThreadPoolExecutor(16) as visitors:
+        list(visitors.map(visit, range(16)))
+        before, start = server.memory(), time.perf_counter()
+        answers = list(visitors.map(visit, range(UPLOADS)))
+    after, seconds = server.memory(), time.perf_counter() - start
+    print(f"{UPLOADS} uploads by 16 visitors: {seconds:.1f} s, {before:.0f} MB before, {after:.0f} MB after")
+    assert len(answers) == UPLOADS
+    for number, (status, _, choice, _, photo, _, mask, *_) in answers:
+        assert status == ""
+        assert choice["choices"] == [[f"photo {number}.jpg", 0]]
+        assert f"photo {number}.jpg" in photo
+        assert wrong(picture(mask), masks[number % 20]) < 1e-3
+    assert after - before < 30 + min(UPLOADS, 100)  # at most 100 visitors may come back to what they saw
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "size"),
+    [
+        ("on its side.jpg", on_its_side(), (451, 300)),
+        ("grey.png", encoded(chelsea().convert("L"), "PNG"), (451, 300)),
+        (
+            "16 bits.png",
+            encoded(Image.fromarray(np.asarray(chelsea().convert("L")).astype(np.uint16) * 257), "PNG"),
+            (451, 300),
+        ),
+        ("printer.jpg", encoded(chelsea().convert("CMYK")), (451, 300)),
+        ("one pixel.gif", encoded(chelsea(1, 1), "GIF"), (1, 1)),
+        ("large.jpg", encoded(chelsea(4000, 3000)), (4000, 3000)),
+    ],
+)
+def test_photos_of_all_kinds_are_taken_as_they_are(
+    server: Server, name: str, data: bytes, size: tuple[int, int]
+) -> None:
+    status, *_, mask, _, _, legend = Visitor(server).choose((data, name))
+    assert status == ""
+    assert legend.count(f"{size[0]} x {size[1]} pixels") == 1
+    assert wrong(picture(mask), expected(data).mask) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("text.jpg", b"no photo at all", "text.jpg: not an image; JPEG"),
+        ("empty.jpg", b"", "empty.jpg: the file is empty."),
+        ("half.jpg", cut_short(encoded(chelsea()), 0.4), "half.jpg: "),
+        ("bomb.png", encoded(Image.new("1", (20000, 20000)), "PNG"), "bomb.png: 400 megapixels"),
+        ("<b>.svg", b"<svg></svg>", "&lt;b&gt;.svg: "),
+    ],
+)
+def test_what_is_no_photo_is_one_sentence_and_the_server_goes_on(
+    server: Server, name: str, data: bytes, sentence: str
+) -> None:
+    visitor = Visitor(server)
+    status, _, choice, room, *pictures = visitor.choose((data, name))
+    assert status.startswith(f'<p class="failed">{sentence}')
+    assert status.count("<p") == 1
+    assert "Traceback" not in status
+    assert choice["choices"] == []
+    assert not room["visible"]
+    assert pictures == [""] * 6
+    assert "Overlay" in visitor.choose((some_photo(0), "good.jpg"))[5]
+
+
+def test_a_photo_cut_short_is_shown_with_a_note(server: Server) -> None:
+    status, *_ = Visitor(server).choose((cut_short(encoded(chelsea(), quality=95)), "cut.jpg"))
+    assert status.startswith("<p>cut.jpg: the last")
+
+
+def test_of_several_photos_the_good_ones_are_shown_and_each_bad_one_is_named(server: Server) -> None:
+    good = [(some_photo(number), f"{number}.jpg") for number in range(10)]
+    status, _, choice, *_ = Visitor(server).choose((b"", "empty.jpg"), *good)
+    assert choice["choices"] == [[f"{number}.jpg", number] for number in range(9)]
+    assert choice["visible"]
+    assert "empty.jpg: the file is empty" in status
+    assert "11 photos came; at most 10 at a time" in status
+
+
+def test_another_photo_and_other_settings_redraw_what_is_kept(server: Server) -> None:
+    visitor = Visitor(server)
+    data = some_photo(3)
+    visitor.choose((some_photo(2), "2.jpg"), (data, "3.jpg"))
+    *_, mask, _, _, _ = visitor.do(visitor.event("input", "radio", "Photo"), None, 1, *LOOK)["data"]
+    assert wrong(picture(mask), expected(data).mask) < 1e-3
+
+    opacity = visitor.event("input", "slider", "Opacity")
+    (plain,) = visitor.do(opacity, None, 1, 0, *LOOK[1:])["data"]
+    difference = np.asarray(picture(plain), dtype=int) - np.asarray(expected(data).photo, dtype=int)
+    assert np.abs(difference).mean() < 4  # JPEG twice
+    (full,) = visitor.do(opacity, None, 1, 1, ["pet", "background", "boundary"], *LOOK[2:])["data"]
+    assert len(picture(full).convert("RGB").quantize(8).getcolors() or []) <= 8
+    assert "Photo with pet and background and boundary painted over" in full
+
+    background = visitor.event("input", "radio", "Background")
+    (white,) = visitor.do(background, None, 1, *LOOK[:2], "colour", "rgba(255, 255, 255, 1)")["data"]
+    assert picture(white).mode == "RGB"
+    assert "not a colour" in visitor.do(background, None, 1, *LOOK[:2], "colour", "#ff")["error"]
+    (clear,) = visitor.do(background, None, 1, *LOOK)["data"]
+    assert picture(clear).mode == "RGBA"
+
+
+@pytest.mark.parametrize("kind", looks.FILES)
+def test_downloads_have_the_photos_own_upright_size_and_its_name(server: Server, kind: str) -> None:
+    visitor = Visitor(server)
+    visitor.choose((on_its_side(), "my dog.jpg"))
+    button = visitor.event("click", "button", f"{looks.FILES[kind]} (PNG)")
+    (file,) = visitor.do(button, None, 0, *LOOK)["data"]
+    assert file["orig_name"] == f"my dog.{kind}.png"
+    found = Image.open(BytesIO(visitor.ask(f"file={file['path']}".replace(" ", "%20"))))
+    result = Predictor("unet")(on_its_side())
+    right = {"overlay": result.overlay(), "mask": result.mask_image(), "cutout": result.cutout()}[kind]
+    assert found.mode == right.mode
+    assert wrong(found, np.asarray(right)) < 1e-3 if kind == "mask" else found.size == right.size
+    assert np.abs(np.asarray(found, dtype=int) - np.asarray(right, dtype=int)).mean() < 0.05
+
+
+def test_what_one_visitor_sees_no_other_does(server: Server) -> None:
+    first, second = Visitor(server), Visitor(server)
+    first.choose((some_photo(1), "secret.jpg"))
+    answer = second.do(second.event("click", "button", "Cut-out (PNG)"), None, 0, *LOOK)
+    assert answer["error"] == "The photo is not kept any longer. Choose it again."
+
+
+def test_programs_get_the_same_mask_through_the_one_endpoint(server: Server) -> None:
+    from gradio_client import Client, handle_file
+
+    path = server.folder / "program.jpg"
+    path.write_bytes(on_its_side())
+    client = Client(server.url, verbose=False, download_files=str(server.folder / "answers"))
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/segment"]
+    file, shares = client.predict(handle_file(path), "mask", "unet", api_name="/segment")
+    result = Predictor("unet")(path)
+    assert wrong(Image.open(file), result.mask) < 1e-3
+    assert shares == pytest.approx(result.shares, abs=1e-3)
+    path.write_bytes(b"no photo")
+    with pytest.raises(Exception, match=r"program\.jpg: not an image; JPEG, PNG"):
+        client.predict(handle_file(path), "mask", "unet", api_name="/segment")
+
+
+@pytest.mark.parametrize("where", ["file=/etc/hosts", "file=https://example.com/", "proxy=https://example.com/"])
+def test_no_file_but_the_apps_own_is_served(server: Server, where: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as error:
+        Visitor(server).ask(where)
+    assert error.value.code == 403
+
+
+@pytest.mark.parametrize("where", ["/etc/hosts", "https://example.com/cat.jpg"])
+def test_no_file_but_an_uploaded_one_is_segmented(server: Server, where: str) -> None:
+    visitor = Visitor(server)
+    file = {"path": where, "orig_name": "hosts", "meta": {"_type": "gradio.FileData"}}
+    assert "error" in visitor.do(visitor.event("upload", "file"), [file], "unet", *LOOK)
+
+
+def test_a_file_that_is_too_large_is_refused(server: Server) -> None:
+    with pytest.raises(urllib.error.HTTPError) as error:
+        Visitor(server).upload(bytes(21_000_000), "large.jpg")
+    assert error.value.code == 413
+
+
+def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:
+    page = urllib.request.urlopen(server.url).read().decode()
+    style = urllib.request.urlopen(f"{server.url}/theme.css").read().decode()
+    assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="?(?:https?:)?//', page)
+    assert not re.findall(r"url\([\"']?(?:https?:)?//", style)
+    assert server.config["analytics_enabled"] is False
+
+
+def test_a_port_that_is_taken_is_one_sentence(server: Server, capsys: Any) -> None:
+    port = server.url.rpartition(":")[2]
+    assert cli.main(["app", "--port", port]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"petseg: 127.0.0.1:{port} cannot be listened at")
+    assert error.count("\n") == 1
+
+
+def test_a_model_that_is_missing_is_one_sentence(server: Server, capsys: Any) -> None:
+    assert cli.main(["app", "--port", "0", "--model", "resnet"]) == 1
+    assert "resnet: no released model has this name" in capsys.readouterr().err
+
+
+def test_at_its_end_the_server_has_gone_nowhere_and_leaves_no_photo(tmp_path: Path, server: Server) -> None:
+    own = Server(tmp_path)
+    Visitor(own).choose((some_photo(0), "photo.jpg"))
+    assert list(tmp_path.rglob("photo.jpg"))
+    own.stop()
+    assert own.process.returncode == 0
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["stderr.txt"]
+    assert "WENT OUT" not in own.log.read_text()
+    assert "WENT OUT" not in server.log.read_text()

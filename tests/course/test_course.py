@@ -1,0 +1,127 @@
+from io import BytesIO
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+
+from petseg import course
+from petseg.errors import DataError
+from petseg.files import runs_folder
+from petseg.inference.predictor import Predictor
+from petseg.models import zoo
+from petseg.training.runs import read_log
+
+
+def test_start_says_how_the_notebook_runs_and_how_to_choose_otherwise(capsys, monkeypatch):
+    monkeypatch.setenv("PETSEG_PROFILE", "quick")
+    setup = course.start(seed=3)
+    assert (setup.profile, setup.source) == ("quick", "cartoon")
+    text = capsys.readouterr().out
+    for word in ("petseg", "torch", f"device: {setup.device}", "seed: 3", "profile: quick", "PETSEG_PROFILE=full"):
+        assert word in text
+
+
+def test_start_sets_every_seed(monkeypatch):
+    monkeypatch.setenv("PETSEG_PROFILE", "full")
+    drawn = []
+    for _ in range(2):
+        assert course.start(seed=5, data=False).source == "oxford"
+        drawn.append((float(torch.rand(1)), float(np.random.rand())))  # noqa: NPY002 - the generator that it seeds
+    assert drawn[0] == drawn[1]
+
+
+def test_in_full_a_missing_data_set_is_fetched_and_a_complete_one_is_not(monkeypatch, tmp_path, cartoons):
+    fetched = []
+    monkeypatch.setenv("PETSEG_PROFILE", "full")
+    monkeypatch.setattr("petseg.course.setup.fetch_oxford", fetched.append)
+    monkeypatch.setenv("PETSEG_DATA_DIR", str(cartoons))  # whole, in the official layout
+    course.start()
+    monkeypatch.setenv("PETSEG_DATA_DIR", str(tmp_path))
+    course.start(data=False)
+    assert fetched == []
+    course.start()
+    assert fetched == [tmp_path]
+
+
+def test_profile_without_the_variable_is_full_only_where_a_gpu_is(monkeypatch):
+    monkeypatch.delenv("PETSEG_PROFILE", raising=False)
+    monkeypatch.setattr(course.setup, "best_device", lambda: "cpu")
+    assert course.chosen_profile() == "quick"
+    monkeypatch.setattr(course.setup, "best_device", lambda: "cuda")
+    assert course.chosen_profile() == "full"
+
+
+def test_another_profile_is_refused_in_one_sentence(monkeypatch):
+    monkeypatch.setenv("PETSEG_PROFILE", "slow")
+    with pytest.raises(ValueError, match="PETSEG_PROFILE=slow: must be 'quick' or 'full'"):
+        course.chosen_profile()
+
+
+@pytest.fixture
+def setup(monkeypatch, tmp_path):
+    monkeypatch.setenv("PETSEG_PROFILE", "quick")
+    monkeypatch.setenv("PETSEG_RUNS_DIR", str(tmp_path / "runs"))
+    return course.start()
+
+
+def test_without_a_run_of_notebook_03_the_released_weights_are_used_and_that_is_said(setup, capsys):
+    capsys.readouterr()
+    assert setup.weights() == "unet"
+    assert "the released `unet`" in capsys.readouterr().out
+
+
+def test_weights_of_notebook_03_are_used_only_in_the_profile_that_made_them(setup, small_model, monkeypatch, capsys):
+    setup.trained.parent.mkdir()
+    setup.trained.write_bytes(small_model.read_bytes())
+    assert Predictor(setup.weights()).card.name == "small"
+    assert "your own, from notebook 03 in profile quick" in capsys.readouterr().out
+    monkeypatch.setenv("PETSEG_PROFILE", "full")
+    assert course.start(data=False).weights() == "unet"
+
+
+def test_runs_go_to_the_checkout_and_elsewhere_to_the_current_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("PETSEG_RUNS_DIR", raising=False)
+    assert runs_folder() == Path(__file__).resolve().parents[2] / "runs"
+    monkeypatch.setattr("petseg.course.setup.checkout", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    assert runs_folder() == tmp_path / "runs"
+
+
+def test_published_results_are_those_of_the_checkout():
+    assert course.results()["models"]["unet"]["parameters"] == 7_778_643
+    log = read_log(course.published("runs/unet/metrics.csv"))
+    assert log["val/mean_iou"][-1][0] == zoo.card("unet").recipe["max_epochs"]
+
+
+def test_outside_a_checkout_a_result_is_fetched_once_and_kept_whole(monkeypatch, tmp_path):
+    asked = []
+
+    def answer(address, timeout):
+        asked.append(address)
+        return BytesIO(b'{"models": {}}')
+
+    monkeypatch.setattr("petseg.course.record.checkout", lambda: None)
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    monkeypatch.chdir(tmp_path)
+    assert course.results() == course.results() == {"models": {}}
+    assert asked == [f"{course.repository()}/raw/main/figures/results.json"]
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["results.json"]
+
+
+def test_a_result_that_cannot_be_fetched_is_one_sentence(monkeypatch, tmp_path):
+    def refuse(address, timeout):
+        raise URLError("no network")
+
+    monkeypatch.setattr("petseg.course.record.checkout", lambda: None)
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"figures/results.json: could not be fetched .*no network"):
+        course.results()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_repository_is_that_of_pyproject():
+    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
+    assert f'Repository = "{course.repository()}"' in text

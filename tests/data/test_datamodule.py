@@ -1,0 +1,196 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision.datasets import OxfordIIITPet
+
+from petseg.data import datamodule as data
+from petseg.data.datamodule import PetDataModule
+from petseg.data.splits import Example, first_fraction, read_split, validation_names
+from petseg.errors import DataError
+from petseg.files import data_folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Caches of tests go to a folder of the tests."""
+    folder = tmp_path_factory.getbasetemp() / "own-data"
+    monkeypatch.setattr(data, "_own_data_dir", lambda: folder)
+
+
+def module_of(root: Path, **settings) -> PetDataModule:
+    module = PetDataModule("oxford", root, progress=False, **settings)
+    module.prepare_data()
+    module.setup()
+    return module
+
+
+@pytest.fixture
+def module(cartoons) -> PetDataModule:
+    return module_of(cartoons, image_size=32, batch_size=5, val_fraction=0.34)
+
+
+def test_splits_are_disjoint_and_complete(module, cartoons):
+    names = {split: {example.name for example in found} for split, found in module.examples.items()}
+    assert not names["train"] & names["val"]
+    assert not (names["train"] | names["val"]) & names["test"]
+    assert names["train"] | names["val"] == {e.name for e in read_split(cartoons / "oxford-iiit-pet", "trainval")}
+
+
+def test_validation_has_the_same_share_of_every_breed():
+    examples = [Example(f"{breed}_{i}", k, "cat") for k, breed in enumerate(("A", "b", "C_c")) for i in range(100)]
+    chosen = Counter(name.rpartition("_")[0] for name in validation_names(examples))
+    assert chosen == {"A": 10, "b": 10, "C_c": 10}
+
+
+def test_validation_is_the_same_whatever_the_order_and_the_random_state():
+    examples = [Example(f"pug_{i}", 1, "dog") for i in range(50)]
+    np.random.default_rng()
+    assert validation_names(examples) == validation_names(reversed(examples))
+    # written down once: on every machine these
+    assert sorted(validation_names(examples, 0.06)) == ["pug_32", "pug_46", "pug_48"]
+
+
+def test_validation_is_no_mere_head_of_the_list():
+    examples = [Example(f"pug_{i}", 1, "dog") for i in range(100)]
+    numbers = sorted(int(name.rpartition("_")[2]) for name in validation_names(examples, 0.2))
+    assert numbers[0] < 40
+    assert numbers[-1] > 60
+
+
+def test_batches_hold_uint8_pixels_channels_last(module):
+    batch = next(iter(module.val_dataloader()))
+    assert batch.image.dtype == batch.mask.dtype == torch.uint8
+    assert batch.image.shape == (5, 3, 32, 32)
+    assert batch.image.is_contiguous(memory_format=torch.channels_last)
+    assert batch.mask.shape == (5, 32, 32)
+    assert set(batch.mask.unique().tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_every_example_comes_exactly_once_and_the_last_batch_may_be_short(module, split):
+    loader = getattr(module, f"{split}_dataloader")()
+    places = torch.cat([batch.index for batch in loader])
+    assert sorted(places.tolist()) == list(range(len(module.examples[split])))
+
+
+def test_training_batches_are_shuffled_and_validation_is_not(module):
+    torch.manual_seed(0)
+    train = torch.cat([batch.index for batch in module.train_dataloader()])
+    val = torch.cat([batch.index for batch in module.val_dataloader()])
+    assert train.tolist() != sorted(train.tolist())
+    assert val.tolist() == sorted(val.tolist())
+
+
+def test_pixels_and_masks_are_those_of_torchvision(module, cartoons):
+    listed = OxfordIIITPet(cartoons, "trainval", ["category", "segmentation"])
+    names = [path.stem for path in listed._images]
+    batch = next(iter(module.val_dataloader()))
+    example = module.examples["val"][int(batch.index[0])]
+    image, (category, trimap) = listed[names.index(example.name)]
+    assert category + 1 == example.class_id
+    assert np.array_equal(batch.image[0].permute(1, 2, 0), image.resize((32, 32), 2))
+    assert np.array_equal(batch.mask[0] + 1, np.asarray(trimap.resize((32, 32), 0)))
+
+
+def test_files_that_no_list_names_do_not_exist(cartoons, tmp_path):
+    images = cartoons / "oxford-iiit-pet" / "images"
+    before = sum(len(found) for found in module_of(cartoons, image_size=16).examples.values())
+    extra = images / "Abyssinian_999.jpg"
+    extra.write_bytes(b"of no list")
+    try:
+        assert sum(len(found) for found in module_of(cartoons, image_size=16).examples.values()) == before
+    finally:
+        extra.unlink()
+
+
+def test_a_missing_data_set_is_one_sentence_with_the_remedies(tmp_path):
+    with pytest.raises(DataError, match=r"not there\. Fetch.*petseg data oxford.*PETSEG_DATA_DIR.*cartoon"):
+        PetDataModule("oxford", tmp_path).prepare_data()
+
+
+def test_a_broken_list_is_one_sentence(tmp_path):
+    annotations = tmp_path / "annotations"
+    annotations.mkdir()
+    (annotations / "test.txt").write_text("pug_1 1 2\n")
+    with pytest.raises(DataError, match="is not 'name class species breed'"):
+        read_split(tmp_path, "test")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"image_size": 0}, "image_size=0"),
+        ({"val_fraction": 1.0}, "val_fraction=1.0"),
+        ({"train_fraction": 0.0}, "train_fraction=0.0"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        PetDataModule("cartoon", **settings)
+
+
+def test_a_share_of_the_train_split_has_the_same_share_of_each_breed_and_is_part_of_a_larger_share():
+    examples = [Example(f"{breed}_{n}", 1, "cat") for n in range(40) for breed in ("Bombay", "Sphynx")]
+    quarter, half = (set(first_fraction(examples, share)) for share in (0.25, 0.5))
+    assert quarter < half
+    assert Counter(examples[place].breed for place in quarter) == {"Bombay": 10, "Sphynx": 10}
+    assert Counter(examples[place].breed for place in half) == {"Bombay": 20, "Sphynx": 20}
+    assert first_fraction(examples, 1.0) == list(range(80))
+    assert len(first_fraction(examples, 0.001)) == 2  # at least one of each
+    names = {examples[place].name for place in half}
+    assert names == {examples[::-1][place].name for place in first_fraction(examples[::-1], 0.5)}
+
+
+def test_a_smaller_train_split_leaves_validation_and_test_as_they_are(cartoons):
+    whole, half = (module_of(cartoons, image_size=16, train_fraction=share) for share in (1.0, 0.5))
+    assert len(half.examples["train"]) == len(half.datasets["train"]) < len(whole.examples["train"])
+    assert set(half.examples["train"]) < set(whole.examples["train"])
+    assert half.examples["val"] == whole.examples["val"]
+    assert half.examples["test"] == whole.examples["test"]
+    rows = {example.name: row for row, example in enumerate(whole.examples["train"])}
+    for place, example in enumerate(half.examples["train"]):
+        assert torch.equal(half.datasets["train"][place].image, whole.datasets["train"][rows[example.name]].image)
+
+
+def test_data_dir_is_the_variable_then_the_checkouts(monkeypatch, tmp_path):
+    monkeypatch.setenv("PETSEG_DATA_DIR", str(tmp_path))
+    assert data_folder() == tmp_path
+    monkeypatch.delenv("PETSEG_DATA_DIR")
+    assert data_folder() == data._own_data_dir()
+
+
+def test_cartoons_are_drawn_on_first_use():
+    module = PetDataModule("cartoon", image_size=32, progress=False)
+    module.prepare_data()
+    module.setup()
+    assert {split: len(found) > 100 for split, found in module.examples.items()}["train"]
+    assert len({example.breed for example in module.examples["test"]}) >= 8
+
+
+@pytest.mark.real_data
+def test_official_splits_have_3680_and_3669_examples_of_37_breeds(oxford):
+    folder = oxford / "oxford-iiit-pet"
+    trainval, test = read_split(folder, "trainval"), read_split(folder, "test")
+    assert (len(trainval), len(test)) == (3680, 3669)
+    assert len({e.breed for e in trainval}) == len({e.class_id for e in test}) == 37
+    held_out = validation_names(trainval)
+    shares = Counter(name.rpartition("_")[0] for name in held_out)
+    assert len(shares) == 37
+    assert set(shares.values()) <= {9, 10}
+
+
+@pytest.mark.real_data
+def test_full_size_files_and_128_pixel_files_give_nearly_the_same_pixels(oxford, fullsize):
+    small, large = module_of(oxford), module_of(fullsize)
+    rows = {example.name: row for row, example in enumerate(small.examples["train"])}
+    shared = [(row, rows[e.name]) for row, e in enumerate(large.examples["train"]) if e.name in rows]
+    assert len(shared) > 20
+    ours = large.datasets["train"].__getitems__([row for row, _ in shared])
+    theirs = small.datasets["train"].__getitems__([row for _, row in shared])
+    # the 128x128 files were shrunk without antialiasing and then compressed once more
+    assert (ours.image.float() - theirs.image.float()).abs().mean() < 7
+    assert (ours.mask == theirs.mask).float().mean() > 0.99

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import distance_transform_edt
+
+from petseg import metrics
+from petseg.evaluation.corruptions import CORRUPTIONS
+from petseg.plots import evaluation as figures
+
+
+def interval(value):
+    return metrics.Interval(*(torch.tensor(value + d) for d in (0.0, -0.1, 0.1)))
+
+
+def test_masks_are_shown_in_order_under_a_legend_of_the_classes():
+    masks = [np.full((4, 4), label, dtype=np.uint8) for label in (0, 1)]
+    figure = figures.class_maps(masks, ["first", "second"], "Two masks.")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["first", "second"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["pet", "background", "boundary"]
+    assert figure.axes[0].images[0].get_array()[0, 0].tolist() == [213, 94, 0]
+
+
+def test_histograms_leave_out_images_without_a_score_and_mark_both_averages():
+    per_image = torch.tensor([[0.1, 0.5, 0.9], [0.3, 0.5, float("nan")]])
+    figure = figures.score_histograms(per_image, torch.tensor([0.25, 0.5, 0.9]), "title")
+    assert [sum(bar.get_height() for bar in ax.patches) for ax in figure.axes] == [2, 2, 1]
+    assert [line.get_xdata()[0] for line in figure.axes[0].get_lines()] == pytest.approx([0.25, 0.2])
+
+
+def test_resamples_are_all_drawn_and_the_interval_is_shaded():
+    draws = torch.linspace(0.4, 0.6, 100)
+    found = metrics.Interval(torch.tensor(0.5), torch.tensor(0.41), torch.tensor(0.59))
+    ax = figures.bootstrap_histogram(draws, found, "title").axes[0]
+    bars = [patch for patch in ax.patches if patch.get_label() != "95 % interval"]
+    (shade,) = [patch for patch in ax.patches if patch.get_label() == "95 % interval"]
+    assert sum(bar.get_height() for bar in bars) == 100
+    assert (shade.get_x(), shade.get_width()) == pytest.approx((0.41, 0.18))
+
+
+def test_breeds_are_sorted_and_species_differ_in_shape():
+    breeds = [("Bengal", "cat"), ("pug", "dog"), ("Maine_Coon", "cat")]
+    values = torch.tensor([0.7, 0.6, 0.8])
+    figure = figures.breed_scores(breeds, metrics.Interval(values, values - 0.05, values + 0.05), 0.7, "title")
+    ax = figure.axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["pug", "Bengal", "Maine Coon"]
+    dots = [line for line in ax.get_lines() if line.get_marker() in "os" and len(line.get_xdata())]
+    assert [(dot.get_marker(), dot.get_xdata()[0]) for dot in dots] == [
+        ("s", pytest.approx(0.6)),
+        ("o", pytest.approx(0.7)),
+        ("o", pytest.approx(0.8)),
+    ]
+    assert "from pug (0.600) to Maine_Coon (0.800)" in figure.alt
+
+
+def test_contour_pixels_are_split_by_the_tolerance():
+    true = np.zeros((20, 20), dtype=bool)
+    true[5:15, 5] = True
+    predicted = np.zeros_like(true)
+    predicted[5:9, 7] = True  # 2 pixels away
+    predicted[5:9, 12] = True  # 7 pixels away
+    figure = figures.contour_match(true, predicted, distance_transform_edt(~true))
+    near, far = figure.axes[0].get_lines()
+    assert set(near.get_xdata()) == {7}
+    assert set(far.get_xdata()) == {12}
+    assert figure.axes[0].get_title(loc="left") == "Precision at 3 px: 50%"
+
+
+def test_a_prediction_without_a_contour_can_be_shown_but_a_truth_without_one_cannot():
+    true = np.zeros((9, 9), dtype=bool)
+    nothing = true.copy()
+    true[4, 2:7] = True
+    assert "0% of its pixels" in figures.contour_match(true, nothing, distance_transform_edt(~true)).alt
+    with pytest.raises(ValueError, match="holds no contour"):
+        figures.contour_match(nothing, true, np.zeros((9, 9)))
+
+
+def test_reliability_bars_are_frequencies_over_counts():
+    probability = torch.full((1, 3, 2, 2), 1 / 3)
+    probability[:, :, 0] = torch.tensor([0.8, 0.1, 0.1]).view(1, 3, 1)
+    counts = metrics.reliability_counts(probability, torch.zeros(1, 2, 2, dtype=torch.uint8), bins=5)
+    axes = figures.reliability_diagram(counts, "title").axes
+    assert [bar.get_height() for bar in axes[0].patches] == [0, 1, 0, 0, 1]  # all pixels are pet
+    assert [bar.get_height() for bar in axes[3].patches] == [0, 2, 0, 0, 2]
+    assert axes[3].get_yscale() == "log"
+
+
+def test_each_corruption_has_a_panel_with_its_levels_and_intervals():
+    scores = {name: [interval(0.7 - 0.1 * step) for step in range(4)] for name in CORRUPTIONS}
+    figure = figures.robustness_curves(scores, "title")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == list(CORRUPTIONS)
+    ax = figure.axes[0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["none", "1", "2", "4"]
+    (bars,) = ax.containers
+    assert list(bars[0].get_ydata()) == pytest.approx([0.7, 0.6, 0.5, 0.4], abs=1e-6)
+    assert "blur: 0.70, 0.60, 0.50, 0.40" in figure.alt

@@ -1,0 +1,86 @@
+import re
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from petseg.labels import COLORS
+from petseg.models import inspection as anatomy
+from petseg.models.unet import UNet
+from petseg.plots import network as figures
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+@pytest.mark.parametrize(("channels", "size"), [((16, 32, 64, 128, 256), 128), ((8, 16, 24), 96), ((5,), 32)])
+def test_the_u_names_the_shape_of_every_stage_of_this_very_network(channels, size):
+    steps = anatomy.trace(UNet(channels=channels, num_classes=4), (1, 3, size, size), stages=True)
+    figure = figures.drawn_u(steps, "title")
+    shapes = [f"{c} x {size >> i} x {size >> i}" for i, c in enumerate(channels)]
+    n = len(channels)
+    bottom = f"{2 * channels[-1]} x {size >> n} x {size >> n}"
+    for shape in shapes:
+        assert texts(figure).count(shape) == 2  # in the encoder and in the decoder
+    assert texts(figure).count(bottom) == 1
+    for number in range(1, n + 1):
+        assert {f"encoder {number}", f"decoder {number}"} <= set(texts(figure))
+    assert {f"{c} + {c}" for c in channels} <= set(texts(figure))
+    assert f"4 x {size} x {size}" in figure.alt
+    assert bottom in figure.alt
+
+
+@pytest.mark.parametrize("n", [1, 3, 5])
+def test_no_text_of_the_u_leaves_the_picture_or_covers_another(n):
+    channels = (16, 32, 64, 128, 256)[:n]
+    figure = figures.drawn_u(anatomy.trace(UNet(channels=channels), (1, 3, 128, 128), stages=True), "title")
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
+    whole = figure.bbox
+    assert all(whole.x0 <= box.x0 and box.x1 <= whole.x1 and box.y1 <= whole.y1 for box in boxes)
+    pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1 :]]
+    assert not any(a.overlaps(b) for a, b in pairs)
+
+
+def test_gradients_are_drawn_as_powers_of_ten_of_their_largest_cell():
+    gradient = np.zeros((8, 8))
+    gradient[4, 4], gradient[0, 0] = 1, 0.01
+    figure = figures.gradient_panels({"a": gradient, "b": gradient}, field=(1, 6), radii=[1, 2], cell=2, alt="words")
+    ax = figure.axes[0]
+    drawn = ax.images[0].get_array()
+    assert drawn.shape == (4, 4)
+    assert drawn[2, 2] == 0
+    assert drawn[0, 0] == pytest.approx(-2)
+    assert drawn[1, 1] == pytest.approx(-9)  # nothing there: below the scale
+    frame, square = ax.patches
+    assert (frame.get_x(), frame.get_width(), square.get_width()) == (0.5, 6, 3)
+    assert figure.axes[1].patches[1].get_width() == 5
+    assert figure.alt == "words"
+
+
+def test_panels_show_each_picture_pixel_by_pixel_under_its_title():
+    pictures = {"grey": np.arange(6.0).reshape(2, 3), "colour": np.zeros((4, 4, 3), np.uint8), "last": np.eye(2)}
+    figure = figures.panels(pictures, columns=2, alt="three")
+    shown = [ax for ax in figure.axes if ax.images]
+    assert [ax.get_title(loc="left") for ax in shown] == list(pictures)
+    assert [ax.images[0].get_array().shape[:2] for ax in shown] == [(2, 3), (4, 4), (2, 2)]
+    assert {ax.images[0].get_interpolation() for ax in shown} == {"nearest"}
+    assert figure.format == "png"
+
+
+def test_the_loss_curve_has_a_point_for_each_step_and_says_both_ends():
+    figure = figures.loss_curve([1.1, 0.5, 0.01], "title")
+    (line,) = figure.axes[0].get_lines()
+    assert list(line.get_xdata()) == [1, 2, 3]
+    assert figure.axes[0].get_yscale() == "log"
+    assert re.search(r"from 1\.10 to 0\.010 in 3 steps", figure.alt)
+
+
+def test_scores_of_cuts_have_class_colours_and_a_marker_each():
+    figure = figures.cut_scores({"none": [0.8, 0.9, 0.5], "1": [0.7, 0.8, 0.1]}, "title")
+    lines = figure.axes[0].get_lines()
+    assert [to_hex(line.get_color()).upper() for line in lines] == list(COLORS)
+    assert len({line.get_marker() for line in lines}) == 3
+    assert [list(line.get_ydata()) for line in lines] == [[0.8, 0.7], [0.9, 0.8], [0.5, 0.1]]
+    assert "1: pet 0.70, background 0.80, boundary 0.10" in figure.alt

@@ -1,0 +1,85 @@
+"""Distillation: a teacher's word is that of the model, moves with the picture, and counts as much as it should."""
+
+import lightning as L
+import pytest
+import torch
+import torch.nn.functional as F
+
+from petseg.data.augment import Augment, AugmentSettings
+from petseg.data.datamodule import PetDataModule
+from petseg.models import zoo
+from petseg.training.distillation import Distillation, soft_labels
+from petseg.training.task import SegmentationTask
+
+
+@pytest.fixture
+def module(cartoons):
+    found = PetDataModule("oxford", cartoons, image_size=32, batch_size=8, progress=False)
+    found.prepare_data()
+    found.setup()
+    return found
+
+
+def test_soft_labels_are_the_mean_word_on_an_image_and_its_mirror_image(module, small_model):
+    train = module.datasets["train"]
+    soft = soft_labels(small_model, train, torch.device("cpu"), batch_size=7)
+    assert soft.shape == (len(train), 3, 32, 32)
+    assert (soft.sum(dim=1, dtype=torch.int64) - 255).abs().max() <= 2  # rounding
+    network, card = zoo.load(small_model)
+    image = train[5].image.float() / 255
+    mean, std = (torch.tensor(three).view(1, 3, 1, 1) for three in (card.mean, card.std))
+    views = [network((view - mean) / std).softmax(1) for view in (image, image.flip(3))]
+    expected = (views[0] + views[1].flip(3)) / 2
+    torch.testing.assert_close(soft[5:6] / 255, expected.detach(), atol=0.004, rtol=0)
+
+
+def test_soft_labels_move_with_the_picture_and_its_mask():
+    torch.manual_seed(0)
+    mask = torch.randint(0, 3, (8, 4, 4), dtype=torch.uint8).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    sure = F.one_hot(mask.long(), 3).movedim(-1, 1).float()
+    settings = AugmentSettings(stretch=1.3, paste=0.5, blur=0.5)
+    _, moved, soft = Augment(settings).with_soft(torch.rand(8, 3, 32, 32), mask, sure)
+    assert soft is not None
+    assert (soft.argmax(dim=1) == moved).float().mean() > 0.97  # but for pixels between two labels
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
+def test_the_loss_is_weighed_between_hard_and_soft_labels(module, weight):
+    task = SegmentationTask(
+        channels=(4,), augment=AugmentSettings(flip=0, degrees=0, scale_min=1, scale_max=1, shift=0)
+    )
+    task.log = lambda *args, **settings: None  # type: ignore[method-assign]
+    task.trainer = L.Trainer(barebones=True, accelerator="cpu", max_epochs=1)
+    batch = module.datasets["train"].__getitems__([2, 9])
+    torch.manual_seed(1)
+    task.soft = torch.randint(0, 256, (len(module.datasets["train"]), 3, 32, 32), dtype=torch.uint8)
+    task.soft_weight = weight
+    torch.manual_seed(7)
+    found = task.training_step(batch, 0)
+    torch.manual_seed(7)
+    image, mask, soft = task.augment.with_soft(batch.image / 255, batch.mask, task.soft[[2, 9]] / 255, 32)
+    logits = task(image)
+    expected = (1 - weight) * task.loss(logits, mask) + weight * F.cross_entropy(logits, soft)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_student_learns_from_its_teacher_during_fit_and_forgets_the_soft_labels(module, small_model):
+    seen = []
+
+    class Spy(L.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            seen.append((pl_module.soft.shape[0], pl_module.soft_weight))
+
+    task = SegmentationTask(channels=(4,))
+    trainer = L.Trainer(
+        max_epochs=1, limit_train_batches=2, limit_val_batches=0, accelerator="cpu", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, callbacks=[Distillation(str(small_model), 0.3), Spy()],
+    )  # fmt: skip
+    trainer.fit(task, datamodule=module)
+    assert seen == [(len(module.datasets["train"]), 0.3)] * 2
+    assert task.soft is None
+
+
+def test_an_impossible_weight_is_refused():
+    with pytest.raises(ValueError, match=r"weight=1\.5: must lie between 0 and 1"):
+        Distillation(weight=1.5)

@@ -1,0 +1,108 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from petseg.data.augment import AugmentSettings
+from petseg.metrics.confusion import class_map
+from petseg.training.task import SegmentationTask, soft_dice_loss
+
+
+def logits_of(mask: torch.Tensor, certainty: float) -> torch.Tensor:
+    return certainty * F.one_hot(mask, 3).movedim(-1, 1).float()
+
+
+MASK = torch.tensor([[[0, 0, 1], [1, 1, 2], [1, 2, 1]]])
+
+
+def test_class_map_takes_the_largest_logit():
+    assert torch.equal(class_map(logits_of(MASK, 3.0)), MASK.to(torch.uint8))
+
+
+def test_soft_dice_of_a_sure_and_right_prediction_is_zero():
+    assert float(soft_dice_loss(logits_of(MASK, 50.0), MASK)) == pytest.approx(0, abs=1e-6)
+
+
+def test_soft_dice_of_equal_probabilities_is_the_fraction_on_paper():
+    # probability 1/3 everywhere: overlap n_k / 3, total 9 / 3 + n_k, with n = 2, 5, 2 pixels a class
+    expected = 1 - sum(2 * n / 3 / (3 + n) for n in (2, 5, 2)) / 3
+    assert float(soft_dice_loss(torch.zeros(1, 3, 3, 3), MASK)) == pytest.approx(expected)
+
+
+def test_loss_ranks_a_better_mask_lower():
+    task = SegmentationTask(channels=(4,))
+    wrong = MASK.clone()
+    wrong[0, 0, 0] = 2
+    worse = wrong.clone()
+    worse[0, 1, 1] = 0
+    losses = [float(task.loss(logits_of(mask, 2.0), MASK)) for mask in (MASK, wrong, worse)]
+    assert losses == sorted(losses)
+    assert losses[0] < losses[1] < losses[2]
+
+
+def test_loss_without_dice_is_the_cross_entropy():
+    logits = torch.randn(1, 3, 3, 3)
+    task = SegmentationTask(channels=(4,), dice_weight=0.0)
+    torch.testing.assert_close(task.loss(logits, MASK), F.cross_entropy(logits, MASK))
+
+
+def test_the_weight_of_the_boundary_counts_its_pixels_that_often():
+    logits = torch.randn(1, 3, 3, 3)
+    twice = SegmentationTask(channels=(4,), dice_weight=0.0, boundary_weight=2.0)
+    by_hand = F.cross_entropy(logits, MASK, reduction="none")
+    weight = 1.0 + (MASK == 2)
+    torch.testing.assert_close(twice.loss(logits, MASK), (weight * by_hand).sum() / weight.sum())
+
+
+def test_with_a_weight_above_one_the_best_guess_for_a_pixel_in_doubt_is_boundary():
+    # of ten pixels alike, four are boundary and six background: unweighted the loss is least at 40 % boundary
+    mask = torch.tensor([[[2] * 4 + [1] * 6]])
+    shares = [0.3, 0.4, 0.5, 0.6]
+    guesses = [torch.tensor([1e-9, 1 - share, share]).log().view(1, 3, 1, 1).expand(1, 3, 1, 10) for share in shares]
+    best = {}
+    for weight in (1.0, 1.5):
+        task = SegmentationTask(channels=(4,), dice_weight=0.0, boundary_weight=weight)
+        losses = [float(task.loss(guess, mask)) for guess in guesses]
+        best[weight] = shares[losses.index(min(losses))]
+    assert best == {1.0: 0.4, 1.5: 0.5}
+
+
+def test_uint8_and_float_images_give_the_same_logits():
+    task = SegmentationTask(channels=(4, 8)).eval()
+    image = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+    torch.testing.assert_close(task(image), task(image.float() / 255))
+
+
+def test_normalised_images_of_mean_colour_are_zero():
+    task = SegmentationTask(channels=(4,)).eval()
+    seen = []
+    task.network.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    task(task.mean.expand(1, 3, 8, 8))
+    torch.testing.assert_close(seen[0], torch.zeros(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        {"sizes": (0.5, 1.0), "size_starts": (0.0,)},
+        {"sizes": (), "size_starts": ()},
+        {"sizes": (0.5, 1.0), "size_starts": (0.2, 0.5)},
+        {"sizes": (0.5, 0.75, 1.0), "size_starts": (0.0, 0.6, 0.3)},
+    ],
+)
+def test_stages_that_do_not_fit_are_refused_in_one_sentence(stages):
+    with pytest.raises(ValueError, match=r"must be of one length, and size_starts must rise from 0"):
+        SegmentationTask(channels=(4,), **stages)
+
+
+def test_a_task_learns_one_batch_by_heart():
+    torch.manual_seed(0)
+    task = SegmentationTask(channels=(8, 16), augment=AugmentSettings())
+    image, mask = torch.rand(4, 3, 16, 16), torch.randint(0, 3, (4, 4, 4)).repeat_interleave(4, 1)
+    mask = mask.repeat_interleave(4, 2)
+    optimizer = torch.optim.AdamW(task.network.parameters(), 1e-2)
+    for _ in range(150):
+        loss = task.loss(task(image), mask)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert (class_map(task(image)) == mask).float().mean() > 0.95

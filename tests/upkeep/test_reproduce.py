@@ -1,0 +1,324 @@
+"""`make reproduce`, on cartoons and tiny networks: it trains the teacher first, goes on, and compares."""
+
+import csv
+import os
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+import yaml
+
+from petseg import cli
+from petseg.data.augment import AugmentSettings
+from petseg.errors import DataError
+from petseg.models import zoo
+from petseg.training import fit as training
+from petseg.training.task import SegmentationTask
+from petseg.upkeep import reproduce
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch, cartoons):
+    """Recipes of three tiny models, each the teacher of the next, and what `petseg fit` is told besides."""
+    recipes = tmp_path / "recipes"
+    recipes.mkdir()
+
+    def taught(by):
+        return [
+            {"class_path": "petseg.training.distillation.Distillation", "init_args": {"teacher": by, "weight": 0.5}}
+        ]
+
+    first = "unet-lite0-first.safetensors"
+    for name, callbacks, weights in (
+        ("unet-lite0-first", [], None),
+        ("unet-lite0", taught(first), first),
+        ("unet", taught("unet-lite0"), None),
+    ):
+        recipe = {
+            "seed_everything": 1,
+            "trainer": {
+                "max_epochs": 2,
+                "check_val_every_n_epoch": 1,
+                "callbacks": callbacks,
+                "limit_train_batches": 2,
+            },
+            "model": {"channels": [4, 8]},
+            "average": {"decay": 0.9},
+            "weights": weights,
+        }
+        (recipes / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
+    (recipes / "course.yaml").write_text("seed_everything: 1")
+    monkeypatch.setattr(reproduce, "RECIPES", recipes)
+    monkeypatch.setattr(reproduce, "MODELS", {name: name for name in ("unet-lite0-first", "unet-lite0", "unet")})
+    monkeypatch.setattr(reproduce, "STEPS", ("unet-lite0-first",))
+    monkeypatch.setenv("PETSEG_DATA_DIR", str(cartoons))
+    monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path / "cache"))
+    return ["--data.image_size", "128", "--trainer.accelerator", "cpu"]
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Runs the steps in the process of the test, which has loaded PyTorch already; returns their arguments."""
+    done = []
+
+    def run(command, cwd, env, check):
+        done.append(command[3:])
+        with monkeypatch.context() as context:
+            context.chdir(cwd)
+            for name in ("PETSEG_DATA_DIR", "PETSEG_CACHE_DIR"):
+                context.setenv(name, env[name])
+            return SimpleNamespace(returncode=cli.main(command[3:]))
+
+    monkeypatch.setattr(reproduce.subprocess, "run", run)
+    return done
+
+
+def folder_of(name, folder, flags):
+    return reproduce.weights_of(name, folder, flags).parent
+
+
+def fit_that_dies(name, folder, flags, monkeypatch, epoch, scores):
+    """A training of a model that ends with an exception in an epoch from 0; its validations score as told."""
+    step, log, scores = SegmentationTask.training_step, SegmentationTask.log_dict, iter(scores)
+
+    def dies(self, batch, batch_idx):
+        if self.current_epoch == epoch:
+            raise RuntimeError("killed")
+        return step(self, batch, batch_idx)
+
+    def told(self, values, **settings):
+        if "val/mean_iou" in values and not self.trainer.sanity_checking:
+            values = values | {"val/mean_iou": torch.tensor(next(scores))}
+        log(self, values, **settings)
+
+    with monkeypatch.context() as context:
+        own = folder_of(name, folder, flags)
+        own.mkdir(parents=True, exist_ok=True)
+        context.chdir(own)
+        context.setattr(SegmentationTask, "training_step", dies)
+        context.setattr(SegmentationTask, "log_dict", told)
+        with pytest.raises(RuntimeError, match="killed"):
+            training.run(reproduce.fit(name, folder, flags))
+
+
+def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_done_twice(tiny, here, tmp_path, capsys):
+    folder = tmp_path / "again"
+    cards = reproduce.reproduce(["unet-lite0", "unet"], folder, tiny)
+    assert list(cards) == ["unet-lite0", "unet"]
+    said = capsys.readouterr().out
+    order = [f"unet-lite0{part}" for part in ("-first: petseg release", ": petseg fit", ": petseg release")]
+    order.append("unet: petseg fit")
+    assert sorted(order, key=said.index) == order
+    first = zoo.card(reproduce.weights_of("unet-lite0-first", folder, tiny))
+    assert list(first.scores) == ["val"]  # a step on the way never sees the test split
+    assert cards["unet-lite0"].recipe["starts_from"] == cards["unet-lite0"].recipe["teacher"] == "unet-lite0-first"
+    taught = next(step for step in here if "--trainer.callbacks.init_args.teacher" in step and "unet.yaml" in step[2])
+    assert str(reproduce.weights_of("unet-lite0", folder, tiny)) in taught
+    log = folder_of("unet", folder, tiny) / "log"
+    config = yaml.safe_load((log / "config.yaml").read_text())
+    assert [one["init_args"]["teacher"] for one in config["trainer"]["callbacks"]] == ["unet-lite0.safetensors"]
+    assert reproduce.training_seconds(log / "metrics.csv") > 0
+    line = reproduce.comparison(cards).splitlines()[-1]
+    assert line.split()[:3] == [
+        "unet",
+        f"{zoo.card('unet').scores['test']['mean_iou']:.4f}",
+        f"{cards['unet'].scores['test']['mean_iou']:.4f}",
+    ]
+    here.clear()
+    reproduce.reproduce(["unet-lite0", "unet"], folder, tiny)
+    assert here == []
+
+
+def test_a_stopped_run_is_gone_on_with_and_the_best_and_the_log_are_those_of_all_its_attempts(
+    tiny, tmp_path, cartoons, monkeypatch
+):
+    name, folder, flags = "unet-lite0-first", tmp_path / "again", [*tiny, "--trainer.max_epochs", "4"]
+    fit_that_dies(name, folder, flags, monkeypatch, 3, [0.98, 0.99, 0.97])
+    resumed = reproduce.fit(name, folder, flags)
+    assert resumed[resumed.index("--ckpt_path") + 1].endswith("version_0/checkpoints/last.ckpt")
+    monkeypatch.chdir(tmp_path)
+    for variable, at in (("PETSEG_DATA_DIR", cartoons), ("PETSEG_CACHE_DIR", tmp_path / "cache")):
+        monkeypatch.setenv(variable, os.path.relpath(at))  # the processes that train have another working folder
+    card = reproduce.reproduce([name], Path("again"), flags)[name]
+    own = folder_of(name, folder, flags)
+    assert reproduce.fit(name, folder, flags) == []
+    assert (own / "runs" / "version_1" / "checkpoints" / "best.ckpt").is_file()
+    assert card.recipe["epochs"] == 2  # of the first attempt, and no epoch of the second scored 0.99
+    with (own / "log" / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
+    assert [float(row["val/mean_iou"]) for row in rows[:3]] == [0.98, 0.99, 0.97]
+    assert all(row["train/loss"] for row in rows)
+    kept = (own / "log" / "config.yaml").read_text()
+    assert str(tmp_path) not in kept
+    assert str(cartoons) not in kept
+    assert yaml.safe_load(kept)["ckpt_path"] is None
+
+
+def test_a_training_that_was_stopped_twice_keeps_the_best_of_three_attempts(tiny, tmp_path, monkeypatch, capsys):
+    name, folder, flags = "unet-lite0-first", tmp_path / "again", [*tiny, "--trainer.max_epochs", "4"]
+    for epoch, score in ((1, 0.1), (2, 0.3), (3, 0.2)):
+        fit_that_dies(name, folder, flags, monkeypatch, epoch, [score])
+    best = reproduce.best_checkpoint(folder_of(name, folder, flags) / "runs")
+    assert best is not None
+    assert best.parts[-3:] == ("version_1", "checkpoints", "best.ckpt")
+    best.write_bytes(best.read_bytes()[:1000])  # cut off, it is none
+    assert reproduce.best_checkpoint(best.parents[2]).parts[-3] == "version_2"
+    assert f"{best}: was cut off" in capsys.readouterr().out
+    assert reproduce.best_checkpoint(tmp_path / "nothing") is None
+
+
+def test_other_flags_or_another_recipe_have_another_folder_and_so_has_all_that_is_made_from_it(tiny, tmp_path):
+    def folders():
+        return {name: folder_of(name, tmp_path, tiny) for name in reproduce.MODELS}
+
+    before = folders()
+    assert folders() == before
+    shorter = [*tiny, "--trainer.max_epochs", "1"]
+    assert all(folder_of(name, tmp_path, shorter) != before[name] for name in before)
+    recipe = reproduce.RECIPES / "unet-lite0-first.yaml"
+    recipe.write_text(recipe.read_text().replace("seed_everything: 1", "seed_everything: 2"))
+    after = folders()
+    assert [name for name in before if after[name] != before[name]] == ["unet-lite0-first", "unet-lite0"]
+    (reproduce.RECIPES / "course.yaml").write_text("seed_everything: 3")  # where a recipe says nothing, it counts
+    assert all(folders()[name] != after[name] for name in after)
+
+
+def test_a_student_is_trained_anew_once_its_teacher_is(tiny, tmp_path):
+    before = folder_of("unet", tmp_path, tiny)
+    teacher = reproduce.weights_of("unet-lite0", tmp_path, tiny)
+    assert "unet-lite0" in reproduce.fit("unet", tmp_path, tiny)
+    teacher.parent.mkdir(parents=True)
+    teacher.touch()
+    assert folder_of("unet", tmp_path, tiny) != before
+    assert str(teacher) in reproduce.fit("unet", tmp_path, tiny)
+
+
+def test_a_step_that_fails_is_one_sentence_and_says_how_to_go_on(tiny, tmp_path):
+    with pytest.raises(reproduce.DataError, match=r"lite0-first: petseg fit ended with status.*Call it again"):
+        reproduce.reproduce(["unet-lite0"], tmp_path / "again", ["--no.such.flag", "1"])
+
+
+def test_a_name_without_a_recipe_is_refused_with_those_that_have_one(capsys):
+    assert reproduce.main(["resnet"]) == 2
+    assert f"resnet: no recipe of this name; choose of {', '.join(reproduce.MODELS)}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "models", "folder", "extra"),
+    [
+        (["unet", "--trainer.max_epochs", "2"], ["unet"], None, ["--trainer.max_epochs", "2"]),
+        (["--trainer.max_epochs", "2"], [], None, ["--trainer.max_epochs", "2"]),
+        (["--trainer.max_epochs=2", "unet"], [], None, ["--trainer.max_epochs=2", "unet"]),
+        (["--folder", "out", "unet"], ["unet"], "out", []),
+        (["unet", "--folder=out", "unet-lite0", "--", "--seed", "1"], ["unet", "unet-lite0"], "out", ["--seed", "1"]),
+        ([], [], None, []),
+    ],
+)
+def test_models_and_the_flags_of_fit_are_told_apart(words, models, folder, extra):
+    ours, flags = reproduce._arguments(words)
+    assert (ours.models, flags) == (models, extra)
+    assert ours.folder == Path(folder or reproduce.CHECKOUT / "build" / "reproduce")
+
+
+@pytest.mark.parametrize("flags", [["--trainer.max_epochs", "2"], ["--trainer.max_epochs=2"]])
+def test_flags_say_after_how_many_epochs_a_training_is_done(flags):
+    recipe = reproduce.recipe_of("unet")
+    assert reproduce.epochs_of(recipe, [*flags, "--trainer.accelerator", "cpu"]) == 2
+    assert reproduce.epochs_of(recipe, []) == yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"]
+
+
+def test_ctrl_c_is_one_sentence(monkeypatch, capsys):
+    def stop(extra):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce, "fetched", stop)
+    assert reproduce.main(["unet"]) == 130
+    assert capsys.readouterr().err == "petseg: stopped; the next call goes on from here\n"
+
+
+def test_missing_data_are_fetched_before_the_hours_begin_and_a_failure_is_one_sentence(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def fetch(root):
+        asked.append(root)
+        raise DataError("no network.")
+
+    monkeypatch.setattr(reproduce, "fetch_oxford", fetch)
+    monkeypatch.setattr(reproduce, "reproduce", lambda *_: pytest.fail("training began without data"))
+    assert reproduce.main(["unet", "--data.data_dir", str(tmp_path)]) == 1
+    assert asked == [tmp_path]
+    assert capsys.readouterr().err == "petseg: no network.\n"
+
+
+def test_a_data_folder_among_the_flags_is_named_whole_to_the_processes(tmp_path, monkeypatch, cartoons):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(reproduce, "fetch_oxford", lambda root: None)
+    flags = ["--data.data_dir", os.path.relpath(cartoons), "--data.image_size", "32"]
+    assert reproduce.fetched(flags) == [*flags, "--data.data_dir", str(cartoons.resolve())]
+    assert list((tmp_path / "cache").glob("oxford-trainval-32-*"))
+
+
+def test_a_log_without_times_says_so(tmp_path):
+    assert reproduce.training_seconds(tmp_path / "none.csv") is None
+    (tmp_path / "metrics.csv").write_text("epoch,train/loss\n0,1.5\n")
+    assert reproduce.training_seconds(tmp_path / "metrics.csv") is None
+
+
+def test_it_says_how_long_all_takes_and_what_of_that_is_estimated():
+    *lines, together = reproduce.times(list(reproduce.MODELS)).splitlines()
+    assert [line.partition(":")[0] for line in lines] == list(reproduce.MODELS)
+    assert {line.partition(":")[0] for line in lines if "estimated" in line} == set(reproduce.ESTIMATED)
+    minutes = sum(int(line.split("took ")[1].split()[0]) for line in lines)
+    assert float(together.split()[1]) == pytest.approx(minutes / 60, abs=0.1)
+    assert "two CPU cores that compute in bfloat16" in together
+    # an estimate is for logs that do not say it
+    assert not any(reproduce.training_seconds(reproduce.RUNS / name / "metrics.csv") for name in reproduce.ESTIMATED)
+
+
+def test_every_released_model_is_reproduced_and_after_its_teacher():
+    assert set(reproduce.MODELS) - set(reproduce.STEPS) == set(zoo.available())
+    order = list(reproduce.MODELS)
+    for name in order:
+        recipe = reproduce.recipe_of(name)
+        for other in (reproduce.teacher_of(recipe), reproduce.start_of(recipe)):
+            assert other is None or order.index(other) < order.index(name)
+
+
+@pytest.mark.parametrize("name", ["unet", "unet-separable"])
+def test_the_teacher_of_a_recipe_is_found(name):
+    assert reproduce.teacher_of(reproduce.RECIPES / f"{name}.yaml") == "unet-lite0"
+
+
+def test_a_step_on_the_way_is_trained_for_its_model_and_a_released_teacher_is_taken_as_it_is():
+    assert reproduce.with_steps(["unet-lite0"]) == ["unet-lite0-first", "unet-lite0-second", "unet-lite0"]
+    assert reproduce.with_steps(["unet"]) == ["unet-first", "unet"]
+
+
+def test_without_its_teacher_trained_anew_a_student_asks_the_released_one(tmp_path):
+    fit = reproduce.fit("unet", tmp_path)
+    assert fit[fit.index("--trainer.callbacks.init_args.teacher") + 1] == "unet-lite0"
+
+
+def test_the_recipe_of_a_released_model_is_the_one_that_its_card_tells():
+    course = yaml.safe_load((reproduce.RECIPES / "course.yaml").read_text())
+    for name in zoo.available():
+        path, told = reproduce.recipe_of(name), zoo.card(name).recipe
+        recipe = yaml.safe_load(path.read_text())
+        recipe["model"] = {**course["model"], **recipe["model"]}
+        expected = {key: value for key, value in recipe["model"].items() if key != "augment"}
+        expected |= {
+            "augment": {**asdict(AugmentSettings()), **recipe["model"].get("augment", {})},
+            "seed": recipe["seed_everything"],
+            "average_decay": recipe["average"]["decay"],
+            "batch_size": recipe["data"]["batch_size"],
+            "max_epochs": recipe["trainer"]["max_epochs"],
+            "gradient_clip_val": recipe["trainer"]["gradient_clip_val"],
+            "starts_from": reproduce.start_of(path),
+            "teacher": reproduce.teacher_of(path),
+        }
+        assert {key: told.get(key) for key in expected} == expected, name
+        assert told["epochs"] <= told["max_epochs"]
