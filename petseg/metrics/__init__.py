@@ -1,6 +1,6 @@
-"""Scores of segmentation: regions, contours, probabilities, and how certain a score is.
+"""Notebook 04: metrics of regions, contours and probabilities, and confidence intervals.
 
-All of them come in two steps: counts per image first, the reduction last. `confusion` counts pixels by class,
+Every metric comes in two steps: counts per image first, the reduction last. `confusion` counts pixels by class,
 `boundary` contour pixels by distance, `calibration` pixels by probability; `intervals` resamples any of these.
 """
 

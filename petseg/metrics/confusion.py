@@ -1,7 +1,7 @@
-"""Scores of segmentation: a confusion matrix per image first, the reduction last.
+"""Scores of a segmentation: first a confusion matrix per image, then the reduction.
 
-From the matrices of a split follow pooled scores (all pixels of the split in one matrix, which is what this project
-reports) and per-image means (named so). A mean of batch means, which depends on the batch size, follows from neither.
+The matrices of a split give pooled scores (one matrix for all pixels of the split; this is what the project reports)
+and per-image means (always called so). A mean over batch means is neither: it depends on the batch size.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from petseg.labels import CLASSES
 
 def class_map(logits: Tensor) -> Tensor:
     """Most likely class per pixel: logits float (B, 3, H, W) to labels uint8 (B, H, W)."""
-    return logits.argmax(dim=1).to(torch.uint8)
+    return logits.argmax(dim=1).to(torch.uint8)  # softmax keeps the order, so logits serve as well as probabilities
 
 
 def confusion_matrices(
@@ -24,26 +24,29 @@ def confusion_matrices(
     """Pixel counts by true and predicted class, for each image.
 
     Args:
-        prediction: integer (B, H, W), labels 0 to num_classes - 1.
+        prediction: integer (B, H, W), labels 0 to num_classes - 1, on any device.
         target: integer (B, H, W), the true labels.
         num_classes: K.
         ignore: a value of the target whose pixels do not count; none by default.
 
     Returns:
-        int64 (B, K, K); rows are true classes, columns predicted ones; each sums to H * W less its ignored pixels.
+        int64 (B, K, K) on the CPU; rows are true classes, columns predicted ones. Each matrix sums to H * W minus the
+        ignored pixels.
 
     Raises:
         ValueError: the shapes differ, or a label is out of range.
     """
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} must match in shape.")
+    prediction, target = prediction.cpu(), target.cpu()  # scores are float64, which Apple's GPUs do not have
     counted = torch.ones_like(target, dtype=torch.bool) if ignore is None else target != ignore
     for name, labels in (("prediction", prediction[counted]), ("target", target[counted])):
         if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
             raise ValueError(f"{name}: holds labels outside 0 to {num_classes - 1}.")
     B, K = len(target), num_classes
-    image = torch.arange(B, device=target.device).view(-1, *[1] * (target.ndim - 1))
-    cell = image * K * K + target.long() * K + prediction.long()  # the counter that a pixel belongs to
+    image = torch.arange(B).view(-1, *[1] * (target.ndim - 1))  # (B, 1, 1): the image that a pixel belongs to
+    # every (image, true class, predicted class) gets a number; counting these numbers fills all matrices at once
+    cell = image * K * K + target.long() * K + prediction.long()
     return torch.bincount(cell[counted], minlength=B * K * K).view(B, K, K)
 
 
@@ -54,33 +57,31 @@ def iou(matrix: Tensor) -> Tensor:
         matrix: counts (..., K, K), rows true, columns predicted.
 
     Returns:
-        float64 (..., K), 0 to 1; NaN for a class that is neither there nor predicted.
+        float64 (..., K) on the CPU, 0 to 1; NaN for a class that neither occurs nor is predicted.
     """
-    matrix = matrix.double()
-    hit = matrix.diagonal(dim1=-2, dim2=-1)
-    return hit / (matrix.sum(-1) + matrix.sum(-2) - hit)
+    true_positive, true, predicted = _per_class(matrix)
+    return true_positive / (true + predicted - true_positive)  # the intersection is in both, but counts once
 
 
 def mean_iou(matrix: Tensor) -> Tensor:
-    """Mean of the IoU over the classes: float64 (...), NaN where a class is neither there nor predicted."""
+    """Mean of the IoU over the classes: float64 (...), NaN where a class neither occurs nor is predicted."""
     return iou(matrix).mean(dim=-1)
 
 
 def dice(matrix: Tensor) -> Tensor:
     """Dice score (F1) per class: 2 TP / (2 TP + FP + FN); shapes and NaN as in `iou`."""
-    matrix = matrix.double()
-    hit = matrix.diagonal(dim1=-2, dim2=-1)
-    return 2 * hit / (matrix.sum(-1) + matrix.sum(-2))
+    true_positive, true, predicted = _per_class(matrix)
+    return 2 * true_positive / (true + predicted)
 
 
 def accuracy(matrix: Tensor) -> Tensor:
-    """Share of pixels whose class is right: float64 (...)."""
-    matrix = matrix.double()
-    return matrix.diagonal(dim1=-2, dim2=-1).sum(-1) / matrix.sum((-2, -1))
+    """Fraction of the pixels whose class is right: float64 (...) on the CPU."""
+    true_positive, true, _ = _per_class(matrix)
+    return true_positive.sum(-1) / true.sum(-1)
 
 
 def pooled_scores(matrices: Tensor) -> dict[str, float]:
-    """Scores over all pixels of a split, from the one matrix that its images add up to.
+    """Scores over all pixels of a split, from the sum of its images' matrices.
 
     Args:
         matrices: int64 (N, 3, 3), one per image.
@@ -95,10 +96,13 @@ def pooled_scores(matrices: Tensor) -> dict[str, float]:
 
 
 class SplitConfusion(Metric):
-    """Collects the confusion matrix of every image of a split, in one process or many.
+    """Collects the confusion matrix of every image of a split, in one process or in many.
 
-    Samplers of distributed runs repeat examples to make all processes' shares equal. Each matrix is therefore kept
-    with the place of its example, and a repeated example counts once.
+    A distributed sampler repeats examples so that all processes get equally many. Each matrix is therefore stored with
+    the index of its example, and `compute` counts a repeated example once.
+
+    The metric has two list states that torchmetrics concatenates over the processes: `index`, int64 (B,) per batch, and
+    `matrices`, int64 (B, 3, 3) per batch. They stay on the metric's device, since NCCL gathers only what is on a GPU.
     """
 
     full_state_update = False
@@ -116,19 +120,25 @@ class SplitConfusion(Metric):
         Args:
             prediction: integer (B, H, W), labels.
             target: integer (B, H, W), labels.
-            index: int64 (B,), places of the examples in their split.
+            index: int64 (B,), indices of the examples in their split.
         """
-        self.index.append(index)
-        self.matrices.append(confusion_matrices(prediction, target))
+        self.index.append(index.to(self.device))
+        self.matrices.append(confusion_matrices(prediction, target).to(self.device))
 
     def compute(self) -> Tensor:
-        """The matrices in the order of the split: int64 (N, 3, 3)."""
-        index, matrices = _joined(self.index), _joined(self.matrices)
-        places = index.unique()  # sorted
-        first = torch.stack([(index == place).nonzero()[0, 0] for place in places])
+        """The matrices in the order of the split: int64 (N, 3, 3) on the CPU."""
+        index, matrices = _concatenated(self.index).cpu(), _concatenated(self.matrices).cpu()
+        examples = index.unique()  # sorted, each once
+        first = torch.stack([(index == example).nonzero()[0, 0] for example in examples])
         return matrices[first]
 
 
-def _joined(state: list[Tensor] | Tensor) -> Tensor:
-    # a list in one process; already one tensor once torchmetrics has gathered several
+def _per_class(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """True positives, true pixels and predicted pixels of each class: float64 (..., K) each, on the CPU."""
+    matrix = matrix.cpu().double()  # first to the CPU: MPS refuses float64
+    return matrix.diagonal(dim1=-2, dim2=-1), matrix.sum(-1), matrix.sum(-2)
+
+
+def _concatenated(state: list[Tensor] | Tensor) -> Tensor:
+    # a list in one process; already one tensor after torchmetrics has gathered several processes
     return state if isinstance(state, Tensor) else torch.cat(state)

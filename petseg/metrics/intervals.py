@@ -1,7 +1,7 @@
-"""How sure a score is: the bootstrap over images.
+"""Confidence intervals of scores: the bootstrap over images.
 
-Efron, Tibshirani: An Introduction to the Bootstrap (1993), chapter 13: percentile intervals. The unit that is drawn is
-the image, since the pixels of one image err together.
+Efron, Tibshirani: An Introduction to the Bootstrap (1993), chapter 13: percentile intervals. Whole images are drawn,
+because the errors of the pixels of one image are not independent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 class Interval(NamedTuple):
-    """A score of the images at hand, and the range that resampling them leaves it in; tensors of one shape."""
+    """A score of a set of images, with the lower and upper end of its interval; tensors of one shape."""
 
     value: Tensor
     low: Tensor
@@ -23,16 +23,15 @@ class Interval(NamedTuple):
 
 
 def resampled_sums(counts: Tensor, resamples: int = 2000, seed: int = 0) -> Tensor:
-    """Sums of counts over images drawn with replacement, as many as there are.
+    """Sums of counts over N images that are drawn with replacement from N.
 
     Args:
         counts: (N, ...), counts per image, for instance confusion matrices.
-        resamples: R, how often to draw.
+        resamples: R, number of draws.
         seed: of the draws.
 
     Returns:
-        float64 (R, ...). No image is gathered: each draw is a vector of how often every image came up, and all draws
-        together are one matrix product.
+        float64 (R, ...) on the CPU.
 
     Raises:
         ValueError: there is no image.
@@ -40,8 +39,9 @@ def resampled_sums(counts: Tensor, resamples: int = 2000, seed: int = 0) -> Tens
     N = len(counts)
     if N == 0:
         raise ValueError("counts: of no image at all; the bootstrap needs at least 1, and means little below 20.")
+    # how often each image is drawn; with these as weights, all draws are one matrix product and no image is copied
     times = np.random.default_rng(seed).multinomial(N, np.full(N, 1 / N), size=resamples)  # (R, N)
-    sums = torch.from_numpy(times).double() @ counts.double().reshape(N, -1)
+    sums = torch.from_numpy(times).double() @ counts.cpu().double().reshape(N, -1)
     return sums.view(resamples, *counts.shape[1:])
 
 
@@ -54,15 +54,15 @@ def bootstrap(
 ) -> Interval:
     """A pooled score with its percentile interval.
 
-    To compare two models on the same images, give both their counts as (N, 2, ...) and score the difference: each
-    draw then holds the same images for both, and what makes an image hard for both cancels out.
+    To compare two models on the same images, pass both their counts as (N, 2, ...) and score the difference. Each
+    draw then holds the same images for both models, so images that are hard for both cancel out.
 
     Args:
         counts: (N, ...), counts per image.
-        score: of summed counts: (R, ...) to (R, ...), one row a draw.
-        resamples: how often to draw.
+        score: maps summed counts (R, ...) to scores (R, ...), one row per draw.
+        resamples: number of draws.
         seed: of the draws.
-        level: share of the draws between `low` and `high`. A draw whose score is NaN is left out.
+        level: fraction of the draws between `low` and `high`. Draws whose score is NaN are left out.
 
     Returns:
         float64 tensors of the score's shape without its first axis.
@@ -74,5 +74,5 @@ def bootstrap(
         raise ValueError(f"level={level}: must lie between 0 and 1, for instance 0.95.")
     draws = score(resampled_sums(counts, resamples, seed))
     tail = (1 - level) / 2
-    low, high = (torch.nanquantile(draws, share, dim=0) for share in (tail, 1 - tail))
-    return Interval(score(counts.double().sum(dim=0, keepdim=True))[0], low, high)
+    low, high = (torch.nanquantile(draws, quantile, dim=0) for quantile in (tail, 1 - tail))
+    return Interval(score(counts.cpu().double().sum(dim=0, keepdim=True))[0], low, high)

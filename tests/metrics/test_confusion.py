@@ -25,7 +25,7 @@ def test_dice_of_four_pixels_equals_the_fractions_on_paper():
     assert metrics.dice(matrix).tolist() == [2 / 3, 2 / 4, 0]
 
 
-def test_accuracy_is_the_share_of_right_pixels():
+def test_accuracy_is_the_fraction_of_right_pixels():
     assert float(metrics.accuracy(metrics.confusion_matrices(PREDICTED, TRUE)[0])) == 0.5
 
 
@@ -57,6 +57,27 @@ def test_a_class_that_is_nowhere_has_no_iou():
 def test_a_label_out_of_range_is_refused(bad):
     with pytest.raises(ValueError, match="outside 0 to 2"):
         metrics.confusion_matrices(torch.full((1, 2, 2), bad), torch.zeros(1, 2, 2, dtype=int))
+
+
+class OnGpu(torch.Tensor):
+    """A tensor that refuses everything but `.cpu()` and its shape, as MPS refuses float64."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func is not torch.Tensor.cpu and func.__name__ != "__get__":
+            raise TypeError(f"{func.__name__}: not on this device")
+        result = super().__torch_function__(func, types, args, kwargs or {})
+        return result.as_subclass(torch.Tensor) if func is torch.Tensor.cpu else result
+
+
+def test_pixels_of_a_device_without_float64_are_counted_and_scored_on_the_cpu():
+    matrices = metrics.confusion_matrices(PREDICTED.as_subclass(OnGpu), TRUE.as_subclass(OnGpu))
+    assert torch.equal(matrices, metrics.confusion_matrices(PREDICTED, TRUE))
+    on_gpu = matrices[0].as_subclass(OnGpu)
+    for score in (metrics.iou, metrics.dice, metrics.accuracy, metrics.mean_iou):
+        assert type(score(on_gpu)) is torch.Tensor
+        assert score(on_gpu).dtype == torch.float64
+        torch.testing.assert_close(score(on_gpu), score(matrices[0]), equal_nan=True)
 
 
 def test_different_shapes_are_refused():
