@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import pickle
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from petseg.labels import CLASSES
 from petseg.metrics.calibration import expected_calibration_error
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
+from petseg.training.runs import joined, read_log, write_log
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import model_card
@@ -213,19 +213,7 @@ def keep_log(run: Path, folder: Path) -> None:
     Raises:
         DataError: the run has no log.
     """
-    epochs: dict[int, dict[str, str]] = {}
-    for log in _logs(run):
-        with log.open(newline="") as file:
-            for row in csv.DictReader(file):
-                if row.get("epoch"):
-                    known = epochs.setdefault(int(row["epoch"]), {})
-                    known.update({key: _short(value) for key, value in row.items() if value})
-    columns = list(dict.fromkeys(key for row in epochs.values() for key in row))
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / "metrics.csv") as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(epochs[epoch] for epoch in sorted(epochs))
+    write_log(folder / "metrics.csv", joined([read_log(log) for log in _logs(run)]))
     if config := _config(attempts(run)[0]):
         config["data"]["data_dir"] = None
         with atomic_write(folder / "config.yaml") as partial:
@@ -247,11 +235,6 @@ def _without_folders(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_folders(one) for one in value]
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-
-
-def _short(value: str) -> str:
-    """A number with six digits, which are more than a rerun on another machine repeats."""
-    return f"{float(value):.6g}"
 
 
 def _best_on_validation(task: SegmentationTask, state: dict[str, Any], data: PetDataModule) -> tuple[str, torch.Tensor]:

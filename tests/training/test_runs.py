@@ -20,7 +20,16 @@ from petseg.training import benchmark as bench
 from petseg.training.callbacks import EpochSeeds, checkpoints
 from petseg.training.ema import WarmupEMA, warm_averages
 from petseg.training.recipes import fingerprint, read_recipe, stages
-from petseg.training.runs import Command, joined, new_version, read_log, unfinished
+from petseg.training.runs import (
+    Command,
+    joined,
+    new_version,
+    read_log,
+    read_logs,
+    unfinished,
+    write_log,
+    write_logs,
+)
 from petseg.training.scoring import evaluate, quiet
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import model_card
@@ -253,3 +262,15 @@ def test_the_log_of_a_run_has_a_row_for_each_epoch(cartoons):
 def test_a_log_that_was_cut_off_within_its_first_epoch_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("lr-AdamW,step\n8e-05,0\n")
     assert read_log(tmp_path / "metrics.csv") == {}
+
+
+def test_a_log_that_was_written_is_read_again_with_six_digits(tmp_path):
+    write_log(tmp_path / "metrics.csv", {"val/loss": [(2, 1 / 3)], "train/loss": [(1, 2.0), (2, 1.5)]})
+    assert (tmp_path / "metrics.csv").read_text() == "epoch,train/loss,val/loss\n0,2,\n1,1.5,0.333333\n"
+    assert read_log(tmp_path / "metrics.csv") == {"train/loss": [(1, 2.0), (2, 1.5)], "val/loss": [(2, 0.333333)]}
+
+
+def test_logs_of_several_runs_share_a_file_and_stay_apart(tmp_path):
+    logs = {"base": {"val/loss": [(1, 0.5)]}, "wider": {"val/loss": [(1, 0.4)], "train/loss": [(2, 0.3)]}}
+    write_logs(tmp_path / "all.csv", logs)
+    assert read_logs(tmp_path / "all.csv") == logs
