@@ -33,3 +33,18 @@ def test_class_colours_differ_in_brightness_too():
 
 def test_palette_lists_the_colours_in_class_order():
     assert labels.palette() == [*labels.rgb(0), *labels.rgb(1), *labels.rgb(2)]
+
+
+def test_the_ink_is_the_fourth_colour_of_the_palette():
+    assert labels.palette_with_ink() == [*labels.palette(), 0x22, 0x22, 0x22]
+    assert labels.INK == "#222222"
+
+
+def test_the_hatch_covers_every_sixth_diagonal_of_the_boundary_alone():
+    mask = np.full((12, 12), labels.BOUNDARY, dtype=np.uint8)
+    mask[:, :6] = labels.PET
+    lines = labels.hatch(mask)
+    assert not lines[:, :6].any()
+    assert lines[0].nonzero()[0].tolist() == [6]
+    assert lines[1].nonzero()[0].tolist() == [11]
+    assert lines.sum() == 12 * 6 / labels.HATCH_STEP

@@ -20,7 +20,7 @@ from petseg.errors import ModelError
 from petseg.files import atomic_write
 from petseg.inference import photo as photos
 from petseg.inference import two_pass as refine
-from petseg.labels import BOUNDARY, CLASSES, PET, palette
+from petseg.labels import BOUNDARY, CLASSES, PET, palette, palette_with_ink
 from petseg.models import zoo
 from petseg.models.device import best_device
 
@@ -32,7 +32,6 @@ SEE_THROUGH: Final = 0.25
 OPAQUE: Final = 0.75
 
 OUTLINE: Final = len(CLASSES)  # the overlay's fourth value, beside the labels
-OUTLINE_COLOR: Final = (20, 20, 20)
 
 
 class Predictor:
@@ -206,7 +205,7 @@ class Segmentation:
         strength = [opacity * (name in classes) for name in CLASSES] + [opacity**0.5 * ("pet" in classes)]
         colours = Image.fromarray(paint)
         alpha = colours.point([round(255 * value) for value in strength] + [0] * (256 - len(strength)))
-        colours.putpalette([*palette(), *OUTLINE_COLOR])
+        colours.putpalette(palette_with_ink())
         return Image.composite(colours.convert("RGB"), self.photo, alpha)
 
     def cutout(self) -> Image.Image:

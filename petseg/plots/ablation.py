@@ -7,7 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from petseg.plots.style import INK, figure
+from petseg.labels import INK
+from petseg.plots.style import figure
 
 #: Bars that stand out of the noise, for the better and for the worse, and those that do not.
 BETTER, WORSE, NOISE = "#0072B2", "#D55E00", "#BBBBBB"

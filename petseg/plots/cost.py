@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from petseg.plots.style import INK, figure
+from petseg.labels import INK
+from petseg.plots.style import figure
 
 #: Ink of networks that are ours, and of those that are not.
 OURS, THEIRS = "#0072B2", "#767676"

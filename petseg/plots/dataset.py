@@ -12,9 +12,9 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
-from petseg.labels import BACKGROUND, CLASSES, COLORS, PET
+from petseg.labels import BACKGROUND, CLASSES, COLORS, HATCHES, INK, PET
 from petseg.plots.images import mask_overlay, mask_picture
-from petseg.plots.style import HATCHES, INK, class_legend, figure
+from petseg.plots.style import class_legend, figure
 
 Shares = NDArray[np.float64]
 

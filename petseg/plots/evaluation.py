@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from petseg.evaluation.corruptions import CORRUPTIONS, STRENGTHS
-from petseg.labels import CLASSES, COLORS, PET
+from petseg.labels import CLASSES, COLORS, HATCHES, INK, PET
 from petseg.metrics.calibration import expected_calibration_error, reliability
 from petseg.metrics.intervals import Interval
 from petseg.plots.images import mask_picture
-from petseg.plots.style import HATCHES, INK, figure
+from petseg.plots.style import figure
 
 GREY = "#888888"
 

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from petseg.inference.predictor import edge
-from petseg.labels import BOUNDARY, PET, palette
+from petseg.labels import BOUNDARY, PET, hatch, palette_with_ink
 from petseg.plots.style import figure
+
+_LINE = 3  # beside the labels: a pixel of the hatch or of the outline
+_COLORS = np.asarray(palette_with_ink(), dtype=np.uint8).reshape(-1, 3)  # (4, 3)
 
 
 def show_images(
@@ -65,9 +68,7 @@ def mask_picture(mask: NDArray[np.uint8], scale: int = 3) -> Image.Image:
         RGB, scale * W x scale * H.
     """
     large = _enlarged(mask, scale)
-    colours = np.asarray(palette(), dtype=np.uint8).reshape(-1, 3)[large]
-    colours[_hatch(large)] = 34
-    return Image.fromarray(colours)
+    return Image.fromarray(_COLORS[np.where(hatch(large), _LINE, large)])
 
 
 def mask_overlay(image: Any, mask: NDArray[np.uint8], opacity: float = 0.5, scale: int = 3) -> Image.Image:
@@ -85,10 +86,9 @@ def mask_overlay(image: Any, mask: NDArray[np.uint8], opacity: float = 0.5, scal
     size = (scale * mask.shape[1], scale * mask.shape[0])
     pixels = np.asarray(_picture(image).convert("RGB").resize(size, Image.Resampling.BICUBIC))
     large = _enlarged(mask, scale)
-    colours = np.asarray(palette(), dtype=np.uint8).reshape(-1, 3)[large]
     painted = np.isin(large, (PET, BOUNDARY))[..., None]
-    mixed = np.where(painted, opacity * colours + (1 - opacity) * pixels, pixels).round().astype(np.uint8)
-    mixed[_hatch(large) | edge(large == PET)] = 34
+    mixed = np.where(painted, opacity * _COLORS[large] + (1 - opacity) * pixels, pixels).round().astype(np.uint8)
+    mixed[hatch(large) | edge(large == PET)] = _COLORS[_LINE]
     return Image.fromarray(mixed)
 
 
@@ -98,9 +98,3 @@ def _picture(image: Any) -> Image.Image:
 
 def _enlarged(mask: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     return np.asarray(mask, dtype=np.uint8).repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def _hatch(mask: NDArray[np.uint8], period: int = 6) -> NDArray[np.bool_]:
-    row, column = np.ogrid[: mask.shape[0], : mask.shape[1]]
-    lines: NDArray[np.bool_] = (mask == BOUNDARY) & ((row + column) % period == 0)
-    return lines

@@ -13,9 +13,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from petseg.labels import CLASSES, COLORS
+from petseg.labels import CLASSES, COLORS, INK
 from petseg.models.inspection import Step
-from petseg.plots.style import INK, figure
+from petseg.plots.style import figure
 
 SKIP = "#009E73"
 WAYS: dict[str, dict[str, Any]] = {

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from petseg.labels import CLASSES, COLORS
-from petseg.plots.style import HATCHES, INK, figure
+from petseg.labels import CLASSES, COLORS, HATCHES, INK
+from petseg.plots.style import figure
 
 
 def iou_bars(scores: Mapping[str, float], title: str) -> Figure:

@@ -15,13 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
-from petseg.labels import CLASSES, COLORS
-
-#: Hatch of each class, the second cue beside its colour.
-HATCHES = ("", "", "////")
-
-#: Ink of text and outlines.
-INK = "#222222"
+from petseg.labels import CLASSES, COLORS, HATCHES, INK
 
 #: Dark ink on an opaque white ground reads the same in a light and in a dark theme.
 STYLE: Any = {

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from petseg.labels import CLASSES, COLORS
-from petseg.plots.style import HATCHES, INK, DescribedFigure, figure
+from petseg.labels import CLASSES, COLORS, HATCHES, INK
+from petseg.plots.style import DescribedFigure, figure
 
 #: A second and a third ink, told apart by their dashes as well.
 ACCENT, MUTED = "#D55E00", "#767676"

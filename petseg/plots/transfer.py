@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 if TYPE_CHECKING:
     from petseg.course.transfer_log import Run
 
-from petseg.plots.style import INK, DescribedFigure, figure
+from petseg.labels import INK
+from petseg.plots.style import DescribedFigure, figure
 
 #: A look for each way to learn: colour, dashes and marker, so that colour is never alone.
 LOOKS: dict[str, dict[str, Any]] = {

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from petseg.errors import ModelError, PhotoError
-from petseg.inference.predictor import OUTLINE_COLOR, Predictor, Segmentation
-from petseg.labels import BACKGROUND, BOUNDARY, COLORS, PET, palette, rgb
+from petseg.inference.predictor import Predictor, Segmentation
+from petseg.labels import BACKGROUND, BOUNDARY, COLORS, PET, palette, palette_with_ink, rgb
 from petseg.models import zoo
 from petseg.models.unet import UNet
 
@@ -159,7 +159,7 @@ def test_an_overlay_of_full_opacity_is_the_class_colours_with_an_outline() -> No
     expected = np.array([rgb(label) for label in range(3)], np.uint8)[labels]
     inner = np.zeros_like(labels, bool)
     inner[2:7, 3:8] = True
-    expected[(labels == PET) & ~inner] = OUTLINE_COLOR  # one pixel wide on so small a photo
+    expected[(labels == PET) & ~inner] = palette_with_ink()[9:]  # one pixel wide on so small a photo
     assert np.array_equal(overlay, expected)
 
 
