@@ -1,8 +1,8 @@
 """Pixels decoded once: a split's images and masks as two memory-mapped uint8 arrays.
 
-A cache lies in a folder whose name holds a fingerprint of all that it was made from. When a file, its size or a
-setting changes, the fingerprint does, and the cache is made anew. It is written under a temporary name and renamed,
-so a folder that bears the final name is whole.
+The name of a cache's folder ends in a fingerprint of everything that it is made from. When a file or a setting changes,
+the fingerprint changes too, and the cache is built again. A cache is written under a temporary name and then renamed,
+so a folder with the final name is always complete.
 """
 
 from __future__ import annotations
@@ -12,63 +12,90 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 from petseg.errors import DataError
 from petseg.labels import labels_from_trimap
 
-#: Raised by hand whenever decoding changes, so that older caches are no longer found.
+#: Increase it whenever decoding changes, so that older caches are no longer used.
 DECODER = 1
 
+#: How often a cache is opened before its reader gives up: another process may remove it as outdated in between.
+ATTEMPTS = 3
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Pixels:
-    """The decoded split: `images` uint8 (N, S, S, 3), RGB, and `masks` uint8 (N, S, S), labels 0 to 2."""
+    """A decoded split.
+
+    Attributes:
+        images: uint8 (N, S, S, 3), RGB.
+        masks: uint8 (N, S, S), labels 0 to 2.
+        folder: the cache that both are memory-mapped from; None for arrays in memory.
+    """
 
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
+    folder: Path | None = None
+
+    @classmethod
+    def open(cls, folder: Path) -> Pixels:
+        """Memory-maps both arrays: pixels are read from disk when they are first used, and shared by all processes."""
+        images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
+        return cls(images, masks, folder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the path of a cache: NumPy would copy all pixels (241 MB for Oxford) to every loader process."""
+        return (Pixels.open, (self.folder,)) if self.folder else (Pixels, (self.images, self.masks))
 
 
 def open_pixels(
     files: Sequence[tuple[Path, Path]], size: int, folder: Path, name: str, progress: bool = True
 ) -> Pixels:
-    """Memory-mapped pixels of the given files, decoded now if no valid cache is there.
+    """Memory-mapped pixels of the given files, decoded now if there is no valid cache.
 
     Args:
         files: (image, trimap) of each example.
         size: height and width in pixels to which both are resized, without keeping the aspect ratio.
-        folder: where caches lie; made if missing.
-        name: what this cache is called, for instance `oxford-trainval`; one cache is kept per name and size.
+        folder: where caches are kept; made if missing.
+        name: of this cache, for instance `oxford-trainval`. One cache is kept per name, size and folder of files.
         progress: show a progress bar while decoding.
 
     Raises:
-        DataError: a file is missing, is not an image, or is not a trimap.
+        DataError: files are missing or cannot be read; the message names them.
     """
-    prefix = f"{name}-{size}-"
+    prefix = f"{name}-{size}-{_hash(sorted({str(path.parent.resolve()) for pair in files for path in pair}), 8)}-"
     target = folder / (prefix + fingerprint(files, size))
-    if not target.is_dir():
-        _build(files, size, target, progress)
-        for other in folder.glob(prefix + "*"):
-            if other != target:
-                shutil.rmtree(other, ignore_errors=True)  # made from files that have changed since
-    return Pixels(np.load(target / "images.npy", mmap_mode="r"), np.load(target / "masks.npy", mmap_mode="r"))
+    for _ in range(ATTEMPTS):
+        if not target.is_dir():
+            _build(files, size, target, progress)
+            for other in folder.glob(prefix + "*"):
+                if other != target:
+                    shutil.rmtree(other, ignore_errors=True)  # the same files, before they changed
+        try:
+            return Pixels.open(target)
+        except FileNotFoundError:  # removed by another process since the test above
+            continue
+    raise DataError(f"{target}: removed by another process {ATTEMPTS} times. Give each process its PETSEG_CACHE_DIR.")
 
 
 def fingerprint(files: Sequence[tuple[Path, Path]], size: int) -> str:
-    """Sixteen hexadecimal digits that change with any file's path, length or time of change, and with the size.
+    """Sixteen hexadecimal digits that change with any file's path, length or modification time, and with the size.
 
     Raises:
         DataError: a file is missing.
     """
-    digest = hashlib.sha256(json.dumps([DECODER, size]).encode())
+    parts: list[Any] = [DECODER, size]
     for path in (path for pair in files for path in pair):
         try:
             status = path.stat()
@@ -76,12 +103,12 @@ def fingerprint(files: Sequence[tuple[Path, Path]], size: int) -> str:
             raise DataError(
                 f"{path}: missing, though the split lists name it. Fetch it again with `petseg data oxford`."
             ) from None
-        digest.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+        parts.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+    return _hash(parts, 16)
 
 
 def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One example: the image resized with antialiasing, the mask by nearest neighbour, which invents no labels.
+    """One example, resized.
 
     Returns:
         uint8 (size, size, 3), RGB, and uint8 (size, size), labels 0 to 2.
@@ -89,16 +116,27 @@ def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDA
     Raises:
         DataError: a file is not an image, or the trimap holds other values than 1 to 3.
     """
+    # Pillow looks at the content, not at the name: the official folder holds PNG and GIF files that are called .jpg
+    with _reading(image), Image.open(image) as file:
+        # Pillow's bilinear filter averages over all pixels that it shrinks into one, so nothing aliases
+        pixels = np.asarray(file.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+    with _reading(trimap), Image.open(trimap) as file:
+        # between pet (1) and boundary (3), interpolation would invent background (2); nearest neighbour picks pixels
+        values = np.asarray(file.resize((size, size), Image.Resampling.NEAREST), dtype=np.uint8)
     try:
-        # by content, not by name: the official folder holds PNG and GIF files that are called .jpg
-        with Image.open(image) as file:
-            pixels = file.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-        with Image.open(trimap) as file:
-            values = np.asarray(file.resize((size, size), Image.Resampling.NEAREST), dtype=np.uint8)
-        return np.asarray(pixels), labels_from_trimap(values, trimap.name)
-    except (UnidentifiedImageError, OSError, ValueError) as error:
+        return pixels, labels_from_trimap(values, str(trimap))
+    except ValueError as error:
+        raise DataError(str(error)) from None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns whatever goes wrong with a file into a sentence that names it."""
+    try:
+        yield
+    except Exception as error:  # Pillow has no common base: OSError, SyntaxError, zlib.error, DecompressionBombError...
         raise DataError(
-            f"{image.name}: cannot be decoded with its trimap ({error}). Delete both and run `petseg data oxford`."
+            f"{path}: cannot be read ({error or type(error).__name__}). Delete it and run `petseg data oxford`."
         ) from error
 
 
@@ -106,11 +144,11 @@ def _build(files: Sequence[tuple[Path, Path]], size: int, target: Path, progress
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=".draft-"))
     try:
-        _decode_all(files, size, draft, f"decode {target.name.rsplit('-', 1)[0]}" if progress else None)
+        _decode_all(files, size, draft, f"decode {target.name.rsplit('-', 2)[0]}" if progress else None)
         try:
             draft.rename(target)
         except OSError:
-            if not target.is_dir():  # another process, decoding the same files, may have been first
+            if not target.is_dir():  # otherwise another process has decoded the same files in the meantime
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -120,10 +158,23 @@ def _decode_all(files: Sequence[tuple[Path, Path]], size: int, draft: Path, titl
     count = len(files)
     images = np.lib.format.open_memmap(draft / "images.npy", "w+", np.uint8, (count, size, size, 3))
     masks = np.lib.format.open_memmap(draft / "masks.npy", "w+", np.uint8, (count, size, size))
+
+    def decode_into(row: int) -> str | None:
+        try:
+            images[row], masks[row] = decode(*files[row], size)
+        except DataError as error:
+            return str(error)  # the other files are decoded too, so that all damaged ones are named at once
+        return None
+
     # threads are enough: Pillow releases the interpreter's lock while it decodes and resizes
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        decoded = pool.map(lambda pair: decode(pair[0], pair[1], size), files)
-        for row, (image, mask) in enumerate(tqdm(decoded, title, count, disable=title is None, leave=False)):
-            images[row], masks[row] = image, mask
+        results = tqdm(pool.map(decode_into, range(count)), title, count, disable=title is None, leave=False)
+        problems = [problem for problem in results if problem]
+    if problems:
+        raise DataError("\n".join(problems))
     images.flush()
     masks.flush()
+
+
+def _hash(value: Any, digits: int) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:digits]

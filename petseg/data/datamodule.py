@@ -1,4 +1,4 @@
-"""Oxford-IIIT Pet, or its cartoon stand-in, as a Lightning data module.
+"""Oxford-IIIT Pet, or the cartoons in its place, as a Lightning data module.
 
 O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs (CVPR 2012),
 https://www.robots.ox.ac.uk/~vgg/data/pets/, CC BY-SA 4.0.
@@ -14,21 +14,22 @@ import lightning as L
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.datasets import OxfordIIITPet
 
 from petseg.data.cache import Pixels, open_pixels
 from petseg.data.cartoon.dataset import write_dataset
-from petseg.data.splits import Example, first_fraction, read_split, validation_names
+from petseg.data.splits import Example, example_files, first_fraction, read_split, validation_names
 from petseg.files import cache_folder, data_folder, home_folder
 
 Source = Literal["oxford", "cartoon"]
 
 
 class Batch(NamedTuple):
-    """Some examples.
+    """B examples of a split.
 
-    `image`: uint8 (B, 3, S, S), channels last in memory; `mask`: uint8 (B, S, S), labels;
-    `index`: int64 (B,), the index of each example in its split.
+    Attributes:
+        image: uint8 (B, 3, S, S), channels last in memory, values 0 to 255; the network's side scales and normalises.
+        mask: uint8 (B, S, S), labels.
+        index: int64 (B,), the index of each example in its split.
     """
 
     image: Tensor
@@ -37,11 +38,14 @@ class Batch(NamedTuple):
 
 
 class PixelDataset(Dataset[Batch]):
-    """Rows of a decoded split. A batch is gathered whole (`__getitems__`), not example by example.
+    """Examples of a decoded split, given out in whole batches.
+
+    PyTorch's loader calls `__getitems__` once per batch where a data set has it. One gather of 32 rows is faster than
+    32 calls and a copy that stacks them.
 
     Args:
         pixels: the decoded split.
-        rows: which of its rows belong to this data set.
+        rows: which of its rows belong to this data set, in order.
     """
 
     def __init__(self, pixels: Pixels, rows: Sequence[int]) -> None:
@@ -53,9 +57,10 @@ class PixelDataset(Dataset[Batch]):
         return len(self.rows)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """The batch of the examples at these places; the image tensor is channels last without a copy."""
+        """The batch of the examples with these indices."""
         index = torch.as_tensor(indices)
         rows = self.rows[index].numpy()
+        # images lie on disk as (N, S, S, 3): permuted without a copy, that is a channels-last tensor
         image = torch.from_numpy(self.pixels.images[rows]).permute(0, 3, 1, 2)  # (B, 3, S, S)
         return Batch(image, torch.from_numpy(self.pixels.masks[rows]), index)
 
@@ -64,7 +69,8 @@ class PixelDataset(Dataset[Batch]):
         return self.__getitems__([index])
 
 
-def _whole(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
+    """The loader's collate function: `__getitems__` has made a batch already."""
     return batch
 
 
@@ -72,15 +78,18 @@ class PetDataModule(L.LightningDataModule):
     """Train, validation and official test split, decoded once and memory-mapped.
 
     Args:
-        source: `oxford` reads `<data_dir>/oxford-iiit-pet/`; `cartoon` draws the embedded data set first.
-        data_dir: see `data_folder`; cartoons go to `cartoon/` in it, by default in that of the checkout, since
-            `PETSEG_DATA_DIR` may name a folder that cannot be written.
+        source: `oxford` reads `<data_dir>/oxford-iiit-pet/`; `cartoon` draws the cartoon data set first.
+        data_dir: default: `files.data_folder()` for Oxford. Cartoons are drawn into `cartoon/` of this folder, by
+            default of the checkout's `data/`, because `PETSEG_DATA_DIR` may be read-only.
         image_size: height and width of images and masks, in pixels; the aspect ratio is not kept.
-        batch_size: examples in a batch, on each device.
-        val_fraction: share of each breed of the official trainval split that becomes validation.
-        train_fraction: share of each breed of the train split that is used, to learn what more examples are worth.
+        batch_size: examples per batch, on each device.
+        val_fraction: fraction of each breed of the official trainval split that becomes validation.
+        train_fraction: fraction of each breed of the train split that is used, to measure what more examples bring.
         num_workers: loader processes; 0 is fastest, since a batch is one gather from memory.
-        progress: show a bar while pixels are decoded.
+        progress: show a progress bar while pixels are decoded.
+
+    Raises:
+        ValueError: a setting is out of range.
     """
 
     def __init__(
@@ -107,8 +116,8 @@ class PetDataModule(L.LightningDataModule):
         self.data_dir = Path(data_dir) if data_dir is not None else default()
         self.image_size = image_size
         self.batch_size = batch_size
-        self.val_share = val_fraction
-        self.train_share = train_fraction
+        self.val_fraction = val_fraction
+        self.train_fraction = train_fraction
         self.num_workers = num_workers
         self.progress = progress
         self.examples: dict[str, list[Example]] = {}
@@ -120,7 +129,7 @@ class PetDataModule(L.LightningDataModule):
         return self.data_dir if self.source == "oxford" else self.data_dir / "cartoon"
 
     def prepare_data(self) -> None:
-        """Draws the cartoons if they are the source, and decodes; Lightning calls it in one process only."""
+        """Draws the cartoons if they are the source, and decodes; Lightning calls this in one process per machine."""
         if self.source == "cartoon":
             write_dataset(self.root)
         for split in ("trainval", "test"):
@@ -131,14 +140,14 @@ class PetDataModule(L.LightningDataModule):
         if self.datasets:
             return
         trainval = read_split(self._folder, "trainval")
-        held_out = validation_names(trainval, self.val_share)
+        held_out = validation_names(trainval, self.val_fraction)
         parts = {
             "train": [row for row, example in enumerate(trainval) if example.name not in held_out],
             "val": [row for row, example in enumerate(trainval) if example.name in held_out],
         }
-        if self.train_share < 1:
-            kept = first_fraction([trainval[row] for row in parts["train"]], self.train_share)
-            parts["train"] = [parts["train"][index] for index in kept]
+        if self.train_fraction < 1:
+            chosen = first_fraction([trainval[row] for row in parts["train"]], self.train_fraction)
+            parts["train"] = [parts["train"][index] for index in chosen]
         pixels = self._pixels("trainval")
         for name, rows in parts.items():
             self.examples[name] = [trainval[row] for row in rows]
@@ -163,11 +172,8 @@ class PetDataModule(L.LightningDataModule):
         return self.root / "oxford-iiit-pet"
 
     def _pixels(self, split: Literal["trainval", "test"]) -> Pixels:
-        read_split(self._folder, split)  # a missing data set gets our sentence, not torchvision's
-        listed = OxfordIIITPet(self.root, split=split, target_types="segmentation", download=False)
-        files = list(zip(listed._images, listed._segs, strict=True))
-        name = f"{self.source}-{split}"
-        return open_pixels(files, self.image_size, cache_folder(), name, self.progress)
+        files = [example_files(self._folder, example) for example in read_split(self._folder, split)]
+        return open_pixels(files, self.image_size, cache_folder(), f"{self.source}-{split}", self.progress)
 
     def _loader(self, split: str, shuffle: bool = False) -> DataLoader[Batch]:
         return DataLoader(
@@ -176,6 +182,6 @@ class PetDataModule(L.LightningDataModule):
             shuffle=shuffle,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            collate_fn=_whole,
-            pin_memory=torch.cuda.is_available(),
+            collate_fn=_unchanged,
+            pin_memory=torch.cuda.is_available(),  # the copy to the GPU then overlaps with computing
         )

@@ -28,8 +28,13 @@ class Example:
         return self.name.rpartition("_")[0]
 
 
+def example_files(folder: Path, example: Example) -> tuple[Path, Path]:
+    """Image and trimap of an example; `folder` is `oxford-iiit-pet/`."""
+    return folder / "images" / f"{example.name}.jpg", folder / "annotations" / "trimaps" / f"{example.name}.png"
+
+
 def read_split(folder: Path, split: Literal["trainval", "test"]) -> list[Example]:
-    """The examples that an official split list names; files that no list names do not exist for us.
+    """The examples that an official split list names; other files in the folder are ignored.
 
     Args:
         folder: `oxford-iiit-pet/`.
@@ -55,27 +60,26 @@ def read_split(folder: Path, split: Literal["trainval", "test"]) -> list[Example
 
 
 def validation_names(examples: Iterable[Example], fraction: float = 0.1) -> frozenset[str]:
-    """Names that make the validation split: `fraction` of each breed, the same on every machine.
-
-    Within a breed the names are ordered by their SHA-256, as good as a shuffle and free of any random generator.
+    """Names of the examples in the validation split: `fraction` of each breed, the same on every machine.
 
     Args:
         examples: the official trainval split.
-        fraction: between 0 and 1; the count is rounded, but at least 1 for each breed.
+        fraction: between 0 and 1; the count is rounded, but at least 1 per breed.
     """
     chosen: list[str] = []
     by_breed = sorted(examples, key=lambda example: example.breed)
     for _, members in groupby(by_breed, key=lambda example: example.breed):
+        # the order of the SHA-256 is as good as a shuffle, and needs no random generator whose version could change it
         names = sorted((e.name for e in members), key=lambda name: hashlib.sha256(name.encode()).digest())
         chosen += names[: max(1, round(fraction * len(names)))]
     return frozenset(chosen)
 
 
 def first_fraction(examples: Sequence[Example], fraction: float) -> list[int]:
-    """Indices of `fraction` of each breed's examples, at least 1 of each: a smaller fraction is part of a larger one.
+    """Indices of `fraction` of each breed's examples, at least 1 per breed; a smaller fraction is part of a larger one.
 
     Args:
-        examples: in any order; within a breed they are taken in the order of the SHA-256 of their reversed names.
+        examples: in any order.
         fraction: above 0, up to 1.
     """
 
@@ -84,6 +88,7 @@ def first_fraction(examples: Sequence[Example], fraction: float) -> list[int]:
 
     chosen: list[int] = []
     for _, members in groupby(sorted(range(len(examples)), key=breed), breed):
+        # reversed names: the order of `validation_names` would start with those that are left over from validation
         ranked = sorted(members, key=lambda index: hashlib.sha256(examples[index].name[::-1].encode()).digest())
         chosen += ranked[: max(1, round(fraction * len(ranked)))]
     return sorted(chosen)

@@ -44,7 +44,8 @@ def disc(size: int) -> Canvas:
 
 def test_the_same_breed_and_seed_give_the_same_pixels_in_a_fresh_interpreter():
     script = (
-        "import hashlib; from petseg.cartoon import BREEDS, draw_pet\n"
+        "import hashlib\nfrom petseg.data.cartoon.breeds import BREEDS\n"
+        "from petseg.data.cartoon.picture import draw_pet\n"
         "image, trimap = draw_pet(BREEDS[3], 7, 64)\n"
         "print(hashlib.sha256(image.tobytes() + trimap.tobytes()).hexdigest())"
     )
@@ -225,7 +226,7 @@ def test_a_folder_that_holds_no_cartoons_is_left_alone(tmp_path):
 
 
 def test_two_processes_may_draw_the_same_set_at_once(tmp_path):
-    script = "import sys; from petseg.cartoon import write_dataset; write_dataset(sys.argv[1], 2, 32)"
+    script = "import sys; from petseg.data.cartoon.dataset import write_dataset; write_dataset(sys.argv[1], 2, 32)"
     both = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(2)]
     assert [process.wait(timeout=300) for process in both] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["oxford-iiit-pet"]

@@ -1,3 +1,4 @@
+import pickle
 from collections import Counter
 from pathlib import Path
 
@@ -6,18 +7,17 @@ import pytest
 import torch
 from torchvision.datasets import OxfordIIITPet
 
-from petseg.data import datamodule as data
 from petseg.data.datamodule import PetDataModule
 from petseg.data.splits import Example, first_fraction, read_split, validation_names
 from petseg.errors import DataError
-from petseg.files import data_folder
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    """Caches of tests go to a folder of the tests."""
-    folder = tmp_path_factory.getbasetemp() / "own-data"
-    monkeypatch.setattr(data, "_own_data_dir", lambda: folder)
+def _folder_of_the_tests(tmp_path_factory, monkeypatch):
+    """Cartoons and caches go to a folder of the tests."""
+    folder = tmp_path_factory.getbasetemp() / "home"
+    monkeypatch.setattr("petseg.data.datamodule.home_folder", lambda: folder)
+    monkeypatch.setenv("PETSEG_CACHE_DIR", str(folder / "cache"))
 
 
 def module_of(root: Path, **settings) -> PetDataModule:
@@ -39,7 +39,7 @@ def test_splits_are_disjoint_and_complete(module, cartoons):
     assert names["train"] | names["val"] == {e.name for e in read_split(cartoons / "oxford-iiit-pet", "trainval")}
 
 
-def test_validation_has_the_same_share_of_every_breed():
+def test_validation_has_the_same_fraction_of_every_breed():
     examples = [Example(f"{breed}_{i}", k, "cat") for k, breed in enumerate(("A", "b", "C_c")) for i in range(100)]
     chosen = Counter(name.rpartition("_")[0] for name in validation_names(examples))
     assert chosen == {"A": 10, "b": 10, "C_c": 10}
@@ -72,8 +72,8 @@ def test_batches_hold_uint8_pixels_channels_last(module):
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_every_example_comes_exactly_once_and_the_last_batch_may_be_short(module, split):
     loader = getattr(module, f"{split}_dataloader")()
-    places = torch.cat([batch.index for batch in loader])
-    assert sorted(places.tolist()) == list(range(len(module.examples[split])))
+    indices = torch.cat([batch.index for batch in loader])
+    assert sorted(indices.tolist()) == list(range(len(module.examples[split])))
 
 
 def test_training_batches_are_shuffled_and_validation_is_not(module):
@@ -86,7 +86,7 @@ def test_training_batches_are_shuffled_and_validation_is_not(module):
 
 def test_pixels_and_masks_are_those_of_torchvision(module, cartoons):
     listed = OxfordIIITPet(cartoons, "trainval", ["category", "segmentation"])
-    names = [path.stem for path in listed._images]
+    names = [listed_example.name for listed_example in read_split(cartoons / "oxford-iiit-pet", "trainval")]
     batch = next(iter(module.val_dataloader()))
     example = module.examples["val"][int(batch.index[0])]
     image, (category, trimap) = listed[names.index(example.name)]
@@ -133,34 +133,36 @@ def test_impossible_settings_are_refused(settings, sentence):
         PetDataModule("cartoon", **settings)
 
 
-def test_a_share_of_the_train_split_has_the_same_share_of_each_breed_and_is_part_of_a_larger_share():
+def test_a_fraction_of_the_train_split_has_as_much_of_each_breed_and_is_part_of_a_larger_fraction():
     examples = [Example(f"{breed}_{n}", 1, "cat") for n in range(40) for breed in ("Bombay", "Sphynx")]
-    quarter, half = (set(first_fraction(examples, share)) for share in (0.25, 0.5))
+    quarter, half = (set(first_fraction(examples, fraction)) for fraction in (0.25, 0.5))
     assert quarter < half
-    assert Counter(examples[place].breed for place in quarter) == {"Bombay": 10, "Sphynx": 10}
-    assert Counter(examples[place].breed for place in half) == {"Bombay": 20, "Sphynx": 20}
+    assert Counter(examples[index].breed for index in quarter) == {"Bombay": 10, "Sphynx": 10}
+    assert Counter(examples[index].breed for index in half) == {"Bombay": 20, "Sphynx": 20}
     assert first_fraction(examples, 1.0) == list(range(80))
     assert len(first_fraction(examples, 0.001)) == 2  # at least one of each
-    names = {examples[place].name for place in half}
-    assert names == {examples[::-1][place].name for place in first_fraction(examples[::-1], 0.5)}
+    names = {examples[index].name for index in half}
+    assert names == {examples[::-1][index].name for index in first_fraction(examples[::-1], 0.5)}
 
 
 def test_a_smaller_train_split_leaves_validation_and_test_as_they_are(cartoons):
-    whole, half = (module_of(cartoons, image_size=16, train_fraction=share) for share in (1.0, 0.5))
+    whole, half = (module_of(cartoons, image_size=16, train_fraction=fraction) for fraction in (1.0, 0.5))
     assert len(half.examples["train"]) == len(half.datasets["train"]) < len(whole.examples["train"])
     assert set(half.examples["train"]) < set(whole.examples["train"])
     assert half.examples["val"] == whole.examples["val"]
     assert half.examples["test"] == whole.examples["test"]
     rows = {example.name: row for row, example in enumerate(whole.examples["train"])}
-    for place, example in enumerate(half.examples["train"]):
-        assert torch.equal(half.datasets["train"][place].image, whole.datasets["train"][rows[example.name]].image)
+    for index, example in enumerate(half.examples["train"]):
+        assert torch.equal(half.datasets["train"][index].image, whole.datasets["train"][rows[example.name]].image)
 
 
-def test_data_dir_is_the_variable_then_the_checkouts(monkeypatch, tmp_path):
-    monkeypatch.setenv("PETSEG_DATA_DIR", str(tmp_path))
-    assert data_folder() == tmp_path
-    monkeypatch.delenv("PETSEG_DATA_DIR")
-    assert data_folder() == data._own_data_dir()
+def test_a_loader_process_receives_the_path_of_the_pixels_and_not_the_pixels(cartoons):
+    dataset = module_of(cartoons, image_size=64).datasets["train"]
+    pickled = pickle.dumps(dataset)
+    assert len(pickled) < 10_000 < dataset.pixels.images.nbytes
+    copy = pickle.loads(pickled)
+    for index in (0, len(dataset) - 1):
+        assert all(torch.equal(*pair) for pair in zip(copy[index], dataset[index], strict=True))
 
 
 def test_cartoons_are_drawn_on_first_use():
@@ -178,9 +180,9 @@ def test_official_splits_have_3680_and_3669_examples_of_37_breeds(oxford):
     assert (len(trainval), len(test)) == (3680, 3669)
     assert len({e.breed for e in trainval}) == len({e.class_id for e in test}) == 37
     held_out = validation_names(trainval)
-    shares = Counter(name.rpartition("_")[0] for name in held_out)
-    assert len(shares) == 37
-    assert set(shares.values()) <= {9, 10}
+    per_breed = Counter(name.rpartition("_")[0] for name in held_out)
+    assert len(per_breed) == 37
+    assert set(per_breed.values()) <= {9, 10}
 
 
 @pytest.mark.real_data
