@@ -151,9 +151,10 @@ def _data(args: argparse.Namespace) -> int:
 
 def _models(args: argparse.Namespace) -> int:
     from petseg.models import zoo
+    from petseg.models.architectures import ARCHITECTURES
 
     if args.name:
-        print(zoo.markdown(zoo.card(args.name)))
+        print(zoo.card(args.name).markdown())
         return 0
     print(f"{'model':<16}{'parameters':>12}{'mean IoU':>10}{'pet':>8}{'background':>12}{'boundary':>10}")
     for card in zoo.cards():
@@ -164,7 +165,7 @@ def _models(args: argparse.Namespace) -> int:
         if not test:
             print("    not scored on the test split")
         if not zoo.runnable(card):
-            print(f"    needs: {zoo.NEEDS[card.architecture][1]}")
+            print(f"    needs: {ARCHITECTURES[card.architecture].remedy}")
     print("IoU on the official test split of Oxford-IIIT Pet at 128x128, pooled over all pixels, one pass.")
     print(f"Used where no --model is named: {zoo.best()}.")
     return 0

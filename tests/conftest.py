@@ -13,6 +13,7 @@ import torch
 
 from petseg.data.cartoon.dataset import write_dataset
 from petseg.models import zoo
+from petseg.models.card import ModelCard
 from petseg.models.unet import UNet
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -51,13 +52,5 @@ def small_model(tmp_path: Path) -> Path:
     """The file of a tiny network with random weights."""
     torch.manual_seed(0)
     network = UNet(channels=(4, 8))
-    card = zoo.ModelCard(
-        name="small",
-        architecture="unet",
-        settings=network.settings,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.25, 0.25, 0.25),
-        size=(32, 32),
-        parameters=sum(p.numel() for p in network.parameters()),
-    )
+    card = ModelCard.of(network, name="small", size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     return zoo.save(tmp_path / "small.safetensors", network, card)

@@ -10,7 +10,7 @@ from petseg.data.datamodule import Batch
 from petseg.labels import CLASSES
 from petseg.metrics.confusion import confusion_matrices
 from petseg.models.inspection import in_eval_mode
-from petseg.models.pretrained import MEAN, STD
+from petseg.models.normalisation import EFFICIENTNET_LITE, Normalisation
 
 
 @torch.no_grad()
@@ -52,9 +52,9 @@ def linear_probe(encoder: nn.Module, train: Batch, val: Batch, ridge: float = 1e
 
 def _parts(batch: Batch, size: int = 32) -> list[tuple[Tensor, Tensor]]:
     """Normalised images and masks, some at a time."""
-    mean, std = (torch.tensor(constant).view(3, 1, 1) for constant in (MEAN, STD))
+    normalise = Normalisation(*EFFICIENTNET_LITE)
     pairs = zip(batch.image.split(size), batch.mask.split(size), strict=True)
-    return [((image.float() / 255 - mean) / std, mask) for image, mask in pairs]
+    return [(normalise(image), mask) for image, mask in pairs]
 
 
 def _features(encoder: nn.Module, image: Tensor) -> dict[int, Tensor]:

@@ -91,10 +91,9 @@ def probabilities(predictor: Predictor, image: Tensor, views: Sequence[View] = P
     Returns:
         float32 (N, 3, H, W) on the CPU, 0 to 1, in sum 1 over the classes: 0.2 MB an image of 128x128.
     """
-    mean, std = (torch.tensor(three).view(3, 1, 1) for three in (predictor.card.mean, predictor.card.std))
     parts = []
     for some in image.split(BATCH):
-        normal = (some.float() / 255 - mean) / std
+        normal = predictor.card.normalise(some)
         parts.append(torch.stack([_seen(predictor, normal, view) for view in views]).mean(dim=0))
     return torch.cat(parts)
 

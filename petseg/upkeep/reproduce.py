@@ -25,6 +25,7 @@ from petseg.data.download import fetch_oxford
 from petseg.errors import DataError, ModelError
 from petseg.files import cache_folder, checkout, data_folder
 from petseg.models import zoo
+from petseg.models.card import ModelCard
 from petseg.training.recipes import RECIPES, fingerprint
 from petseg.training.release import attempts
 from petseg.training.runs import last_epoch
@@ -193,7 +194,7 @@ def epochs_of(recipe: Path, extra: Sequence[str]) -> int:
     return int(yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"]) if told is None else told
 
 
-def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> dict[str, zoo.ModelCard]:
+def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> dict[str, ModelCard]:
     """Trains and releases models below a folder, in processes of their own, and says how long each took.
 
     Args:
@@ -234,7 +235,7 @@ def _petseg(name: str, arguments: Sequence[str], folder: Path) -> None:
     print(f"{name}: petseg {arguments[0]} took {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
 
 
-def comparison(cards: dict[str, zoo.ModelCard]) -> str:
+def comparison(cards: dict[str, ModelCard]) -> str:
     """Test mean IoU of the new models beside that of the released ones, a line each; of `STEPS` there is none."""
     lines = [f"{'model':<16}{'released':>10}{'again':>10}{'difference':>12}"]
     for name, card in cards.items():

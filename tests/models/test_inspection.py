@@ -3,7 +3,7 @@ import torch
 import torchinfo
 from torch import nn
 
-from petseg.models import inspection as anatomy
+from petseg.models import inspection
 from petseg.models.unet import DoubleConv, UNet
 
 
@@ -14,13 +14,13 @@ def network():
 
 
 def test_layers_of_a_trace_hold_all_parameters_and_each_call_is_a_step(network):
-    steps = anatomy.trace(network, (2, 3, 32, 32))
+    steps = inspection.trace(network, (2, 3, 32, 32))
     assert sum(step.parameters for step in steps) == sum(p.numel() for p in network.parameters())
     assert [step.output[1:] for step in steps if step.name == "pool"] == [(4, 16, 16), (8, 8, 8), (16, 4, 4)]
 
 
 def test_stages_of_a_trace_are_the_blocks_in_the_order_of_the_u(network):
-    steps = anatomy.trace(network, (1, 3, 32, 32), stages=True)
+    steps = inspection.trace(network, (1, 3, 32, 32), stages=True)
     assert [step.name for step in steps] == [
         *("encoder.0", "pool", "encoder.1", "pool", "encoder.2", "pool", "bottleneck"),
         *("up.0", "decoder.0", "up.1", "decoder.1", "up.2", "decoder.2", "head"),
@@ -33,7 +33,7 @@ def test_a_trace_leaves_modes_and_running_averages_as_they_were(network):
     network.train()
     network.bottleneck.eval()
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    anatomy.trace(network, (2, 3, 32, 32))
+    inspection.trace(network, (2, 3, 32, 32))
     assert network.training
     assert not network.bottleneck.training
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
@@ -52,12 +52,12 @@ def test_a_trace_leaves_modes_and_running_averages_as_they_were(network):
 )
 def test_products_of_a_layer_are_those_on_paper(layer, products):
     channels = getattr(layer, "in_channels", 3)
-    step = anatomy.trace(nn.Sequential(nn.Conv2d(channels, channels, 1), layer), (2, channels, 8, 6))[1]
+    step = inspection.trace(nn.Sequential(nn.Conv2d(channels, channels, 1), layer), (2, channels, 8, 6))[1]
     assert step.multiply_adds == products
 
 
 def test_torchinfo_differs_from_the_products_taken_where_notebook_02_says(network):
-    steps = anatomy.trace(network, (2, 3, 32, 32))
+    steps = inspection.trace(network, (2, 3, 32, 32))
     ups = sum(step.multiply_adds for step in steps if isinstance(step.module, nn.ConvTranspose2d))
     norms = [step for step in steps if isinstance(step.module, nn.BatchNorm2d)]
     biases = [step for step in steps if getattr(step.module, "bias", None) is not None and step not in norms]
@@ -69,7 +69,7 @@ def test_torchinfo_differs_from_the_products_taken_where_notebook_02_says(networ
 
 def test_feature_maps_are_what_the_stages_give(network):
     image = torch.randn(1, 3, 32, 32)
-    maps = anatomy.feature_maps(network, image)
+    maps = inspection.feature_maps(network, image)
     assert list(maps) == [
         *("encoder 1", "encoder 2", "encoder 3", "bottleneck", "decoder 3", "decoder 2", "decoder 1"),
     ]
@@ -84,7 +84,7 @@ def test_a_cut_skip_gives_what_zero_weights_on_it_would(network):
     network.eval()
     with torch.no_grad():
         whole = network(image)
-        with anatomy.skips_cut(network, {2}):
+        with inspection.skips_cut(network, {2}):
             cut = network(image)
         torch.testing.assert_close(network(image), whole)
         network.decoder[1][0].weight[:, :8] = 0  # skip 2 of three: 8 channels, the middle decoder
@@ -93,60 +93,18 @@ def test_a_cut_skip_gives_what_zero_weights_on_it_would(network):
 
 
 def test_a_skip_that_is_not_there_is_refused(network):
-    with pytest.raises(ValueError, match="skips 1 to 3"), anatomy.skips_cut(network, {0, 1}):
+    with pytest.raises(ValueError, match="skips 1 to 3"), inspection.skips_cut(network, {0, 1}):
         pass
-
-
-@pytest.mark.parametrize("stages", [1, 2, 3])
-@pytest.mark.parametrize("separable", [False, True])
-def test_the_receptive_field_is_exactly_where_open_paths_lead(stages, separable):
-    network = anatomy.with_open_paths(UNet(in_channels=1, channels=(1,) * stages, separable=separable))
-    image = torch.ones(1, 1, 128, 128, dtype=torch.float64)
-    for position in (0, 57, 60, 63, 64, 127):
-        first, last = anatomy.receptive_field(position, stages)
-        wanted = torch.zeros(128, dtype=torch.bool)
-        wanted[max(first, 0) : last + 1] = True
-        seen = anatomy.input_gradient(network, image, (position, 64)) > 0
-        assert torch.equal(seen.any(dim=1), wanted)
-
-
-def test_one_stage_sees_what_paper_and_pencil_say():
-    # decoder 4..8 around row 6; raised from 2..4; bottleneck 0..6; pooled from 0..13; encoder -2..15
-    assert anatomy.receptive_field(6, stages=1) == (-2, 15)
-
-
-def test_a_real_network_sees_nothing_outside_its_field_in_eval_mode_only(network):
-    image = torch.randn(1, 3, 128, 128)
-    first, last = anatomy.receptive_field(64, stages=3)
-    outside = torch.ones(128, 128, dtype=torch.bool)
-    outside[first : last + 1, first : last + 1] = False
-    assert outside.any()
-    network.train()
-    seen = anatomy.input_gradient(network, image, (64, 64))
-    assert network.training
-    assert seen[64, 64] > 0
-    assert not seen[outside].any()
-    tied = image.clone().requires_grad_()
-    network(tied)[0, 0, 64, 64].backward()
-    assert tied.grad[0].abs().sum(dim=0)[outside].any()
-
-
-def test_half_a_gradient_lies_within_the_radius_counted_on_paper():
-    gradient = torch.zeros(7, 7)
-    gradient[3, 3], gradient[3, 5], gradient[0, 0] = 2, 3, 4
-    assert anatomy.half_radius(gradient, (3, 3)) == 2  # 2 of 9 within 0 and 1, 5 of 9 within 2
-    assert anatomy.half_radius(gradient, (3, 5)) == 2
-    assert anatomy.half_radius(gradient, (0, 0)) == 3
 
 
 def test_a_convolution_and_a_batchnorm_keep_what_paper_says():
     block = nn.Sequential(*list(DoubleConv(3, 4))[:2])
-    kept = anatomy.kept_for_backward(block, torch.randn(2, 3, 8, 8))
+    kept = inspection.kept_for_backward(block, torch.randn(2, 3, 8, 8))
     values = 2 * 4 * 8 * 8 * 4  # what the convolution gives; BatchNorm keeps its input
     assert values <= kept <= values + 2 * 4 * 4  # and a mean and a deviation a channel
     assert int(block[1].num_batches_tracked) == 0
 
 
 def test_twice_the_images_keep_twice_the_memory(network):
-    one, two = (anatomy.kept_for_backward(network, torch.randn(n, 3, 64, 64)) for n in (2, 4))
+    one, two = (inspection.kept_for_backward(network, torch.randn(n, 3, 64, 64)) for n in (2, 4))
     assert two / one == pytest.approx(2, rel=0.02)

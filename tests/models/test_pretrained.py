@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from skimage.data import cat
 
 from petseg.errors import ModelError
 from petseg.models import pretrained, zoo
+from petseg.models.architectures import ARCHITECTURES
+from petseg.models.card import ModelCard
+from petseg.models.normalisation import EFFICIENTNET_LITE, IMAGENET
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
 from petseg.training.task import SegmentationTask
 
@@ -137,16 +141,14 @@ def test_images_are_normalised_to_minus_one_to_one():
     assert (float(seen[0].min()), float(seen[0].max())) == (-1, 1)
 
 
+@pytest.mark.parametrize("encoder", ["tf_efficientnet_lite0", "resnet18"])
+def test_images_are_normalised_as_in_the_encoders_own_training(encoder):
+    wanted = EFFICIENTNET_LITE if "lite" in encoder else IMAGENET
+    assert PretrainedUNet(encoder).statistics == wanted
+
+
 def card(network):
-    return zoo.ModelCard(
-        name="lite",
-        architecture="pretrained-unet",
-        settings=network.settings,
-        mean=pretrained.MEAN,
-        std=pretrained.STD,
-        size=(32, 32),
-        parameters=sum(p.numel() for p in network.parameters()),
-    )
+    return ModelCard.of(network, name="lite", size=(32, 32))
 
 
 def test_it_is_saved_and_loaded_like_any_model(network, tmp_path):
@@ -160,7 +162,8 @@ def test_it_is_saved_and_loaded_like_any_model(network, tmp_path):
 
 def test_without_the_extra_a_model_is_listed_as_not_runnable_and_refused(network, tmp_path, monkeypatch):
     path = zoo.save(tmp_path / "lite.safetensors", network, card(network))
-    monkeypatch.setitem(zoo.NEEDS, "pretrained-unet", (lambda: False, 'pip install "petseg[pretrained]"'))
+    there = ARCHITECTURES["pretrained-unet"]
+    monkeypatch.setitem(ARCHITECTURES, "pretrained-unet", replace(there, installed=lambda: False))
     assert not zoo.runnable(zoo.card(path))
     with pytest.raises(ModelError, match=r'cannot be run by this installation.*pip install "petseg\[pretrained\]"'):
         zoo.load(path)

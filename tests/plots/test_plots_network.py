@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from petseg.labels import COLORS
-from petseg.models import inspection as anatomy
+from petseg.models import inspection
 from petseg.models.unet import UNet
 from petseg.plots import network as figures
 
@@ -16,7 +16,7 @@ def texts(figure):
 
 @pytest.mark.parametrize(("channels", "size"), [((16, 32, 64, 128, 256), 128), ((8, 16, 24), 96), ((5,), 32)])
 def test_the_u_names_the_shape_of_every_stage_of_this_very_network(channels, size):
-    steps = anatomy.trace(UNet(channels=channels, num_classes=4), (1, 3, size, size), stages=True)
+    steps = inspection.trace(UNet(channels=channels, num_classes=4), (1, 3, size, size), stages=True)
     figure = figures.drawn_u(steps, "title")
     shapes = [f"{c} x {size >> i} x {size >> i}" for i, c in enumerate(channels)]
     n = len(channels)
@@ -34,7 +34,7 @@ def test_the_u_names_the_shape_of_every_stage_of_this_very_network(channels, siz
 @pytest.mark.parametrize("n", [1, 3, 5])
 def test_no_text_of_the_u_leaves_the_picture_or_covers_another(n):
     channels = (16, 32, 64, 128, 256)[:n]
-    figure = figures.drawn_u(anatomy.trace(UNet(channels=channels), (1, 3, 128, 128), stages=True), "title")
+    figure = figures.drawn_u(inspection.trace(UNet(channels=channels), (1, 3, 128, 128), stages=True), "title")
     figure.canvas.draw()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
     whole = figure.bbox
