@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from petseg.data.cartoon.breeds import BREEDS
+from petseg.data.cartoon.picture import draw_pet
+from petseg.data.datamodule import PetDataModule
+from petseg.data.duplicates import (
+    Duplicate,
+    Photo,
+    duplicate_pairs,
+    duplicates,
+    leaked_test_photos,
+    thumbnails,
+)
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return np.stack([np.asarray(draw_pet(BREEDS[i], i, 64)[0]) for i in range(5)])
+
+
+def pairs_of(images, **settings):
+    return [tuple(pair[:3]) for pair in duplicate_pairs(thumbnails(images), **settings)]
+
+
+def test_a_thumbnail_holds_the_grey_means_of_blocks():
+    image = np.zeros((1, 32, 32, 3), dtype=np.uint8)
+    image[0, :2, :2, 1] = 100  # a green block of 2x2 pixels
+    image[0, 2, 0, 0] = 200  # one red pixel of four
+    small = thumbnails(image)
+    assert small.shape == (1, 16, 16)
+    assert small[0, :2, 0] == pytest.approx([0.587 * 100, 0.299 * 50], rel=1e-5)
+    assert small[0].sum() == pytest.approx(58.7 + 14.95, rel=1e-5)
+
+
+def test_a_photo_with_noise_in_other_light_or_of_another_size_is_found_and_no_other_is(photos):
+    noise = np.random.default_rng(0).integers(-4, 5, photos[1].shape)
+    noisy = np.clip(photos[1] + noise, 0, 255).astype(np.uint8)
+    darker = (photos[3] * 0.8).astype(np.uint8)
+    assert pairs_of(np.concatenate([photos, noisy[None], darker[None]])) == [(1, 5, False), (3, 6, False)]
+    large = photos.repeat(2, axis=1).repeat(2, axis=2)
+    small = np.concatenate([thumbnails(photos), thumbnails(large[:1])])
+    assert [pair[:2] for pair in duplicate_pairs(small)] == [(0, 5)]
+
+
+def test_a_mirrored_photo_is_found_and_called_mirrored(photos):
+    assert pairs_of(np.concatenate([photos, photos[2:3, :, ::-1]])) == [(2, 5, True)]
+
+
+def test_a_photo_that_is_its_own_mirror_image_counts_once_and_unmirrored(photos):
+    symmetric = np.concatenate([photos[:1], photos[:1, :, ::-1]], axis=2)
+    assert pairs_of(np.concatenate([symmetric, symmetric])) == [(0, 1, False)]
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 100])
+def test_pairs_do_not_depend_on_how_the_products_are_cut(photos, block):
+    images = np.concatenate([photos, photos[::-1], photos[1:2, :, ::-1]])
+    whole = pairs_of(images)
+    assert len(whole) == 7  # five pairs, and the mirrored one with both of its kind
+    assert pairs_of(images, block=block) == whole
+
+
+def test_plain_pictures_match_nothing():
+    grey = np.full((3, 16, 16, 3), 90, dtype=np.uint8)
+    assert pairs_of(grey) == []
+    grey[:, 0, 0] += 1  # one grey level in one pixel is noise
+    assert pairs_of(grey) == []
+
+
+def test_a_leak_is_a_pair_with_one_photo_in_test_and_its_test_photo_counts_once():
+    train, val = Photo("train", 0, "a"), Photo("val", 1, "b")
+    test, other = Photo("test", 7, "c"), Photo("test", 3, "d")
+    pairs = [
+        Duplicate(*two, False, 1.0) for two in ((train, val), (train, test), (val, test), (val, other), (test, other))
+    ]
+    assert [pair.leaks for pair in pairs] == [False, True, True, True, False]
+    assert leaked_test_photos(pairs) == [3, 7]
+
+
+def test_duplicates_are_named_with_their_splits(cartoons, monkeypatch, tmp_path):
+    monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path))
+    data = PetDataModule("oxford", cartoons, image_size=64, progress=False)
+    data.prepare_data()
+    data.setup()
+    images = data.datasets["test"].pixels.images
+    pixels = np.array(data.datasets["train"].pixels.images)
+    pixels[data.datasets["train"].rows[2]] = images[4, :, ::-1]
+    for split in ("train", "val"):  # both are rows of one array
+        data.datasets[split].pixels = type(data.datasets[split].pixels)(pixels, data.datasets[split].pixels.masks)
+    (found,) = duplicates(data)
+    assert found.first == Photo("train", 2, data.examples["train"][2].name)
+    assert found.second == Photo("test", 4, data.examples["test"][4].name)
+    assert found.mirrored
+    assert found.leaks
+
+
+@pytest.mark.real_data
+def test_oxford_holds_43_photos_twice_and_23_of_them_in_trainval_and_test(oxford):
+    data = PetDataModule("oxford", oxford, progress=False)
+    data.prepare_data()
+    data.setup()
+    found = duplicates(data)
+    assert len(found) == 43
+    assert sum(pair.leaks for pair in found) == len(leaked_test_photos(found)) == 23
+    assert not any(pair.mirrored for pair in found)
+    assert len(duplicates(data, threshold=0.985)) == 42
+    names = {frozenset((pair.first.name, pair.second.name)) for pair in found}
+    assert {frozenset(two) for two in (("Bombay_146", "Bombay_82"), ("Abyssinian_151", "Abyssinian_99"))} <= names
