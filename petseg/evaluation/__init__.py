@@ -1,1 +1,29 @@
-"""Notebook 04: evaluation. A model over a whole split, and how it stands damaged images."""
+"""Notebook 04: evaluation. A model over a whole split, its mistakes, damaged images, and how far annotators agree."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "agreement": ["annotator_agreement", "leak_effect"],
+        "corruptions": ["CORRUPTIONS", "OUTSIDE", "STRENGTHS"],
+        "evaluate": [
+            "FLIPPED",
+            "MULTISCALE",
+            "SINGLE",
+            "Counts",
+            "View",
+            "corruption_matrices",
+            "evaluate_images",
+            "evaluate_split",
+            "probabilities",
+        ],
+        "mistakes": [
+            "commonest_mistake",
+            "confident_disagreement",
+            "indices_by",
+            "largest_boundary_radius",
+            "worst_by_breed",
+        ],
+    },
+)

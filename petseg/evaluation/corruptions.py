@@ -1,8 +1,8 @@
-"""Photos made worse in six ways, each at three strengths: what a network meets outside of its data set.
+"""Six corruptions of photos, each at three strengths: changes that a network meets outside its data set.
 
 After Hendrycks, Dietterich: Benchmarking Neural Network Robustness to Common Corruptions and Perturbations
-(ICLR 2019), https://arxiv.org/abs/1903.12261, with levels of our own for pictures of about 128x128 pixels. All but the
-rotation leave the mask as it is.
+(ICLR 2019), https://arxiv.org/abs/1903.12261. The levels are chosen for images of about 128x128 pixels. Only the
+rotation changes the mask.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from torch import Tensor
 
 STRENGTHS: Final = ("mild", "medium", "strong")
 
-#: Stands in a rotated mask where the photo does not reach; no label, so not to be scored.
+#: Value of a rotated mask where the photo does not reach. It is no label and must not be scored.
 OUTSIDE: Final = 255
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """One way to make photos worse.
+    """One kind of corruption.
 
-    `name`; `unit`: what `levels` count, for an axis; `levels`: one of each of `STRENGTHS`; `change`: takes images
-    uint8 (B, 3, H, W), a level and a seed, and returns images of the same kind.
+    Attributes:
+        name: of the corruption.
+        unit: of the levels, as an axis label.
+        levels: one for each of `STRENGTHS`.
+        change: maps images uint8 (B, 3, H, W), a level and a seed to images of the same shape and type.
     """
 
     name: str
@@ -39,13 +42,13 @@ class Corruption:
     change: Callable[[Tensor, float, int], Tensor]
 
     def __call__(self, image: Tensor, mask: Tensor, strength: str, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Corrupts a batch; what came in stays as it is.
+        """Corrupts a batch; the arguments are not changed.
 
         Args:
             image: uint8 (B, 3, H, W).
             mask: uint8 (B, H, W), labels.
             strength: one of `STRENGTHS`.
-            seed: of the noise; the others are not random.
+            seed: of the noise; the other corruptions are not random.
 
         Returns:
             Images and masks of the same shapes and types; a rotated mask holds `OUTSIDE` where the photo ends.
@@ -63,14 +66,15 @@ class Corruption:
 
 
 def blurred(image: Tensor, sigma: float, seed: int = 0) -> Tensor:
-    """Convolves with a Gaussian of `sigma` pixels, the edge repeated outwards: out of focus."""
-    reach = math.ceil(3 * sigma)
-    x = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    """Convolves with a Gaussian of `sigma` pixels, as if out of focus; edge pixels are repeated outwards."""
+    radius = math.ceil(3 * sigma)  # beyond three standard deviations a Gaussian is almost 0
+    x = torch.arange(-radius, radius + 1, dtype=torch.float32)
     kernel = torch.exp(-(x**2) / (2 * sigma**2))
     kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
-    smooth = F.conv2d(_grown(image.float(), (reach, reach, 0, 0)), kernel, groups=3)
-    smooth = F.conv2d(_grown(smooth, (0, 0, reach, reach)), kernel.mT.contiguous().view(3, 1, -1, 1), groups=3)
-    return _as_uint8(smooth)
+    # a Gaussian is separable: rows first, then columns
+    rows = F.conv2d(_padded(image.float(), (radius, radius, 0, 0)), kernel, groups=3)
+    both = F.conv2d(_padded(rows, (0, 0, radius, radius)), kernel.mT.contiguous().view(3, 1, -1, 1), groups=3)
+    return _as_uint8(both)
 
 
 def noisy(image: Tensor, deviation: float, seed: int = 0) -> Tensor:
@@ -82,64 +86,64 @@ def noisy(image: Tensor, deviation: float, seed: int = 0) -> Tensor:
 
 def compressed(image: Tensor, quality: float, seed: int = 0) -> Tensor:
     """Encodes each image as a JPEG of Pillow's `quality`, 1 to 95, and decodes it."""
-    pictures = []
+    decoded = []
     for pixels in image.permute(0, 2, 3, 1).contiguous().numpy():  # (H, W, 3)
         file = BytesIO()
         Image.fromarray(pixels).save(file, "JPEG", quality=int(quality))
-        pictures.append(np.array(Image.open(file)))
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+        decoded.append(np.array(Image.open(file)))
+    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
 
 
-def darkened(image: Tensor, light: float, seed: int = 0) -> Tensor:
-    """Multiplies by `light`, 0 to 1, and rounds: levels that fall together stay together, as in a dark photo."""
-    return _as_uint8(light * image.float())
+def darkened(image: Tensor, brightness: float, seed: int = 0) -> Tensor:
+    """Multiplies by `brightness`, 0 to 1, and rounds: as in a dark photo, different grey levels become equal."""
+    return _as_uint8(brightness * image.float())
 
 
 def flattened(image: Tensor, contrast: float, seed: int = 0) -> Tensor:
-    """Moves each value towards the mean of its image, leaving the share `contrast` of the distance: fog."""
+    """Moves each value towards the mean of its image, leaving the fraction `contrast` of the distance, as in fog."""
     pixels = image.float()
     mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
     return _as_uint8(mean + contrast * (pixels - mean))
 
 
 def rotated(image: Tensor, degrees: float, seed: int = 0) -> Tensor:
-    """Turns anticlockwise about the centre; what the photo does not cover is filled with its mirror image."""
+    """Rotates anticlockwise about the centre; where the photo ends, its mirror image continues it."""
     turned = F.grid_sample(image.float(), _grid(image, degrees), "bilinear", "reflection", align_corners=False)
     return _as_uint8(turned)
 
 
 def rotated_mask(mask: Tensor, degrees: float) -> Tensor:
-    """Turns labels uint8 (B, H, W) as `rotated` does the photos; `OUTSIDE` where the photo ends."""
-    shifted = mask[:, None].float() + 1  # grid_sample fills with 0, which thereby is no label
+    """Rotates labels uint8 (B, H, W) as `rotated` does the photos; `OUTSIDE` where the photo ends."""
+    shifted = mask[:, None].float() + 1  # grid_sample fills with 0, which then is no label
     turned = F.grid_sample(shifted, _grid(mask[:, None], degrees), "nearest", "zeros", align_corners=False)
     labels = turned[:, 0].round() - 1
     return labels.masked_fill(labels < 0, OUTSIDE).to(torch.uint8)
 
 
-#: All of them, by name.
+#: All corruptions by name.
 CORRUPTIONS: Final = {
-    found.name: found
-    for found in (
+    corruption.name: corruption
+    for corruption in (
         Corruption("blur", "standard deviation, pixels", (1, 2, 4), blurred),
         Corruption("noise", "standard deviation, grey levels", (10, 25, 50), noisy),
         Corruption("JPEG", "quality", (30, 15, 5), compressed),
-        Corruption("darkness", "light left, share", (0.5, 0.25, 0.1), darkened),
-        Corruption("low contrast", "contrast left, share", (0.5, 0.25, 0.1), flattened),
+        Corruption("darkness", "fraction of the brightness", (0.5, 0.25, 0.1), darkened),
+        Corruption("low contrast", "fraction of the contrast", (0.5, 0.25, 0.1), flattened),
         Corruption("rotation", "degrees", (15, 45, 90), rotated),
     )
 }
 
 
 def _grid(image: Tensor, degrees: float) -> Tensor:
-    """Where in the photo each pixel of a turned photo lies: (B, H, W, 2), -1 to 1."""
+    """For each pixel of a rotated photo its position in the photo: (B, H, W, 2), -1 to 1."""
     B, _, H, W = image.shape
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    # coordinates are shares of half a side: of a photo that is not square, x and y have different units
-    turn = torch.tensor([[cos, -sin * H / W, 0.0], [sin * W / H, cos, 0.0]])
-    return F.affine_grid(turn.expand(B, 2, 3), [B, 1, H, W], align_corners=False)
+    # coordinates are in units of half a side, so in a photo that is not square x and y have different units
+    matrix = torch.tensor([[cos, -sin * H / W, 0.0], [sin * W / H, cos, 0.0]])
+    return F.affine_grid(matrix.expand(B, 2, 3), [B, 1, H, W], align_corners=False)
 
 
-def _grown(image: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+def _padded(image: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
     return F.pad(image, padding, mode="replicate")
 
 

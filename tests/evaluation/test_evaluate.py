@@ -4,14 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from petseg import metrics
+from petseg import evaluation, metrics
 from petseg.data.datamodule import PetDataModule
-from petseg.data.splits import Example
-from petseg.evaluation import evaluate as evaluation
 from petseg.evaluation.corruptions import CORRUPTIONS, OUTSIDE
-from petseg.evaluation.evaluate import View
+from petseg.evaluation.evaluate import View, batches
 from petseg.inference.predictor import Predictor
-from petseg.labels import BACKGROUND, BOUNDARY, PET
+from petseg.labels import PET
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import use_weights
@@ -59,12 +57,12 @@ def test_probabilities_are_those_of_the_network_whatever_the_batch(predictor, im
     with torch.inference_mode():
         wanted = predictor.network((images.float() / 255 - mean) / std).softmax(dim=1)
     torch.testing.assert_close(found, wanted)
-    monkeypatch.setattr(evaluation, "BATCH", 2)  # leaves a short last batch
+    monkeypatch.setattr("petseg.evaluation.evaluate.BATCH", 2)  # leaves a short last batch
     torch.testing.assert_close(evaluation.probabilities(predictor, images), found)
 
 
-def test_one_pass_over_a_split_agrees_with_the_training_code_s_own_scores(predictor, small_model, data):
-    counts = evaluation.count(predictor, data.datasets["test"])
+def test_one_pass_over_a_split_agrees_with_the_scores_of_lightnings_test_loop(predictor, small_model, data):
+    counts = evaluation.evaluate_split(predictor, data.datasets["test"])
     task = SegmentationTask(channels=(4, 8))
     use_weights(task, small_model)
     assert torch.equal(counts.matrices, evaluate(task, data, "test"))
@@ -72,7 +70,7 @@ def test_one_pass_over_a_split_agrees_with_the_training_code_s_own_scores(predic
 
 def test_counts_of_a_split_are_those_of_its_parts(predictor, data):
     dataset = data.datasets["test"]
-    counts = evaluation.count(predictor, dataset, tolerances=(1, 3))
+    counts = evaluation.evaluate_split(predictor, dataset, tolerances=(1, 3))
     batch = dataset.__getitems__(list(range(len(dataset))))
     probability = evaluation.probabilities(predictor, batch.image)
     prediction = probability.argmax(dim=1)
@@ -83,8 +81,8 @@ def test_counts_of_a_split_are_those_of_its_parts(predictor, data):
 
 def test_batches_go_through_a_split_once_and_in_order(data):
     dataset = data.datasets["test"]
-    places = torch.cat([batch.index for batch in evaluation.batches(dataset, 5)])
-    assert places.tolist() == list(range(len(dataset)))
+    indices = torch.cat([batch.index for batch in batches(dataset, 5)])
+    assert indices.tolist() == list(range(len(dataset)))
 
 
 def test_the_answer_to_a_mirrored_photo_is_mirrored_back(predictor, images):
@@ -108,7 +106,7 @@ def test_a_scaled_view_comes_back_to_where_it_was(predictor):
 
 
 def test_views_are_averaged_as_probabilities(predictor, images):
-    views = evaluation.SCALED
+    views = evaluation.MULTISCALE
     single = torch.stack([evaluation.probabilities(predictor, images, (view,)) for view in views])
     torch.testing.assert_close(evaluation.probabilities(predictor, images, views), single.mean(dim=0))
 
@@ -116,68 +114,14 @@ def test_views_are_averaged_as_probabilities(predictor, images):
 def test_pixels_outside_of_a_rotated_photo_are_not_scored(predictor, images):
     mask = torch.zeros(3, 32, 32, dtype=torch.uint8)
     mask[:, 0] = OUTSIDE
-    assert evaluation.matrices_of(predictor, images, mask).sum(dim=(1, 2)).tolist() == [31 * 32] * 3
+    assert evaluation.evaluate_images(predictor, images, mask).sum(dim=(1, 2)).tolist() == [31 * 32] * 3
 
 
-def test_every_corruption_is_scored_beside_the_untouched_photos(predictor, images):
+def test_every_corruption_is_scored_beside_the_unchanged_photos(predictor, images):
     mask = torch.zeros(3, 32, 32, dtype=torch.uint8)
-    found = evaluation.under_corruption(predictor, images, mask, seed=5)
+    found = evaluation.corruption_matrices(predictor, images, mask, seed=5)
     assert list(found) == list(CORRUPTIONS)
     for name, rows in found.items():
-        assert torch.equal(rows[0], evaluation.matrices_of(predictor, images, mask))
+        assert torch.equal(rows[0], evaluation.evaluate_images(predictor, images, mask))
         strong = CORRUPTIONS[name](images, mask, "strong", 5)
-        assert torch.equal(rows[3], evaluation.matrices_of(predictor, *strong))
-
-
-EXAMPLES = [Example(name, 1, species) for name, species in (("pug_2", "dog"), ("Bengal_7", "cat"), ("pug_10", "dog"))]
-
-
-def test_places_by_group_are_in_alphabetical_order_and_whole():
-    assert evaluation.places_by(EXAMPLES, lambda example: example.breed) == {"Bengal": [1], "pug": [0, 2]}
-    assert evaluation.places_by(EXAMPLES, lambda example: example.species) == {"cat": [1], "dog": [0, 2]}
-
-
-def matrix(hit: int, missed: int) -> Tensor:
-    return torch.tensor([[hit, missed, 0], [0, 50, 0], [0, 0, 5]])
-
-
-def test_the_worst_of_each_breed_comes_worst_first():
-    matrices = torch.stack([matrix(9, 1), matrix(5, 5), matrix(2, 8)])
-    assert evaluation.worst_by_breed(EXAMPLES, matrices) == [2, 1]
-
-
-def test_a_mask_without_a_pet_is_the_worst_only_if_one_was_predicted():
-    none = torch.tensor([[0, 0, 0], [0, 50, 0], [0, 0, 5]])
-    phantom = torch.tensor([[0, 0, 0], [7, 43, 0], [0, 0, 5]])
-    assert evaluation.worst_by_breed(EXAMPLES, torch.stack([matrix(9, 1), none, phantom])) == [2]
-
-
-@pytest.mark.parametrize(
-    ("true", "predicted", "words"),
-    [(PET, BACKGROUND, "pet missed"), (BACKGROUND, PET, "background taken for pet")],
-)
-def test_the_commonest_mistake_is_the_largest_cell_off_the_diagonal(true, predicted, words):
-    counts = 60 * torch.eye(3, dtype=torch.int64)
-    counts[true, predicted], counts[BOUNDARY, PET] = 15, 5
-    mistake = evaluation.commonest_mistake(counts)
-    assert (mistake.words, mistake.share) == (words, pytest.approx(15 / 200))
-
-
-def test_every_confusion_has_its_own_words_and_none_has_none():
-    assert len(set(evaluation.MISTAKES.values())) == 6
-    assert evaluation.commonest_mistake(torch.eye(3, dtype=torch.int64)).words == "nothing"
-
-
-def test_disagreement_counts_sure_contradictions_of_pet_and_background_only():
-    mask = torch.tensor([[[PET, PET, BACKGROUND, BOUNDARY]]], dtype=torch.uint8)
-    # sure background on pet; unsure background on pet; sure boundary on background; sure pet on boundary
-    probability = torch.tensor([[[0.05, 0.2, 0.02, 0.97], [0.95, 0.7, 0.02, 0.02], [0.0, 0.1, 0.96, 0.01]]])
-    found = evaluation.confident_disagreement(probability.view(1, 3, 1, 4), mask, sure=0.9)
-    assert found.tolist() == [0.25]
-
-
-def test_a_line_of_boundary_is_narrow_and_a_blob_is_wide():
-    masks = torch.full((3, 21, 21), BACKGROUND, dtype=torch.uint8)
-    masks[0, 9:12] = BOUNDARY  # three pixels thick
-    masks[1, 5:16, 5:16] = BOUNDARY  # a square of eleven
-    assert evaluation.widest_boundary(masks).tolist() == [2, 6, 0]
+        assert torch.equal(rows[3], evaluation.evaluate_images(predictor, *strong))
