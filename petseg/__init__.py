@@ -12,10 +12,11 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from petseg.inference.predictor import Predictor as Predictor
-    from petseg.inference.predictor import Segmentation as Segmentation
+    from petseg.inference.segmentation import Segmentation as Segmentation
 
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"inference.predictor": ["Predictor", "Segmentation"]}
+    __name__,
+    submod_attrs={"inference.predictor": ["Predictor"], "inference.segmentation": ["Segmentation"]},
 )

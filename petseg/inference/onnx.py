@@ -1,4 +1,15 @@
-"""A released model as one ONNX file, and the runtime that segments photos with it."""
+"""A released model as one ONNX file, for programs without PyTorch.
+
+import json, numpy, onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession("unet.onnx")
+height, width = json.loads(session.get_modelmeta().custom_metadata_map["size"])
+photo = Image.open("my_dog.jpg").convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+image = numpy.asarray(photo, dtype=numpy.float32).transpose(2, 0, 1)[None] / 255  # (1, 3, h, w)
+(logits,) = session.run(["logits"], {"image": image})  # (1, 3, h, w)
+class_map = logits[0].argmax(axis=0)  # (h, w): 0 pet, 1 background, 2 boundary
+"""
 
 from __future__ import annotations
 
@@ -7,35 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from petseg.errors import ModelError
 from petseg.files import atomic_write
-from petseg.inference.predictor import Predictor, resize_to_model
 from petseg.models import zoo
-
-
-class Normalised(nn.Module):
-    """A network that takes pixels as they are: the card's normalisation becomes part of the graph.
-
-    Args:
-        network: from normalised pixels to logits.
-        card: whose mean and std are used.
-    """
-
-    def __init__(self, network: nn.Module, card: zoo.ModelCard) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("mean", torch.tensor(card.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1))
-
-    mean: Tensor
-    std: Tensor
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits, float32 (B, 3, h, w), of RGB pixels in 0..1, float32 (B, 3, h, w)."""
-        logits: Tensor = self.network((image - self.mean) / self.std)
-        return logits
+from petseg.models.normalisation import Normalisation
 
 
 def export_onnx(model: str | Path, out: str | Path) -> Path:
@@ -61,7 +49,8 @@ def export_onnx(model: str | Path, out: str | Path) -> Path:
     onnx = _extra("onnx")
     _extra("onnxscript")  # PyTorch's exporter needs it and would say so less plainly
     network, card = zoo.load(model)
-    graph = _graph(Normalised(network, card).eval(), card.size)
+    # the card's normalisation becomes part of the graph, which so takes pixels as they are
+    graph = _graph(nn.Sequential(Normalisation(card.mean, card.std), network).eval(), card.size)
     for key, value in card.to_header().items():
         graph.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(graph)
@@ -85,46 +74,6 @@ def _graph(network: nn.Module, size: tuple[int, int]) -> Any:
     if program is None:
         raise RuntimeError("torch.onnx.export returns a program when it is given no file")
     return program.model_proto
-
-
-class OnnxPredictor(Predictor):
-    """A `Predictor` whose network runs in onnxruntime; threads may share one.
-
-    Args:
-        path: a file of `export_onnx`.
-        max_pixels: the largest photo that is decoded.
-        providers: onnxruntime's execution providers, in order of preference; default: the CPU.
-
-    Raises:
-        ModelError: the file is missing, damaged or without a card, or the extra `export` is missing.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        max_pixels: int = 40_000_000,
-        providers: tuple[str, ...] = ("CPUExecutionProvider",),
-    ) -> None:
-        path = Path(path)
-        runtime = _extra("onnxruntime")
-        if not path.is_file():
-            raise ModelError(f"{path.name}: no such file. Make it with `petseg export`.")
-        try:
-            self.session = runtime.InferenceSession(str(path), providers=list(providers))
-        except Exception as error:  # onnxruntime raises its own types, which share no base
-            raise ModelError(f"{path.name}: onnxruntime cannot read it. Export it again.") from error
-        self.card = zoo.ModelCard.from_header(self.session.get_modelmeta().custom_metadata_map, path.name)
-        self.max_pixels = max_pixels
-
-    def prepare(self, photo: Any) -> Tensor:
-        """Step 2: float32 (1, 3, h, w), RGB in 0..1 at the working size; the graph itself normalises."""
-        return resize_to_model(photo, self.card.size)
-
-    def logits(self, image: Tensor) -> Tensor:
-        """Step 3: float32 (B, 3, h, w) of float32 (B, 3, h, w) as `prepare` gives it."""
-        (scores,) = self.session.run(["logits"], {"image": image.numpy()})
-        return torch.from_numpy(scores)
 
 
 def _extra(module: str) -> Any:

@@ -1,9 +1,8 @@
-"""A closer look: where the pet is comes from a first look at the whole photo, what it is from a second at the pet.
+"""Two passes: the first, over the whole photo, finds the pet; the second, over the pet alone, sees more detail.
 
-A network that sees a whole photo at 128x128 knows a pet that fills a quarter of it from 64x64 pixels, and was trained
-on pets that fill most of theirs. So the pet is cut out with a margin and segmented again, resized to the
-working size as the whole photo was; the result is a weighted mean of both. `python -m petseg.upkeep.fullsize` measures
-what that gains, beside a second look in the pet's own proportions and other ways.
+At 128x128 pixels for the whole photo, a pet that fills a quarter of it has 64x64 pixels, and the network was trained on
+pets that fill most of theirs. So the pet is cropped with a margin, resized to the working size as the whole photo was,
+and segmented again. The result is a weighted mean of both. `python -m petseg.upkeep.fullsize` measures what that gains.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from torch import Tensor
 
 from petseg.labels import BACKGROUND
 
-#: Share of the pet that may lie beyond each side of its box: specks far from it do not widen the box.
+#: Fraction of the pet that may lie beyond each side of its box, so that specks far away do not widen the box.
 BEYOND: Final = 0.01
 
-#: What is added to the box on each side, as a share of its width or height: where fur ends, and what is behind it.
+#: Added to the box on each side, as a fraction of its width or height: the network needs to see where the fur ends.
 MARGIN: Final = 0.15
 
-#: What the closer look counts within its box, against 1 in all.
+#: Weight of the second pass within its box; the first has the rest of 1.
 WEIGHT: Final = 2 / 3
 
-#: Where the box ends within the photo, the closer look fades out over this share of it, lest a seam is seen.
+#: At an edge of the box within the photo, the second pass fades out over this fraction of the box: no seam is seen.
 FADE: Final = 0.1
 
 #: Edges of a rectangle in pixels of a photo: left, top, right, bottom, as `PIL.Image.Image.crop` takes them.
@@ -34,67 +33,81 @@ Box = tuple[int, int, int, int]
 
 
 def pet_box(logits: Tensor, size: tuple[int, int]) -> Box | None:
-    """Where to look closer.
+    """The part of a photo that the second pass runs on.
 
     Args:
-        logits: float (3, h, w), scores of the whole photo in the order of `labels.CLASSES`.
+        logits: float (3, h, w), of the whole photo, in the order of `labels.CLASSES`.
         size: width and height of the photo in pixels.
 
     Returns:
-        The box of the pet and its boundary, with a margin, clipped to the photo; None where no pixel is likelier pet
-        or boundary than background.
+        The box of the pet and its boundary, with a margin, clipped to the photo; None where no pixel is more likely
+        pet or boundary than background.
     """
-    there = (0.5 - logits.softmax(dim=0)[BACKGROUND]).clamp(min=0)  # (h, w); by how much it is likelier than not
-    if not there.any():
+    pet = (0.5 - logits.softmax(dim=0)[BACKGROUND]).clamp(min=0)  # (h, w): above 0 where background is less likely
+    if not pet.any():
         return None
     W, H = size
-    left, right = _span(there.sum(dim=0), W)
-    top, bottom = _span(there.sum(dim=1), H)
+    left, right = _span(pet.sum(dim=0), W)  # sums of the columns
+    top, bottom = _span(pet.sum(dim=1), H)  # sums of the rows
     return left, top, right, bottom
 
 
 def merge_logits(logits: Tensor, closer: Tensor, box: Box, size: tuple[int, int]) -> Tensor:
-    """Both looks in one: outside the box the first, inside it the weighted mean of their logits.
+    """Both passes in one: outside the box the logits of the first, inside it the weighted mean of both.
 
     Args:
-        logits: float (3, h, w), scores of the whole photo.
-        closer: float (3, h', w'), scores of the box.
-        box: of what `closer` sees.
+        logits: float (3, h, w), of the whole photo.
+        closer: float (3, h', w'), of the box alone.
+        box: the part of the photo that `closer` shows.
         size: width and height of the photo in pixels.
 
     Returns:
-        float (3, h, w), scores of the whole photo.
+        float (3, h, w), of the whole photo.
     """
-    x, across = _places(logits.shape[2], box[0], box[2], size[0])
-    y, down = _places(logits.shape[1], box[1], box[3], size[1])
+    x, across = _positions(logits.shape[2], box[0], box[2], size[0])  # (w,) each
+    y, down = _positions(logits.shape[1], box[1], box[3], size[1])  # (h,) each
     grid = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)  # (h, w, 2)
-    seen = F.grid_sample(closer[None], grid[None], "bilinear", "border", align_corners=False)[0]
-    return torch.lerp(logits, seen, WEIGHT * down[:, None] * across)
+    # `closer` read at the positions of the whole photo's pixels: (3, h, w)
+    moved = F.grid_sample(closer[None], grid[None], "bilinear", "border", align_corners=False)[0]
+    return torch.lerp(logits, moved, WEIGHT * down[:, None] * across)  # logits + weight * (moved - logits)
 
 
 def _span(profile: Tensor, length: int) -> tuple[int, int]:
-    """First pixel of the box along one side of the photo, and the one past the last, of how much pet is where."""
+    """First pixel of the box along one side of the photo, and the one past the last.
+
+    Args:
+        profile: float (n,), how much pet is in each row or column of the grid.
+        length: of the photo's side in pixels.
+    """
     ends = profile.double().cumsum(0)
-    ends = torch.cat([ends.new_zeros(1), ends / ends[-1]])  # share of the pet before each edge of the grid
-    low, high = (_crossing(ends, share) for share in (BEYOND, 1 - BEYOND))
+    ends = torch.cat([ends.new_zeros(1), ends / ends[-1]])  # (n + 1,): fraction of the pet before each edge of the grid
+    low, high = (_crossing(ends, fraction) for fraction in (BEYOND, 1 - BEYOND))
     margin = MARGIN * (high - low)
     first = max(0, int((low - margin) * length))
     return first, min(length, max(first + 1, math.ceil((high + margin) * length)))
 
 
-def _crossing(ends: Tensor, share: float) -> float:
-    """Where a rising curve on 0..1, given at equal steps, reaches a share; linear in between."""
-    place = max(1, int(torch.searchsorted(ends, share)))
-    before, after = float(ends[place - 1]), float(ends[place])
-    return (place - 1 + (share - before) / (after - before)) / (len(ends) - 1)
+def _crossing(ends: Tensor, fraction: float) -> float:
+    """Where a rising curve on 0..1, given at equal steps, reaches a fraction; linear in between."""
+    index = max(1, int(torch.searchsorted(ends, fraction)))
+    before, after = float(ends[index - 1]), float(ends[index])
+    return (index - 1 + (fraction - before) / (after - before)) / (len(ends) - 1)
 
 
-def _places(cells: int, low: int, high: int, length: int) -> tuple[Tensor, Tensor]:
-    """Along one side of the grid: where its cells lie in the box, -1 to 1 inside, and the weight 0..1 of a closer look.
+def _positions(n: int, low: int, high: int, length: int) -> tuple[Tensor, Tensor]:
+    """Where the pixels of the grid lie in the box, along one side, and the weight of the second pass at each.
 
-    The photo's own frame is no end of the box: nothing is there to fade to.
+    Args:
+        n: pixels of the grid along this side.
+        low: first pixel of the box along this side of the photo.
+        high: the one past its last.
+        length: of the photo's side in pixels.
+
+    Returns:
+        Positions (n,), -1 to 1 inside the box as `grid_sample` counts; weights (n,), 0 outside the box to 1.
     """
-    inside = ((torch.arange(cells) + 0.5) * length / cells - low) / (high - low)  # 0..1 within the box
-    from_low = inside / FADE if low > 0 else torch.ones(cells)
-    from_high = (1 - inside) / FADE if high < length else torch.ones(cells)
+    inside = ((torch.arange(n) + 0.5) * length / n - low) / (high - low)  # 0..1 within the box
+    # at the photo's own frame the box does not fade out: there is nothing beyond it to fade to
+    from_low = inside / FADE if low > 0 else torch.ones(n)
+    from_high = (1 - inside) / FADE if high < length else torch.ones(n)
     return 2 * inside - 1, torch.minimum(from_low, from_high).clamp(0, 1)

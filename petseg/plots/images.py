@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from petseg.inference.predictor import edge
+from petseg.inference.segmentation import edge
 from petseg.labels import BOUNDARY, PET, hatch, palette_with_ink
 from petseg.plots.style import figure
 

@@ -99,12 +99,12 @@ def enlarged(scores: Tensor, photo: Image.Image, mode: str = "bilinear") -> Tens
 
 def looks(predictor: Predictor, photo: Image.Image, times: int = 1, mode: str = "bilinear") -> Tensor:
     """The whole photo, then the pet, `times` looks in all; logits enlarged."""
-    return enlarged(predictor.look(photo, times), photo, mode)
+    return enlarged(predictor.photo_logits(photo, times), photo, mode)
 
 
 def two_unsqueezed(predictor: Predictor, photo: Image.Image) -> Tensor:
     """Two looks, the second in the pet's own proportions and with about as many pixels as the working size has."""
-    logits = predictor.look(photo, 1)
+    logits = predictor.photo_logits(photo, 1)
     box = pet_box(logits, photo.size)
     if box is not None:
         part = photo.crop(box)
@@ -170,7 +170,7 @@ def guided(
     Returns:
         float32 (3, H, W), roughly 0..1.
     """
-    target = F.interpolate(predictor.look(photo, times).softmax(dim=0)[None], (side, side), mode="bilinear")[0]
+    target = F.interpolate(predictor.photo_logits(photo, times).softmax(dim=0)[None], (side, side), mode="bilinear")[0]
     guide = resize_to_model(photo, (side, side))[0]  # (3, side, side)
     average = partial(_window_mean, radius=radius)
     mean_guide, mean_target = average(guide), average(target)

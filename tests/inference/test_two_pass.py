@@ -1,11 +1,12 @@
-"""The closer look: where it looks, how both looks become one, and that masks of full-size photos gain by it."""
+"""Two passes: which part of the photo the second one sees, how both are merged, and that masks gain by it."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from petseg.inference import two_pass as refine
+from petseg.errors import SettingsError
+from petseg.inference import two_pass
 from petseg.inference.predictor import Predictor
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 from petseg.upkeep import fullsize
@@ -25,7 +26,7 @@ def with_pet(rows: slice, columns: slice, size: int = 100) -> torch.Tensor:
 
 
 def test_the_box_holds_the_pet_and_a_margin_in_pixels_of_the_photo():
-    left, top, right, bottom = refine.pet_box(with_pet(slice(40, 60), slice(20, 50)), (1000, 500))
+    left, top, right, bottom = two_pass.pet_box(with_pet(slice(40, 60), slice(20, 50)), (1000, 500))
     assert (left, right) == (pytest.approx(200 - 0.15 * 300, abs=8), pytest.approx(500 + 0.15 * 300, abs=8))
     assert (top, bottom) == (pytest.approx(200 - 0.15 * 100, abs=4), pytest.approx(300 + 0.15 * 100, abs=4))
 
@@ -33,68 +34,68 @@ def test_the_box_holds_the_pet_and_a_margin_in_pixels_of_the_photo():
 def test_the_boundary_belongs_to_the_pet():
     label = np.full((50, 50), BACKGROUND)
     label[20:30, 20:30] = BOUNDARY
-    assert refine.pet_box(scores(label), (50, 50)) is not None
+    assert two_pass.pet_box(scores(label), (50, 50)) is not None
 
 
 def test_a_speck_far_from_the_pet_does_not_widen_the_box():
     alone, spotted = with_pet(slice(40, 80), slice(40, 80)), with_pet(slice(40, 80), slice(40, 80))
     spotted[:, 2, 3] = scores(np.array([[PET]]))[:, 0, 0]
-    assert refine.pet_box(spotted, (100, 100)) == pytest.approx(refine.pet_box(alone, (100, 100)), abs=1)
+    assert two_pass.pet_box(spotted, (100, 100)) == pytest.approx(two_pass.pet_box(alone, (100, 100)), abs=1)
 
 
 def test_without_a_pet_there_is_no_box_and_with_nothing_but_pet_it_is_the_whole_photo():
-    assert refine.pet_box(scores(np.full((20, 20), BACKGROUND)), (300, 200)) is None
-    assert refine.pet_box(scores(np.full((20, 20), PET)), (300, 200)) == (0, 0, 300, 200)
+    assert two_pass.pet_box(scores(np.full((20, 20), BACKGROUND)), (300, 200)) is None
+    assert two_pass.pet_box(scores(np.full((20, 20), PET)), (300, 200)) == (0, 0, 300, 200)
 
 
 @pytest.mark.parametrize(
     ("part", "seen"),
     [((128, 128), (128, 128)), ((500, 375), (112, 144)), ((375, 500), (144, 112)), ((2, 900), (256, 64))],
 )
-def test_a_look_in_own_proportions_keeps_them_and_costs_no_more_pixels(part, seen):
+def test_a_pass_in_own_proportions_keeps_them_and_costs_no_more_pixels(part, seen):
     assert fullsize.own_shape(part, 128) == seen
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (128, 128), (4000, 3000)])
 def test_the_box_lies_within_a_photo_of_any_size(size):
-    box = refine.pet_box(with_pet(slice(97, 100), slice(0, 2)), size)
+    box = two_pass.pet_box(with_pet(slice(97, 100), slice(0, 2)), size)
     assert box is None or (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1])
 
 
-def test_outside_the_box_the_first_look_stays_and_inside_both_agree_on_their_weighted_mean():
+def test_outside_the_box_the_first_pass_stays_and_inside_it_is_the_weighted_mean_of_both():
     first, closer = torch.zeros(3, 40, 40), torch.ones(3, 40, 40)
-    merged = refine.merge_logits(first, closer, (100, 100, 300, 300), (400, 400))
+    merged = two_pass.merge_logits(first, closer, (100, 100, 300, 300), (400, 400))
     cells = (torch.arange(40) + 0.5) * 10
     outside = (cells < 100) | (cells > 300)
     assert (merged[:, outside] == 0).all()
     assert (merged[:, :, outside] == 0).all()
-    torch.testing.assert_close(merged[:, 15:25, 15:25], torch.full((3, 10, 10), refine.WEIGHT))
+    torch.testing.assert_close(merged[:, 15:25, 15:25], torch.full((3, 10, 10), two_pass.WEIGHT))
 
 
-def test_what_the_closer_look_sees_comes_to_its_own_place():
+def test_the_second_pass_lands_where_its_box_lies():
     label = np.full((64, 64), BACKGROUND)
     label[16:48, 24:40] = PET
     whole = scores(label)
     box = (16, 8, 48, 56)  # left, top, right, bottom
     part = torch.nn.functional.interpolate(whole[None, :, 8:56, 16:48], (64, 64), mode="nearest")[0]
-    merged = refine.merge_logits(torch.zeros(3, 64, 64), part, box, (64, 64))
+    merged = two_pass.merge_logits(torch.zeros(3, 64, 64), part, box, (64, 64))
     inner = (slice(None), slice(14, 50), slice(20, 44))
     same = merged[inner].argmax(0) == whole[inner].argmax(0)
     assert same.float().mean() > 0.93  # but for the pet's outline, half a cell wide
     assert same[4:-4, 6:-6].all()
 
 
-def test_at_the_frame_of_the_photo_the_closer_look_does_not_fade():
-    merged = refine.merge_logits(torch.zeros(3, 40, 40), torch.ones(3, 40, 40), (0, 0, 400, 200), (400, 400))
-    torch.testing.assert_close(merged[:, 0, :], torch.full((3, 40), refine.WEIGHT))
-    assert merged[0, 19, 20] < refine.WEIGHT / 2  # the box's lower end lies within the photo
+def test_at_the_frame_of_the_photo_the_second_pass_does_not_fade():
+    merged = two_pass.merge_logits(torch.zeros(3, 40, 40), torch.ones(3, 40, 40), (0, 0, 400, 200), (400, 400))
+    torch.testing.assert_close(merged[:, 0, :], torch.full((3, 40), two_pass.WEIGHT))
+    assert merged[0, 19, 20] < two_pass.WEIGHT / 2  # the box's lower end lies within the photo
 
 
-def test_one_look_is_the_network_alone_and_two_are_another(small_model):
+def test_one_pass_is_the_network_alone_and_the_default_is_two(small_model):
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 400, 3), dtype=np.uint8))
-    once = Predictor(small_model, looks=1)
-    assert torch.equal(once.look(photo), once.logits(once.prepare(photo))[0])
-    assert np.array_equal(once(photo).logits, once.look(photo).numpy())
+    once = Predictor(small_model, passes=1)
+    assert torch.equal(once.photo_logits(photo), once.logits(once.prepare(photo))[0])
+    assert np.array_equal(once(photo).logits, once.photo_logits(photo).numpy())
     seen = []
 
     class Spy(Predictor):
@@ -112,16 +113,19 @@ def test_one_look_is_the_network_alone_and_two_are_another(small_model):
     assert seen == [(1, 3, 32, 32), (1, 3, 16, 64)]
 
 
-def test_fewer_looks_than_one_are_refused(small_model):
-    with pytest.raises(ValueError, match="looks 0: expected 1 or more"):
-        Predictor(small_model, looks=0)
+@pytest.mark.parametrize("passes", [0, -1])
+def test_fewer_passes_than_one_are_refused(small_model, passes):
+    with pytest.raises(SettingsError, match=f"passes={passes}: expected 1 "):
+        Predictor(small_model, passes=passes)
+    with pytest.raises(SettingsError, match=f"passes={passes}: expected 1 "):
+        Predictor(small_model).photo_logits(Image.new("RGB", (8, 8)), passes)
 
 
 def test_a_guided_filter_leaves_what_is_the_same_everywhere_and_sums_to_one(small_model):
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     predictor = Predictor(small_model)
     flat = torch.tensor([1.0, 0.0, -1.0]).view(3, 1, 1).expand(3, 32, 32)
-    predictor.look = lambda photo, looks=None: flat  # type: ignore[method-assign]
+    predictor.photo_logits = lambda photo, passes=None: flat  # type: ignore[method-assign]
     found = fullsize.guided(predictor, Image.fromarray(pixels), side=64)
     torch.testing.assert_close(found, flat[:, :1, :1].softmax(0).expand(3, 90, 120), atol=1e-4, rtol=0)
 
@@ -131,7 +135,7 @@ def test_a_guided_filter_takes_the_photos_edge_for_that_of_the_mask(small_model)
     pixels[:, 32:] = 255
     predictor = Predictor(small_model)
     ramp = torch.linspace(-4, 4, 32).expand(32, 32)
-    predictor.look = lambda photo, looks=None: torch.stack([ramp, -ramp, -9 + 0 * ramp])  # type: ignore[method-assign]
+    predictor.photo_logits = lambda photo, passes=None: torch.stack([ramp, -ramp, -9 + 0 * ramp])  # type: ignore[method-assign]
     found = fullsize.guided(predictor, Image.fromarray(pixels), side=64, radius=8, epsilon=1e-4)[PET]
     step = found[30, 1:] - found[30, :-1]
     assert int(step.argmax()) == 31  # between columns 31 and 32
@@ -155,7 +159,7 @@ def test_without_photos_the_comparison_is_one_sentence(monkeypatch, capsys, tmp_
 
 
 @pytest.mark.real_data
-def test_two_looks_make_better_masks_of_pets_far_away_than_one(request):
+def test_two_passes_make_better_masks_of_pets_far_away_than_one(request):
     root = request.getfixturevalue("fullsize") / "oxford-iiit-pet"
     names = fullsize.halves(root)["reported"][:8]
     scenes = [fullsize.in_a_wider_frame(pair, 2.0) for pair in fullsize.pairs(root, names)]

@@ -148,7 +148,7 @@ def test_the_space_runs_from_its_own_folder_and_cuts_out_right(
     result = Predictor("unet")(photo)
     difference = np.asarray(Image.open(file), dtype=int) - np.asarray(result.cutout(), dtype=int)
     assert np.abs(difference).mean() < 0.05
-    assert shares == pytest.approx(result.shares, abs=1e-3)
+    assert shares == pytest.approx(result.fractions, abs=1e-3)
 
     imported = log.read_text(errors="replace")
     places = set(re.findall(r"# code object from '?([^'\n]*/petseg/[\w/]+\.py)", imported))

@@ -1,0 +1,174 @@
+"""The result for one photo: class map, probabilities, overlay and cut-out, at the photo's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import minimum_filter1d
+from torch import Tensor
+
+from petseg.errors import SettingsError
+from petseg.files import atomic_write
+from petseg.labels import BOUNDARY, CLASSES, PET, palette, palette_with_ink
+
+#: Rows of a photo that are worked on at a time, so that temporary arrays stay small beside the photo.
+ROWS: Final = 256
+
+#: The cut-out is transparent up to the first probability of the pet and opaque from the second on.
+TRANSPARENT: Final = 0.25
+OPAQUE: Final = 0.75
+
+OUTLINE: Final = len(CLASSES)  # the overlay's fourth value, beside the labels
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A photo and the logits of a model for it. All else is computed from them when it is first used.
+
+    Attributes:
+        photo: RGB, upright, of size W x H.
+        logits: float32 (3, h, w), unnormalised scores at the working size, in the order of `labels.CLASSES`.
+        seconds: from the photo's bytes to the logits.
+        model: the model's name.
+    """
+
+    photo: Image.Image = field(repr=False)
+    logits: NDArray[np.float32] = field(repr=False)
+    seconds: float = 0.0
+    model: str = ""
+
+    @cached_property
+    def mask(self) -> NDArray[np.uint8]:
+        """The class map: uint8 (H, W), the label whose logit, brought back to the photo's size, is largest."""
+        return self._per_strip(_class_map)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Softmax of the logits at the photo's size: float32 (3, H, W), 0..1; at each pixel they sum to 1."""
+        logits = self._at_photo_size()  # (3, H, W)
+        for strip in logits.split(ROWS, dim=1):  # in place: a second array of this size could be half a gigabyte
+            strip.copy_(strip.softmax(dim=0))
+        return logits.numpy()
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        """Fraction of the photo's pixels per name in `labels.CLASSES`: 0..1, together 1."""
+        mask = self.mask
+        return {name: float(np.mean(mask == label)) for label, name in enumerate(CLASSES)}
+
+    def mask_image(self) -> Image.Image:
+        """The class map as a palette image: indices 0, 1, 2 in the colours of `labels.COLORS`."""
+        image = Image.fromarray(self.mask)
+        image.putpalette(palette())
+        return image
+
+    def overlay(self, opacity: float = 0.5, classes: Collection[str] = ("pet", "boundary")) -> Image.Image:
+        """The photo with classes in colour and a dark line along the pet's edge, which needs no colour to be seen.
+
+        Args:
+            opacity: 0 (the photo as it is) to 1 (plain colours).
+            classes: which to paint, names of `labels.CLASSES`.
+
+        Returns:
+            RGB, W x H.
+
+        Raises:
+            SettingsError: the opacity or a class is none of these.
+        """
+        if not 0 <= opacity <= 1:
+            raise SettingsError(f"opacity {opacity}: expected 0 (the photo alone) to 1 (colours alone). Try 0.5.")
+        if isinstance(classes, str) or not set(classes) <= set(CLASSES):
+            raise SettingsError(f"classes {classes!r}: expected some of {CLASSES}. Give them as a list.")
+        paint = Image.fromarray(_outlined(self.mask))  # values 0, 1, 2 and OUTLINE
+        # the line fades more slowly than the areas, so that it is still seen on a faint overlay
+        strength = [opacity * (name in classes) for name in CLASSES] + [opacity**0.5 * ("pet" in classes)]
+        alpha = paint.point([round(255 * value) for value in strength] + [0] * (256 - len(strength)))
+        paint.putpalette(palette_with_ink())
+        return Image.composite(paint.convert("RGB"), self.photo, alpha)
+
+    def cutout(self) -> Image.Image:
+        """The pet on a transparent background: RGBA, W x H, its colours as in the photo.
+
+        Opacity rises smoothly with p = P(pet) + P(boundary) / 2: 0 up to p = 1/4, 1 from p = 3/4, and in between
+        3 t^2 - 2 t^3 of t = 2 p - 1/2. A wider ramp leaves a haze wherever the model is uncertain. Where the opacity
+        is 0, the colour is black: nothing of the background can be brought back.
+        """
+        alpha = Image.fromarray(self._per_strip(_opacity))
+        pet = Image.new("RGB", self.photo.size)  # black
+        pet.paste(self.photo, mask=alpha.point([0] + [255] * 255))
+        pet.putalpha(alpha)
+        return pet
+
+    def save(self, folder: str | Path, stem: str) -> list[Path]:
+        """Writes `<stem>.mask.png`, `<stem>.overlay.png` and `<stem>.cutout.png`, each whole or not at all.
+
+        Returns:
+            The three paths, in this order.
+        """
+        paths = []
+        for kind, draw in (("mask", self.mask_image), ("overlay", self.overlay), ("cutout", self.cutout)):
+            path = Path(folder) / f"{stem}.{kind}.png"
+            with atomic_write(path) as partial:
+                # a photo gains little from a higher level, which takes five times as long
+                draw().save(partial, format="PNG", compress_level=1)
+            paths.append(path)
+        return paths
+
+    def _at_photo_size(self) -> Tensor:
+        """The logits by bilinear interpolation: float32 (3, H, W), 12 bytes per pixel.
+
+        Logits are interpolated and the class is taken last: a class map made larger would have steps for edges.
+        """
+        W, H = self.photo.size
+        logits = torch.from_numpy(self.logits).unsqueeze(1)  # (3, 1, h, w): as (1, 3, h, w) it takes twice the time
+        return F.interpolate(logits, size=(H, W), mode="bilinear", align_corners=False).squeeze(1)
+
+    def _per_strip(self, function: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:
+        """The result (H, W) of a function from float32 logits (3, n, W) to uint8 (n, W), some rows at a time."""
+        result = torch.empty(self.photo.size[::-1], dtype=torch.uint8)
+        for target, strip in zip(result.split(ROWS), self._at_photo_size().split(ROWS, dim=1), strict=True):
+            target.copy_(function(strip))
+        return result.numpy()
+
+
+def _class_map(logits: Tensor) -> Tensor:
+    """The label of the largest logit, the first of equals as in `Tensor.argmax`, in a tenth of its time."""
+    pet, background, boundary = logits
+    labels = (background > pet).to(torch.uint8)
+    return labels.masked_fill_(boundary > torch.maximum(pet, background), BOUNDARY)
+
+
+def _opacity(logits: Tensor) -> Tensor:
+    """The cut-out's alpha, 0..255, of logits (3, n, W)."""
+    p = logits.softmax(dim=0)
+    t = ((p[PET] + p[BOUNDARY] / 2 - TRANSPARENT) / (OPAQUE - TRANSPARENT)).clamp_(0, 1)
+    return (255 * t * t * (3 - 2 * t)).round_().to(torch.uint8)  # "smoothstep": level at both ends of the ramp
+
+
+def _outlined(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy of the class map (H, W) whose outermost pet pixels are `OUTLINE`, a 300th of the photo wide."""
+    outlined = mask.copy()
+    outlined[edge(mask == PET, max(1, round(max(mask.shape) / 300)))] = OUTLINE
+    return outlined
+
+
+def edge(region: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
+    """The pixels of a region, bool (H, W), within `width` pixels, along a row or column, of one outside the region.
+
+    What lies beyond the image's frame does not count as outside.
+    """
+    pixels = region.view(np.uint8)
+    inner = region.copy()
+    for axis in (0, 1):
+        # the smallest of the 2 width + 1 pixels around each: 0 where one of them is outside
+        inner &= minimum_filter1d(pixels, 2 * width + 1, axis, mode="nearest").view(bool)
+    return region & ~inner
