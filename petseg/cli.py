@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from petseg.errors import PetsegError
 
-#: These go to Lightning's command line, which has help, flags and YAML configs of its own.
-TRAINING = ("fit", "validate", "test")
+#: Commands that go to Lightning's command line, which has its own help, flags and YAML configurations.
+TRAINING = {
+    "fit": "train a model; --model NAME: the released model or .safetensors file to start from",
+    "validate": "score a model on the validation split; --model NAME or --ckpt_path FILE: which",
+    "test": "score a model on the test split; --model NAME or --ckpt_path FILE: which",
+}
 
 MODEL_HELP = "released model or .safetensors file (default: the most accurate that this installation can run)"
 
@@ -44,8 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="petseg",
-        description="Find the pet in a photo, and everything it took to learn that.",
-        epilog="petseg fit | validate | test: train and score; 'petseg fit --help' lists all of Lightning's flags.",
+        description="Cut pets out of photos; train, score, release and export the models that do it.",
+        epilog="In every command --model NAME is a released model ('petseg models' lists them) or a .safetensors file. "
+        "'petseg COMMAND --help' says more; that of fit, validate and test lists all of Lightning's flags.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -54,33 +58,36 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
+    for name, text in TRAINING.items():
+        commands.add_parser(name, help=text, add_help=False)  # for the list; `main` hands their arguments on
+
     segment = add("segment", _segment, "cut the pet out of photos: writes mask, overlay and cut-out of each")
-    segment.add_argument("photos", metavar="PHOTO", nargs="+", type=Path)
+    segment.add_argument("photos", metavar="PHOTO", nargs="+", type=Path, help="file of a photo")
     segment.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
     segment.add_argument("--model", metavar="NAME", help=MODEL_HELP)
 
     data = add("data", _data, "fetch or draw a data set, verify and decode it")
-    data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford")
-    data.add_argument("--dir", metavar="DIR", type=Path, help="where it lands (default: PETSEG_DATA_DIR, else data/)")
+    data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford", help="default: oxford")
+    data.add_argument("--dir", metavar="DIR", type=Path, help="its folder (default: PETSEG_DATA_DIR, else data/)")
 
-    models = add("models", _models, "list the released models and their scores, or say all about one")
-    models.add_argument("name", metavar="NAME", nargs="?", help="print this model's card")
+    models = add("models", _models, "list the released models and their scores, or describe one")
+    models.add_argument("name", metavar="NAME", nargs="?", help="print the card of this model")
 
-    release = add("release", _release, "score a checkpoint on the official test split, once, and save it as a model")
-    release.add_argument("checkpoint", metavar="CKPT", type=Path)
-    release.add_argument("--out", metavar="FILE.safetensors", type=Path, required=True)
+    release = add("release", _release, "score a checkpoint on the official test split and save it as a model file")
+    release.add_argument("checkpoint", metavar="CKPT", type=Path, help="checkpoint of a run of petseg fit")
+    release.add_argument("--out", metavar="FILE.safetensors", type=Path, required=True, help="file to write")
     release.add_argument("--log", metavar="DIR", type=Path, help="folder to which the run's log is copied")
     release.add_argument(
         "--no-test",
         action="store_true",
-        help="leave the test split alone: for a model that is only the start, or the teacher, of another",
+        help="do not score the test split: for a model that only serves as another's start or teacher",
     )
 
     export = add("export", _export, "write a model as ONNX")
     export.add_argument("--model", metavar="NAME", help=MODEL_HELP)
-    export.add_argument("--out", metavar="FILE.onnx", type=Path, required=True)
+    export.add_argument("--out", metavar="FILE.onnx", type=Path, required=True, help="file to write")
 
-    app = add("app", _app, "open the web app in a browser: the same cut-outs, without a command line")
+    app = add("app", _app, "serve the web app: the same cut-outs in a browser")
     app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in")
     app.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
     app.add_argument("--model", metavar="NAME", help=MODEL_HELP)
@@ -90,14 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _train(arguments: list[str]) -> int:
+def _train(arguments: Sequence[str]) -> int:
     # heavy libraries are imported by the command that needs them, so that --help answers at once
     from petseg.training.fit import run
 
-    if arguments[0] != "fit":
-        # `--model NAME` as in the other commands; Lightning's own --model would take a YAML file
-        arguments = [re.sub(r"^--model(?==|$)", "--weights", argument) for argument in arguments]
-    run(arguments)
+    # Lightning's own --model would take a YAML file; its --model.NAME, which sets up the network, stays
+    run([re.sub(r"^--model(?==|$)", "--weights", argument) for argument in arguments])
     return 0
 
 
@@ -109,21 +114,17 @@ def _segment(args: argparse.Namespace) -> int:
     failed = 0
     for photo, stem in zip(args.photos, _stems(args.photos), strict=True):
         try:
-            with warnings.catch_warnings(record=True) as notes:
-                warnings.simplefilter("always", UserWarning)  # of each photo, not only of the first
-                predictor(photo).save(args.out, stem)
+            predictor(photo).save(args.out, stem)
         except (PhotoError, OSError) as error:
             failed += 1
             print(f"petseg: {error}", file=sys.stderr)
-        for note in notes:  # a photo whose last rows are missing is used, and said so
-            print(f"petseg: {note.message}", file=sys.stderr)
     done = len(args.photos) - failed
     print(f"{done} of {len(args.photos)} photos cut out; see {args.out}")
     return 1 if failed else 0
 
 
 def _stems(photos: Sequence[Path]) -> list[str]:
-    """A name for each photo's results: its stem, and where two photos share one, the suffix or a number as well."""
+    """A name for each photo's results: its stem; where two photos have the same one, the suffix or a number as well."""
     stems = [photo.stem for photo in photos]
     names: list[str] = []
     for photo, stem in zip(photos, stems, strict=True):

@@ -45,17 +45,6 @@ def test_a_photo_that_fails_is_one_line_and_the_others_go_on(photo, tmp_path, sm
     assert (out / "cat.mask.png").is_file()
 
 
-def test_a_photo_cut_off_near_its_end_is_used_and_said_so_in_one_line(tmp_path, small_model, capsys):
-    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
-    Image.fromarray(cat()).save(whole, quality=95)
-    cut.write_bytes(whole.read_bytes()[: int(0.95 * whole.stat().st_size)])
-    assert segment(cut, out=tmp_path / "out", model=small_model) == 0
-    assert Image.open(tmp_path / "out" / "cut.mask.png").size == (451, 300)
-    error = capsys.readouterr().err
-    assert error.startswith("petseg: cut.jpg: the last")
-    assert error.count("\n") == 1
-
-
 def test_photos_of_one_name_do_not_overwrite_each_other(photo, tmp_path, small_model):
     other = tmp_path / "cat.jpg"
     Image.new("RGB", (30, 20)).save(other)
@@ -95,8 +84,28 @@ def test_help_names_every_command(capsys):
         cli.main(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for command in ("segment", "data", "models", "fit | validate | test", "release", "export", "bench"):
+    for command in ("segment", "data", "models", "fit", "validate", "test", "release", "export", "app", "bench"):
         assert command in text
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test"])
+@pytest.mark.parametrize("given", [["--model", "unet"], ["--model=unet"]])
+def test_model_names_the_weights_in_training_commands_too(command, given, monkeypatch):
+    from petseg.training import fit
+
+    passed = []
+    monkeypatch.setattr(fit, "run", passed.extend)
+    assert cli.main([command, *given, "--model.separable", "true", "--data.source", "cartoon"]) == 0
+    assert " ".join(passed).replace("=", " ") == (
+        f"{command} --weights unet --model.separable true --data.source cartoon"
+    )
+
+
+@pytest.mark.parametrize("command", ["segment", "export", "app"])
+def test_help_says_of_each_command_what_a_model_is(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    assert "--model NAME released model or .safetensors file" in " ".join(capsys.readouterr().out.split())
 
 
 def test_help_loads_no_torch():
@@ -137,9 +146,8 @@ def test_bench_times_each_precision(capsys, monkeypatch):
 
 
 def test_data_cartoon_draws_and_says_what_is_there(capsys, tmp_path, monkeypatch):
-    from petseg.data import datamodule as data
 
-    monkeypatch.setattr(data, "_own_data_dir", lambda: tmp_path / "own")
+    monkeypatch.setattr("petseg.files.checkout", lambda: tmp_path / "own")
     assert cli.main(["data", "cartoon", "--dir", str(tmp_path)]) == 0
     assert "train" in capsys.readouterr().out
     assert (tmp_path / "cartoon" / "oxford-iiit-pet" / "annotations" / "test.txt").is_file()

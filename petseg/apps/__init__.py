@@ -1,1 +1,1 @@
-"""The programs in which a pet owner uploads a photo: the notebook's panel and the web app."""
+"""The programs in which a user uploads a photo: the notebook's panel and the web app, and what both share."""

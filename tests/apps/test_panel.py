@@ -4,18 +4,17 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
-from pathlib import Path
+from itertools import zip_longest
 
-import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 
-from petseg.apps import render as presentation
-from petseg.apps.panel.__main__ import write_page
-from petseg.apps.panel.panel import KEPT, Panel, segment_panel
-from petseg.apps.panel.parts import DropZone, Pictures
-from petseg.apps.panel.sources import samples, typed_photo
+from petseg.apps import render
+from petseg.apps.panel.browser import DropZone, Pictures
+from petseg.apps.panel.panel import MAX_OPEN, Panel, segment_panel
+from petseg.apps.panel.sources import sample_choices, typed_photo
+from petseg.apps.samples import sample_photos
 from petseg.errors import PhotoError
 from petseg.inference.predictor import Predictor
 from petseg.labels import CLASSES
@@ -33,26 +32,31 @@ def photo(width=60, height=40, seed=0, kind="JPEG", **options):
     return file.getvalue()
 
 
-def send(panel, name, data, place=1, of=1, part=1000):
-    """What the browser sends when a file is chosen."""
+def messages(name, data, index=1, of=1, part=1000, view="a"):
+    """What a view sends when a file is chosen: one message and its buffer per part."""
     pieces = [data[start : start + part] for start in range(0, len(data), part)] or [b""]
     for number, piece in enumerate(pieces):
-        about = {"type": "part", "part": number, "parts": len(pieces), "name": name, "place": place, "of": of}
-        panel.zone._handle_custom_msg(about, [memoryview(piece)])
+        about = {"type": "part", "part": number, "parts": len(pieces), "name": name, "index": index, "of": of}
+        yield {**about, "view": view}, [memoryview(piece)]
+
+
+def send(panel, name, data, *batch):
+    for content, buffers in messages(name, data, *batch):
+        panel.view.zone._handle_custom_msg(content, buffers)
 
 
 def picture(panel, key):
-    return Image.open(BytesIO(panel.pictures.shown[key].data))
+    return Image.open(BytesIO(panel.view.pictures.shown[key].data))
 
 
 def test_an_uploaded_photo_is_shown_with_legend_and_caption(panel):
     send(panel, "my <b>dog.jpg", photo())
-    assert list(panel.pictures.shown) == ["photo", "overlay", "mask", "cut-out", "confidence"]
+    assert list(panel.view.pictures.shown) == ["photo", "overlay", "mask", "cut-out", "confidence"]
     assert picture(panel, "cut-out").mode == "RGBA"
-    assert all(picture(panel, key).size == (60, 40) for key in panel.pictures.shown)
-    assert "my &lt;b&gt;dog.jpg: 60 x 40 pixels" in panel.legend.value
-    assert panel.problems.value == panel.status.value == ""
-    assert panel.results.layout.display == ""
+    assert all(picture(panel, key).size == (60, 40) for key in panel.view.pictures.shown)
+    assert "my &lt;b&gt;dog.jpg: 60 x 40 pixels" in panel.view.legend.value
+    assert panel.view.problems.value == panel.view.status.value == ""
+    assert panel.view.results.layout.display == ""
 
 
 def test_the_result_is_that_of_the_predictor(panel, small_model):
@@ -73,78 +77,91 @@ def test_a_phone_photo_is_shown_upright(panel):
 )
 def test_a_bad_file_gets_one_sentence_and_the_panel_lives_on(panel, data, words):
     send(panel, "bad.jpg", data)
-    assert panel.problems.value.count("<div") == 1
-    assert f"bad.jpg: {words}" in panel.problems.value
-    assert "Traceback" not in panel.problems.value
+    assert panel.view.problems.value.count("<div") == 1
+    assert f"bad.jpg: {words}" in panel.view.problems.value
+    assert "Traceback" not in panel.view.problems.value
     send(panel, "good.jpg", photo())
-    assert panel.problems.value == ""
-    assert panel.pictures.shown
+    assert panel.view.problems.value == ""
+    assert panel.view.pictures.shown
 
 
 def test_bad_files_of_a_batch_are_all_named_and_the_good_ones_shown(panel):
-    for place, (name, data) in enumerate({"a.jpg": b"no", "b.jpg": photo(), "c.jpg": b""}.items(), start=1):
-        send(panel, name, data, place, 3)
-    assert panel.problems.value.count("<div") == 2
+    for index, (name, data) in enumerate({"a.jpg": b"no", "b.jpg": photo(), "c.jpg": b""}.items(), start=1):
+        send(panel, name, data, index, 3)
+    assert panel.view.problems.value.count("<div") == 2
     assert [entry.name for entry in panel._entries] == ["b.jpg"]
 
 
 def test_the_same_file_can_be_uploaded_twice(panel):
     for _ in range(2):
         send(panel, "dog.jpg", photo())
-    assert [label for label, _ in panel.entry.options] == ["1. dog.jpg", "2. dog.jpg"]
-    assert panel.entry.layout.display == ""
+    assert [label for label, _ in panel.view.entry.options] == ["1. dog.jpg", "2. dog.jpg"]
+    assert panel.view.entry.layout.display == ""
 
 
 def test_only_the_last_photos_stay_open(panel):
-    for number in range(KEPT + 2):
+    for number in range(MAX_OPEN + 2):
         send(panel, f"{number}.jpg", photo(8, 8))
-    assert [entry.name for entry in panel._entries] == [f"{number}.jpg" for number in range(2, KEPT + 2)]
+    assert [entry.name for entry in panel._entries] == [f"{number}.jpg" for number in range(2, MAX_OPEN + 2)]
 
 
 def test_choosing_an_earlier_photo_shows_it_again(panel):
     send(panel, "wide.jpg", photo(60, 40))
     send(panel, "high.jpg", photo(30, 50))
-    panel.entry.value = 0
+    panel.view.entry.value = 0
     assert picture(panel, "photo").size == (60, 40)
 
 
 def test_an_upload_that_broke_off_leaves_nothing_in_the_next(panel):
     data = photo()
-    panel.zone._handle_custom_msg({"type": "part", "part": 0, "parts": 9, "name": "half.jpg"}, [data[:500]])
+    panel.view.zone._handle_custom_msg(
+        {"type": "part", "part": 0, "parts": 9, "name": "half.jpg", "view": "a"}, [data[:500]]
+    )
     send(panel, "whole.jpg", data)
     assert [entry.name for entry in panel._entries] == ["whole.jpg"]
 
 
+def test_two_views_of_one_panel_can_upload_at_once(panel):
+    photos = {"wide.jpg": photo(60, 40), "high.jpg": photo(30, 50)}
+    first, second = (messages(name, photos[name], view=name) for name in photos)
+    for pair in zip_longest(first, second):
+        for message in filter(None, pair):
+            panel.view.zone._handle_custom_msg(*message)
+    assert panel.view.problems.value == ""
+    sizes = {entry.name: entry.result.photo.size for entry in panel._entries}
+    assert sizes == {"wide.jpg": (60, 40), "high.jpg": (30, 50)}
+
+
 def test_a_file_too_large_to_upload_gets_a_hint_at_the_path_box(panel):
-    panel.zone._handle_custom_msg({"type": "too large", "size": 90_000_000, "name": "huge.tif"}, [])
-    assert "huge.tif: 90 MB; at most 64 MB are uploaded. Type its path into the box below." in panel.problems.value
+    panel.view.zone._handle_custom_msg({"type": "too large", "size": 90_000_000, "name": "huge.tif"}, [])
+    assert "huge.tif: 90 MB; at most 64 MB are uploaded. Type its path into the box below." in panel.view.problems.value
 
 
 def test_opacity_and_class_switches_change_the_overlay_alone(panel):
     send(panel, "dog.jpg", photo())
-    before = {key: shown.data for key, shown in panel.pictures.shown.items()}
-    panel.opacity.value = 1.0
-    assert panel.pictures.shown["overlay"].data != before["overlay"]
-    for box in panel.classes.values():
+    before = {key: shown.data for key, shown in panel.view.pictures.shown.items()}
+    panel.view.opacity.value = 1.0
+    assert panel.view.pictures.shown["overlay"].data != before["overlay"]
+    for box in panel.view.classes.values():
         box.value = False
     assert np.array_equal(picture(panel, "overlay"), picture(panel, "photo"))
-    assert all(panel.pictures.shown[key].data == before[key] for key in before if key != "overlay")
+    assert all(panel.view.pictures.shown[key].data == before[key] for key in before if key != "overlay")
 
 
 def test_another_background_stands_behind_the_cut_out(panel):
     send(panel, "dog.jpg", photo())
-    panel.ground.value = "blur"
+    panel.view.background.value = "blur"
     assert picture(panel, "cut-out").mode == "RGB"
-    panel.ground.value = "transparent"
+    panel.view.background.value = "transparent"
     assert picture(panel, "cut-out").mode == "RGBA"
 
 
 def test_downloads_have_the_size_of_the_photo_and_its_name(panel, monkeypatch):
     saved = {}
-    monkeypatch.setattr(panel.pictures, "save", lambda name, data: saved.update({name: data}))
+    monkeypatch.setattr(panel.view.pictures, "save", lambda name, data: saved.update({name: data}))
     send(panel, "my dog.jpg", photo(1500, 1000))
     assert max(picture(panel, "photo").size) < 1500
-    for button in panel.saves.values():
+    for button in panel.view.downloads.values():
         button.click()
     assert list(saved) == ["my dog.overlay.png", "my dog.mask.png", "my dog.cutout.png"]
     opened = {name: Image.open(BytesIO(data)) for name, data in saved.items()}
@@ -154,41 +171,41 @@ def test_downloads_have_the_size_of_the_photo_and_its_name(panel, monkeypatch):
 
 def test_another_model_segments_the_photo_once_more(panel):
     send(panel, "dog.jpg", photo())
-    panel.model.value = "unet"
+    panel.view.model.value = "unet"
     assert panel._entries[0].result.model == "unet"
-    assert "segmented by unet" in panel.legend.value
+    assert "segmented by unet" in panel.view.legend.value
 
 
 def test_a_model_that_is_gone_is_one_sentence(small_model):
     panel = Panel(str(small_model))
     small_model.unlink()
     send(panel, "dog.jpg", photo())
-    assert panel.problems.value.count("<div") == 1
-    assert "small.safetensors" in panel.problems.value
+    assert panel.view.problems.value.count("<div") == 1
+    assert "small.safetensors" in panel.view.problems.value
 
 
 def test_a_sample_can_be_tried_twice(panel):
     for _ in range(2):
-        panel.sample.value = "Chelsea the cat"
+        panel.view.sample.value = "Chelsea the cat"
     assert [entry.name for entry in panel._entries] == ["Chelsea the cat"] * 2
 
 
 def test_samples_of_the_data_set_are_offered_by_breed_where_it_is(tmp_path):
     for name in ("Bengal_1", "Bengal_2", "saint_bernard_7"):
         (tmp_path / f"{name}.jpg").write_bytes(photo())
-    offered = samples(tmp_path)
+    offered = sample_choices(tmp_path)
     assert list(offered)[-2:] == ["Bengal (data set)", "saint bernard (data set)"]
     assert offered["saint bernard (data set)"]() == tmp_path / "saint_bernard_7.jpg"
-    assert list(samples(tmp_path / "absent")) == list(presentation.samples())
+    assert list(sample_choices(tmp_path / "absent")) == list(sample_photos())
 
 
 def test_a_path_typed_in_is_opened_once_although_box_and_button_both_ask(panel, tmp_path):
     (tmp_path / "a dog.png").write_bytes(photo(kind="PNG"))
-    panel.path.value = f'"{tmp_path}/a dog.png"'
-    panel.open.click()
+    panel.view.path.value = f'"{tmp_path}/a dog.png"'
+    panel.view.open.click()
     assert [entry.name for entry in panel._entries] == ["a dog.png"]
-    panel.path.value = str(tmp_path / "cat.png")
-    assert "cat.png: no such file" in panel.problems.value
+    panel.view.path.value = str(tmp_path / "cat.png")
+    assert "cat.png: no such file" in panel.view.problems.value
 
 
 def test_an_address_is_fetched_and_one_that_is_not_there_is_a_sentence(tmp_path):
@@ -210,7 +227,15 @@ def test_an_address_is_fetched_and_one_that_is_not_there_is_a_sentence(tmp_path)
 
 def test_no_pixel_of_a_photo_is_in_what_a_notebook_saves(panel):
     send(panel, "dog.jpg", photo())
-    widgets = [panel.zone, panel.pictures, panel.legend, panel.status, panel.problems, panel.entry, panel.path]
+    widgets = [
+        panel.view.zone,
+        panel.view.pictures,
+        panel.view.legend,
+        panel.view.status,
+        panel.view.problems,
+        panel.view.entry,
+        panel.view.path,
+    ]
     kept = repr([widget.get_state() for widget in widgets if not isinstance(widget, (DropZone, Pictures))])
     kept += repr([{k: v for k, v in w.get_state().items() if k not in ("_esm", "_css")} for w in widgets[:2]])
     assert len(kept) < 12_000
@@ -222,24 +247,14 @@ def test_a_view_that_comes_later_gets_the_pictures_again(panel, monkeypatch):
     send(panel, "dog.jpg", photo())
     sent = []
     monkeypatch.setattr(
-        panel.pictures, "send", lambda content, buffers=None: sent.append((content["type"], len(buffers)))
+        panel.view.pictures, "send", lambda content, buffers=None: sent.append((content["type"], len(buffers)))
     )
-    panel.pictures._handle_custom_msg({"type": "ready", "view": "b"}, [])
+    panel.view.pictures._handle_custom_msg({"type": "ready", "view": "b"}, [])
     assert sent == [("show", 5)]
 
 
 def test_the_cell_shows_one_widget():
     assert type(segment_panel()).__name__ == "VBox"
-    assert (Path(presentation.__file__).parent / "demo" / "dropzone.js").is_file()
-
-
-def test_the_page_for_voila_is_a_notebook_that_shows_the_panel(tmp_path):
-    write_page(tmp_path / "new" / "panel.ipynb")
-    notebook = nbformat.read(tmp_path / "new" / "panel.ipynb", as_version=4)
-    nbformat.validate(notebook)
-    names = {}
-    exec(notebook.cells[1].source.replace("\nsegment_panel()", "\nshown = segment_panel()"), names)
-    assert names["shown"].children
 
 
 def test_a_predictor_that_is_loaded_already_is_used(small_model):
@@ -249,22 +264,12 @@ def test_a_predictor_that_is_loaded_already_is_used(small_model):
     assert panel._predictors == {"small": predictor}
 
 
-def test_what_there_is_to_say_about_a_photo_is_said_beside_its_result(panel, recwarn):
-    whole = photo(300, 300)
-    send(panel, "cut.jpg", whole[: round(0.93 * len(whole))])
-    assert "cut.jpg: the last" in panel.problems.value
-    assert list(panel.pictures.shown)
-    assert not recwarn.list
-    send(panel, "whole.jpg", whole)
-    assert panel.problems.value == ""
-
-
 def test_the_boundary_of_the_mask_that_is_shown_has_lines_and_the_file_has_none(small_model):
     result = Predictor(str(small_model))(photo(300, 300))
     mask = result.mask.copy()
     mask[10:200, 10:200] = CLASSES.index("boundary")
     result.__dict__["mask"] = mask
-    plain, shown = np.array(result.mask_image()), np.array(presentation.hatched_mask(result))
+    plain, shown = np.array(result.mask_image()), np.array(render.hatched_mask(result))
     boundary = mask == CLASSES.index("boundary")
     assert np.array_equal(shown[~boundary], mask[~boundary])
     assert 0.1 < (shown == 3)[boundary].mean() < 0.25
@@ -274,4 +279,4 @@ def test_the_boundary_of_the_mask_that_is_shown_has_lines_and_the_file_has_none(
 def test_a_picture_that_nobody_knows_is_refused_with_those_that_are(small_model):
     result = Predictor(str(small_model))(photo())
     with pytest.raises(ValueError, match="'shadow': expected photo, overlay, mask, cutout or confidence"):
-        presentation.Look().draw(result, "shadow")
+        render.draw(result, "shadow", render.RenderSettings())

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,15 @@ from PIL import Image
 from skimage.data import cat
 
 from petseg import cli
-from petseg.apps import render as presentation
-from petseg.apps.render import Look
-from petseg.apps.webapp import html as looks
-from petseg.apps.webapp.session import Chosen, Desk, Shown
+from petseg.apps import render
+from petseg.apps.render import RenderSettings
+from petseg.apps.samples import sample_photos
+from petseg.apps.webapp import html
+from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
 from petseg.errors import ModelError, PhotoError
-from petseg.inference.predictor import Predictor, Segmentation
+from petseg.inference.predictor import Predictor
+from petseg.inference.segmentation import Segmentation
+from petseg.upkeep.server import Server, free_port, serving
 
 #: How many photos are uploaded at once by 16 visitors; more than by default where this says so.
 UPLOADS = int(os.environ.get("PETSEG_UPLOADS", "40"))
@@ -53,8 +56,8 @@ def some_photo(number: int) -> bytes:
     return encoded(chelsea(200 + 7 * number, 300).rotate(9 * number), quality=90)
 
 
-def cut_short(data: bytes, share: float = 0.95) -> bytes:
-    return data[: int(share * len(data))]
+def cut_short(data: bytes, fraction: float = 0.95) -> bytes:
+    return data[: int(fraction * len(data))]
 
 
 def on_its_side() -> bytes:
@@ -67,78 +70,61 @@ def on_its_side() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def desk() -> Desk:
-    return Desk()
+def session() -> Session:
+    return Session()
 
 
-def test_what_is_kept_of_a_large_photo_is_small_and_draws_the_same_mask(desk: Desk, tmp_path: Path) -> None:
+def test_what_is_kept_of_a_large_photo_is_small_and_draws_the_same_mask(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "large.jpg"
     chelsea(4000, 3000).save(path)
-    chosen = Chosen("large.jpg", path)
-    result, _ = desk.segment(chosen, "unet")
-    shown = Shown.of(chosen, result, "unet")
-    assert len(shown.preview) + shown.logits.nbytes < 1_000_000
-    assert np.array_equal(shown.small().mask, presentation.preview(result).mask)
-    assert shown.caption.startswith("4000 x 3000 pixels (12.0 megapixels), segmented by unet")
-    assert np.array_equal(desk.full_size(shown).cutout(), result.cutout())
+    photo = ChosenPhoto("large.jpg", path)
+    result = session.segment(photo, "unet")
+    segmented = SegmentedPhoto.from_result(photo, result, "unet")
+    assert len(segmented.jpeg) + segmented.logits.nbytes < 1_000_000
+    assert np.array_equal(segmented.preview().mask, render.preview(result).mask)
+    assert segmented.caption.startswith("4000 x 3000 pixels (12.0 megapixels), segmented by unet")
+    assert np.array_equal(session.full_size(segmented).cutout(), result.cutout())
 
 
-def test_a_photo_that_is_not_kept_any_longer_is_a_sentence(desk: Desk, tmp_path: Path) -> None:
+def test_a_photo_that_is_not_kept_any_longer_is_a_sentence(session: Session, tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match=r"^dog\.jpg: is not kept any longer\. Choose the photo again\.$"):
-        desk.segment(Chosen("dog.jpg", tmp_path / "gone.jpg"), "unet")
+        session.segment(ChosenPhoto("dog.jpg", tmp_path / "gone.jpg"), "unet")
 
 
-def test_a_photo_cut_short_is_used_and_said_so_from_any_thread(desk: Desk, tmp_path: Path) -> None:
-    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
-    whole.write_bytes(encoded(chelsea()))
-    cut.write_bytes(cut_short(encoded(chelsea(), quality=95)))
-
-    def said(path: Path) -> list[str]:
-        return desk.segment(Chosen(path.name, path), "unet")[1]
-
-    with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(said, [whole, cut] * 8))
-    assert answers[::2] == [[]] * 8
-    for notes in answers[1::2]:
-        assert len(notes) == 1
-        assert notes[0].startswith("cut.jpg: the last")
-
-
-@pytest.mark.parametrize("name", presentation.samples())
-def test_every_sample_is_segmented(desk: Desk, name: str) -> None:
-    result, notes = desk.segment(Chosen(name), "unet")
-    assert 0.02 < result.shares["pet"] < 0.98
-    assert not notes
+@pytest.mark.parametrize("name", sample_photos())
+def test_every_sample_is_segmented(session: Session, name: str) -> None:
+    result = session.segment(ChosenPhoto(name), "unet")
+    assert 0.02 < result.fractions["pet"] < 0.98
 
 
 def test_a_model_from_a_file_is_offered_by_its_name_without_its_place(small_model: Path) -> None:
-    own = Desk(small_model)
+    own = Session(small_model)
     assert own.first == "small.safetensors"
     assert str(small_model.parent) not in str(own.choices)
-    assert own.segment(Chosen("cartoon cat"), own.first)[0].model == "small"
-    assert own.segment(Chosen("cartoon cat"), "unet")[0].model == "unet"
+    assert own.segment(ChosenPhoto("cartoon cat"), own.first).model == "small"
+    assert own.segment(ChosenPhoto("cartoon cat"), "unet").model == "unet"
 
 
-def test_a_model_that_is_not_offered_is_a_sentence(desk: Desk, small_model: Path) -> None:
+def test_a_model_that_is_not_offered_is_a_sentence(session: Session, small_model: Path) -> None:
     with pytest.raises(ModelError, match="this page has no such model"):
-        desk.segment(Chosen("cartoon cat"), str(small_model))
+        session.segment(ChosenPhoto("cartoon cat"), str(small_model))
 
 
-def test_pictures_say_to_those_who_cannot_see_them_what_they_show(desk: Desk) -> None:
-    chosen = Chosen("cartoon cat")
-    result, _ = desk.segment(chosen, "unet")
-    html = "".join(looks.pictures(Shown.of(chosen, result, "unet"), Look()))
-    alts = re.findall(r'<img [^>]*alt="([^"]+)"', html)
-    assert len(alts) == html.count("<img") == 5
-    assert f"pet {result.shares['pet']:.0%}" in html
+def test_pictures_say_to_those_who_cannot_see_them_what_they_show(session: Session) -> None:
+    photo = ChosenPhoto("cartoon cat")
+    result = session.segment(photo, "unet")
+    page = "".join(html.pictures(SegmentedPhoto.from_result(photo, result, "unet"), RenderSettings()))
+    alts = re.findall(r'<img [^>]*alt="([^"]+)"', page)
+    assert len(alts) == page.count("<img") == 5
+    assert f"pet {result.fractions['pet']:.0%}" in page
 
 
-def test_a_name_that_is_html_is_shown_as_it_is(desk: Desk) -> None:
-    result, _ = desk.segment(Chosen("cartoon cat"), "unet")
+def test_a_name_that_is_html_is_shown_as_it_is(session: Session) -> None:
+    result = session.segment(ChosenPhoto("cartoon cat"), "unet")
     name = '"><script>alert(1)</script>${value}.jpg'
-    html = "".join(looks.pictures(Shown.of(Chosen(name), result, "unet"), Look()))
-    assert "<script" not in html + looks.messages([name], [name])
-    assert html.count("&lt;script&gt;") == 2
+    page = "".join(html.pictures(SegmentedPhoto.from_result(ChosenPhoto(name), result, "unet"), RenderSettings()))
+    assert "<script" not in page + html.messages([name])
+    assert page.count("&lt;script&gt;") == 2
 
 
 @pytest.mark.parametrize(
@@ -146,12 +132,12 @@ def test_a_name_that_is_html_is_shown_as_it_is(desk: Desk) -> None:
     [("#ff8800", "#ff8800"), ("rgba(255, 136.4, 0, 1)", "#ff8800"), ("rgb(0,0,9)", "#000009"), ("orange", "orange")],
 )
 def test_colours_are_read_as_gradio_writes_them(given: str, expected: str) -> None:
-    assert looks.chosen(0.5, [], "colour", given).color == expected
+    assert html.settings_of(0.5, [], "colour", given).color == expected
 
 
 def test_without_gradio_the_command_says_what_to_install(monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
-    for name in ("server", "page", "host"):
+    for name in ("server", "page", "handlers"):
         monkeypatch.delitem(sys.modules, f"petseg.apps.webapp.{name}", raising=False)
     assert cli.main(["app"]) == 1
     assert capsys.readouterr().err == 'petseg: the web app needs Gradio. Install it with: pip install "petseg[web]"\n'
@@ -164,7 +150,7 @@ def test_petseg_loads_no_gradio() -> None:
 
 # --- The command, as a visitor's browser meets it -------------------------------------------------------------------
 
-#: Runs `petseg app`, and notes on stderr each address beyond this machine that it asks for.
+#: Runs `petseg app`, and prints each address beyond this machine that it asks for.
 WATCHED = """
 import sys
 def watch(event, values):
@@ -172,52 +158,32 @@ def watch(event, values):
         host = values[1] if event == "socket.connect" else values[0]
         host = host[0] if isinstance(host, tuple) else host
         if host not in ("127.0.0.1", "::1", "localhost", "0.0.0.0", None, b"127.0.0.1", b"localhost"):
-            print("WENT OUT", event, host, file=sys.stderr, flush=True)
+            print("WENT OUT", event, host, flush=True)
 sys.addaudithook(watch)
 from petseg.cli import main
-sys.exit(main(["app", "--port", "0"]))
+sys.exit(main(["app", "--port", sys.argv[1]]))
 """
 
 
-class Server:
-    """`petseg app` in a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.log = folder / "stderr.txt"
-        self.folder = folder
-        environment = os.environ | {"TMPDIR": str(folder)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", WATCHED],
-            stdout=subprocess.PIPE,
-            stderr=self.log.open("w"),
-            env=environment,
-            text=True,
-            cwd=folder,
-        )
-        assert self.process.stdout
-        first = self.process.stdout.readline()
-        found = re.search(r"http://\S+:\d+", first)
-        assert found, self.log.read_text()
-        self.url = found[0]
-        self.config = json.loads(urllib.request.urlopen(f"{self.url}/config").read())
-
-    def memory(self) -> float:
-        """Megabytes that the process holds; 0 where the system does not say."""
-        status = Path(f"/proc/{self.process.pid}/status")
-        found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
-        return int(found[1]) / 1024 if found else 0.0
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+@contextmanager
+def app_in(folder: Path) -> Iterator[Server]:
+    port = free_port()
+    with serving(["-c", WATCHED, str(port)], port, folder, os.environ | {"TMPDIR": str(folder)}) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
-    server = Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.stop()
+    with app_in(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def memory(server: Server) -> float:
+    """Megabytes that the process holds; 0 where the system does not say."""
+    status = Path(f"/proc/{server.process.pid}/status")
+    found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
+    return int(found[1]) / 1024 if found else 0.0
 
 
 class Visitor:
@@ -226,6 +192,7 @@ class Visitor:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.session = uuid.uuid4().hex
+        self.config = json.loads(urllib.request.urlopen(f"{server.address}/config").read())
 
     def upload(self, data: bytes, name: str) -> dict[str, Any]:
         mark = uuid.uuid4().hex
@@ -235,7 +202,7 @@ class Visitor:
         return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
 
     def ask(self, where: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
-        request = urllib.request.Request(f"{self.server.url}/gradio_api/{where}", body, {"Content-Type": kind})
+        request = urllib.request.Request(f"{self.server.address}/gradio_api/{where}", body, {"Content-Type": kind})
         answer: bytes = urllib.request.urlopen(request, timeout=60).read()
         return answer
 
@@ -243,7 +210,7 @@ class Visitor:
         """What comes back of an event: `data`, or `error`."""
         message = {"data": values, "fn_index": event, "session_hash": self.session}
         self.ask("queue/join", json.dumps(message).encode())
-        request = f"{self.server.url}/gradio_api/queue/data?session_hash={self.session}"
+        request = f"{self.server.address}/gradio_api/queue/data?session_hash={self.session}"
         with urllib.request.urlopen(request, timeout=60) as stream:
             for line in stream:
                 news = json.loads(line[5:]) if line.startswith(b"data:") else {}
@@ -254,16 +221,16 @@ class Visitor:
 
     def event(self, kind: str, component: str, label: str = "") -> int:
         """The number of what happens when this is done to a component of this kind."""
-        ids = {c["id"] for c in self.server.config["components"] if c["type"] == component}
-        ids &= {c["id"] for c in self.server.config["components"] if label in _label(c)}
-        for dependency in self.server.config["dependencies"]:
+        ids = {c["id"] for c in self.config["components"] if c["type"] == component}
+        ids &= {c["id"] for c in self.config["components"] if label in _label(c)}
+        for dependency in self.config["dependencies"]:
             if any(target[0] in ids and target[1] == kind for target in dependency["targets"]):
                 number: int = dependency["id"]
                 return number
         raise AssertionError(f"nothing happens on {kind} of {component} {label}")
 
     def choose(self, *photos: tuple[bytes, str]) -> list[Any]:
-        """Uploads photos: status, (kept), choice, room, photo, overlay, mask, cut-out, confidence, legend."""
+        """Uploads photos: status, (segmented), choice, results, photo, overlay, mask, cut-out, confidence, legend."""
         files = [self.upload(data, name) for data, name in photos]
         answer = self.do(self.event("upload", "file"), files, "unet", *LOOK)
         assert "data" in answer, answer
@@ -283,11 +250,11 @@ def picture(html: str) -> Image.Image:
 
 
 def expected(data: bytes) -> Segmentation:
-    return presentation.preview(Predictor("unet", device="cpu")(data))
+    return render.preview(Predictor("unet", device="cpu")(data))
 
 
 def wrong(image: Image.Image, mask: Any) -> float:
-    """Share of pixels that differ; on another device or with more threads, a logit's last digit may."""
+    """Fraction of pixels that differ; on another device or with more threads, a logit's last digit may."""
     assert image.size == mask.shape[::-1]
     found = np.asarray(image)
     return float(np.mean(np.where(found == 3, 2, found) != mask))  # 3: the lines over the boundary on the screen
@@ -297,16 +264,16 @@ def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(se
     masks = {}
     local = Predictor("unet")
     for number in range(min(UPLOADS, 20)):
-        masks[number] = presentation.preview(local(some_photo(number))).mask
+        masks[number] = render.preview(local(some_photo(number))).mask
 
     def visit(number: int) -> tuple[int, list[Any]]:
         return number, Visitor(server).choose((some_photo(number % 20), f"photo {number}.jpg"))
 
     with ThreadPoolExecutor(16) as visitors:
         list(visitors.map(visit, range(16)))
-        before, start = server.memory(), time.perf_counter()
+        before, start = memory(server), time.perf_counter()
         answers = list(visitors.map(visit, range(UPLOADS)))
-    after, seconds = server.memory(), time.perf_counter() - start
+    after, seconds = memory(server), time.perf_counter() - start
     print(f"{UPLOADS} uploads by 16 visitors: {seconds:.1f} s, {before:.0f} MB before, {after:.0f} MB after")
     assert len(answers) == UPLOADS
     for number, (status, _, choice, _, photo, _, mask, *_) in answers:
@@ -355,19 +322,14 @@ def test_what_is_no_photo_is_one_sentence_and_the_server_goes_on(
     server: Server, name: str, data: bytes, sentence: str
 ) -> None:
     visitor = Visitor(server)
-    status, _, choice, room, *pictures = visitor.choose((data, name))
+    status, _, choice, results, *pictures = visitor.choose((data, name))
     assert status.startswith(f'<p class="failed">{sentence}')
     assert status.count("<p") == 1
     assert "Traceback" not in status
     assert choice["choices"] == []
-    assert not room["visible"]
+    assert not results["visible"]
     assert pictures == [""] * 6
     assert "Overlay" in visitor.choose((some_photo(0), "good.jpg"))[5]
-
-
-def test_a_photo_cut_short_is_shown_with_a_note(server: Server) -> None:
-    status, *_ = Visitor(server).choose((cut_short(encoded(chelsea(), quality=95)), "cut.jpg"))
-    assert status.startswith("<p>cut.jpg: the last")
 
 
 def test_of_several_photos_the_good_ones_are_shown_and_each_bad_one_is_named(server: Server) -> None:
@@ -402,11 +364,11 @@ def test_another_photo_and_other_settings_redraw_what_is_kept(server: Server) ->
     assert picture(clear).mode == "RGBA"
 
 
-@pytest.mark.parametrize("kind", looks.FILES)
+@pytest.mark.parametrize("kind", html.FILES)
 def test_downloads_have_the_photos_own_upright_size_and_its_name(server: Server, kind: str) -> None:
     visitor = Visitor(server)
     visitor.choose((on_its_side(), "my dog.jpg"))
-    button = visitor.event("click", "button", f"{looks.FILES[kind]} (PNG)")
+    button = visitor.event("click", "button", f"{html.FILES[kind]} (PNG)")
     (file,) = visitor.do(button, None, 0, *LOOK)["data"]
     assert file["orig_name"] == f"my dog.{kind}.png"
     found = Image.open(BytesIO(visitor.ask(f"file={file['path']}".replace(" ", "%20"))))
@@ -427,14 +389,14 @@ def test_what_one_visitor_sees_no_other_does(server: Server) -> None:
 def test_programs_get_the_same_mask_through_the_one_endpoint(server: Server) -> None:
     from gradio_client import Client, handle_file
 
-    path = server.folder / "program.jpg"
+    path = server.log.parent / "program.jpg"
     path.write_bytes(on_its_side())
-    client = Client(server.url, verbose=False, download_files=str(server.folder / "answers"))
+    client = Client(server.address, verbose=False, download_files=str(server.log.parent / "answers"))
     assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/segment"]
-    file, shares = client.predict(handle_file(path), "mask", "unet", api_name="/segment")
+    file, fractions = client.predict(handle_file(path), "mask", "unet", api_name="/segment")
     result = Predictor("unet")(path)
     assert wrong(Image.open(file), result.mask) < 1e-3
-    assert shares == pytest.approx(result.shares, abs=1e-3)
+    assert fractions == pytest.approx(result.fractions, abs=1e-3)
     path.write_bytes(b"no photo")
     with pytest.raises(Exception, match=r"program\.jpg: not an image; JPEG, PNG"):
         client.predict(handle_file(path), "mask", "unet", api_name="/segment")
@@ -447,11 +409,21 @@ def test_no_file_but_the_apps_own_is_served(server: Server, where: str) -> None:
     assert error.value.code == 403
 
 
-@pytest.mark.parametrize("where", ["/etc/hosts", "https://example.com/cat.jpg"])
-def test_no_file_but_an_uploaded_one_is_segmented(server: Server, where: str) -> None:
+def naming(path: str) -> dict[str, Any]:
+    return {"path": path, "orig_name": "hosts", "meta": {"_type": "gradio.FileData"}}
+
+
+def test_no_file_but_an_uploaded_one_is_segmented(server: Server) -> None:
     visitor = Visitor(server)
-    file = {"path": where, "orig_name": "hosts", "meta": {"_type": "gradio.FileData"}}
-    assert "error" in visitor.do(visitor.event("upload", "file"), [file], "unet", *LOOK)
+    assert "error" in visitor.do(visitor.event("upload", "file"), [naming("/etc/hosts")], "unet", *LOOK)
+
+
+@pytest.mark.parametrize("address", ["https://example.com/cat.jpg", " HTTP://example.com/cat.jpg"])
+def test_an_address_in_place_of_an_upload_is_refused(server: Server, address: str) -> None:
+    visitor = Visitor(server)
+    with pytest.raises(urllib.error.HTTPError) as error:
+        visitor.do(visitor.event("upload", "file"), [naming(address)], "unet", *LOOK)
+    assert error.value.code == 403
 
 
 def test_a_file_that_is_too_large_is_refused(server: Server) -> None:
@@ -461,15 +433,15 @@ def test_a_file_that_is_too_large_is_refused(server: Server) -> None:
 
 
 def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:
-    page = urllib.request.urlopen(server.url).read().decode()
-    style = urllib.request.urlopen(f"{server.url}/theme.css").read().decode()
+    page = urllib.request.urlopen(server.address).read().decode()
+    style = urllib.request.urlopen(f"{server.address}/theme.css").read().decode()
     assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="?(?:https?:)?//', page)
     assert not re.findall(r"url\([\"']?(?:https?:)?//", style)
-    assert server.config["analytics_enabled"] is False
+    assert Visitor(server).config["analytics_enabled"] is False
 
 
 def test_a_port_that_is_taken_is_one_sentence(server: Server, capsys: Any) -> None:
-    port = server.url.rpartition(":")[2]
+    port = server.address.rpartition(":")[2]
     assert cli.main(["app", "--port", port]) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"petseg: 127.0.0.1:{port} cannot be listened at")
@@ -482,11 +454,23 @@ def test_a_model_that_is_missing_is_one_sentence(server: Server, capsys: Any) ->
 
 
 def test_at_its_end_the_server_has_gone_nowhere_and_leaves_no_photo(tmp_path: Path, server: Server) -> None:
-    own = Server(tmp_path)
-    Visitor(own).choose((some_photo(0), "photo.jpg"))
-    assert list(tmp_path.rglob("photo.jpg"))
-    own.stop()
-    assert own.process.returncode == 0
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["stderr.txt"]
+    with app_in(tmp_path) as own:
+        Visitor(own).choose((some_photo(0), "photo.jpg"))
+        assert list(tmp_path.rglob("photo.jpg"))
+        assert own.stop() == 0
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [own.log]
     assert "WENT OUT" not in own.log.read_text()
     assert "WENT OUT" not in server.log.read_text()
+
+
+def test_a_server_that_is_stopped_in_the_middle_of_a_photo_ends_in_order(tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
+    with app_in(tmp_path) as own, ThreadPoolExecutor(4) as visitors:
+        large = encoded(chelsea(5000, 4000))
+        for number in range(4):
+            visitors.submit(Visitor(own).choose, (large, f"{number}.jpg"))
+        while len(list(tmp_path.rglob("*.jpg"))) < 4:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        assert own.stop() == 0
+    assert not list(tmp_path.rglob("*.jpg"))

@@ -1,9 +1,10 @@
 // Where photos are dropped or chosen. Files travel in parts, since a notebook server refuses large messages silently.
 const PART = 1 << 20; // bytes
 
-async function send(model, files) {
-  for (const [place, file] of files.entries()) {
-    const about = { name: file.name, place: place + 1, of: files.length };
+// Each message names its view, since views of one panel, in two browser windows for instance, may upload at once.
+async function send(model, view, files) {
+  for (const [index, file] of files.entries()) {
+    const about = { view, name: file.name, index: index + 1, of: files.length };
     if (file.size > model.get("max_bytes")) {
       model.send({ type: "too large", size: file.size, ...about });
       continue;
@@ -24,6 +25,7 @@ async function send(model, files) {
 }
 
 function render({ model, el }) {
+  const view = Math.random().toString(36).slice(2);
   const zone = document.createElement("label");
   zone.className = "petseg-dropzone";
   const words = document.createElement("span");
@@ -44,7 +46,7 @@ function render({ model, el }) {
 
   input.addEventListener("change", async () => {
     const files = [...input.files];
-    await send(model, files);
+    await send(model, view, files);
     input.value = ""; // so that choosing the same file again is a change
   });
   for (const name of ["dragenter", "dragover"]) {
@@ -59,7 +61,7 @@ function render({ model, el }) {
     event.preventDefault();
     event.stopPropagation(); // JupyterLab would upload the file to its folder
     zone.classList.remove("petseg-over");
-    send(model, [...event.dataTransfer.files]);
+    send(model, view, [...event.dataTransfer.files]);
   });
 }
 

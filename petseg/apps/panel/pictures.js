@@ -32,18 +32,18 @@ function render({ model, el }) {
   const receive = (content, buffers) => {
     if (content.type === "save" && content.view === view) save(content.name, buffers[0], link);
     if (content.type !== "show") return;
-    content.pictures.forEach(({ key, title, alt, kind }, place) => {
+    content.pictures.forEach(({ key, title, alt, kind }, index) => {
       const { caption, image } = figure(key);
       caption.textContent = title;
       image.alt = alt;
       URL.revokeObjectURL(image.src);
-      image.src = URL.createObjectURL(new Blob([buffers[place]], { type: kind }));
+      image.src = URL.createObjectURL(new Blob([buffers[index]], { type: kind }));
       image.classList.toggle("petseg-checkerboard", key === "cut-out");
     });
   };
   const view = Math.random().toString(36).slice(2);
   model.on("msg:custom", receive);
-  model.send({ type: "ready", view }); // shown anew, or in a second place: the pictures come again
+  model.send({ type: "ready", view }); // a new or a second view: the pictures are sent again
   return () => model.off("msg:custom", receive);
 }
 

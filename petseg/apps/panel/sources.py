@@ -1,4 +1,4 @@
-"""Photos that are not uploaded: a path or an address typed in, and samples."""
+"""Photos that are not uploaded: of a path or address that the user typed, and samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from petseg.apps import render as presentation
+from petseg.apps.samples import sample_photos
 from petseg.errors import PhotoError
 
 #: Of a photo fetched from an address.
@@ -18,7 +18,7 @@ MAX_BYTES = 64_000_000
 
 
 def typed_photo(text: str) -> tuple[str, bytes]:
-    """Name and bytes of a photo whose path or address somebody typed.
+    """Name and bytes of the photo at a path or address that the user typed.
 
     Args:
         text: a path of the machine that the notebook runs on (`~` is known), or an address `http(s)://...`.
@@ -28,7 +28,7 @@ def typed_photo(text: str) -> tuple[str, bytes]:
     """
     text = text.strip().strip("\"'")
     if text.lower().startswith(("http://", "https://")):
-        return _fetched(text)
+        return _fetch(text)
     path = Path(text).expanduser()
     if not text or not path.is_file():
         raise PhotoError(
@@ -40,7 +40,7 @@ def typed_photo(text: str) -> tuple[str, bytes]:
         raise PhotoError(f"{path.name}: cannot be read ({error.strerror}). Check its permissions.") from error
 
 
-def _fetched(address: str) -> tuple[str, bytes]:
+def _fetch(address: str) -> tuple[str, bytes]:
     name = address.rpartition("/")[2].partition("?")[0] or "photo"
     request = urllib.request.Request(address, headers={"User-Agent": "petseg"})
     try:
@@ -56,19 +56,19 @@ def _fetched(address: str) -> tuple[str, bytes]:
     return name, data
 
 
-def samples(images: Path | None = None) -> dict[str, Callable[[], Any]]:
-    """What can be tried without a photo of one's own: bundled pictures, and a photo of each breed where they are.
+def sample_choices(images: Path | None = None) -> dict[str, Callable[[], Any]]:
+    """Photos to try: those that come with the package, and one of each breed where the data set is.
 
     Args:
-        images: folder of the data set's photos, `Abyssinian_1.jpg` and so on; none if it is not there.
+        images: folder of the data set's photos, `Abyssinian_1.jpg` and so on; it may be missing.
 
     Returns:
-        by name, a function that gives a path or a picture.
+        By name, a function that returns a path or an image.
     """
-    found: dict[str, Callable[[], Any]] = dict(presentation.samples())
+    choices: dict[str, Callable[[], Any]] = dict(sample_photos())
     by_breed: dict[str, list[Path]] = {}
     for path in sorted(images.glob("*.jpg")) if images else []:
         by_breed.setdefault(path.stem.rpartition("_")[0], []).append(path)
     for breed, paths in sorted(by_breed.items(), key=lambda entry: entry[0].casefold()):
-        found[f"{breed.replace('_', ' ')} (data set)"] = partial(random.choice, paths)
-    return found
+        choices[f"{breed.replace('_', ' ')} (data set)"] = partial(random.choice, paths)
+    return choices

@@ -1,140 +1,141 @@
-"""What happens when somebody chooses a photo, moves a slider or wants a file: field values in, field values out."""
+"""The page's event handlers: values of its fields in, values of its fields out."""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import gradio as gr
 
-from petseg.apps import render as presentation
-from petseg.apps.render import Look
-from petseg.apps.webapp import html as looks
-from petseg.apps.webapp.session import Chosen, Desk, Shown
-from petseg.errors import ModelError, PhotoError
-from petseg.inference.predictor import Segmentation
+from petseg.apps import captions, render
+from petseg.apps.render import RenderSettings
+from petseg.apps.webapp import html
+from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
+from petseg.errors import PetsegError
+from petseg.inference.segmentation import Segmentation
 
 MAX_PHOTOS: Final = 10  # at a time
-PROGRESS: Final = gr.Progress()  # Gradio puts in the request's own
+PROGRESS: Final = gr.Progress()  # a default that Gradio replaces by the progress bar of the request
 
 log = logging.getLogger(__name__)
 
 
-class Host:
+class Handlers:
     """Answers the page. Holds nothing of a visitor: what is kept comes in with each call and goes out again.
 
+    In all of them `settings` are the values of the page's settings, in the order of `html.settings_of`.
+
     Args:
-        desk: where photos are segmented.
-        folder: where files to download are written; whoever made it empties it.
+        session: the models.
+        folder: where files to download are written; the caller removes it.
     """
 
-    def __init__(self, desk: Desk, folder: Path) -> None:
-        self.desk = desk
+    def __init__(self, session: Session, folder: Path) -> None:
+        self.session = session
         self.folder = folder
 
+    def upload(
+        self, files: Sequence[Mapping[str, Any]] | None, model: str, progress: gr.Progress = PROGRESS, *settings: Any
+    ) -> list[Any]:
+        """Segments uploaded files, as Gradio describes them; returns what `choose` does."""
+        return self.choose([_uploaded(file) for file in files or []], model, progress, *settings)
+
     def choose(
-        self,
-        photos: Sequence[Chosen],
-        model: str,
-        opacity: float,
-        classes: Sequence[str],
-        background: presentation.Background,
-        color: str,
-        progress: gr.Progress = PROGRESS,
+        self, photos: Sequence[ChosenPhoto], model: str, progress: gr.Progress = PROGRESS, *settings: Any
     ) -> list[Any]:
         """Segments photos and shows the first; a sentence for each that cannot be used.
 
         Returns:
-            Values for: status, what is kept, choice of photo, the room of results, the six of `look.pictures`.
+            Values for: status, segmented photos, choice of photo, the results' column, the six of `html.pictures`.
         """
-        kept: list[Shown] = []
+        segmented: list[SegmentedPhoto] = []
         failed: list[str] = []
-        notes: list[str] = []
-        for number, photo in enumerate(photos[:MAX_PHOTOS]):
-            progress((number, min(len(photos), MAX_PHOTOS)), desc=photo.name, unit="photos")
+        for index, photo in enumerate(photos[:MAX_PHOTOS]):
+            progress((index, min(len(photos), MAX_PHOTOS)), desc=photo.name, unit="photos")
             try:
-                result, said = self.desk.segment(photo, model)
-                kept.append(Shown.of(photo, result, model))
-                notes += said
+                segmented.append(SegmentedPhoto.from_result(photo, self.session.segment(photo, model), model))
             except Exception as error:  # whatever happens to one photo, the others go on
                 failed.append(_sentence(error, photo.name))
         if len(photos) > MAX_PHOTOS:
             failed.append(f"{len(photos)} photos came; at most {MAX_PHOTOS} at a time. Choose the others afterwards.")
-        return _shown(kept, looks.messages(failed, notes), looks.chosen(opacity, classes, background, color))
+        return _results(segmented, html.messages(failed), html.settings_of(*settings))
 
     def choose_again(
-        self,
-        kept: Sequence[Shown],
-        model: str,
-        opacity: float,
-        classes: Sequence[str],
-        background: presentation.Background,
-        color: str,
-        progress: gr.Progress = PROGRESS,
+        self, segmented: Sequence[SegmentedPhoto], model: str, progress: gr.Progress = PROGRESS, *settings: Any
     ) -> list[Any]:
-        """Segments with another model what is shown."""
-        photos = [shown.chosen for shown in kept]
-        return self.choose(photos, model, opacity, classes, background, color, progress)
+        """Segments the shown photos with another model."""
+        return self.choose([shown.photo for shown in segmented], model, progress, *settings)
 
     def clear(self) -> list[Any]:
         """Shows nothing."""
-        return _shown([], "", Look())
+        return _results([], "", RenderSettings())
 
-    def redraw(self, draw: Callable[[Segmentation, Look], str], kept: Sequence[Shown], number: int, *look: Any) -> str:
+    def redraw(
+        self,
+        draw: Callable[[Segmentation, RenderSettings], str],
+        segmented: Sequence[SegmentedPhoto],
+        index: int | None,
+        *settings: Any,
+    ) -> str:
         """HTML of one picture after a change of the settings."""
-        small = _one(kept, number).small()
+        preview = _at(segmented, index).preview()
         try:
-            return draw(small, looks.chosen(*look))
+            return draw(preview, html.settings_of(*settings))
         except ValueError as error:  # a colour half written, for instance
             raise gr.Error(str(error), print_exception=False) from error
 
-    def move(self, kept: Sequence[Shown], number: int, *look: Any) -> list[str]:
+    def show(self, segmented: Sequence[SegmentedPhoto], index: int | None, *settings: Any) -> list[str]:
         """HTML of all pictures of another photo."""
-        return looks.pictures(_one(kept, number), looks.chosen(*look))
+        return html.pictures(_at(segmented, index), html.settings_of(*settings))
 
-    def download(self, kind: str, kept: Sequence[Shown], number: int, *look: Any) -> str:
-        """Writes one of `look.FILES` at the photo's own size."""
-        shown = _one(kept, number)
+    def download(self, kind: str, segmented: Sequence[SegmentedPhoto], index: int | None, *settings: Any) -> str:
+        """Writes one of `html.FILES` at the photo's own size; returns the file's path."""
+        shown = _at(segmented, index)
         try:
-            return self._written(looks.chosen(*look), self.desk.full_size(shown), kind, shown.chosen.name)
+            return self._write(html.settings_of(*settings), self.session.full_size(shown), kind, shown.photo.name)
         except Exception as error:
-            raise gr.Error(_sentence(error, shown.chosen.name), print_exception=False) from error
+            raise gr.Error(_sentence(error, shown.photo.name), print_exception=False) from error
 
-    def answer(self, photos: Sequence[Chosen], kind: str, model: str) -> tuple[str, dict[str, float]]:
-        """For programs: one of `look.FILES` of a photo, and the classes' shares of its pixels."""
-        if not photos:
+    def segment(self, file: Mapping[str, Any] | None, kind: str, model: str) -> tuple[str, dict[str, float]]:
+        """The endpoint for programs: one of `html.FILES` of a photo, and each class's fraction of its pixels."""
+        if file is None:
             raise gr.Error("No photo came. Upload one.", print_exception=False)
+        photo = _uploaded(file)
         try:
-            result, _ = self.desk.segment(photos[0], model)
-            return self._written(Look(), result, kind, photos[0].name), result.shares
+            result = self.session.segment(photo, model)
+            return self._write(RenderSettings(), result, kind, photo.name), result.fractions
         except Exception as error:
-            raise gr.Error(_sentence(error, photos[0].name), print_exception=False) from error
+            raise gr.Error(_sentence(error, photo.name), print_exception=False) from error
 
-    def _written(self, look: Look, result: Segmentation, kind: str, name: str) -> str:
-        path = self.folder / uuid.uuid4().hex / presentation.file_name(name, kind)
+    def _write(self, settings: RenderSettings, result: Segmentation, kind: str, name: str) -> str:
+        path = self.folder / uuid.uuid4().hex / captions.file_name(name, kind)
         path.parent.mkdir(parents=True)
-        path.write_bytes(presentation.png(look.draw(result, kind)))
+        path.write_bytes(render.png(render.draw(result, kind, settings)))
         return str(path)
 
 
-def _shown(kept: Sequence[Shown], status: str, look: Look) -> list[Any]:
-    """What `Host.choose` returns."""
-    names = [(shown.chosen.name, number) for number, shown in enumerate(kept)]
-    choice = gr.update(choices=names, value=0 if kept else None, visible=len(kept) > 1)
-    html = looks.pictures(kept[0], look) if kept else [""] * 6
-    return [status, tuple(kept), choice, gr.update(visible=bool(kept)), *html]
+def _uploaded(file: Mapping[str, Any]) -> ChosenPhoto:
+    return ChosenPhoto(PurePath(file.get("orig_name") or file["path"]).name, Path(file["path"]))
 
 
-def _one(kept: Sequence[Shown], number: int | None) -> Shown:
-    if (number or 0) >= len(kept):
+def _results(segmented: Sequence[SegmentedPhoto], status: str, settings: RenderSettings) -> list[Any]:
+    """What `Handlers.choose` returns."""
+    names = [(shown.photo.name, index) for index, shown in enumerate(segmented)]
+    choice = gr.update(choices=names, value=0 if segmented else None, visible=len(segmented) > 1)
+    pictures = html.pictures(segmented[0], settings) if segmented else [""] * 6
+    return [status, tuple(segmented), choice, gr.update(visible=bool(segmented)), *pictures]
+
+
+def _at(segmented: Sequence[SegmentedPhoto], index: int | None) -> SegmentedPhoto:
+    if (index or 0) >= len(segmented):
         raise gr.Error("The photo is not kept any longer. Choose it again.", print_exception=False)
-    return kept[number or 0]
+    return segmented[index or 0]
 
 
 def _sentence(error: Exception, name: str) -> str:
-    if not isinstance(error, PhotoError | ModelError):
-        log.error("%s", name, exc_info=error)  # a defect: the person gets a sentence, the log what is needed to mend it
-    return presentation.sentence(error, name)
+    if not isinstance(error, PetsegError):
+        log.error("%s", name, exc_info=error)  # a defect: the log gets what is needed to mend it
+    return captions.sentence(error, name)

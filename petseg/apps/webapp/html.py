@@ -1,4 +1,4 @@
-"""What the page shows of a photo: HTML with the pictures inside, so that no file of them is left behind."""
+"""HTML of what the page shows of a photo; it holds the pictures themselves, so that no files of them are left."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Final
 
 from PIL import Image
 
-from petseg.apps import render as presentation
-from petseg.apps.render import Look
-from petseg.apps.webapp.session import Shown
-from petseg.inference.predictor import Segmentation
+from petseg.apps import captions, render
+from petseg.apps.render import RenderSettings
+from petseg.apps.webapp.session import SegmentedPhoto
+from petseg.inference.segmentation import Segmentation
 
 #: What can be downloaded, at the photo's own size, and what the buttons say.
 FILES: Final = {"overlay": "Overlay", "mask": "Mask", "cutout": "Cut-out"}
 
-GROUNDS: Final[dict[presentation.Background, str]] = {
+#: How the alt text of the cut-out names its background.
+BACKGROUND_ALT: Final[dict[render.Background, str]] = {
     "transparent": "a transparent background",
     "colour": "a background of one colour",
     "blur": "the blurred photo",
@@ -38,8 +39,8 @@ CSS: Final = """
 """
 
 
-def chosen(opacity: float, classes: Collection[str], background: presentation.Background, color: str) -> Look:
-    """The look of the page's fields, in their order.
+def settings_of(opacity: float, classes: Collection[str], background: render.Background, color: str) -> RenderSettings:
+    """The settings that the page's fields hold, in their order.
 
     Raises:
         ValueError: the colour is not one that Gradio's field gives: `#rrggbb`, or `rgba(r, g, b, a)` with fractions.
@@ -47,39 +48,40 @@ def chosen(opacity: float, classes: Collection[str], background: presentation.Ba
     if color.startswith("rgb"):
         values = color[color.index("(") + 1 : -1].split(",")[:3]
         color = "#" + "".join(f"{round(float(value)):02x}" for value in values)
-    return Look(opacity, classes, background, color)
+    return RenderSettings(opacity, classes, background, color)
 
 
-def pictures(shown: Shown, look: Look) -> list[str]:
+def pictures(segmented: SegmentedPhoto, settings: RenderSettings) -> list[str]:
     """HTML of the photo, overlay, mask, cut-out, confidence map and legend, in this order."""
-    small = shown.small()
-    name = presentation.as_html(shown.chosen.name)
+    preview = segmented.preview()
+    name = captions.as_html(segmented.photo.name)
+    hatched, confidence = render.hatched_mask(preview), render.confidence(preview)
     return [
-        _figure(small.photo, f"Photo: {name}", f"The photo {name}"),
-        overlay(small, look),
-        _figure(presentation.hatched_mask(small), "Mask", f"Mask. {_shares(small)}"),
-        cutout(small, look),
-        _figure(presentation.confidence(small), f"Confidence: guessed {_scale()} sure", "Map of how sure the model is"),
-        presentation.legend(small.shares) + f"<p>{presentation.as_html(shown.caption)}</p>",
+        _figure(preview.photo, f"Photo: {name}", f"The photo {name}"),
+        overlay(preview, settings),
+        _figure(hatched, "Mask", f"Mask. {captions.percentages(preview)}"),
+        cutout(preview, settings),
+        _figure(confidence, f"Confidence: guessed {_scale()} sure", "Map of how sure the model is"),
+        captions.legend(preview.fractions) + f"<p>{captions.as_html(segmented.caption)}</p>",
     ]
 
 
-def overlay(small: Segmentation, look: Look) -> str:
+def overlay(preview: Segmentation, settings: RenderSettings) -> str:
     """HTML of the overlay."""
-    painted = " and ".join(look.classes) or "nothing"
-    return _figure(look.draw(small, "overlay"), "Overlay", f"Photo with {painted} painted over. {_shares(small)}")
+    painted = " and ".join(settings.classes) or "nothing"
+    alt = f"Photo with {painted} painted over. {captions.percentages(preview)}"
+    return _figure(render.draw(preview, "overlay", settings), "Overlay", alt)
 
 
-def cutout(small: Segmentation, look: Look) -> str:
-    """HTML of the cut-out before the background that was chosen."""
-    alt = f"The pet, cut out, on {GROUNDS[look.background]}"
-    return _figure(look.draw(small, "cutout"), "Cut-out", alt, "cutout")
+def cutout(preview: Segmentation, settings: RenderSettings) -> str:
+    """HTML of the cut-out before the background of the settings."""
+    image = render.draw(preview, "cutout", settings)  # first, since it refuses a background that is not known
+    return _figure(image, "Cut-out", f"The pet, cut out, on {BACKGROUND_ALT[settings.background]}", "cutout")
 
 
-def messages(failed: Iterable[str], notes: Iterable[str] = ()) -> str:
-    """HTML of sentences, each of its own: what went wrong, and what there is to say besides."""
-    lines = [f'<p class="failed">{presentation.as_html(text)}</p>' for text in failed]
-    return "".join([*lines, *(f"<p>{presentation.as_html(text)}</p>" for text in notes)])
+def messages(sentences: Iterable[str]) -> str:
+    """HTML of sentences that say what went wrong, one paragraph each."""
+    return "".join(f'<p class="failed">{captions.as_html(text)}</p>' for text in sentences)
 
 
 def _figure(image: Image.Image, title: str, alt: str, style: str = "") -> str:
@@ -89,20 +91,16 @@ def _figure(image: Image.Image, title: str, alt: str, style: str = "") -> str:
 
 
 def _encoded(image: Image.Image) -> tuple[str, bytes]:
-    """Few bytes: PNG for a palette, WebP for what is see-through, JPEG for the rest."""
+    """MIME subtype and bytes: PNG for a palette, WebP for transparency, JPEG for the rest, since each is then small."""
     if image.mode == "P":
-        return "png", presentation.png(image)
+        return "png", render.png(image)
     if image.mode == "RGB":
-        return "jpeg", presentation.jpeg(image)
+        return "jpeg", render.jpeg(image)
     file = BytesIO()
     image.save(file, format="WEBP", quality=80, method=0)
     return "webp", file.getvalue()
 
 
-def _shares(result: Segmentation) -> str:
-    return ", ".join(f"{name} {share:.0%}" for name, share in result.shares.items())
-
-
 def _scale() -> str:
-    colours = ",".join("rgb({},{},{})".format(*color) for color in presentation.CONFIDENCE)
+    colours = ",".join("rgb({},{},{})".format(*color) for color in render.CONFIDENCE)
     return f'<span class="scale" aria-hidden="true" style="background:linear-gradient(90deg,{colours})"></span>'

@@ -1,13 +1,10 @@
-"""Serving the page, closed to all that it does not need."""
+"""Serving the page, closed to everything that it does not need."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import re
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,49 +13,27 @@ from typing import Final
 
 import gradio as gr
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from petseg.apps.webapp.html import CSS
+from petseg.apps.webapp.middleware import OwnFilesOnly
 from petseg.apps.webapp.page import build
-from petseg.apps.webapp.session import Desk
+from petseg.apps.webapp.session import Session
 from petseg.errors import MissingError
 
 MAX_FILE: Final = "20mb"  # each
-MAX_WAITING: Final = 100  # requests in the queue; the next is told that it is full
-MAX_SESSIONS: Final = 100  # visitors whose photos are kept; of more, the one who was away longest begins anew
+MAX_WAITING: Final = 100  # requests in the queue; the next one is told that it is full
+MAX_SESSIONS: Final = 100  # visitors whose photos are kept; beyond, the one who was away longest loses them
 
-#: Of glibc's malloc.h, for `mallopt`: how many pools threads share, and from which size memory goes back when freed.
-M_ARENA_MAX: Final = -8
-M_MMAP_THRESHOLD: Final = -3
+#: Seconds that the app's end waits for a photo that is being segmented.
+PATIENCE: Final = 30
 
 #: Fonts of the reader's machine: none is fetched.
 SANS: Final = [gr.themes.Font(name) for name in ("system-ui", "sans-serif")]
 MONO: Final = [gr.themes.Font(name) for name in ("ui-monospace", "monospace")]
 
 
-class OwnFilesOnly:
-    """Middleware: refuses what Gradio would fetch from another server for whoever asks.
-
-    Args:
-        app: that it protects.
-    """
-
-    ELSEWHERE: Final = re.compile(r"/(proxy=|file=\s*https?:)", re.IGNORECASE)
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 403 or passes the request on."""
-        if self.ELSEWHERE.search(scope.get("path", "")):
-            await PlainTextResponse("Only files of this app are served.", 403)(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-
 def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860) -> None:
-    """Serves the page until somebody stops the program.
+    """Serves the page until Ctrl+C or SIGTERM ends the program.
 
     Args:
         model: the one to begin with, as `Predictor` takes it.
@@ -66,27 +41,22 @@ def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 
         port: to listen at; 0 takes a free one.
 
     Raises:
-        MissingError: the address cannot be had.
+        MissingError: the address is not available.
         ModelError: the model cannot be loaded.
     """
     port = _free(host, port)
-    _hand_memory_back()
-    desk = Desk(model)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # or the photos would outlive the app
-    try:
-        with _own_folder() as folder:
-            blocks = launch(desk, folder, host, port)
-            print(f"petseg: http://{host}:{port} shows the app; Ctrl+C ends it.", flush=True)
-            blocks.block_thread()
-    except SystemExit:  # of the signal; the photos are gone by now
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)  # Python's own end aborts where a thread is still within PyTorch
+    session = Session(model)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C, so that the photos are removed
+    with _temporary_folder() as folder:
+        blocks = launch(session, folder, host, port)
+        print(f"petseg: http://{host}:{port} shows the app; Ctrl+C ends it.", flush=True)
+        blocks.block_thread()  # until Ctrl+C, which closes the server
+        session.finish(PATIENCE)  # Python's end would abort within PyTorch
 
 
-def launch(desk: Desk, folder: Path, host: str, port: int) -> gr.Blocks:
+def launch(session: Session, folder: Path, host: str, port: int) -> gr.Blocks:
     """Begins to serve in a thread; `close()` of the result ends it."""
-    blocks = build(desk, folder)
+    blocks = build(session, folder)
     blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=2)
     blocks.launch(
         server_name=host,
@@ -113,7 +83,7 @@ def launch(desk: Desk, folder: Path, host: str, port: int) -> gr.Blocks:
 
 
 @contextmanager
-def _own_folder() -> Iterator[Path]:
+def _temporary_folder() -> Iterator[Path]:
     """A folder for all that Gradio writes, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="petseg-app-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
@@ -122,21 +92,13 @@ def _own_folder() -> Iterator[Path]:
         yield folder
 
 
-def _hand_memory_back() -> None:
-    """Keeps glibc from holding on to the memory of photos long gone, in a pool for each thread."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:
-        mallopt(M_ARENA_MAX, 2)
-        mallopt(M_MMAP_THRESHOLD, 1 << 20)
-
-
 def _free(host: str, port: int) -> int:
     """The port, or a free one for 0."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.create_server((host, port), family=family) as probe:
-            found: int = probe.getsockname()[1]
-            return found
+            free: int = probe.getsockname()[1]
+            return free
     except (OSError, OverflowError) as error:
         raise MissingError(
             f"{host}:{port} cannot be listened at ({error}). Choose another --host or --port."

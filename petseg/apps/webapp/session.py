@@ -1,4 +1,4 @@
-"""Where photos are segmented, and what is kept of them while somebody looks."""
+"""The models of a running app, and what is kept of the photos that they segmented."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from petseg.apps import render as presentation
+from petseg.apps import captions, render
+from petseg.apps.samples import sample_photos
 from petseg.errors import ModelError, PhotoError
-from petseg.inference.predictor import Predictor, Segmentation
+from petseg.inference.predictor import Predictor
+from petseg.inference.segmentation import Segmentation
 from petseg.models import zoo
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A photo that somebody chose.
+class ChosenPhoto:
+    """A photo that a visitor chose.
 
     Attributes:
-        name: what its owner calls it.
-        path: where the untouched file lies; None for a sample, which is known by its name.
+        name: of the file as the visitor knows it, or of a sample.
+        path: where the uploaded file lies; None for a sample.
     """
 
     name: str
@@ -33,51 +35,51 @@ class Chosen:
         """What `Predictor` takes.
 
         Raises:
-            PhotoError: the file is gone.
+            PhotoError: the file was deleted since.
         """
         if self.path is None:
-            return presentation.samples()[self.name]()
+            return sample_photos()[self.name]()
         if not self.path.is_file():
             raise PhotoError(f"{self.name}: is not kept any longer. Choose the photo again.")
         return self.path
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """What is kept of a segmented photo: enough to draw it anew, little enough to keep for many visitors.
+class SegmentedPhoto:
+    """What is kept of a segmented photo: enough to draw it again, little enough to keep for many visitors.
 
     Attributes:
-        chosen: where the photo itself is.
-        preview: JPEG of the photo, at most `presentation.PREVIEW_SIDE` pixels long.
+        photo: where the photo itself is.
+        jpeg: a small copy of it, at most `render.PREVIEW_SIDE` pixels long.
         logits: float32 (3, h, w), as in `Segmentation`.
-        model: that has segmented it, as `Desk` calls it.
+        model: that has segmented it, by its name in `Session.choices`.
         caption: size, model and time.
     """
 
-    chosen: Chosen
-    preview: bytes = field(repr=False)
+    photo: ChosenPhoto
+    jpeg: bytes = field(repr=False)
     logits: NDArray[np.float32] = field(repr=False)
     model: str
     caption: str
 
     @classmethod
-    def of(cls, chosen: Chosen, result: Segmentation, model: str) -> Shown:
+    def from_result(cls, photo: ChosenPhoto, result: Segmentation, model: str) -> SegmentedPhoto:
         """Keeps what is needed of a result."""
-        small = presentation.preview(result)
-        return cls(chosen, presentation.jpeg(small.photo, 92), result.logits, model, presentation.caption(result))
+        small = render.preview(result).photo
+        return cls(photo, render.jpeg(small, 92), result.logits, model, captions.caption(result))
 
-    def small(self) -> Segmentation:
-        """The result for the preview."""
-        with Image.open(BytesIO(self.preview)) as photo:
-            photo.load()
-            return Segmentation(photo, self.logits, model=self.model)
+    def preview(self) -> Segmentation:
+        """The result for the small copy."""
+        with Image.open(BytesIO(self.jpeg)) as image:
+            image.load()
+            return Segmentation(image, self.logits, model=self.model)
 
 
-class Desk:
-    """The models, each loaded when first asked for; photos are decoded and segmented one after the other.
+class Session:
+    """The models, each loaded at its first use; photos are decoded and segmented one after the other.
 
     Attributes:
-        choices: of models: what to call them on the page, and their names.
+        choices: of models: a line that describes each, and its name.
         first: the name of the model to begin with.
 
     Args:
@@ -89,35 +91,39 @@ class Desk:
 
     def __init__(self, model: str | Path | None = None) -> None:
         model = zoo.best() if model is None else model
-        self.choices = presentation.models()
+        self.choices = captions.model_choices()
         self.first = str(model)
         if Path(model).suffix == ".safetensors":
-            self.first = Path(model).name  # visitors need not know where it lies
+            self.first = Path(model).name  # visitors need not know its folder
             self.choices = [*self.choices, (f"{self.first}: a model of your own", self.first)]
         self._predictors = {self.first: Predictor(model)}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # large photos side by side would need memory side by side
 
-    def segment(self, chosen: Chosen, model: str) -> tuple[Segmentation, list[str]]:
-        """The result, and what there is to say about the photo: that its last rows are missing, for instance.
+    def segment(self, photo: ChosenPhoto, model: str) -> Segmentation:
+        """Segments a photo.
 
         Raises:
             PhotoError: the photo cannot be used.
-            ModelError: the page has no model of this name.
+            ModelError: the page offers no model of this name.
         """
-        # one at a time: `remarks` knows no threads, and large photos side by side need memory side by side
-        with self._lock, presentation.remarks() as said:
-            result = self._predictor(model)(chosen.read(), name=chosen.name)
-        return result, said
+        with self._lock:
+            return self._predictor(model)(photo.read(), name=photo.name)
 
-    def full_size(self, shown: Shown) -> Segmentation:
-        """What is kept, with the photo at its own size again.
+    def full_size(self, segmented: SegmentedPhoto) -> Segmentation:
+        """The kept result for the photo at its own size.
 
         Raises:
-            PhotoError: the photo is gone.
+            PhotoError: the photo was deleted since.
         """
-        with self._lock, presentation.remarks():  # they were said when the photo was segmented
-            photo = self._predictor(shown.model).load_photo(shown.chosen.read(), name=shown.chosen.name)
-        return Segmentation(photo, shown.logits, model=shown.model)
+        photo = segmented.photo
+        with self._lock:
+            image = self._predictor(segmented.model).load_photo(photo.read(), name=photo.name)
+        return Segmentation(image, segmented.logits, model=segmented.model)
+
+    def finish(self, seconds: float) -> None:
+        """Waits until no photo is being segmented, at most some seconds."""
+        if self._lock.acquire(timeout=seconds):
+            self._lock.release()
 
     def _predictor(self, model: str) -> Predictor:
         if model not in [name for _, name in self.choices]:

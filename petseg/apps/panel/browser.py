@@ -1,4 +1,4 @@
-"""The two pieces of the panel that live in the browser: where photos come in, and where pictures are shown."""
+"""The two widgets of the panel with JavaScript of their own: one uploads photos, the other shows pictures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ HERE = Path(__file__).parent
 class DropZone(anywidget.AnyWidget):
     """Takes photos that are dropped or chosen, several at a time.
 
-    The bytes come in messages of 1 MiB: a notebook server drops larger ones than 10 MB without a word, and what comes
-    in messages is not part of the widget's state, so it is never saved with the notebook.
+    The bytes come in messages of 1 MiB: a notebook server drops messages above 10 MB silently, and messages are not
+    part of the widget's state, so that no photo is saved with the notebook. Each message names the view that sends it:
+    a notebook may show one panel twice, and two browser windows may upload at once.
 
     Args:
-        arrived: called with name, bytes, place in its batch (from 1) and size of the batch.
-        refused: called with a sentence about a file that is not taken.
+        on_photo: called with name, bytes, index in its batch (from 1) and size of the batch.
+        on_problem: called with a sentence about a file that is not taken.
         max_bytes: of a file.
     """
 
@@ -32,37 +33,41 @@ class DropZone(anywidget.AnyWidget):
 
     def __init__(
         self,
-        arrived: Callable[[str, bytes, int, int], None],
-        refused: Callable[[str], None],
+        on_photo: Callable[[str, bytes, int, int], None],
+        on_problem: Callable[[str], None],
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        self._arrived = arrived
-        self._refused = refused
-        self._parts: list[bytes] = []
+        self._on_photo = on_photo
+        self._on_problem = on_problem
+        self._parts: dict[str, list[bytes]] = {}  # by view: the parts of its unfinished upload
         self.on_msg(self._receive)
 
     def _receive(self, widget: Any, content: dict[str, Any], buffers: Sequence[Any]) -> None:
         kind, name = content.get("type"), str(content.get("name"))
         if kind == "too large":
             size, most = content["size"] / 1e6, self.max_bytes / 1e6
-            self._refused(
+            self._on_problem(
                 f"{name}: {size:.0f} MB; at most {most:.0f} MB are uploaded. Type its path into the box below."
             )
         elif kind == "unreadable":
-            self._refused(f"{name}: the browser cannot read it. If it is a folder, open it and choose the photos.")
+            self._on_problem(f"{name}: the browser cannot read it. If it is a folder, open it and choose the photos.")
         elif kind == "part":
-            if content["part"] == 0:
-                self._parts = []  # what is left of an upload that was broken off
-            self._parts.append(bytes(buffers[0]))
-            if len(self._parts) == content["parts"]:
-                data, self._parts = b"".join(self._parts), []
-                self._arrived(name, data, content["place"], content["of"])
+            self._receive_part(content, bytes(buffers[0]))
+
+    def _receive_part(self, content: dict[str, Any], part: bytes) -> None:
+        view = str(content["view"])
+        if content["part"] == 0:
+            self._parts[view] = []  # drops the rest of an upload that broke off
+        self._parts.setdefault(view, []).append(part)
+        if content["part"] == content["parts"] - 1:
+            data = b"".join(self._parts.pop(view))
+            self._on_photo(str(content["name"]), data, content["index"], content["of"])
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to show: `key` says which place it takes, `kind` is its MIME type, `alt` its words."""
+    """A picture to show: a new one replaces that of the same `key`; `kind` is its MIME type, `alt` describes it."""
 
     key: str
     title: str
@@ -84,7 +89,7 @@ class Pictures(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def show(self, pictures: Sequence[Picture]) -> None:
-        """Puts pictures into their places, in the order in which their keys first came."""
+        """Shows pictures, in the order in which their keys first came."""
         self.shown |= {picture.key: picture for picture in pictures}
         about = [{"key": p.key, "title": p.title, "alt": p.alt, "kind": p.kind} for p in pictures]
         self.send({"type": "show", "pictures": about}, buffers=[picture.data for picture in pictures])
@@ -95,6 +100,6 @@ class Pictures(anywidget.AnyWidget):
 
     def _receive(self, widget: Any, content: dict[str, Any], buffers: Sequence[Any]) -> None:
         if content.get("type") == "ready":
-            self._view = str(content["view"])  # one view saves, or a file would come once for each
+            self._view = str(content["view"])  # only the newest view saves a file, or there would be one per view
             if self.shown:
                 self.show(list(self.shown.values()))

@@ -1,0 +1,29 @@
+"""Photos to try without one of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PIL import Image
+
+
+def sample_photos() -> dict[str, Callable[[], Image.Image]]:
+    """Photos that come with the package: Chelsea, a cat whose photo is in the public domain, and two cartoons.
+
+    Returns:
+        By name, a function that loads or draws the RGB image; what it needs is imported only then.
+    """
+    return {"Chelsea the cat": _chelsea, "cartoon cat": lambda: _cartoon(0), "cartoon dog": lambda: _cartoon(-1)}
+
+
+def _chelsea() -> Image.Image:
+    from skimage.data import cat  # takes a moment, and only this sample needs it
+
+    return Image.fromarray(cat())
+
+
+def _cartoon(breed: int) -> Image.Image:
+    from petseg.data.cartoon.breeds import BREEDS
+    from petseg.data.cartoon.picture import draw_pet
+
+    return draw_pet(BREEDS[breed], 3, 256)[0]
