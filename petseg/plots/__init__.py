@@ -1,4 +1,4 @@
-"""Every figure, in one look: the same class colours everywhere, the boundary hatched, so that colour is never alone."""
+"""The figures of the notebooks in one style: the same class colours everywhere, and a hatch beside the colour."""
 
 import lazy_loader
 
@@ -7,7 +7,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "ablation": ["ablation_bars"],
         "cost": ["Network", "accuracy_against_cost"],
-        "images": ["mask_overlay", "mask_picture", "on_checkerboard", "show_images"],
+        "grid": ["show_examples", "show_images", "show_masks"],
+        "images": ["mask_overlay", "mask_picture", "on_checkerboard"],
         "scores": ["confusion_heatmap", "iou_bars", "learning_curves"],
         "style": [
             "INK",

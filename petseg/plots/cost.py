@@ -14,24 +14,24 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from petseg.labels import INK
 from petseg.plots.style import figure
 
-#: Ink of networks that are ours, and of those that are not.
+#: Colours of this project's networks and of others.
 OURS, THEIRS = "#0072B2", "#767676"
 
-#: Marker of each split on which a score may have been taken: only equal ones compare.
+#: Marker of each split that a score may come from: only scores of the same split can be compared.
 MARKERS = {"test": "o", "validation": "s", "unstated": "D"}
 SPLITS = {"test": "official test split", "validation": "validation split", "unstated": "split not stated"}
 
 
 @dataclass(frozen=True)
 class Network:
-    """A point of the picture.
+    """A point of the figure.
 
     Attributes:
-        label: words beside it, or in the key.
-        parameters: how many.
+        label: beside the point, or in the key.
+        parameters: number of parameters.
         mean_iou: 0 to 1.
         split: a key of `MARKERS`.
-        number: of its line in the key; 0 where the label stands beside the point.
+        number: of its line in the key; 0 where the label is beside the point.
     """
 
     label: str
@@ -42,44 +42,46 @@ class Network:
 
 
 def accuracy_against_cost(ours: Sequence[Network], theirs: Sequence[Network], title: str) -> Figure:
-    """Mean IoU over parameters, on a logarithmic axis: ours filled and named, theirs hollow and numbered.
+    """Mean IoU over parameters, on a logarithmic axis: ours filled and labelled, theirs hollow and numbered.
 
     Args:
         ours: scored by this project.
-        theirs: as their authors report them; a key below the axes has a line for each.
+        theirs: as their authors report them; each gets a line in the key below the axes.
         title: states the finding.
     """
-    told = [f"{one.label} {one.mean_iou:.3f} with {_short(one.parameters)} parameters" for one in (*ours, *theirs)]
-    alt = f"Mean IoU against parameters. Released here: {'; '.join(told[: len(ours)])}."
+    listed = [f"{n.label} {n.mean_iou:.3f} with {_short(n.parameters)} parameters" for n in (*ours, *theirs)]
+    alt = f"Mean IoU against parameters. Released here: {'; '.join(listed[: len(ours)])}."
     if theirs:
-        alt += f" Reported by others, on other splits and sizes: {'; '.join(told[len(ours) :])}."
+        alt += f" Reported by others, on other splits and sizes: {'; '.join(listed[len(ours) :])}."
     with figure(7, 3.3 + 0.21 * len(theirs), alt=alt) as (drawn, ax):
-        for one in theirs:
-            ax.plot(one.parameters, one.mean_iou, MARKERS[one.split], ms=11, mfc="none", mec=THEIRS, mew=1.6)
+        for network in theirs:
+            ax.plot(
+                network.parameters, network.mean_iou, MARKERS[network.split], ms=11, mfc="none", mec=THEIRS, mew=1.6
+            )
         _number(ax, theirs)
-        for one in ours:
-            ax.plot(one.parameters, one.mean_iou, MARKERS[one.split], ms=7, color=OURS)
+        for network in ours:
+            ax.plot(network.parameters, network.mean_iou, MARKERS[network.split], ms=7, color=OURS)
             where: dict[str, Any] = {"xytext": (-9, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
-            ax.annotate(one.label, (one.parameters, one.mean_iou), color=OURS, weight="bold", **where)
+            ax.annotate(network.label, (network.parameters, network.mean_iou), color=OURS, weight="bold", **where)
         _axes(ax, [*ours, *theirs])
         _splits(drawn, [*ours, *theirs])
         ax.set_title(title)
-        key = "\n".join(f"{one.number}  {one.label}" for one in theirs)
+        key = "\n".join(f"{network.number}  {network.label}" for network in theirs)
         drawn.supxlabel(key, x=0.02, ha="left", fontsize=9, color=INK, linespacing=1.35)
     return drawn
 
 
 def _number(ax: Axes, theirs: Sequence[Network]) -> None:
     """Each hollow mark's number to its right."""
-    for one in theirs:
+    for network in theirs:
         where: dict[str, Any] = {"xytext": (9, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
-        ax.annotate(str(one.number), (one.parameters, one.mean_iou), color=INK, **where)
+        ax.annotate(str(network.number), (network.parameters, network.mean_iou), color=INK, **where)
 
 
 def _axes(ax: Axes, networks: Sequence[Network]) -> None:
-    sizes = [one.parameters for one in networks]
+    sizes = [network.parameters for network in networks]
     ax.set_xscale("log")
-    low, high = min(sizes) / 3.2, max(sizes) * 1.4  # on the left there is room for a name
+    low, high = min(sizes) / 3.2, max(sizes) * 1.4  # the left has space for a label
     ax.set_xlim(low, high)
     ax.set_xticks([size for size in _TICKS if low <= size <= high])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda size, _: _short(size)))
@@ -92,14 +94,14 @@ def _axes(ax: Axes, networks: Sequence[Network]) -> None:
 
 def _splits(drawn: Figure, networks: Sequence[Network]) -> None:
     """A legend of the markers in use, beside the key."""
-    used = [split for split in MARKERS if any(one.split == split for one in networks)]
-    look: dict[str, Any] = {"linestyle": "", "markerfacecolor": "none", "markeredgecolor": INK}
-    handles = [Line2D([], [], marker=MARKERS[split], label=SPLITS[split], **look) for split in used]
+    used = [split for split in MARKERS if any(network.split == split for network in networks)]
+    style: dict[str, Any] = {"linestyle": "", "markerfacecolor": "none", "markeredgecolor": INK}
+    handles = [Line2D([], [], marker=MARKERS[split], label=SPLITS[split], **style) for split in used]
     drawn.legend(handles=handles, loc="lower right", fontsize=9)
 
 
 def _short(count: float) -> str:
-    """A count as people say it: `7.78 M`, `20 M`, `500 k`."""
+    """A count with a unit: `7.78 M`, `20 M`, `500 k`."""
     return f"{count / 1e6:.3g} M" if count >= 1e6 else f"{count / 1e3:.3g} k"
 
 

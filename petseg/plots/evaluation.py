@@ -1,4 +1,4 @@
-"""Figures of notebook 04: how scores spread, how contours are matched, how probabilities and robustness fare."""
+"""Figures of notebook 04: distributions of scores, contours, calibration and robustness."""
 
 from __future__ import annotations
 
@@ -16,37 +16,16 @@ from petseg.evaluation.corruptions import CORRUPTIONS, STRENGTHS
 from petseg.labels import CLASSES, COLORS, HATCHES, INK, PET
 from petseg.metrics.calibration import expected_calibration_error, reliability
 from petseg.metrics.intervals import Interval
-from petseg.plots.images import mask_picture
 from petseg.plots.style import figure
 
 GREY = "#888888"
 
-#: Marker of each species, filled or open, so that shape tells them apart.
+#: Marker of each species, filled or open, so that colour is not needed to tell them apart.
 SPECIES = {"cat": ("o", INK), "dog": ("s", "white")}
 
 
-def class_maps(masks: Sequence[NDArray[np.uint8]], titles: Sequence[str], alt: str, side: float = 1.7) -> Figure:
-    """Small masks side by side, their pixels enlarged, under a legend of the classes.
-
-    Args:
-        masks: uint8 (H, W), labels.
-        titles: one a mask.
-        alt: what they show.
-        side: of each mask, in inches.
-    """
-    with figure(side * len(masks), side + 0.7, 1, len(masks), alt=alt) as (drawn, axes):
-        for ax, mask, title in zip(np.ravel(axes), masks, titles, strict=True):
-            ax.imshow(np.asarray(mask_picture(mask, max(1, 96 // len(mask)))), interpolation="nearest")
-            ax.axis("off")
-            ax.set_title(title, fontweight="normal")
-        swatches = zip(CLASSES, COLORS, HATCHES, strict=True)
-        handles = [Patch(facecolor=c, edgecolor=INK, hatch=hatch, label=name) for name, c, hatch in swatches]
-        drawn.legend(handles=handles, loc="outside lower center", ncols=3)
-    return drawn
-
-
 def score_histograms(per_image: Tensor, pooled: Tensor, title: str) -> Figure:
-    """How the IoU of each class spreads over images: pooled score dashed, mean over images dotted.
+    """Distribution of the IoU of each class over images, with the pooled score dashed and the mean over images dotted.
 
     Args:
         per_image: float (N, 3), NaN where a class is absent.
@@ -60,8 +39,8 @@ def score_histograms(per_image: Tensor, pooled: Tensor, title: str) -> Figure:
     with figure(6.5, 2.6, 1, 3, alt=alt + ".", sharex=True, sharey=True) as (drawn, axes):
         for k, ax in enumerate(axes):
             values = per_image[:, k]
-            look: Any = {"color": COLORS[k], "edgecolor": INK, "linewidth": 0.4, "hatch": HATCHES[k]}
-            ax.hist(values[~values.isnan()].numpy(), bins=np.linspace(0, 1, 26), **look)
+            style: Any = {"color": COLORS[k], "edgecolor": INK, "linewidth": 0.4, "hatch": HATCHES[k]}
+            ax.hist(values[~values.isnan()].numpy(), bins=np.linspace(0, 1, 26), **style)
             ax.axvline(float(pooled[k]), color=INK, linestyle="--", label="pooled")
             ax.axvline(float(means[k]), color=INK, linestyle=":", linewidth=2, label="mean over images")
             ax.set(xlabel=f"IoU of {CLASSES[k]}", xlim=(0, 1))
@@ -72,11 +51,11 @@ def score_histograms(per_image: Tensor, pooled: Tensor, title: str) -> Figure:
 
 
 def bootstrap_histogram(draws: Tensor, interval: Interval, title: str) -> Figure:
-    """Scores of many resampled splits, with the range that holds the middle 95 % of them.
+    """Distribution of the scores of resampled splits, with the 95 % interval shaded.
 
     Args:
-        draws: float (R,), one score for each resampled split.
-        interval: what `metrics.bootstrap` makes of them.
+        draws: float (R,), one score per resampled split.
+        interval: as `metrics.bootstrap` returns it.
         title: states the finding.
     """
     value, low, high = (float(part) for part in interval)
@@ -91,7 +70,7 @@ def bootstrap_histogram(draws: Tensor, interval: Interval, title: str) -> Figure
 
 
 def breed_scores(breeds: Sequence[tuple[str, str]], intervals: Interval, overall: float, title: str) -> Figure:
-    """A dot and an interval for each breed, sorted by score; cats filled circles, dogs open squares.
+    """A marker and an interval per breed, sorted by score; cats are filled circles, dogs open squares.
 
     Args:
         breeds: name and species of each of G breeds.
@@ -108,22 +87,22 @@ def breed_scores(breeds: Sequence[tuple[str, str]], intervals: Interval, overall
     )
     with figure(6, 0.9 + 0.18 * len(breeds), alt=alt) as (drawn, ax):
         ax.axvline(overall, color=GREY, linestyle="--", linewidth=1, label="all breeds")
-        for row, place in enumerate(order):
-            marker, face = SPECIES[breeds[place][1]]
-            ax.plot([low[place], high[place]], [row, row], color=INK, linewidth=1)
-            ax.plot(value[place], row, marker, markerfacecolor=face, markeredgecolor=INK, markersize=5)
+        for row, index in enumerate(order):
+            marker, face = SPECIES[breeds[index][1]]
+            ax.plot([low[index], high[index]], [row, row], color=INK, linewidth=1)
+            ax.plot(value[index], row, marker, markerfacecolor=face, markeredgecolor=INK, markersize=5)
         for species, (marker, face) in SPECIES.items():
             ax.plot([], [], marker, color=INK, markerfacecolor=face, label=species)
-        ax.set_yticks(range(len(breeds)), [breeds[place][0].replace("_", " ") for place in order], fontsize=9)
+        ax.set_yticks(range(len(breeds)), [breeds[index][0].replace("_", " ") for index in order], fontsize=9)
         ax.set(xlabel="mean IoU, pooled over the pixels of the breed", ylim=(-0.7, len(breeds) - 0.3))
         ax.legend(loc="lower right")
-        # above the names too, since it would not fit above the axes alone
+        # a title of the whole figure, since it is too long for the axes alone
         drawn.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return drawn
 
 
 def contour_match(true: NDArray[np.bool_], predicted: NDArray[np.bool_], distance: NDArray[np.float64]) -> Figure:
-    """A predicted contour over bands of tolerance round the true one.
+    """A predicted contour over bands of tolerance around the true one.
 
     Args:
         true: (H, W), pixels of the true contour.
@@ -135,15 +114,15 @@ def contour_match(true: NDArray[np.bool_], predicted: NDArray[np.bool_], distanc
     """
     if not true.any():
         raise ValueError("true: holds no contour. Choose a mask with a pet that ends within the picture.")
-    shares = [float((distance[predicted] <= t).sum() / max(predicted.sum(), 1)) for t in (1, 3)]
+    fractions = [float((distance[predicted] <= t).sum() / max(predicted.sum(), 1)) for t in (1, 3)]
     alt = (
-        "The true contour of a cartoon pet with bands of 1 and 3 pixels about it, and the predicted contour: "
-        f"{shares[0]:.0%} of its pixels lie within 1 pixel and {shares[1]:.0%} within 3."
+        "The true contour of a cartoon pet with bands of 1 and 3 pixels around it, and the predicted contour: "
+        f"{fractions[0]:.0%} of its pixels lie within 1 pixel and {fractions[1]:.0%} within 3."
     )
     shades = np.select([true, distance <= 1, distance <= 3], [0.0, 0.55, 0.8], 1.0)
     rows, columns = np.nonzero(predicted)
     near = distance[predicted] <= 3
-    inside = [(int(axis.min()) - 6, int(axis.max()) + 6) for axis in np.nonzero(true | predicted)]
+    limits = [(int(axis.min()) - 6, int(axis.max()) + 6) for axis in np.nonzero(true | predicted)]
     with figure(5.8, 3.2, alt=alt) as (drawn, ax):
         ax.imshow(shades, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         ax.plot(columns[near], rows[near], "o", color=COLORS[PET], markersize=2.2, label="predicted, within 3 px")
@@ -151,16 +130,16 @@ def contour_match(true: NDArray[np.bool_], predicted: NDArray[np.bool_], distanc
         swatches = [("0", "true contour"), ("0.55", "within 1 px"), ("0.8", "within 3 px")]
         handles = [Patch(facecolor=shade, edgecolor=INK, label=name) for shade, name in swatches]
         ax.legend(handles=[*handles, *ax.get_legend_handles_labels()[0]], loc="upper left", bbox_to_anchor=(1, 1))
-        ax.set(xlabel="column, pixels", ylabel="row, pixels", title=f"Precision at 3 px: {shares[1]:.0%}")
-        ax.set(ylim=inside[0][::-1], xlim=inside[1])
+        ax.set(xlabel="column, pixels", ylabel="row, pixels", title=f"Precision at 3 px: {fractions[1]:.0%}")
+        ax.set(ylim=limits[0][::-1], xlim=limits[1])
     return drawn
 
 
 def reliability_diagram(counts: Tensor, title: str) -> Figure:
-    """Observed frequency against predicted probability for each class, with the number of pixels beneath.
+    """Observed frequency against predicted probability for each class, with the number of pixels below.
 
     Args:
-        counts: float64 (4, bins, 3) as `metrics.reliability_counts` gives them; the last row is not drawn.
+        counts: float64 (4, bins, 3) as `metrics.reliability_counts` returns them; the last row is not drawn.
         title: states the finding.
     """
     errors = expected_calibration_error(counts)
@@ -173,17 +152,17 @@ def reliability_diagram(counts: Tensor, title: str) -> Figure:
             _reliability(axes[0, k], axes[1, k], counts[k], k)
             axes[0, k].set_title(f"{name}: ECE {errors[k]:.4f}", fontweight="normal")
             axes[1, k].set_xlabel(f"predicted P({name})")
-        axes[0, 0].set_ylabel("share that is")
+        axes[0, 0].set_ylabel("observed fraction")
         axes[1, 0].set_ylabel("pixels")
         drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
     return drawn
 
 
 def robustness_curves(scores: Mapping[str, Sequence[Interval]], title: str) -> Figure:
-    """Mean IoU under each corruption against its strength, with 95 % intervals; untouched photos dotted.
+    """Mean IoU under each corruption against its strength, with 95 % intervals; dotted line: unchanged photos.
 
     Args:
-        scores: by name of the corruption four intervals: without it, and at each of `STRENGTHS`.
+        scores: by name of the corruption, four intervals: without it, and at each of `STRENGTHS`.
         title: states the finding.
     """
     alt = "Mean IoU under corruption. " + "; ".join(
@@ -209,8 +188,8 @@ def _reliability(above: Axes, below: Axes, counts: Tensor, label: int) -> None:
     probability, frequency = (part.numpy() for part in reliability(counts))
     bins = len(counts)
     edges = np.linspace(0, 1, bins + 1)
-    look: Any = {"color": COLORS[label], "edgecolor": INK, "linewidth": 0.4, "hatch": HATCHES[label]}
-    above.bar(edges[:-1], np.nan_to_num(frequency), 1 / bins, align="edge", **look)
+    style: Any = {"color": COLORS[label], "edgecolor": INK, "linewidth": 0.4, "hatch": HATCHES[label]}
+    above.bar(edges[:-1], np.nan_to_num(frequency), 1 / bins, align="edge", **style)
     above.plot([0, 1], [0, 1], "--", color=INK, linewidth=1)
     above.plot(probability, frequency, "o", color=INK, markersize=3)
     above.set(xlim=(0, 1), ylim=(0, 1))

@@ -1,4 +1,4 @@
-"""A network drawn from what a forward pass found in it: the U of its shapes, its feature maps, what a pixel sees."""
+"""Figures of notebook 02: the U-Net as a diagram, gradients and receptive fields, losses and ablated skips."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from petseg.models.inspection import Step
 from petseg.plots.style import figure
 
 SKIP = "#009E73"
-WAYS: dict[str, dict[str, Any]] = {
+ARROWS: dict[str, dict[str, Any]] = {
     "pool": {"color": "#0072B2", "linestyle": "-"},
     "up": {"color": "#D55E00", "linestyle": "-"},
     "skip": {"color": SKIP, "linestyle": (0, (4, 2))},
 }
 
-#: Half a box's width, and how far each level of the U is moved inwards.
-HALF, STEP = 1.1, 1.25
+#: Half the width of a box, and the shift to the middle from one level of the U to the next.
+HALF, SHIFT = 1.1, 1.25
 
 
-def drawn_u(steps: Sequence[Step], title: str) -> Figure:
+def unet_diagram(steps: Sequence[Step], title: str) -> Figure:
     """A U-Net as a U: a box for each stage with channels x height x width, arrows for pooling, up-convolution and skip.
 
     Args:
@@ -46,27 +46,27 @@ def drawn_u(steps: Sequence[Step], title: str) -> Figure:
         f"{', '.join(map(_by, decoder))} to logits of {_by(shapes['head'][0])}. A skip joins the stages of equal size."
     )
     with figure(8.6, 0.95 * n + 1.9, alt=alt) as (drawn, ax):
-        centre = STEP * n + 1.0
-        _box(ax, centre, -n, shapes["bottleneck"][0], "bottleneck")
+        middle = SHIFT * n + 1.0
+        _box(ax, middle, -n, shapes["bottleneck"][0], "bottleneck")
         for level, (down, raised, out) in enumerate(zip(encoder, up[::-1], decoder[::-1], strict=True)):
-            left, right = STEP * level, 2 * centre - STEP * level
+            left, right = SHIFT * level, 2 * middle - SHIFT * level
             _box(ax, left, -level, down, f"encoder {level + 1}")
             _box(ax, right, -level, out, f"decoder {level + 1}", joined=True)
-            _way(ax, "skip", (left + HALF, -level + 0.12), (right - HALF, -level + 0.12))
-            ax.text(centre, -level + 0.2, f"{down[0]} + {raised[0]}", ha="center", va="bottom", fontsize=8.5)
-            below = STEP if level + 1 < n else STEP + 0.6
-            _way(ax, "pool", (left + 0.2, -level - 0.34), (left + below - 0.2, -level - 0.66))
-            _way(ax, "up", (right - below + 0.2, -level - 0.66), (right - 0.2, -level - 0.34))
+            _arrow(ax, "skip", (left + HALF, -level + 0.12), (right - HALF, -level + 0.12))
+            ax.text(middle, -level + 0.2, f"{down[0]} + {raised[0]}", ha="center", va="bottom", fontsize=8.5)
+            below = SHIFT if level + 1 < n else SHIFT + 0.6
+            _arrow(ax, "pool", (left + 0.2, -level - 0.34), (left + below - 0.2, -level - 0.66))
+            _arrow(ax, "up", (right - below + 0.2, -level - 0.66), (right - 0.2, -level - 0.34))
         _end(ax, 0, f"image\n{_by(steps[0].input[1:])}", inwards=True)
-        _end(ax, 2 * centre, f"logits, after a 1x1 head\n{_by(shapes['head'][0])}", inwards=False)
+        _end(ax, 2 * middle, f"logits, after a 1x1 head\n{_by(shapes['head'][0])}", inwards=False)
         for name, label in (
             ("pool", "2x2 max pooling"),
             ("up", "2x2 up-convolution"),
             ("skip", "skip: channels of both halves"),
         ):
-            ax.plot([], [], linewidth=1.8, label=label, **WAYS[name])
+            ax.plot([], [], linewidth=1.8, label=label, **ARROWS[name])
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=10)
-        ax.set(xlim=(-HALF - 0.05, 2 * centre + HALF + 0.05), ylim=(-n - 0.45, 1.15), title=title)
+        ax.set(xlim=(-HALF - 0.05, 2 * middle + HALF + 0.05), ylim=(-n - 0.45, 1.15), title=title)
         ax.axis("off")
     return drawn
 
@@ -80,57 +80,36 @@ def gradient_panels(
     cell: int = 1,
     alt: str = "",
 ) -> Figure:
-    """Gradient magnitudes side by side, each as a share of its own largest value, in powers of ten.
+    """Gradient magnitudes side by side, each relative to its own largest value, in powers of ten.
 
     Args:
         gradients: (H, W) by title.
         field: first and last row and column of the receptive field, drawn as a dashed frame.
-        radii: for each panel, the half side of a dotted square around its middle.
+        radii: for each panel, half the side of a dotted square around its middle.
         width: of each panel, in inches.
         decades: how many powers of ten the scale spans; smaller values are drawn black.
-        cell: pixels a side that are summed into one square of the picture; divides H and W.
-        alt: what is seen.
+        cell: side in pixels of the blocks that are summed into one square of the figure; divides H and W.
+        alt: what the figure shows.
     """
-    colours = colormaps["magma"].resampled(2 * decades)  # steps are easier to read than shades, and fewer bytes
+    colours = colormaps["magma"].resampled(2 * decades)  # steps are easier to read than shades
     with figure(width * len(gradients) + 0.9, width, 1, len(gradients), alt=alt, squeeze=False) as (drawn, axes):
-        for place, (ax, (name, gradient)) in enumerate(zip(axes[0], gradients.items(), strict=True)):
+        for index, (ax, (name, gradient)) in enumerate(zip(axes[0], gradients.items(), strict=True)):
             H, W = gradient.shape
             cells = gradient.reshape(H // cell, cell, W // cell, cell).sum(axis=(1, 3))
-            share = np.log10(np.maximum(cells / cells.max(), 10.0 ** -(decades + 1)))
+            relative = np.log10(np.maximum(cells / cells.max(), 10.0 ** -(decades + 1)))
             edges = (-0.5, W - 0.5, H - 0.5, -0.5)
-            shown = ax.imshow(share, cmap=colours, vmin=-decades, vmax=0, extent=edges, interpolation="nearest")
+            shown = ax.imshow(relative, cmap=colours, vmin=-decades, vmax=0, extent=edges, interpolation="nearest")
             if field is not None:
                 _frame(ax, field, field, "--", "field by formula")
             if radii:
-                row, column, r = H // 2, W // 2, radii[place]
+                row, column, r = H // 2, W // 2, radii[index]
                 _frame(ax, (row - r, row + r), (column - r, column + r), ":", "holds half")
-            ax.set(title=name, xlabel="column, pixels", ylabel="row, pixels" if place == 0 else "")
+            ax.set(title=name, xlabel="column, pixels", ylabel="row, pixels" if index == 0 else "")
             ax.spines[:].set_visible(False)
-            if place == 0 and ax.patches:
+            if index == 0 and ax.patches:
                 ax.legend(loc="upper left", labelcolor="white", fontsize=9, facecolor="black", frameon=True)
         ticks = range(-decades, 1, max(1, decades // 5))
         drawn.colorbar(shown, ax=axes, label="gradient / maximum, log10", shrink=0.9, ticks=ticks)
-    return drawn
-
-
-def panels(pictures: Mapping[str, Any], columns: int = 4, width: float = 1.6, alt: str = "") -> Figure:
-    """Small pictures side by side, pixel by pixel, in a PNG: for class maps and feature maps, which are no photos.
-
-    Args:
-        pictures: by title, RGB (PIL images or uint8 (H, W, 3)) or one channel (H, W) of any scale, which is drawn in
-            16 greys from black, its smallest value, to white, its largest.
-        columns: pictures in a row.
-        width: of each, in inches.
-        alt: what is seen.
-    """
-    height = -(-len(pictures) // columns)
-    greys = colormaps["gray"].resampled(16)  # more would not be seen, and cost bytes
-    with figure(width * columns, (width + 0.35) * height, height, columns, alt=alt, squeeze=False) as (drawn, axes):
-        for ax in axes.flat:
-            ax.axis("off")
-        for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
-            ax.imshow(np.asarray(picture), cmap=greys, interpolation="nearest")
-            ax.set_title(name, fontweight="normal", fontsize=10)
     return drawn
 
 
@@ -138,7 +117,7 @@ def loss_curve(losses: Sequence[float], title: str) -> Figure:
     """The loss of each step on a logarithmic scale.
 
     Args:
-        losses: one a step.
+        losses: one per step.
         title: states the finding.
     """
     alt = f"The loss falls from {losses[0]:.2f} to {losses[-1]:.3f} in {len(losses)} steps on the same batch."
@@ -149,22 +128,22 @@ def loss_curve(losses: Sequence[float], title: str) -> Figure:
     return drawn
 
 
-def cut_scores(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """IoU of each class, a marker for each network: whole, or with a skip cut.
+def skip_scores(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """IoU of each class for the whole network and for networks with a skip connection removed.
 
     Args:
-        scores: IoU of each class, in the order of `labels.CLASSES`, by what is cut.
+        scores: IoU of each class, in the order of `labels.CLASSES`, by the skip that is removed.
         title: states the finding.
     """
     listed = "; ".join(
         f"{cut}: " + ", ".join(f"{name} {value:.2f}" for name, value in zip(CLASSES, values, strict=True))
         for cut, values in scores.items()
     )
-    with figure(6.4, 2.8, alt=f"IoU of each class by what is cut. {listed}.") as (drawn, ax):
-        for place, (name, color, marker) in enumerate(zip(CLASSES, COLORS, "os^", strict=True)):
-            values = [row[place] for row in scores.values()]
-            look: Any = {"color": color, "marker": marker, "markersize": 9, "linestyle": "none"}
-            ax.plot(list(scores), values, markeredgecolor=INK, label=name, **look)
+    with figure(6.4, 2.8, alt=f"IoU of each class by the skip that is removed. {listed}.") as (drawn, ax):
+        for label, (name, color, marker) in enumerate(zip(CLASSES, COLORS, "os^", strict=True)):
+            values = [row[label] for row in scores.values()]
+            style: Any = {"color": color, "marker": marker, "markersize": 9, "linestyle": "none"}
+            ax.plot(list(scores), values, markeredgecolor=INK, label=name, **style)
         ax.set(ylim=(0, 1), xlabel="skip that carries zeros", ylabel="IoU, pooled", title=title)
         ax.grid(axis="y", color="#dddddd", linewidth=0.6)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -176,19 +155,19 @@ def _by(shape: Sequence[int]) -> str:
 
 
 def _box(ax: Axes, x: float, y: float, shape: Sequence[int], name: str, joined: bool = False) -> None:
-    """A stage; where a skip joins, a strip at its left stands for the two halves that are concatenated."""
+    """A stage; `joined`: a strip at its left shows the two halves that are concatenated there."""
     ax.add_patch(Rectangle((x - HALF, y - 0.34), 2 * HALF, 0.68, facecolor="#F2F2F2", edgecolor=INK))
     if joined:
         ax.add_patch(Rectangle((x - HALF, y), 0.14, 0.34, facecolor="white", edgecolor=SKIP, hatch="/////"))
-        ax.add_patch(Rectangle((x - HALF, y - 0.34), 0.14, 0.34, facecolor=WAYS["up"]["color"], edgecolor=INK))
+        ax.add_patch(Rectangle((x - HALF, y - 0.34), 0.14, 0.34, facecolor=ARROWS["up"]["color"], edgecolor=INK))
     shift = 0.07 if joined else 0
     ax.text(x + shift, y + 0.13, name, ha="center", va="center", fontsize=8.5, fontweight="bold")
     ax.text(x + shift, y - 0.14, _by(shape), ha="center", va="center", fontsize=8.5)
 
 
-def _way(ax: Axes, name: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-    look: Any = {"arrowstyle": "-|>", "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0, **WAYS[name]}
-    ax.annotate("", end, start, arrowprops=look)
+def _arrow(ax: Axes, name: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    style: Any = {"arrowstyle": "-|>", "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0, **ARROWS[name]}
+    ax.annotate("", end, start, arrowprops=style)
 
 
 def _end(ax: Axes, x: float, text: str, inwards: bool) -> None:
@@ -201,5 +180,5 @@ def _end(ax: Axes, x: float, text: str, inwards: bool) -> None:
 def _frame(ax: Axes, rows: tuple[int, int], columns: tuple[int, int], dash: str, label: str) -> None:
     corner, size = (columns[0] - 0.5, rows[0] - 0.5), (columns[1] - columns[0] + 1, rows[1] - rows[0] + 1)
     frame = Rectangle(corner, *size, fill=False, edgecolor="white", linestyle=dash, linewidth=1.6, label=label)
-    frame.set_path_effects([withStroke(linewidth=3.2, foreground="black")])  # seen on light ground too
+    frame.set_path_effects([withStroke(linewidth=3.2, foreground="black")])  # visible on a light background too
     ax.add_patch(frame)

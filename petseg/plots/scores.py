@@ -15,10 +15,10 @@ from petseg.plots.style import figure
 
 
 def iou_bars(scores: Mapping[str, float], title: str) -> Figure:
-    """A bar for the IoU of each class, with its number.
+    """A bar with a number for the IoU of each class.
 
     Args:
-        scores: as `metrics.pooled_scores` gives them.
+        scores: as `metrics.pooled_scores` returns them.
         title: states the finding.
     """
     values = [scores[f"iou_{name}"] for name in CLASSES]
@@ -37,19 +37,19 @@ def iou_bars(scores: Mapping[str, float], title: str) -> Figure:
 
 
 def confusion_heatmap(pixels: NDArray[np.int64], title: str) -> Figure:
-    """Where the pixels of each true class went, as shares of that class.
+    """The confusion matrix as fractions of the pixels of each true class.
 
     Args:
         pixels: counts (3, 3), rows true classes, columns predicted ones.
         title: states the finding.
     """
-    shares = pixels / pixels.sum(axis=1, keepdims=True)
-    right = ", ".join(f"{shares[i, i]:.1%} of {name}" for i, name in enumerate(CLASSES))
-    with figure(5.2, 3.6, alt=f"Confusion matrix of the classes; predicted rightly: {right}.") as (drawn, ax):
-        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row, column in np.ndindex(shares.shape):
-            ink = "white" if shares[row, column] > 0.5 else INK
-            ax.text(column, row, f"{shares[row, column]:.1%}", ha="center", va="center", color=ink)
+    fractions = pixels / pixels.sum(axis=1, keepdims=True)
+    right = ", ".join(f"{fractions[i, i]:.1%} of {name}" for i, name in enumerate(CLASSES))
+    with figure(5.2, 3.6, alt=f"Confusion matrix of the classes; predicted correctly: {right}.") as (drawn, ax):
+        ax.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(fractions.shape):
+            ink = "white" if fractions[row, column] > 0.5 else INK
+            ax.text(column, row, f"{fractions[row, column]:.1%}", ha="center", va="center", color=ink)
         ax.set_xticks(range(3), CLASSES)
         ax.set_yticks(range(3), CLASSES)
         ax.spines[:].set_visible(False)
@@ -58,15 +58,17 @@ def confusion_heatmap(pixels: NDArray[np.int64], title: str) -> Figure:
 
 
 def learning_curves(log: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Figure:
-    """Validation IoU over the epochs: averaged weights drawn through, raw weights dotted.
+    """Validation IoU over the epochs: averaged weights as lines, raw weights dotted.
 
     Args:
-        log: (epoch, value) pairs by column name of a run's `metrics.csv`, as `read_log` gives them.
+        log: (epoch, value) pairs by column name of a run's `metrics.csv`, as `read_log` returns them.
         title: states the finding.
     """
     with figure(6.4, 3.4) as (drawn, ax):
         for name, color in zip(CLASSES, COLORS, strict=True):
-            _curve(ax, log.get(f"val/iou_{name}"), color=INK, linewidth=3.2)  # an edge: yellow on white is pale
+            _curve(
+                ax, log.get(f"val/iou_{name}"), color=INK, linewidth=3.2
+            )  # an outline, since yellow on white is pale
             _curve(ax, log.get(f"val/iou_{name}"), color=color, linewidth=2, label=name)
             _curve(ax, log.get(f"val_raw/iou_{name}"), color=color, linewidth=1, linestyle=":")
         _curve(ax, log.get("val/mean_iou"), color=INK, linewidth=1.5, linestyle="--", label="mean")
@@ -81,7 +83,7 @@ def learning_curves(log: Mapping[str, Sequence[tuple[int, float]]], title: str) 
     return drawn
 
 
-def _curve(ax: Axes, points: Sequence[tuple[int, float]] | None, **look: Any) -> None:
+def _curve(ax: Axes, points: Sequence[tuple[int, float]] | None, **style: Any) -> None:
     if points:
         epochs, values = zip(*points, strict=True)
-        ax.plot(epochs, values, **look)
+        ax.plot(epochs, values, **style)

@@ -1,4 +1,4 @@
-"""The one look of all figures: an opaque white ground, class colours with hatches, alt text, few bytes."""
+"""The common style of all figures: white background, class colours with hatches, alt text, small files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
+from petseg.files import atomic_write
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
 
-#: Dark ink on an opaque white ground reads the same in a light and in a dark theme.
+#: Dark text on an opaque white background reads the same in a light and in a dark theme.
 STYLE: Any = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
@@ -39,16 +40,16 @@ STYLE: Any = {
 
 
 class DescribedFigure(Figure):
-    """A figure with words for readers who cannot see it: `alt`, one sentence that says what it shows.
+    """A figure with an alt text: `alt`, a sentence for readers who cannot see it.
 
-    A notebook stores it as a PNG of 64 colours, with the words in the output's metadata and as its plain text.
+    A notebook stores it as a PNG of 64 colours, with the alt text in the output's metadata and as its plain text.
     """
 
     alt: str = ""
     format = "png"
 
     def bytes(self) -> bytes:
-        """The picture as it is stored in a notebook."""
+        """The file that a notebook stores."""
         return png(self, dpi=90, max_bytes=120_000)
 
     def bundle(self) -> tuple[dict[str, str], dict[str, Any]]:
@@ -58,7 +59,7 @@ class DescribedFigure(Figure):
         return data, {kind: {"alt": self.alt}} if self.alt else {}
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display  # only a notebook calls this, and only it needs IPython
+        from IPython.display import display  # here, because only notebooks need IPython
 
         data, metadata = self.bundle()
         display(data, metadata=metadata, raw=True)
@@ -70,7 +71,7 @@ class PhotoFigure(DescribedFigure):
     format = "jpeg"
 
     def bytes(self) -> bytes:
-        """The picture as it is stored in a notebook."""
+        """The file that a notebook stores."""
         file = BytesIO()
         self.savefig(file, format="jpeg", dpi=90, pil_kwargs={"quality": 72, "optimize": True})
         return file.getvalue()
@@ -87,7 +88,7 @@ def figure(
     photo: bool = False,
     **grid: Any,
 ) -> Iterator[tuple[DescribedFigure, Any]]:
-    """Figure and axes in the course's look: `with plots.figure(6, 3, alt="...") as (figure, ax):`.
+    """Figure and axes in the course's style: `with plots.figure(6, 3, alt="...") as (figure, ax):`.
 
     Args:
         width: of the whole figure, in inches.
@@ -100,11 +101,13 @@ def figure(
     """
     kind = PhotoFigure if photo else DescribedFigure
     with plt.rc_context(STYLE):
-        look: Any = {"figsize": (width, height), "layout": "constrained", "FigureClass": kind}
-        drawn, axes = plt.subplots(rows, columns, **look, **grid)
+        settings: Any = {"figsize": (width, height), "layout": "constrained", "FigureClass": kind}
+        drawn, axes = plt.subplots(rows, columns, **settings, **grid)
         drawn.alt = alt
-        yield drawn, axes
-        plt.close(drawn)  # a notebook shows what the cell returns, and not a second time at its end
+        try:
+            yield drawn, axes
+        finally:
+            plt.close(drawn)  # else a notebook would show an open figure again at the end of its cell
 
 
 def class_legend(axes: Axes, **where: Any) -> None:
@@ -114,28 +117,35 @@ def class_legend(axes: Axes, **where: Any) -> None:
     axes.legend(handles=handles, **where)
 
 
-def save_figure(figure: Figure, path: Path, dpi: int = 110, max_bytes: int = 120_000) -> Path:
-    """Writes a PNG of 64 colours under a temporary name and renames it; makes the folder if missing.
+def save_figure(figure: Figure, path: Path, dpi: int = 150, max_bytes: int = 120_000) -> Path:
+    """Writes a figure as a whole file; makes the folder if missing.
 
     Args:
         figure: what to draw.
-        path: where to.
-        dpi: pixels an inch; fewer are taken where the file would be larger than `max_bytes`.
+        path: where to; `.jpg` gives a JPEG, anything else a PNG.
+        dpi: pixels per inch; fewer are taken where the file would be larger than `max_bytes`.
         max_bytes: of the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}")
-    draft.write_bytes(png(figure, dpi, max_bytes))
-    draft.replace(path)
+    content = jpeg(figure, dpi, max_bytes) if path.suffix == ".jpg" else png(figure, dpi, max_bytes)
+    with atomic_write(path) as draft:
+        draft.write_bytes(content)
     return path
 
 
+def jpeg(figure: Figure, dpi: int, max_bytes: int) -> bytes:
+    """A JPEG in full colour; fewer pixels per inch are taken where it would be larger than `max_bytes`."""
+    file = BytesIO()
+    figure.savefig(file, dpi=dpi, format="jpeg", pil_kwargs={"quality": 90, "optimize": True})
+    return file.getvalue() if file.tell() <= max_bytes or dpi <= 40 else jpeg(figure, round(0.9 * dpi), max_bytes)
+
+
 def png(figure: Figure, dpi: int, max_bytes: int) -> bytes:
-    """A PNG of 64 colours; fewer pixels an inch are taken where it would be larger than `max_bytes`."""
+    """A PNG, of 64 colours unless the figure shows photos; smaller where it would be larger than `max_bytes`."""
     drawn, file = BytesIO(), BytesIO()
     figure.savefig(drawn, dpi=dpi, format="png")
-    with Image.open(drawn) as picture:
-        picture.convert("RGB").quantize(64).save(file, "PNG", optimize=True)
-    if file.tell() <= max_bytes or dpi <= 40:
-        return file.getvalue()
-    return png(figure, round(0.9 * dpi), max_bytes)
+    with Image.open(drawn) as image:
+        picture = image.convert("RGB")
+    if not isinstance(figure, PhotoFigure):  # a palette would reduce a photo to patches of one colour
+        picture = picture.quantize(64)
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue() if file.tell() <= max_bytes or dpi <= 40 else png(figure, round(0.9 * dpi), max_bytes)

@@ -1,4 +1,4 @@
-"""Figures of notebook 03: what a loss weighs, the learning rate, averaged weights, and a run as its log tells it."""
+"""Figures of notebook 03: class weights in the loss, learning rate, weight averaging, and the curves of a run."""
 
 from __future__ import annotations
 
@@ -10,42 +10,45 @@ from matplotlib.axes import Axes
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
 from petseg.plots.style import DescribedFigure, figure
 
-#: A second and a third ink, told apart by their dashes as well.
+#: A second and a third line colour; their dashes differ as well.
 ACCENT, MUTED = "#D55E00", "#767676"
 
 Points = Sequence[tuple[int, float]]
 Stages = Sequence[tuple[int, int]]
 
 
-def class_weights(shares: Sequence[float]) -> DescribedFigure:
-    """How much each class weighs in the cross-entropy, a mean over pixels, and in Dice, a mean over classes.
+def class_weights(fractions: Sequence[float]) -> DescribedFigure:
+    """The weight of each class in the cross-entropy, a mean over pixels, and in Dice, a mean over classes.
 
     Args:
-        shares: of all pixels, in the order of `labels.CLASSES`; they sum to 1.
+        fractions: of all pixels, in the order of `labels.CLASSES`; they sum to 1.
     """
-    rows = {"cross-entropy:\na mean over pixels": list(shares), "Dice:\na mean over classes": [1 / len(shares)] * 3}
-    listed = ", ".join(f"{name} {share:.1%}" for name, share in zip(CLASSES, shares, strict=True))
+    rows = {
+        "cross-entropy:\na mean over pixels": list(fractions),
+        "Dice:\na mean over classes": [1 / len(fractions)] * 3,
+    }
+    listed = ", ".join(f"{name} {fraction:.1%}" for name, fraction in zip(CLASSES, fractions, strict=True))
     alt = f"Stacked bars. Weight of the classes in the cross-entropy: {listed}. In Dice each class weighs a third."
     with figure(6.6, 2.3, alt=alt) as (drawn, ax):
         for label, left in enumerate(np.cumsum([np.zeros(2), *np.transpose(list(rows.values()))[:-1]], axis=0)):
             widths = [row[label] for row in rows.values()]
-            look = {"color": COLORS[label], "hatch": HATCHES[label], "edgecolor": INK, "linewidth": 0.6}
-            bars = ax.barh(list(rows), widths, left=left, label=CLASSES[label], **look)
+            style = {"color": COLORS[label], "hatch": HATCHES[label], "edgecolor": INK, "linewidth": 0.6}
+            bars = ax.barh(list(rows), widths, left=left, label=CLASSES[label], **style)
             ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
             ax.bar_label(bars, [f"{w:.0%}" for w in widths], label_type="center", bbox=ground)
-        ax.set(xlim=(0, 1), xlabel="share of the loss's mean", title=f"The boundary: {shares[2]:.0%} or a third")
+        ax.set(xlim=(0, 1), xlabel="fraction of the loss's mean", title=f"The boundary: {fractions[2]:.0%} or a third")
         ax.invert_yaxis()
         ax.legend(ncols=3, loc="upper left", bbox_to_anchor=(0, -0.32))
     return drawn
 
 
-def schedule(rates: Sequence[float], steps_per_epoch: int, stages: Stages = ()) -> DescribedFigure:
+def learning_rates(rates: Sequence[float], steps_per_epoch: int, stages: Stages = ()) -> DescribedFigure:
     """The learning rate of each step of a run.
 
     Args:
-        rates: one a step.
+        rates: one per step.
         steps_per_epoch: to draw epochs on the horizontal axis.
-        stages: (first epoch, height and width in pixels), as `stages` gives them.
+        stages: (first epoch, height and width in pixels), as `stages` returns them.
     """
     epochs = np.arange(len(rates)) / steps_per_epoch
     top = int(np.argmax(rates))
@@ -66,41 +69,43 @@ def schedule(rates: Sequence[float], steps_per_epoch: int, stages: Stages = ()) 
     return drawn
 
 
-def averages(raw: Sequence[float], constant: Sequence[float], warm: Sequence[float], target: float) -> DescribedFigure:
-    """One weight step by step, and two running averages of it.
+def weight_averages(
+    raw: Sequence[float], constant: Sequence[float], warm: Sequence[float], target: float
+) -> DescribedFigure:
+    """A weight over the steps of a training, and two running averages of it.
 
     Args:
         raw: the weight.
         constant: its average with a constant decay.
         warm: its average with a decay that is warmed up.
-        target: where the weight wanders to.
+        target: the value that the weight converges to.
     """
     alt = (
-        f"A noisy weight wanders to {target:g}. Its last value is {raw[-1]:.2f}; the average with a constant decay "
-        f"stands at {constant[-1]:.2f}, the one with warm-up at {warm[-1]:.2f}."
+        f"A noisy weight converges to {target:g}. Its last value is {raw[-1]:.2f}; the average with a constant decay "
+        f"is at {constant[-1]:.2f}, the one with warm-up at {warm[-1]:.2f}."
     )
     with figure(6.6, 2.8, alt=alt) as (drawn, ax):
         ax.plot(raw, color="#B8B8B8", linewidth=0.8, label="raw weight")
         ax.plot(constant, color=MUTED, linewidth=2, linestyle="--", label="constant decay")
         ax.plot(warm, color=ACCENT, linewidth=2, label="warmed-up decay")
         ax.axhline(target, color=INK, linewidth=1, linestyle=":")
-        ax.set(xlabel="step", ylabel="weight", title="Warm-up lets go of the random start")
+        ax.set(xlabel="step", ylabel="weight", title="Warm-up forgets the random start sooner")
         ax.legend(loc="lower right")
     return drawn
 
 
 def run_curves(log: Mapping[str, Points], epochs: int, stages: Stages = ()) -> DescribedFigure:
-    """Losses, and the mean IoU of averaged and of raw weights, over the epochs of a run, finished or not.
+    """Losses, and the mean IoU of averaged and of raw weights, over the epochs of a run, which may still be running.
 
     Args:
-        log: (epoch, value) pairs by column, as `read_log` and `Progress` give them.
-        epochs: how many the run has when it is done.
-        stages: as in `schedule`.
+        log: (epoch, value) pairs by column, as `read_log` and `Progress` return them.
+        epochs: of the whole run.
+        stages: as in `learning_rates`.
     """
     scores = log.get("val/mean_iou", [])
     now = f"mean IoU {scores[-1][1]:.3f} after epoch {scores[-1][0]} of {epochs}" if scores else "No scores yet"
     with figure(8, 3.1, 1, 2) as (drawn, (left, right)):
-        _line(left, log.get("train/loss"), "training, changed pictures", color=MUTED, linestyle="--")
+        _line(left, log.get("train/loss"), "training, augmented images", color=MUTED, linestyle="--")
         _line(left, log.get("val/loss"), "validation, averaged weights", color=INK, marker="o", markersize=3)
         _line(right, scores, "averaged weights", color=INK, marker="o", markersize=3)
         _line(right, log.get("val_raw/mean_iou"), "raw weights", color=ACCENT, linestyle=":", marker="s", markersize=3)
@@ -121,20 +126,20 @@ def run_curves(log: Mapping[str, Points], epochs: int, stages: Stages = ()) -> D
     return drawn
 
 
-def _line(ax: Axes, points: Points | None, label: str, **look: object) -> None:
+def _line(ax: Axes, points: Points | None, label: str, **style: object) -> None:
     if points:
         epochs, values = zip(*points, strict=True)
-        ax.plot(epochs, values, label=label, linewidth=1.8, **look)  # type: ignore[arg-type]
+        ax.plot(epochs, values, label=label, linewidth=1.8, **style)  # type: ignore[arg-type]
 
 
 def _mark(ax: Axes, stages: Stages) -> None:
-    """A line where each stage but the first begins, and its size at the top of all."""
-    for place, (first, size) in enumerate(stages):
-        if place:
+    """A line where each stage but the first begins, and the size of each stage at the top."""
+    for number, (first, size) in enumerate(stages):
+        if number:
             ax.axvline(first, color="#999999", linewidth=1, linestyle="-.")
         ax.annotate(
             f"{size} px",
-            (first if place else ax.get_xlim()[0], 1),
+            (first if number else ax.get_xlim()[0], 1),
             xycoords=("data", "axes fraction"),
             xytext=(3, -3),
             textcoords="offset points",

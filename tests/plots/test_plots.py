@@ -15,12 +15,12 @@ def bars(figure):
 
 
 def test_bars_have_the_class_colours_and_the_boundary_a_hatch():
-    found = bars(plots.iou_bars(SCORES, "title"))
-    assert [to_hex(bar.get_facecolor()).upper() for bar in found] == list(COLORS)
-    assert [bool(bar.get_hatch()) for bar in found] == [False, False, True]
+    class_bars = bars(plots.iou_bars(SCORES, "title"))
+    assert [to_hex(bar.get_facecolor()).upper() for bar in class_bars] == list(COLORS)
+    assert [bool(bar.get_hatch()) for bar in class_bars] == [False, False, True]
 
 
-def test_confusion_rows_are_shares_of_the_true_class():
+def test_confusion_rows_are_fractions_of_the_true_class():
     figure = plots.confusion_heatmap(np.array([[8, 1, 1], [0, 5, 5], [3, 3, 3]]), "title")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["80.0%", "10.0%", "10.0%", "0.0%", "50.0%", "50.0%", "33.3%", "33.3%", "33.3%"]
@@ -33,24 +33,17 @@ def test_learning_curves_draw_averaged_and_raw_weights():
     assert [list(line.get_ydata()) for line in drawn] == [[0.1, 0.5]] * 3  # edge, average, raw
 
 
-@pytest.mark.parametrize("columns", [None, 2])
-def test_every_image_is_shown_under_its_title(columns):
-    images = [Image.new("RGB", (8, 6), color) for color in ("red", "green", "blue")]
-    figure = plots.show_images(images, ["a", "b", "c"], columns)
-    assert [axes.get_title(loc="left") for axes in figure.axes if axes.images] == ["a", "b", "c"]
-
-
-def test_transparent_parts_show_a_checkerboard_and_opaque_ones_do_not():
-    image = Image.new("RGBA", (64, 64), (255, 0, 0, 255))
-    image.paste((0, 0, 0, 0), (32, 0, 64, 64))
-    shown = np.asarray(plots.on_checkerboard(image))
-    assert (shown[:, :32] == (255, 0, 0)).all()
-    assert {tuple(pixel) for pixel in shown[:, 32:].reshape(-1, 3)} == {(205, 205, 205), (240, 240, 240)}
-
-
 def test_figures_leave_no_open_window_and_no_changed_style():
     before = dict(plt.rcParams)
     plots.iou_bars(SCORES, "title")
+    assert not plt.get_fignums()
+    assert dict(plt.rcParams) == before
+
+
+def test_a_plot_that_fails_leaves_no_open_figure_and_no_changed_style():
+    before = dict(plt.rcParams)
+    with pytest.raises(ZeroDivisionError), plots.figure(2, 2):
+        1 / 0  # noqa: B018 - the failure
     assert not plt.get_fignums()
     assert dict(plt.rcParams) == before
 
@@ -67,3 +60,14 @@ def test_a_figure_that_would_be_too_large_gets_fewer_pixels(tmp_path):
     path = plots.save_figure(plots.show_images([noise], ["noise"]), tmp_path / "noise.png", max_bytes=60_000)
     assert path.stat().st_size <= 60_000
     assert Image.open(path).width > 100
+
+
+@pytest.mark.parametrize("name", ["gradient.png", "gradient.jpg"])
+def test_a_photo_keeps_its_colours(tmp_path, name):
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
+    gradient = np.stack([ramp, ramp.T, np.full_like(ramp, 99)], axis=-1)
+    path = plots.save_figure(plots.show_images([gradient], ["gradient"]), tmp_path / name)
+    with Image.open(path) as picture:
+        assert picture.mode == "RGB"
+        assert len(picture.getcolors(2**24)) > 5_000
+    assert path.stat().st_size < 120_000

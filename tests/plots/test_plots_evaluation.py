@@ -12,14 +12,6 @@ def interval(value):
     return metrics.Interval(*(torch.tensor(value + d) for d in (0.0, -0.1, 0.1)))
 
 
-def test_masks_are_shown_in_order_under_a_legend_of_the_classes():
-    masks = [np.full((4, 4), label, dtype=np.uint8) for label in (0, 1)]
-    figure = figures.class_maps(masks, ["first", "second"], "Two masks.")
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["first", "second"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["pet", "background", "boundary"]
-    assert figure.axes[0].images[0].get_array()[0, 0].tolist() == [213, 94, 0]
-
-
 def test_histograms_leave_out_images_without_a_score_and_mark_both_averages():
     per_image = torch.tensor([[0.1, 0.5, 0.9], [0.3, 0.5, float("nan")]])
     figure = figures.score_histograms(per_image, torch.tensor([0.25, 0.5, 0.9]), "title")

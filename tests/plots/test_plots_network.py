@@ -17,7 +17,7 @@ def texts(figure):
 @pytest.mark.parametrize(("channels", "size"), [((16, 32, 64, 128, 256), 128), ((8, 16, 24), 96), ((5,), 32)])
 def test_the_u_names_the_shape_of_every_stage_of_this_very_network(channels, size):
     steps = inspection.trace(UNet(channels=channels, num_classes=4), (1, 3, size, size), stages=True)
-    figure = figures.drawn_u(steps, "title")
+    figure = figures.unet_diagram(steps, "title")
     shapes = [f"{c} x {size >> i} x {size >> i}" for i, c in enumerate(channels)]
     n = len(channels)
     bottom = f"{2 * channels[-1]} x {size >> n} x {size >> n}"
@@ -34,7 +34,7 @@ def test_the_u_names_the_shape_of_every_stage_of_this_very_network(channels, siz
 @pytest.mark.parametrize("n", [1, 3, 5])
 def test_no_text_of_the_u_leaves_the_picture_or_covers_another(n):
     channels = (16, 32, 64, 128, 256)[:n]
-    figure = figures.drawn_u(inspection.trace(UNet(channels=channels), (1, 3, 128, 128), stages=True), "title")
+    figure = figures.unet_diagram(inspection.trace(UNet(channels=channels), (1, 3, 128, 128), stages=True), "title")
     figure.canvas.draw()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
     whole = figure.bbox
@@ -59,16 +59,6 @@ def test_gradients_are_drawn_as_powers_of_ten_of_their_largest_cell():
     assert figure.alt == "words"
 
 
-def test_panels_show_each_picture_pixel_by_pixel_under_its_title():
-    pictures = {"grey": np.arange(6.0).reshape(2, 3), "colour": np.zeros((4, 4, 3), np.uint8), "last": np.eye(2)}
-    figure = figures.panels(pictures, columns=2, alt="three")
-    shown = [ax for ax in figure.axes if ax.images]
-    assert [ax.get_title(loc="left") for ax in shown] == list(pictures)
-    assert [ax.images[0].get_array().shape[:2] for ax in shown] == [(2, 3), (4, 4), (2, 2)]
-    assert {ax.images[0].get_interpolation() for ax in shown} == {"nearest"}
-    assert figure.format == "png"
-
-
 def test_the_loss_curve_has_a_point_for_each_step_and_says_both_ends():
     figure = figures.loss_curve([1.1, 0.5, 0.01], "title")
     (line,) = figure.axes[0].get_lines()
@@ -77,8 +67,8 @@ def test_the_loss_curve_has_a_point_for_each_step_and_says_both_ends():
     assert re.search(r"from 1\.10 to 0\.010 in 3 steps", figure.alt)
 
 
-def test_scores_of_cuts_have_class_colours_and_a_marker_each():
-    figure = figures.cut_scores({"none": [0.8, 0.9, 0.5], "1": [0.7, 0.8, 0.1]}, "title")
+def test_scores_without_skips_have_class_colours_and_a_marker_each():
+    figure = figures.skip_scores({"none": [0.8, 0.9, 0.5], "1": [0.7, 0.8, 0.1]}, "title")
     lines = figure.axes[0].get_lines()
     assert [to_hex(line.get_color()).upper() for line in lines] == list(COLORS)
     assert len({line.get_marker() for line in lines}) == 3

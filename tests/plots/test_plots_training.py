@@ -28,19 +28,19 @@ def test_class_weights_fill_both_bars_in_the_class_colours_with_a_hatched_bounda
     assert "boundary 10.0%" in figure.alt
 
 
-def test_the_schedule_is_drawn_over_epochs_and_its_peak_named():
-    figure = figures.schedule([0.1, 0.4, 0.3, 0.0], steps_per_epoch=2, stages=STAGES)
+def test_learning_rates_are_drawn_over_epochs_and_its_peak_named():
+    figure = figures.learning_rates([0.1, 0.4, 0.3, 0.0], steps_per_epoch=2, stages=STAGES)
     assert drawn(figure.axes[0])[0] == [(0, 0.1), (0.5, 0.4), (1, 0.3), (1.5, 0)]
     assert {text.get_text() for text in figure.axes[0].texts} == {"0.4", "64 px", "128 px"}
     assert "4.0e-01 at epoch 0.5" in figure.alt
 
 
-def test_averages_say_where_they_end():
-    figure = figures.averages([0, 2], [0, 0.5], [0, 1.5], target=1)
+def test_weight_averages_say_where_they_end():
+    figure = figures.weight_averages([0, 2], [0, 0.5], [0, 1.5], target=1)
     lines = figure.axes[0].get_lines()
     assert [line.get_ydata()[-1] for line in lines[:3]] == [2, 0.5, 1.5]
     assert len({line.get_linestyle() for line in lines[1:3]}) == 2
-    assert "constant decay stands at 0.50, the one with warm-up at 1.50" in figure.alt
+    assert "constant decay is at 0.50, the one with warm-up at 1.50" in figure.alt
 
 
 def test_curves_of_a_run_show_losses_scores_and_stages():

@@ -1,0 +1,102 @@
+"""Pictures side by side: what a grid shows is what it was given."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from petseg import plots
+from petseg.labels import BACKGROUND, CLASSES, COLORS, PET
+from petseg.plots.images import mask_overlay, mask_picture
+
+
+def shown(figure):
+    return [np.asarray(ax.images[0].get_array()) for ax in figure.axes if ax.images]
+
+
+def titles(figure):
+    return [ax.get_title(loc="left") for ax in figure.axes if ax.images]
+
+
+@pytest.fixture
+def half_pet():
+    mask = np.full((8, 8), BACKGROUND, dtype=np.uint8)
+    mask[:, :4] = PET
+    return mask
+
+
+@pytest.mark.parametrize(("columns", "count"), [(None, 3), (2, 4), (1, 3)])
+def test_every_image_is_shown_under_its_title_and_the_rest_of_the_grid_is_empty(columns, count):
+    images = [Image.new("RGB", (8, 6), color) for color in ("red", "green", "blue")]
+    figure = plots.show_images(images, ["a", "b", "c"], columns)
+    assert titles(figure) == ["a", "b", "c"]
+    assert [tuple(picture[0, 0]) for picture in shown(figure)] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
+    assert len(figure.axes) == count
+    assert not any(ax.axison for ax in figure.axes)
+    assert figure.alt == "Pictures side by side: a; b; c."
+
+
+def test_pictures_of_three_kinds_of_numbers_are_drawn_as_they_look():
+    white = np.ones((4, 4, 3))
+    feature_map = np.array([[-2.0, 0.0], [1.0, 4.0]])
+    pictures = shown(plots.show_images([white, (255 * white).astype(np.uint8), feature_map], ["a", "b", "c"]))
+    assert (pictures[0] == 255).all()
+    assert (pictures[1] == 255).all()
+    assert pictures[2][..., 0].tolist() == [[0, 85], [136, 255]]  # steps of 17 from the smallest to the largest
+
+
+def test_a_plain_feature_map_is_black():
+    assert (shown(plots.show_images([np.full((2, 2), 7.0)], ["a"]))[0] == 0).all()
+
+
+def test_photos_are_stored_as_jpeg_and_other_pictures_pixel_by_pixel_as_png():
+    picture = np.eye(3)
+    photos, pixels = (plots.show_images([picture], ["a"], photo=photo) for photo in (True, False))
+    assert (photos.format, pixels.format) == ("jpeg", "png")
+    assert pixels.axes[0].images[0].get_interpolation() == "nearest"
+
+
+def test_a_long_title_is_broken_into_lines():
+    figure = plots.show_images([np.eye(3)], ["a_name_that_is_much_wider_than_its_picture"], width=1.0)
+    assert all(len(line) <= 13 for line in titles(figure)[0].split("\n"))
+
+
+def test_transparent_parts_show_a_checkerboard_and_opaque_ones_do_not():
+    image = Image.new("RGBA", (64, 64), (255, 0, 0, 255))
+    image.paste((0, 0, 0, 0), (32, 0, 64, 64))
+    for picture in (np.asarray(plots.on_checkerboard(image)), shown(plots.show_images([image], ["a"]))[0]):
+        assert (picture[:, :32] == (255, 0, 0)).all()
+        assert {tuple(pixel) for pixel in picture[:, 32:].reshape(-1, 3)} == {(205, 205, 205), (240, 240, 240)}
+
+
+def test_masks_are_enlarged_pixel_by_pixel_under_a_legend_in_the_class_colours(half_pet):
+    figure = plots.show_masks([half_pet, half_pet.T], ["one", "two"])
+    assert titles(figure) == ["one", "two"]
+    assert np.array_equal(shown(figure)[0], np.asarray(mask_picture(half_pet, 24)))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(CLASSES)
+    assert [to_hex(patch.get_facecolor()).upper() for patch in legend.get_patches()] == list(COLORS)
+    assert "one, 50% pet, 50% background, 0% boundary" in figure.alt
+    assert plots.show_masks([half_pet], ["one"], "Words.").alt == "Words."
+
+
+def test_examples_show_each_image_and_below_it_the_painted_one(half_pet):
+    image = np.full((8, 8, 3), 100, dtype=np.uint8)
+    figure = plots.show_examples([image, image], [half_pet, half_pet], ["one", "two"])
+    pictures = shown(figure)
+    assert len(pictures) == 4
+    assert np.array_equal(pictures[1], image)
+    assert np.array_equal(pictures[2], np.asarray(mask_overlay(image, half_pet, scale=2)))
+    assert titles(figure)[:2] == ["one", "two"]
+    assert figure.format == "jpeg"
+    assert "one, 50% pet; two, 50% pet" in figure.alt
+
+
+def test_examples_can_be_overlays_alone_and_their_legend_says_that_background_is_not_painted(half_pet):
+    figure = plots.show_examples([Image.new("RGB", (8, 8))], [half_pet], ["one"], plain=False)
+    assert len(shown(figure)) == 1
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["pet", "background, not painted", "boundary"]
+    patches = legend.get_patches()
+    assert to_hex(patches[BACKGROUND].get_facecolor()) == "#ffffff"
+    assert to_hex(patches[PET].get_facecolor()).upper() == COLORS[PET]
