@@ -46,8 +46,10 @@ def show_images(
     pictures = [_picture(image) for image in images]
     names = [_wrapped(title, width) for title in titles]
     ratio = max(picture.shape[0] / picture.shape[1] for picture in pictures)
-    lines = max((name.count("\n") + 1 for name in names if name), default=0)
-    height = (width * ratio + 0.05 + 0.2 * lines) * rows + (0.4 if legend else 0)
+    lines = [
+        max(name.count("\n") + bool(name) for name in names[i : i + columns]) for i in range(0, len(names), columns)
+    ]
+    height = rows * (width * ratio + 0.05) + 0.2 * sum(lines) + (0.4 if legend else 0)
     alt = alt or "Pictures side by side: " + "; ".join(title for title in titles if title) + "."
     with figure(width * columns, height, rows, columns, alt=alt, photo=photo, squeeze=False) as (drawn, axes):
         for ax in axes.flat:
