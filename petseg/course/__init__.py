@@ -6,8 +6,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "checks": ["check"],
+        "cost": ["cost_figure"],
         "sliders": ["explore"],
-        "record": ["ablation", "published", "references", "repository", "results"],
+        "record": ["ablation", "published", "references", "refinement", "results"],
         "setup": ["Setup", "chosen_profile", "start"],
     },
 )

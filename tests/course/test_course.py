@@ -1,17 +1,12 @@
-from io import BytesIO
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 
 from petseg import course
-from petseg.errors import DataError
 from petseg.files import runs_folder
 from petseg.inference.predictor import Predictor
-from petseg.models import zoo
-from petseg.training.runs import read_log
 
 
 def test_start_says_how_the_notebook_runs_and_how_to_choose_otherwise(capsys, monkeypatch):
@@ -87,41 +82,3 @@ def test_runs_go_to_the_checkout_and_elsewhere_to_the_current_folder(monkeypatch
     monkeypatch.setattr("petseg.course.setup.checkout", lambda: None)
     monkeypatch.chdir(tmp_path)
     assert runs_folder() == tmp_path / "runs"
-
-
-def test_published_results_are_those_of_the_checkout():
-    assert course.results()["models"]["unet"]["parameters"] == 7_778_643
-    log = read_log(course.published("runs/unet/metrics.csv"))
-    assert log["val/mean_iou"][-1][0] == zoo.card("unet").recipe["max_epochs"]
-
-
-def test_outside_a_checkout_a_result_is_fetched_once_and_kept_whole(monkeypatch, tmp_path):
-    asked = []
-
-    def answer(address, timeout):
-        asked.append(address)
-        return BytesIO(b'{"models": {}}')
-
-    monkeypatch.setattr("petseg.course.record.checkout", lambda: None)
-    monkeypatch.setattr("urllib.request.urlopen", answer)
-    monkeypatch.chdir(tmp_path)
-    assert course.results() == course.results() == {"models": {}}
-    assert asked == [f"{course.repository()}/raw/main/figures/results.json"]
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["results.json"]
-
-
-def test_a_result_that_cannot_be_fetched_is_one_sentence(monkeypatch, tmp_path):
-    def refuse(address, timeout):
-        raise URLError("no network")
-
-    monkeypatch.setattr("petseg.course.record.checkout", lambda: None)
-    monkeypatch.setattr("urllib.request.urlopen", refuse)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"figures/results.json: could not be fetched .*no network"):
-        course.results()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_repository_is_that_of_pyproject():
-    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
-    assert f'Repository = "{course.repository()}"' in text

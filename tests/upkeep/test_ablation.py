@@ -1,4 +1,3 @@
-import csv
 import json
 import re
 import shutil
@@ -14,15 +13,15 @@ from petseg.data.datamodule import PetDataModule
 from petseg.errors import DataError
 from petseg.models.device import processor
 from petseg.models.unet import UNet
-from petseg.training.recipes import yaml_file
-from petseg.training.runs import last_epoch, read_log
+from petseg.training.checkpoints import last_epoch
+from petseg.training.runs import read_log, read_logs
 from petseg.training.task import SegmentationTask
 from petseg.upkeep.ablation import runs
 from petseg.upkeep.ablation.__main__ import main
+from petseg.upkeep.ablation.compare import collected, noise
 from petseg.upkeep.ablation.cost import measure_cost
 from petseg.upkeep.ablation.plan import merged, read_plan
-from petseg.upkeep.ablation.table import README_MARKS, ablation_table, collected, noise
-from petseg.upkeep.results import between_marks
+from petseg.upkeep.ablation.records import SCORES, Records
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -57,12 +56,12 @@ def plan_file(folder: Path, **changes) -> Path:
 
 
 def summary(run, mean_iou: float, raw: float = 0.5, **more) -> dict:
-    scores = dict.fromkeys(runs.SCORES, 0.6)
+    scores = dict.fromkeys(SCORES, 0.6)
     return {
         "name": run.name,
         "change": run.change,
-        "recipe": run.fingerprint,
-        "seed": 1,
+        "settings": run.settings,
+        "seed": run.recipe["seed_everything"],
         "epochs": 2,
         "seconds": 240,
         "host": "2 CPU threads, bf16-mixed",
@@ -72,11 +71,12 @@ def summary(run, mean_iou: float, raw: float = 0.5, **more) -> dict:
     }
 
 
-def put(records: Path, found: dict) -> Path:
-    path = records / found["name"] / "summary.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found))
-    return path
+def records_in(folder: Path, plan) -> Records:
+    return Records(plan, folder / "ablation.json", folder / "ablation.csv")
+
+
+def by_name(*found) -> dict:
+    return {one["name"]: one for one in found}
 
 
 @pytest.fixture
@@ -94,16 +94,16 @@ def trained(cartoons, tmp_path_factory):
         patch.setenv("PETSEG_DATA_DIR", str(cartoons))
         patch.setenv("PETSEG_CACHE_DIR", str(root / "cache"))
         folder = root / "work" / f"{base.name}-{base.fingerprint}"
-        process, end = runs.start(base, folder), time.monotonic() + 400
+        command, end = runs.start(base, folder), time.monotonic() + 400
         while not last_epoch(folder / "runs")[1]:
-            assert process.poll() is None, (folder / "output.txt").read_text()
+            assert command.process.poll() is None, command.output.read_text()
             assert time.monotonic() < end
             time.sleep(0.01)
-        process.kill()
-        process.wait()
+        command.process.kill()
+        command.process.wait()
         stopped = last_epoch(folder / "runs")
         for run in (base, variant):
-            runs.train(run, root / "work", root / "records")
+            runs.train(run, root / "work", records_in(root, plan))
     yield root, plan, stopped
     shutil.rmtree(root)
 
@@ -118,26 +118,28 @@ def test_a_run_that_was_killed_goes_on_where_it_was(trained):
     assert [epoch for epoch, _ in log["val/mean_iou"]] == list(range(epochs + 1, 7))
 
 
-def test_a_record_holds_recipe_log_scores_and_cost_of_the_run(trained):
+def test_a_record_holds_settings_curves_scores_and_cost_of_the_run(trained):
     root, plan, _ = trained
-    record = root / "records" / "no-skips"
-    assert {path.name for path in record.iterdir()} == {"config.yaml", "metrics.csv", "summary.json"}
-    assert yaml_file(record / "config.yaml") == plan.variants[0].recipe
-    found = json.loads((record / "summary.json").read_text())
-    log = read_log(record / "metrics.csv")
+    found = json.loads((root / "ablation.json").read_text())
+    variant = found["variants"][0]
+    assert merged({"seed_everything": variant["seed"], **found["recipe"]}, variant["settings"]) == (
+        plan.variants[0].recipe
+    )
+    log = read_logs(root / "ablation.csv")["no-skips"]
     for weights, column in runs.COLUMNS.items():
-        assert dict(log[f"{column}/mean_iou"])[6] == pytest.approx(found["val"][weights]["mean_iou"], rel=1e-4)
-    assert (found["seed"], found["epochs"]) == (1, 6)
-    assert found["cost"]["parameters"] == sum(p.numel() for p in UNet(channels=(4, 8), skips=False).parameters())
-    assert found["seconds"] >= 0
-    assert str(root) not in "".join(path.read_text() for path in record.iterdir())
+        assert dict(log[f"{column}/mean_iou"])[6] == pytest.approx(variant["val"][weights]["mean_iou"], rel=1e-4)
+    assert (variant["seed"], variant["epochs"]) == (1, 6)
+    assert variant["cost"]["parameters"] == sum(p.numel() for p in UNet(channels=(4, 8), skips=False).parameters())
+    assert variant["seconds"] >= 0
+    assert str(root) not in (root / "ablation.json").read_text() + (root / "ablation.csv").read_text()
 
 
-def test_the_log_on_record_joins_both_parts_of_a_run_that_was_killed(trained):
+def test_the_curves_on_record_join_both_parts_of_a_run_that_was_killed(trained):
     root, _, _ = trained
-    log = read_log(root / "records" / "base" / "metrics.csv")
+    log = read_logs(root / "ablation.csv")["base"]
     assert [epoch for epoch, _ in log["val/mean_iou"]] == [1, 2, 3, 4, 5, 6]
     assert [epoch for epoch, _ in log["train/loss"]] == [1, 2, 3, 4, 5, 6]
+    assert not [column for column in log if column.startswith("lr-")]
 
 
 def test_checkpoints_go_once_the_run_is_on_record(trained):
@@ -149,32 +151,26 @@ def test_checkpoints_go_once_the_run_is_on_record(trained):
 def test_a_run_on_record_is_not_trained_again(trained, monkeypatch):
     root, plan, _ = trained
     monkeypatch.setattr(runs, "start", lambda *_: pytest.fail("a process was started"))
-    assert runs.train(plan.base[0], root / "work", root / "records")["name"] == "base"
+    assert runs.train(plan.base[0], root / "work", records_in(root, plan))["name"] == "base"
 
 
-def test_main_writes_the_collection_and_the_table_of_readme(trained, tmp_path, capsys):
+def test_the_record_has_every_run_that_is_done_and_the_list_says_which(trained, capsys):
     root, _, _ = trained
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{README_MARKS[0]}\nold\n{README_MARKS[1]}\nafter")
-    flags = ["--plan", root / "plan.yaml", "--work", root / "work", "--records", root / "records"]
-    flags += ["--out", tmp_path / "ablation.json", "--readme", readme]
-    assert main(["base", "no-skips", *map(str, flags)]) == 0
-    found = json.loads((tmp_path / "ablation.json").read_text())
+    found = json.loads((root / "ablation.json").read_text())
     assert [run["name"] for run in found["variants"]] == ["no-skips", "no-averaging"]
     assert found["noise"] is None
-    assert readme.read_text() == (f"before\n{README_MARKS[0]}\n\n{ablation_table(found)}\n\n{README_MARKS[1]}\nafter")
-    capsys.readouterr()
+    flags = ["--plan", root / "plan.yaml", "--out", root / "ablation.json", "--curves", root / "ablation.csv"]
     assert main(["--list", *map(str, flags)]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert ["on record" in line for line in listed] == [True, False, True]  # the base, its second seed, the variant
 
 
-def test_a_training_that_fails_says_what_it_said_last(tmp_path, monkeypatch):
+def test_a_training_that_fails_ends_in_what_it_printed_last(tmp_path, monkeypatch):
     monkeypatch.setenv("PETSEG_DATA_DIR", str(tmp_path))
-    run = read_plan(plan_file(tmp_path)).base[0]
-    with pytest.raises(DataError, match=r"(?s)base: training ended with status 1.*trainval\.txt: not there"):
-        runs.train(run, tmp_path / "work", tmp_path / "records")
-    assert not (tmp_path / "records").exists()
+    plan = read_plan(plan_file(tmp_path))
+    with pytest.raises(DataError, match=r"(?s)base: the training failed.*trainval\.txt: not there"):
+        runs.train(plan.base[0], tmp_path / "work", records_in(tmp_path, plan))
+    assert not (tmp_path / "ablation.json").exists()
 
 
 def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path, capsys):
@@ -190,22 +186,36 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path, capsys):
 
 
 def test_a_record_of_another_recipe_does_not_count(plan, tmp_path):
-    put(tmp_path, summary(plan.base[0], 0.6, recipe="00000000"))
-    assert runs.read_summary(plan.base[0], tmp_path) is None
+    records_in(tmp_path, plan).keep(summary(plan.base[0], 0.6))
+    assert list(records_in(tmp_path, plan).summaries()) == ["base"]
+    longer = plan_file(tmp_path, recipe=merged(PLAN["recipe"], {"trainer": {"max_epochs": 8}}))
+    assert records_in(tmp_path, read_plan(longer)).summaries() == {}
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"val": 1}', "null"])
-def test_a_damaged_summary_is_one_sentence(plan, tmp_path, damage):
-    put(tmp_path, summary(plan.base[0], 0.6)).write_text(damage)
-    with pytest.raises(DataError, match=r"summary\.json: damaged .*train base again") as error:
-        runs.read_summary(plan.base[0], tmp_path)
+@pytest.mark.parametrize("damage", ["{", "[]", '{"base": 1}', "null"])
+def test_a_damaged_record_is_one_sentence(plan, tmp_path, damage):
+    (tmp_path / "ablation.json").write_text(damage)
+    with pytest.raises(DataError, match=r"ablation\.json: damaged .*Restore it from git") as error:
+        records_in(tmp_path, plan).summaries()
     assert "\n" not in str(error.value)
 
 
 def test_a_summary_without_a_finite_score_is_damaged(plan, tmp_path):
-    put(tmp_path, summary(plan.base[0], float("nan")))
-    with pytest.raises(DataError, match="a score is no number"):
-        runs.read_summary(plan.base[0], tmp_path)
+    records_in(tmp_path, plan).keep(summary(plan.base[0], float("nan")))
+    with pytest.raises(DataError, match="base: a score is not a finite number"):
+        records_in(tmp_path, plan).summaries()
+
+
+def test_a_run_put_on_record_leaves_the_curves_of_the_others(plan, tmp_path):
+    records = records_in(tmp_path, plan)
+    for run, loss in zip(plan.base, (0.5, 0.4), strict=True):
+        records.keep(summary(run, 0.6), {"val/loss": [(1, loss)], "lr-AdamW": [(1, 0.1)]})
+    records.keep(summary(plan.base[0], 0.7))  # timed again: its curves stay
+    assert read_logs(tmp_path / "ablation.csv") == {
+        "base": {"val/loss": [(1, 0.5)]},
+        "base-seed-2": {"val/loss": [(1, 0.4)]},
+    }
+    assert records.summaries()["base"]["val"]["averaged"]["mean_iou"] == 0.7
 
 
 def test_noise_is_that_of_a_run_against_the_mean_of_the_seeds():
@@ -217,56 +227,29 @@ def test_noise_is_that_of_a_run_against_the_mean_of_the_seeds():
     assert noise([0.6]) is None
 
 
-def test_points_are_hundredths_above_the_mean_of_the_base_and_bold_beyond_chance(plan, tmp_path):
-    for run, score in zip(plan.base, (0.60, 0.61), strict=True):
-        put(tmp_path, summary(run, score))
-    for score, points in ((0.4, "**-20.50**"), (0.5, "-10.50")):  # the limit is 12.7062 * 0.7071 * sqrt(1.5) = 11.00
-        put(tmp_path, summary(plan.variants[0], score))
-        found = collected(plan, tmp_path)
-        assert found["variants"][0]["points"] == pytest.approx(100 * (score - 0.605))
-        assert found["variants"][0]["limit"] == found["noise"]["limit"] == pytest.approx(11.004, abs=1e-3)
-        table = ablation_table(found)
-        assert "| nothing: the base | 0.6050 |  | 1,000 | 2.00 G | 3.2 | 4.0 min |" in table
-        assert f"| no skip connections | {score:.4f} | {points} | 1,000 |" in table
-    assert "mean of 2 seeds, whose standard deviation is 0.71 points" in table
-    assert "within 11.00 points of it" in table
+def test_points_are_hundredths_above_the_mean_of_the_base_and_their_limit_is_that_of_chance(plan):
+    base = [summary(run, score) for run, score in zip(plan.base, (0.60, 0.61), strict=True)]
+    found = collected(plan, by_name(*base, summary(plan.variants[0], 0.5)))
+    assert found["variants"][0]["points"] == pytest.approx(-10.5)
+    # 12.7062 (Student's t of one degree of freedom) * 0.7071 * sqrt(1.5)
+    assert found["variants"][0]["limit"] == found["noise"]["limit"] == pytest.approx(11.004, abs=1e-3)
 
 
-def test_raw_weights_are_held_against_the_averaged_ones_of_the_same_runs(plan, tmp_path):
-    for run, score, raw in zip(plan.base, (0.60, 0.65), (0.612, 0.6622), strict=True):
-        put(tmp_path, summary(run, score, raw))
-    found = collected(plan, tmp_path)
-    row = found["variants"][-1]
+def test_raw_weights_are_compared_with_the_averaged_ones_of_the_same_runs(plan):
+    scores = zip(plan.base, (0.60, 0.65), (0.612, 0.6622), strict=True)
+    row = collected(plan, by_name(*(summary(run, score, raw) for run, score, raw in scores)))["variants"][-1]
     assert (row["name"], row["score"], row["points"]) == ("no-averaging", 0.6371, 1.21)
     assert row["limit"] == pytest.approx(0.12706, abs=1e-4)  # 12.7062 * 0.01414 / sqrt(2): gains of 1.20 and 1.22
-    table = ablation_table(found)  # far less than what the seeds differ by, and yet beyond chance
-    assert "| no weight averaging | 0.6371 | **+1.21** |" in table
-    assert "of the same runs" in table
 
 
-def test_raw_weights_of_one_run_alone_say_nothing_of_chance(plan, tmp_path):
-    put(tmp_path, summary(plan.base[0], 0.6, raw=0.61))
-    row = collected(plan, tmp_path)["variants"][0]
+def test_raw_weights_of_one_run_alone_say_nothing_of_chance(plan):
+    row = collected(plan, by_name(summary(plan.base[0], 0.6, raw=0.61)))["variants"][0]
     assert (row["points"], row["limit"]) == (1.0, None)
-    assert "| +1.00 |" in ablation_table(collected(plan, tmp_path))
 
 
-def test_minutes_of_another_machine_are_marked_and_what_the_base_takes_there_is_said(plan, tmp_path):
-    put(tmp_path, summary(plan.base[0], 0.60))
-    put(tmp_path, summary(plan.base[1], 0.61, host="a GPU, 16-mixed", seconds=60))
-    put(tmp_path, summary(plan.variants[0], 0.52, host="a GPU, 16-mixed", seconds=90))
-    table = ablation_table(collected(plan, tmp_path))
-    assert "| 3.2 | 4.0 min |" in table
-    assert "| 3.2 | 1.5 min¹ |" in table
-    assert "Trained on 2 CPU threads, bf16-mixed; ¹ on a GPU, 16-mixed, where the base takes 1.0 min. Timed" in table
-
-
-def test_what_is_not_on_record_is_left_out_of_the_table(plan, tmp_path):
-    put(tmp_path, summary(plan.base[0], 0.6))
-    table = ablation_table(collected(plan, tmp_path))
-    assert "no skip connections" not in table
-    assert "nothing is known of chance" in table
-    assert ablation_table(collected(plan, tmp_path / "none")) == "No run is on record yet."
+def test_what_is_not_on_record_is_left_out(plan):
+    assert [run["name"] for run in collected(plan, by_name(summary(plan.base[0], 0.6)))["variants"]] == ["no-averaging"]
+    assert collected(plan, {})["variants"] == []
 
 
 def test_cost_counts_and_times_and_leaves_threads_and_mode_as_they_were():
@@ -314,23 +297,16 @@ def test_a_plan_that_cannot_be_right_is_refused_in_one_sentence(tmp_path, change
         read_plan(plan_file(tmp_path, **changes))
 
 
-def test_unknown_names_and_readmes_without_marks_are_one_sentence(tmp_path, capsys):
-    (tmp_path / "README.md").write_text("# petseg")
-    flags = ["--plan", plan_file(tmp_path), "--records", tmp_path / "none", "--out", tmp_path / "a.json"]
-    flags += ["--readme", tmp_path / "README.md"]
-    assert main(["nonsense", *map(str, flags)]) == 1
+def test_an_unknown_name_is_one_sentence(tmp_path, capsys):
+    assert main(["nonsense", "--plan", str(plan_file(tmp_path)), "--out", str(tmp_path / "a.json")]) == 1
     assert capsys.readouterr().err.startswith("petseg: nonsense: no run has this name. There are base, base-seed-2,")
-    assert main(["--table", *map(str, flags)]) == 1
-    assert "README.md: must hold '<!-- ablation" in capsys.readouterr().err
 
 
 def test_a_run_whose_package_is_missing_is_left_out_and_said_so(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(runs, "train", lambda *_: pytest.fail("it was trained"))
     variants = [{"name": "a", "change": "b", "needs": "no_such_package", "settings": {"average": {"decay": 0.5}}}]
     path = plan_file(tmp_path, variants=variants)
-    (tmp_path / "README.md").write_text("\n".join(README_MARKS))
-    flags = ["--plan", path, "--records", tmp_path, "--out", tmp_path / "a.json", "--readme", tmp_path / "README.md"]
-    assert main(["a", *map(str, flags)]) == 0
+    assert main(["a", "--plan", str(path), "--out", str(tmp_path / "a.json")]) == 0
     assert "left out: it needs no_such_package" in capsys.readouterr().out
 
 
@@ -354,25 +330,14 @@ def test_the_published_plan_gives_every_run_but_the_seeds_one_seed_and_builds_ev
         PetDataModule(**run.recipe["data"])
 
 
-def test_what_is_published_follows_from_the_records():
-    path = CHECKOUT / "figures" / "ablation.json"
-    if not path.is_file():
-        pytest.skip("make ablation has not been run yet")
-    assert course.ablation() == collected(read_plan(), CHECKOUT / "figures" / "runs" / "ablations")
-    readme = (CHECKOUT / "README.md").read_text()
-    assert between_marks(readme, README_MARKS, ablation_table(course.ablation()), "README.md") == readme
-
-
-def test_the_reader_of_the_course_fails_in_one_sentence_where_nothing_is_published(tmp_path, monkeypatch):
-    monkeypatch.setattr(course.record, "checkout", lambda: tmp_path)
-    monkeypatch.setattr(course.record, "repository", lambda: "http://127.0.0.1:9")
-    with pytest.raises(DataError, match=r"ablation\.json: could not be fetched"):
-        course.ablation()
-
-
-def test_logs_on_record_are_small(tmp_path):
-    runs._write_log(
-        tmp_path / "metrics.csv", {"lr-AdamW": [(1, 0.1)], "val/loss": [(2, 1 / 3)], "train/loss": [(1, 2.0)]}
-    )
-    with (tmp_path / "metrics.csv").open(newline="") as file:
-        assert list(csv.reader(file)) == [["epoch", "train/loss", "val/loss"], ["0", "2", ""], ["1", "", "0.33333"]]
+def test_what_is_published_follows_from_what_was_measured():
+    figures = CHECKOUT / "figures"
+    records = Records(read_plan(), figures / "ablation.json", figures / "runs" / "ablation.csv")
+    summaries = records.summaries()
+    assert list(summaries) == [run.name for run in records.plan.trained]
+    assert course.ablation() == collected(records.plan, summaries)
+    curves = read_logs(records.curves)
+    for name, found in summaries.items():
+        for weights, column in runs.COLUMNS.items():
+            last = dict(curves[name][f"{column}/mean_iou"])[found["epochs"]]
+            assert last == pytest.approx(found["val"][weights]["mean_iou"], abs=1e-5), name

@@ -11,16 +11,14 @@ from petseg import course
 from petseg.cli import main
 from petseg.errors import DataError
 from petseg.inference.predictor import Predictor
-from petseg.labels import CLASSES
+from petseg.labels import CLASSES, labels_from_trimap
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.training.runs import read_log
-from petseg.upkeep import results
-from petseg.upkeep.ablation.table import ablation_table
+from petseg.upkeep import results, tables
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOUND = json.loads((CHECKOUT / "figures" / "results.json").read_text())
-REFINED = json.loads(results.REFINEMENT.read_text()) if results.REFINEMENT.is_file() else None
 README = (CHECKOUT / "README.md").read_text()
 
 
@@ -46,21 +44,15 @@ def test_the_weights_carry_the_scores_of_results_json(name):
             assert FOUND["models"][name][split][key] == pytest.approx(value, abs=1e-4)
 
 
-def test_readme_shows_the_table_that_results_json_makes():
-    assert results.with_table(README, FOUND) == README
+def test_readme_shows_the_table_that_the_records_make():
+    table = tables.results_table(FOUND, course.references())
+    assert tables.with_table(README, table) == README
 
 
-def test_every_score_in_readme_comes_from_results_json():
-    known = {f"{value:.4f}" for model in FOUND["models"].values() for value in model["test"].values()
-             if isinstance(value, float)}  # fmt: skip
-    known |= {f"{value:g}" for entry in course.references() for value in entry.values() if isinstance(value, float)}
-    if REFINED:
-        known |= set(re.findall(r"\b0\.\d{3,}\b", results.refinement_table(REFINED)))
-    if (CHECKOUT / "figures" / "ablation.json").is_file():
-        known |= set(re.findall(r"\b0\.\d{3,}\b", ablation_table(course.ablation())))
-    written = set(re.findall(r"\b0\.\d{3,}\b", README))
-    assert written
-    assert written <= known
+def test_every_score_in_readme_stands_in_its_table():
+    written = set(re.findall(r"\b0\.\d{2,}\b", README))
+    known = set(re.findall(r"\b0\.\d{2,}\b", tables.results_table(FOUND, course.references())))
+    assert written == known
 
 
 def test_readme_shows_only_figures_that_are_there():
@@ -71,8 +63,8 @@ def test_readme_shows_only_figures_that_are_there():
 
 
 def test_figures_are_under_120_kilobytes():
-    for path in (CHECKOUT / "figures").glob("*.png"):
-        assert path.stat().st_size < 120_000, path.name
+    pictures = [path for path in (CHECKOUT / "figures").iterdir() if path.suffix in (".png", ".jpg")]
+    assert [path.name for path in pictures if path.stat().st_size >= 120_000] == []
 
 
 @pytest.mark.parametrize("name", zoo.available())
@@ -86,6 +78,19 @@ def test_the_run_of_every_released_model_kept_its_log(name):
     assert told["recipe"] == recipe
     assert recipe["test_split_scored"].endswith("UTC")
     assert yaml.safe_load((folder / "config.yaml").read_text())["seed_everything"] == recipe["seed"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CHECKOUT / "figures" / "runs").glob("*/config.yaml")), ids=lambda p: p.parent.name
+)
+def test_a_recorded_configuration_is_one_that_petseg_fit_takes(path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--config", str(path), "--print_config"])
+    assert end.value.code in (None, 0)
+    assert (
+        yaml.safe_load(capsys.readouterr().out)["seed_everything"]
+        == yaml.safe_load(path.read_text())["seed_everything"]
+    )
 
 
 @pytest.mark.parametrize("name", zoo.available())
@@ -104,64 +109,30 @@ def test_a_log_of_other_weights_is_refused_in_one_sentence(tmp_path):
         results.model_results("unet", tmp_path)
 
 
-def test_runs_that_go_on_from_each_other_make_one_log():
-    first, second = {"loss": [(1, 0.5), (2, 0.4)], "val": [(2, 0.6)]}, {"loss": [(1, 0.3)], "val": [(1, 0.7)]}
-    assert results.one_after_the_other([first, second]) == {
-        "loss": [(1, 0.5), (2, 0.4), (3, 0.3)],
-        "val": [(2, 0.6), (3, 0.7)],
-    }
-
-
 def test_a_readme_without_marks_is_one_sentence():
     with pytest.raises(DataError, match=r"README\.md: must hold"):
-        results.with_table("# petseg", FOUND)
+        tables.with_table("# petseg", "table")
 
 
-def test_the_references_are_shown_where_their_marks_stand():
-    assert results.reference_table(course.references()) in README
-    start, end = results.REFERENCE_MARKS
-    empty = README.split(start)[0] + f"{start}\n{end}" + README.split(end)[1]
-    assert results.with_table(empty, FOUND) == README
+def test_the_table_puts_the_released_models_first_and_the_references_by_their_score():
+    unknown = {"url": "", "encoder": "scratch", "split": "unstated"}
+    unknown |= dict.fromkeys(("parameters", "size", "mean_iou", *(f"iou_{name}" for name in CLASSES)))
+    entries = [unknown | {"name": "low", "mean_iou": 0.5}, unknown | {"name": "none"}]
+    entries.append(unknown | {"name": "high", "mean_iou": 0.9, "parameters": 33_000_000})
+    rows = tables.results_table(FOUND, entries).splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows[:-2]] == [f"| **`{name}`**" for name in FOUND["models"]]
+    assert rows[-2:] == [
+        "| high (no public page found) | 33.0 M | - | unstated | scratch | 0.9 | - | - | - |",
+        "| low (no public page found) | - | - | unstated | scratch | 0.5 | - | - | - |",
+    ]
 
 
-@pytest.mark.skipif(
-    REFINED is None, reason="python -m petseg.upkeep.fullsize has not been run on the released models yet"
-)
-def test_the_ways_to_full_size_are_those_of_the_model_that_people_use_and_two_looks_earn_their_place():
-    assert results.refinement_table(REFINED) in README
-    assert REFINED["model"] == zoo.best()
-    near, far = (REFINED["reported"][key]["two looks"] for key in ("as they are", "in a frame 2.0 times as wide"))
+def test_masks_at_full_size_were_compared_with_the_model_that_people_use_and_a_second_pass_helps():
+    found = course.refinement()
+    assert found["model"] == zoo.best()
+    near, far = (found["reported"][key]["two looks"] for key in ("as they are", "in a frame 2.0 times as wide"))
     assert near["gain"][0] > -0.002  # no loss where the pet fills the photo
-    assert far["gain"][1] > 0  # and a gain that is no chance where it does not
-
-
-def test_the_table_of_references_says_what_is_not_known():
-    unknown = {"name": "a", "url": "", "encoder": "scratch", "split": "unstated", "note": ""}
-    unknown |= dict.fromkeys(("parameters", "size", "mean_iou", *(f"iou_{c}" for c in CLASSES), "accuracy"))
-    assert results.reference_table([unknown]).splitlines()[-1] == (
-        "| 1 | a (no public page found) | - | - | unstated | scratch | - | - | - | - | - |"
-    )
-
-
-def test_every_reference_has_a_source_or_says_that_none_was_found():
-    for entry in course.references():
-        assert entry["url"].startswith("https://") or "no public page" in entry["note"]
-
-
-def test_the_mean_iou_of_a_reference_is_that_of_its_classes():
-    for entry in course.references():
-        if entry["mean_iou"] is not None:
-            assert entry["mean_iou"] == pytest.approx(np.mean([entry[f"iou_{c}"] for c in CLASSES]), abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    "change", [{"split": "train"}, {"mean_iou": 64}, {"parameters": 0}, {"size": "128"}, {"url": None}, {"name": 1}]
-)
-def test_a_reference_that_cannot_be_right_is_one_sentence(change, tmp_path):
-    path = tmp_path / "references.yaml"
-    path.write_text(yaml.safe_dump({"references": [course.references()[0] | change]}))
-    with pytest.raises(DataError, match=r"references\.yaml: cannot be read as references .*See the comment"):
-        course.references(path)
+    assert far["gain"][1] > 0  # and a gain that chance does not explain where it does not
 
 
 def test_chelsea_is_found_where_she_sits():
@@ -174,7 +145,7 @@ def test_chelsea_is_found_where_she_sits():
 
 
 @pytest.mark.real_data
-def test_the_released_unet_keeps_its_promise_on_a_fifth_of_the_test_split(oxford, tmp_path, monkeypatch):
+def test_the_released_unet_keeps_its_promise_on_a_tenth_of_the_test_split(oxford, tmp_path, monkeypatch):
     from petseg.data.datamodule import PetDataModule, PixelDataset
     from petseg.training.scoring import evaluate
     from petseg.training.task import SegmentationTask
@@ -184,26 +155,26 @@ def test_the_released_unet_keeps_its_promise_on_a_fifth_of_the_test_split(oxford
     module.prepare_data()
     module.setup()
     whole = module.datasets["test"]
-    module.datasets["test"] = PixelDataset(whole.pixels, range(0, len(whole), 5))
+    module.datasets["test"] = PixelDataset(whole.pixels, range(0, len(whole), 10))
     task = SegmentationTask()
     use_weights(task, "unet")
     scores = pooled_scores(evaluate(task, module, "test"))
     expected = FOUND["models"]["unet"]["test"]
     for key in ("mean_iou", "iou_pet", "iou_background", "iou_boundary"):
-        assert scores[key] == pytest.approx(expected[key], abs=0.015)
+        assert scores[key] == pytest.approx(expected[key], abs=0.02)
 
 
 @pytest.mark.real_data
 def test_full_size_photos_get_masks_that_match_their_trimaps(fullsize, tmp_path):
     from PIL import Image
 
-    photos = sorted((fullsize / "oxford-iiit-pet" / "images").glob("*.jpg"))
+    photos = sorted((fullsize / "oxford-iiit-pet" / "images").glob("*.jpg"))[::2]
     assert main(["segment", *map(str, photos), "--out", str(tmp_path)]) == 0
     matrix = np.zeros((3, 3), dtype=np.int64)
     for photo in photos:
         mask = np.asarray(Image.open(tmp_path / f"{photo.stem}.mask.png"))
         trimap = fullsize / "oxford-iiit-pet" / "annotations" / "trimaps" / f"{photo.stem}.png"
-        truth = np.asarray(Image.open(trimap)) - 1
+        truth = labels_from_trimap(np.asarray(Image.open(trimap)))
         assert mask.shape == truth.shape
         matrix += np.bincount(truth.ravel().astype(int) * 3 + mask.ravel(), minlength=9).reshape(3, 3)
     pet_iou = matrix[0, 0] / (matrix[0].sum() + matrix[:, 0].sum() - matrix[0, 0])

@@ -1,1 +1,1 @@
-"""`make ablation`: what each part of the recipe is worth, told by short runs that lack it."""
+"""`make ablation`: short runs that differ from a base recipe in one setting, to measure what each contributes."""

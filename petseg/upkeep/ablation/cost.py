@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds, and milliseconds an image on this machine's CPU."""
+"""What a network costs: parameters, multiply-adds, and milliseconds per image on this machine's CPU."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from petseg.models.inspection import in_eval_mode, trace
 def measure_cost(network: nn.Module, size: int = 128, repeats: int = 30, threads: int = 2) -> dict[str, Any]:
     """Counts and times a network on one image, on the CPU and in fp32.
 
-    Multiply-adds are those of `anatomy.trace`, which counts a transposed convolution at the places of its input;
-    torchinfo counts it at those of its output, four times as many.
+    Multiply-adds are those of `petseg.models.inspection.trace`, which counts a transposed convolution at the pixels of
+    its input; torchinfo counts it at those of its output, four times as many.
 
     Args:
         network: is on the CPU, and stays as it is.

@@ -1,10 +1,10 @@
-"""Which runs there are: the base with each of its seeds, and each variant, as `recipes/ablations.yaml` lists them."""
+"""Which runs there are: the base with each of its seeds, and each variant, as `plan.yaml` lists them."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,9 +23,10 @@ class Run:
     """A row of the table.
 
     Attributes:
-        name: its folder's.
+        name: of the run.
         change: what is changed, in words.
         recipe: all settings, as `petseg fit --config` takes them.
+        settings: those that differ from the base's.
         weights: whose scores count.
         needs: a package without which it cannot be trained; none where empty.
     """
@@ -33,6 +34,7 @@ class Run:
     name: str
     change: str
     recipe: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
     weights: Weights = "averaged"
     needs: str = ""
 
@@ -43,7 +45,7 @@ class Run:
 
     @property
     def fingerprint(self) -> str:
-        """Eight letters that change with the recipe, so that no record is taken for that of another."""
+        """Eight letters that change with the recipe, so that no run resumes what another recipe began."""
         return fingerprint(self.recipe)
 
     @property
@@ -57,10 +59,12 @@ class Plan:
     """The base, once for each seed, and the variants of it.
 
     Attributes:
+        recipe: of the base, without a seed.
         base: differ in their seed alone.
         variants: have the first seed.
     """
 
+    recipe: Mapping[str, Any]
     base: tuple[Run, ...]
     variants: tuple[Run, ...]
 
@@ -101,7 +105,7 @@ def read_plan(path: Path = PLAN) -> Plan:
             "See the comment at the top of petseg/upkeep/ablation/plan.yaml."
         ) from error
     _check([*base, *variants], path.name)
-    return Plan(tuple(base), tuple(variants))
+    return Plan(recipe, tuple(base), tuple(variants))
 
 
 def merged(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,8 +118,10 @@ def merged(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, An
 
 
 def _variant(base: Run, entry: Mapping[str, Any]) -> Run:
-    recipe = merged(base.recipe, entry.get("settings") or {})
-    return Run(entry["name"], entry["change"], recipe, entry.get("weights", "averaged"), entry.get("needs", ""))
+    settings = entry.get("settings") or {}
+    recipe = merged(base.recipe, settings)
+    weights, needs = entry.get("weights", "averaged"), entry.get("needs", "")
+    return Run(entry["name"], entry["change"], recipe, settings, weights, needs)
 
 
 def _check(runs: list[Run], file: str) -> None:
