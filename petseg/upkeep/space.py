@@ -1,33 +1,42 @@
 """`python -m petseg.upkeep.space [FOLDER]`: the web app as a folder that a Hugging Face Space runs as it is.
 
-The folder holds the whole package with its weights, so that no list of modules can grow stale; what is installed
-beside it is only what the app imports.
+The folder holds the whole package with its weights, so that no list of modules can become stale. Of the package's
+dependencies only those that the app imports are installed there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import sys
+import tomllib
 import uuid
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from petseg.errors import MissingError, ModelError
+from petseg.errors import MissingError, PetsegError, SettingsError
+from petseg.files import read_json, write_json
 from petseg.models import zoo
 
 PACKAGE = Path(__file__).parents[1]
 
 #: What the app imports of the package's dependencies. Gradio comes with the Space, in the version of its `sdk_version`.
-NEEDED: Final = ("torch", "safetensors", "numpy", "pillow", "scikit-image")
+NEEDED: Final = ("torch", "safetensors", "numpy", "pillow", "scipy", "scikit-image", "lazy-loader")
 
 #: What the models on pretrained encoders need besides: the extra `pretrained`.
 ENCODERS: Final = ("segmentation-models-pytorch", "timm")
 
 #: PyTorch without CUDA: a Space that costs nothing has no GPU.
 INDEX: Final = "--extra-index-url https://download.pytorch.org/whl/cpu"
+
+#: What git keeps outside of itself: the hub takes no other file above 10 MB.
+LARGE_FILES: Final = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
+
+#: The file that lists what `assemble` wrote, with checksums: nothing else may be replaced.
+MARKER: Final = ".petseg-space.json"
 
 README: Final = """---
 title: Cut pets out of photos
@@ -48,7 +57,7 @@ short_description: A small network cuts cats and dogs out of photos
 Choose a photo of a cat or a dog: a network with {parameters:.1f} million parameters, `{model}`, finds the animal, its
 boundary and the background, and cuts it out with a soft edge. It was trained on Oxford-IIIT Pet, in the petseg course.
 
-Photos are worked on in this Space alone and are deleted after an hour or so. For programs there is one endpoint,
+Photos are segmented within this Space and are deleted after an hour or so. For programs there is one endpoint,
 `/segment`; *Use via API* at the foot of the page shows how to call it.
 
 This folder was made by `make space`. To put it into a Space of your own:
@@ -60,7 +69,7 @@ APP: Final = '''"""Starts the web app; the Space runs this file."""
 
 import os
 
-from petseg.webapp.server import serve
+from petseg.apps.webapp.server import serve
 
 if __name__ == "__main__":
     serve(host=os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0"), port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
@@ -68,7 +77,7 @@ if __name__ == "__main__":
 
 
 def assemble(folder: Path) -> Path:
-    """Writes the folder, whole or not at all; one that is there is replaced.
+    """Writes the folder, whole or not at all. One that an earlier call wrote is replaced.
 
     Args:
         folder: where to.
@@ -77,22 +86,44 @@ def assemble(folder: Path) -> Path:
         The folder.
 
     Raises:
-        MissingError: Gradio is not installed, or the folder holds something else.
+        MissingError: Gradio is not installed.
+        SettingsError: the folder holds a file that an earlier call did not write, or that was changed since.
     """
-    files = {"README.md": _readme(), "app.py": APP, "requirements.txt": _requirements(), ".gitattributes": _large()}
-    if folder.exists() and any(folder.iterdir()) and not (folder / "app.py").is_file():
-        raise MissingError(f"{folder}: holds something that is no Space. Name another folder.")
-    made = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    texts = {"README.md": _readme(), "app.py": APP, "requirements.txt": _requirements(), ".gitattributes": LARGE_FILES}
+    _check_replaceable(folder)
+    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
-        shutil.copytree(PACKAGE, made / "petseg", ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        shutil.copy(PACKAGE.parent / "LICENSE", made)
-        for name, text in files.items():
-            (made / name).write_text(text, encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        shutil.copytree(PACKAGE, draft / "petseg", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copy(PACKAGE.parent / "LICENSE", draft)
+        for name, text in texts.items():
+            (draft / name).write_text(text, encoding="utf-8")
+        write_json(draft / MARKER, _checksums(draft))
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.rename(folder)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuses to replace a folder with anything in it that `assemble` did not write, a clone's `.git` for instance."""
+    if not folder.exists():
+        return
+    written = read_json(folder / MARKER) if (folder / MARKER).is_file() else {}
+    for name, checksum in _checksums(folder).items():
+        if written.get(name) != checksum:
+            raise SettingsError(
+                f"{folder}: {name} was not written by `make space`, or was changed since. "
+                "Name another folder, or move this one away."
+            )
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file by its path in the folder, but for the marker itself and what Python compiled."""
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir() and "__pycache__" not in path.parts)
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in names.items() if name != MARKER}
 
 
 def _readme() -> str:
@@ -106,19 +137,11 @@ def _readme() -> str:
 
 
 def _requirements() -> str:
-    """The lines of `pyproject.toml` for what is needed."""
-    needed = []
-    for line in metadata.requires("petseg") or []:
-        requirement, _, marker = line.partition(";")
-        name = re.split(r"[^\w-]", requirement)[0]
-        if (name in NEEDED and not marker) or (name in ENCODERS and "pretrained" in marker):
-            needed.append(requirement.strip())
-    return "\n".join([INDEX, *needed, ""])
-
-
-def _large() -> str:
-    """What git keeps outside of itself: the hub takes nothing above 10 MB otherwise."""
-    return "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
+    """What to install: the lines of `pyproject.toml` for what the app imports."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [(NEEDED, project["dependencies"]), (ENCODERS, project["optional-dependencies"]["pretrained"])]
+    lines = [line for names, lines in wanted for line in lines if re.split(r"[^\w-]", line)[0] in names]
+    return "\n".join([INDEX, *lines, ""])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         folder = assemble(Path(arguments[0] if arguments else "build/space"))
-    except (MissingError, ModelError, OSError) as error:
+    except (PetsegError, OSError) as error:
         print(f"petseg: {error}", file=sys.stderr)
         return 1
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,10 @@ from packaging.requirements import Requirement
 from PIL import Image
 from skimage.data import cat
 
+from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
 from petseg.upkeep import space
+from petseg.upkeep.server import Server, free_port, serving
 
 #: What the package depends on and the Space does not install.
 LEFT_OUT = {
@@ -65,23 +69,51 @@ def test_requirements_are_those_of_the_package_for_what_the_app_imports(folder: 
     assert all(Requirement(line).specifier for line in lines)
 
 
+def test_every_library_that_the_apps_modules_name_is_required(folder: Path) -> None:
+    pytest.importorskip("gradio")
+    code = (
+        "import sys, petseg.apps.webapp.server; "
+        "print(*(module.__file__ for name, module in sys.modules.items() if name.split('.')[0] == 'petseg'))"
+    )
+    files = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    trees = [ast.parse(Path(file).read_text()) for file in files]
+    imports = [node for tree in trees for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
+    libraries = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"petseg", "gradio", "starlette"}
+    distributions = packages_distributions()
+    assert {distributions[library][0].lower() for library in libraries} <= {*space.NEEDED, *space.ENCODERS}
+
+
 def test_weights_are_there_and_no_traces_of_the_making(folder: Path) -> None:
-    assert (folder / "petseg" / "weights" / "unet.safetensors").stat().st_size > 1_000_000
+    assert (folder / "petseg" / "models" / "weights" / "unet.safetensors").stat().st_size > 1_000_000
     assert not list(folder.rglob("__pycache__"))
     assert [path.name for path in folder.parent.iterdir()] == ["space"]
 
 
-def test_a_folder_that_is_there_is_replaced_but_nothing_that_is_no_space(folder: Path, tmp_path: Path) -> None:
-    old = tmp_path / "space"
+def test_a_space_that_make_space_wrote_is_replaced_also_after_it_ran(tmp_path: Path) -> None:
+    old = space.assemble(tmp_path / "space")
+    (old / "petseg" / "__pycache__").mkdir()
+    (old / "petseg" / "__pycache__" / "cli.pyc").write_bytes(b"compiled")
     space.assemble(old)
-    (old / "old.txt").write_text("old")
-    space.assemble(old)
-    assert not (old / "old.txt").exists()
-    (tmp_path / "letters").mkdir()
-    (tmp_path / "letters" / "to.txt").write_text("dear")
-    with pytest.raises(space.MissingError, match="holds something that is no Space"):
-        space.assemble(tmp_path / "letters")
-    assert (tmp_path / "letters" / "to.txt").exists()
+    assert not (old / "petseg" / "__pycache__").exists()
+
+
+@pytest.mark.parametrize("foreign", [".git/HEAD", "notes.txt", "README.md", "petseg/labels.py"])
+def test_a_space_with_a_file_of_somebody_else_is_left_alone(tmp_path: Path, capsys, foreign: str) -> None:
+    clone = space.assemble(tmp_path / "clone")
+    (clone / foreign).parent.mkdir(exist_ok=True)
+    (clone / foreign).write_text("mine")
+    assert space.main([str(clone)]) == 1
+    assert f"{foreign} was not written by `make space`" in capsys.readouterr().err
+    assert (clone / foreign).read_text() == "mine"
+    assert (clone / "app.py").is_file()
+
+
+def test_a_folder_with_an_app_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("mine")
+    with pytest.raises(SettingsError, match=r"app\.py was not written by `make space`.*Name another folder"):
+        space.assemble(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["app.py"]
 
 
 def test_without_gradio_the_command_says_what_to_install(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -98,9 +130,9 @@ def test_without_gradio_the_command_says_what_to_install(tmp_path: Path, monkeyp
 
 def test_samples_need_no_more_than_the_requirements(folder: Path, tmp_path: Path) -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(folder)!r}); from petseg import presentation; "
-        "[draw() for draw in presentation.samples().values()]; "
-        "print(presentation.__file__, *{name.split('.')[0] for name in sys.modules})"
+        f"import sys; sys.path.insert(0, {str(folder)!r}); from petseg.apps import samples; "
+        "[load() for load in samples.sample_photos().values()]; "
+        "print(samples.__file__, *{name.split('.')[0] for name in sys.modules})"
     )
     command = [sys.executable, "-B", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=alone(tmp_path), cwd=tmp_path, check=True)
@@ -110,53 +142,35 @@ def test_samples_need_no_more_than_the_requirements(folder: Path, tmp_path: Path
 
 
 @pytest.fixture(scope="module")
-def running(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of the Space's app, and Python's log of what it imports."""
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    log = elsewhere / "stderr.txt"
-    with Path(log).open("w") as stderr:
-        # as the Space does, but where tests may: at a port that is free, for this machine alone
-        environment = alone(elsewhere) | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": "0"}
-        process = subprocess.Popen(
-            [sys.executable, "-B", "-v", str(folder / "app.py")],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=environment,
-            cwd=elsewhere,
-            text=True,
-        )
-        assert process.stdout
-        found = re.search(r"http://\S+:\d+", process.stdout.readline())
-        assert found, log.read_text()[-2000:]
-        yield found[0], log
-        process.terminate()
-        process.wait(20)
+def running(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The Space's app; Python's list of what it imports is in its log."""
+    elsewhere, port = tmp_path_factory.mktemp("elsewhere"), free_port()
+    environment = alone(elsewhere) | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    with serving(["-B", "-v", str(folder / "app.py")], port, elsewhere, environment) as server:
+        yield server
 
 
-def test_the_space_runs_from_its_own_folder_and_cuts_out_right(
-    running: tuple[str, Path], folder: Path, tmp_path: Path
-) -> None:
+def test_the_space_runs_from_its_own_folder_and_cuts_out_right(running: Server, folder: Path, tmp_path: Path) -> None:
     from gradio_client import Client, handle_file
 
-    url, log = running
     photo = tmp_path / "chelsea.jpg"
     Image.fromarray(cat()).save(photo)
     start = time.perf_counter()
-    client = Client(url, verbose=False, download_files=str(tmp_path))
-    file, shares = client.predict(handle_file(photo), "cutout", "unet", api_name="/segment")
+    client = Client(running.address, verbose=False, download_files=str(tmp_path))
+    file, fractions = client.predict(handle_file(photo), "cutout", "unet", api_name="/segment")
     print(f"first photo after {time.perf_counter() - start:.1f} s")
     result = Predictor("unet")(photo)
     difference = np.asarray(Image.open(file), dtype=int) - np.asarray(result.cutout(), dtype=int)
     assert np.abs(difference).mean() < 0.05
-    assert shares == pytest.approx(result.fractions, abs=1e-3)
+    assert fractions == pytest.approx(result.fractions, abs=1e-3)
 
-    imported = log.read_text(errors="replace")
+    imported = running.log.read_text(errors="replace")
     places = set(re.findall(r"# code object from '?([^'\n]*/petseg/[\w/]+\.py)", imported))
-    assert any(place.endswith("/petseg/webapp/server.py") for place in places)
+    assert any(place.endswith("/petseg/apps/webapp/server.py") for place in places)
     assert all(Path(place).is_relative_to(folder) for place in places)
     # Gradio closes Matplotlib's figures where that happens to be installed
     assert not (LEFT_OUT - {"matplotlib"}) & set(re.findall(r"^import '([a-z]+)'", imported, flags=re.MULTILINE))
 
 
-def test_the_page_is_there(running: tuple[str, Path]) -> None:
-    assert b'content="petseg"' in urllib.request.urlopen(running[0]).read()
+def test_the_page_is_there(running: Server) -> None:
+    assert b'content="petseg"' in urllib.request.urlopen(running.address).read()
