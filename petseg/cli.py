@@ -107,6 +107,7 @@ def _train(arguments: Sequence[str]) -> int:
 
 
 def _segment(args: argparse.Namespace) -> int:
+    from petseg.apps.notes import photo_notes
     from petseg.errors import PhotoError
     from petseg.inference.predictor import Predictor
 
@@ -114,10 +115,14 @@ def _segment(args: argparse.Namespace) -> int:
     failed = 0
     for photo, stem in zip(args.photos, _stems(args.photos), strict=True):
         try:
-            predictor(photo).save(args.out, stem)
+            with photo_notes() as notes:
+                result = predictor(photo)
+            result.save(args.out, stem)
         except (PhotoError, OSError) as error:
             failed += 1
-            print(f"petseg: {error}", file=sys.stderr)
+            notes = [str(error)]
+        for note in notes:
+            print(f"petseg: {note}", file=sys.stderr)
     done = len(args.photos) - failed
     print(f"{done} of {len(args.photos)} photos cut out; see {args.out}")
     return 1 if failed else 0

@@ -45,6 +45,16 @@ def test_a_photo_that_fails_is_one_line_and_the_others_go_on(photo, tmp_path, sm
     assert (out / "cat.mask.png").is_file()
 
 
+def test_a_note_on_a_photo_is_one_line_each_time(tmp_path, small_model, capsys):
+    frames = [Image.new("RGB", (30, 20), color) for color in ("white", "black")]
+    moving = [tmp_path / "a.gif", tmp_path / "b.gif"]
+    for path in moving:
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert segment(*moving, out=tmp_path / "out", model=small_model) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[:15] for line in lines] == ["petseg: a.gif: ", "petseg: b.gif: "]
+
+
 def test_photos_of_one_name_do_not_overwrite_each_other(photo, tmp_path, small_model):
     other = tmp_path / "cat.jpg"
     Image.new("RGB", (30, 20)).save(other)

@@ -55,7 +55,7 @@ def test_an_uploaded_photo_is_shown_with_legend_and_caption(panel):
     assert picture(panel, "cut-out").mode == "RGBA"
     assert all(picture(panel, key).size == (60, 40) for key in panel.view.pictures.shown)
     assert "my &lt;b&gt;dog.jpg: 60 x 40 pixels" in panel.view.legend.value
-    assert panel.view.problems.value == panel.view.status.value == ""
+    assert panel.view.messages.value == panel.view.status.value == ""
     assert panel.view.results.layout.display == ""
 
 
@@ -77,18 +77,18 @@ def test_a_phone_photo_is_shown_upright(panel):
 )
 def test_a_bad_file_gets_one_sentence_and_the_panel_lives_on(panel, data, words):
     send(panel, "bad.jpg", data)
-    assert panel.view.problems.value.count("<div") == 1
-    assert f"bad.jpg: {words}" in panel.view.problems.value
-    assert "Traceback" not in panel.view.problems.value
+    assert panel.view.messages.value.count("<div") == 1
+    assert f"bad.jpg: {words}" in panel.view.messages.value
+    assert "Traceback" not in panel.view.messages.value
     send(panel, "good.jpg", photo())
-    assert panel.view.problems.value == ""
+    assert panel.view.messages.value == ""
     assert panel.view.pictures.shown
 
 
 def test_bad_files_of_a_batch_are_all_named_and_the_good_ones_shown(panel):
     for index, (name, data) in enumerate({"a.jpg": b"no", "b.jpg": photo(), "c.jpg": b""}.items(), start=1):
         send(panel, name, data, index, 3)
-    assert panel.view.problems.value.count("<div") == 2
+    assert panel.view.messages.value.count("<div") == 2
     assert [entry.name for entry in panel._entries] == ["b.jpg"]
 
 
@@ -127,14 +127,14 @@ def test_two_views_of_one_panel_can_upload_at_once(panel):
     for pair in zip_longest(first, second):
         for message in filter(None, pair):
             panel.view.zone._handle_custom_msg(*message)
-    assert panel.view.problems.value == ""
+    assert panel.view.messages.value == ""
     sizes = {entry.name: entry.result.photo.size for entry in panel._entries}
     assert sizes == {"wide.jpg": (60, 40), "high.jpg": (30, 50)}
 
 
 def test_a_file_too_large_to_upload_gets_a_hint_at_the_path_box(panel):
     panel.view.zone._handle_custom_msg({"type": "too large", "size": 90_000_000, "name": "huge.tif"}, [])
-    assert "huge.tif: 90 MB; at most 64 MB are uploaded. Type its path into the box below." in panel.view.problems.value
+    assert "huge.tif: 90 MB; at most 64 MB are uploaded. Type its path into the box below." in panel.view.messages.value
 
 
 def test_opacity_and_class_switches_change_the_overlay_alone(panel):
@@ -180,8 +180,8 @@ def test_a_model_that_is_gone_is_one_sentence(small_model):
     panel = Panel(str(small_model))
     small_model.unlink()
     send(panel, "dog.jpg", photo())
-    assert panel.view.problems.value.count("<div") == 1
-    assert "small.safetensors" in panel.view.problems.value
+    assert panel.view.messages.value.count("<div") == 1
+    assert "small.safetensors" in panel.view.messages.value
 
 
 def test_a_sample_can_be_tried_twice(panel):
@@ -205,7 +205,7 @@ def test_a_path_typed_in_is_opened_once_although_box_and_button_both_ask(panel, 
     panel.view.open.click()
     assert [entry.name for entry in panel._entries] == ["a dog.png"]
     panel.view.path.value = str(tmp_path / "cat.png")
-    assert "cat.png: no such file" in panel.view.problems.value
+    assert "cat.png: no such file" in panel.view.messages.value
 
 
 def test_an_address_is_fetched_and_one_that_is_not_there_is_a_sentence(tmp_path):
@@ -232,7 +232,7 @@ def test_no_pixel_of_a_photo_is_in_what_a_notebook_saves(panel):
         panel.view.pictures,
         panel.view.legend,
         panel.view.status,
-        panel.view.problems,
+        panel.view.messages,
         panel.view.entry,
         panel.view.path,
     ]
@@ -262,6 +262,23 @@ def test_a_predictor_that_is_loaded_already_is_used(small_model):
     panel = Panel(predictor)
     send(panel, "dog.jpg", photo())
     assert panel._predictors == {"small": predictor}
+
+
+def animation():
+    file = BytesIO()
+    frames = [Image.new("RGB", (30, 20), color) for color in ("white", "black")]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+def test_what_is_worth_knowing_of_a_photo_is_said_beside_its_result(panel, recwarn):
+    for _ in range(2):
+        send(panel, "moving.gif", animation())
+        assert panel.view.messages.value.count('<div role="alert">moving.gif: ') == 1
+    assert list(panel.view.pictures.shown)
+    assert not recwarn.list
+    send(panel, "still.jpg", photo())
+    assert panel.view.messages.value == ""
 
 
 def test_the_boundary_of_the_mask_that_is_shown_has_lines_and_the_file_has_none(small_model):

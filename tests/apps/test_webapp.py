@@ -60,6 +60,10 @@ def cut_short(data: bytes, fraction: float = 0.95) -> bytes:
     return data[: int(fraction * len(data))]
 
 
+def animation() -> bytes:
+    return encoded(chelsea(), "GIF", save_all=True, append_images=[chelsea().rotate(90)])
+
+
 def on_its_side() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -78,7 +82,7 @@ def test_what_is_kept_of_a_large_photo_is_small_and_draws_the_same_mask(session:
     path = tmp_path / "large.jpg"
     chelsea(4000, 3000).save(path)
     photo = ChosenPhoto("large.jpg", path)
-    result = session.segment(photo, "unet")
+    result, _ = session.segment(photo, "unet")
     segmented = SegmentedPhoto.from_result(photo, result, "unet")
     assert len(segmented.jpeg) + segmented.logits.nbytes < 1_000_000
     assert np.array_equal(segmented.preview().mask, render.preview(result).mask)
@@ -91,9 +95,23 @@ def test_a_photo_that_is_not_kept_any_longer_is_a_sentence(session: Session, tmp
         session.segment(ChosenPhoto("dog.jpg", tmp_path / "gone.jpg"), "unet")
 
 
+def test_what_is_worth_knowing_of_a_photo_is_said_in_any_thread(session: Session, tmp_path: Path) -> None:
+    still, moving = tmp_path / "still.jpg", tmp_path / "moving.gif"
+    still.write_bytes(encoded(chelsea()))
+    moving.write_bytes(animation())
+
+    def notes(path: Path) -> list[str]:
+        return session.segment(ChosenPhoto(path.name, path), "unet")[1]
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(notes, [still, moving] * 8))
+    assert answers[::2] == [[]] * 8
+    assert all(len(sentences) == 1 and sentences[0].startswith("moving.gif: ") for sentences in answers[1::2])
+
+
 @pytest.mark.parametrize("name", sample_photos())
 def test_every_sample_is_segmented(session: Session, name: str) -> None:
-    result = session.segment(ChosenPhoto(name), "unet")
+    result, _ = session.segment(ChosenPhoto(name), "unet")
     assert 0.02 < result.fractions["pet"] < 0.98
 
 
@@ -101,8 +119,8 @@ def test_a_model_from_a_file_is_offered_by_its_name_without_its_place(small_mode
     own = Session(small_model)
     assert own.first == "small.safetensors"
     assert str(small_model.parent) not in str(own.choices)
-    assert own.segment(ChosenPhoto("cartoon cat"), own.first).model == "small"
-    assert own.segment(ChosenPhoto("cartoon cat"), "unet").model == "unet"
+    assert own.segment(ChosenPhoto("cartoon cat"), own.first)[0].model == "small"
+    assert own.segment(ChosenPhoto("cartoon cat"), "unet")[0].model == "unet"
 
 
 def test_a_model_that_is_not_offered_is_a_sentence(session: Session, small_model: Path) -> None:
@@ -112,7 +130,7 @@ def test_a_model_that_is_not_offered_is_a_sentence(session: Session, small_model
 
 def test_pictures_say_to_those_who_cannot_see_them_what_they_show(session: Session) -> None:
     photo = ChosenPhoto("cartoon cat")
-    result = session.segment(photo, "unet")
+    result, _ = session.segment(photo, "unet")
     page = "".join(html.pictures(SegmentedPhoto.from_result(photo, result, "unet"), RenderSettings()))
     alts = re.findall(r'<img [^>]*alt="([^"]+)"', page)
     assert len(alts) == page.count("<img") == 5
@@ -120,10 +138,10 @@ def test_pictures_say_to_those_who_cannot_see_them_what_they_show(session: Sessi
 
 
 def test_a_name_that_is_html_is_shown_as_it_is(session: Session) -> None:
-    result = session.segment(ChosenPhoto("cartoon cat"), "unet")
+    result, _ = session.segment(ChosenPhoto("cartoon cat"), "unet")
     name = '"><script>alert(1)</script>${value}.jpg'
     page = "".join(html.pictures(SegmentedPhoto.from_result(ChosenPhoto(name), result, "unet"), RenderSettings()))
-    assert "<script" not in page + html.messages([name])
+    assert "<script" not in page + html.messages([name], [name])
     assert page.count("&lt;script&gt;") == 2
 
 
@@ -330,6 +348,12 @@ def test_what_is_no_photo_is_one_sentence_and_the_server_goes_on(
     assert not results["visible"]
     assert pictures == [""] * 6
     assert "Overlay" in visitor.choose((some_photo(0), "good.jpg"))[5]
+
+
+def test_a_note_on_a_photo_is_shown_beside_its_pictures(server: Server) -> None:
+    status, _, choice, *_ = Visitor(server).choose((animation(), "moving.gif"))
+    assert status.startswith("<p>moving.gif: ")
+    assert choice["choices"] == [["moving.gif", 0]]
 
 
 def test_of_several_photos_the_good_ones_are_shown_and_each_bad_one_is_named(server: Server) -> None:

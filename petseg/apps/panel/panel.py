@@ -11,6 +11,7 @@ import ipywidgets as widgets
 from PIL import Image
 
 from petseg.apps import captions, render
+from petseg.apps.notes import photo_notes
 from petseg.apps.panel.browser import Picture
 from petseg.apps.panel.sources import sample_choices, typed_photo
 from petseg.apps.panel.view import CHOOSE, PanelView
@@ -78,8 +79,8 @@ class Panel:
         try:
             name, data = typed_photo(text)
         except Exception as error:
-            self.view.problems.value = ""
-            self.view.add_problem(captions.sentence(error, text))
+            self.view.messages.value = ""
+            self.view.add_message(captions.sentence(error, text))
         else:
             self._segment(name, lambda: data)
 
@@ -97,17 +98,20 @@ class Panel:
         number = f" ({index} of {of})" if of > 1 else ""
         with self.view.busy(f"Segmenting {name}{number} …", index, of):
             try:
-                result = self._predictor()(photo(), name=name)
+                with photo_notes() as notes:
+                    result = self._predictor()(photo(), name=name)
                 self._add(Entry(name, result, render.preview(result)))
             except Exception as error:  # one photo's failure stops neither the batch nor the panel
-                self.view.add_problem(captions.sentence(error, name))
+                notes = [captions.sentence(error, name)]
+            for note in notes:
+                self.view.add_message(note)
 
     def _segment_again(self, entry: Entry) -> None:
         with self.view.busy(f"Segmenting {entry.name} …"):
             try:
                 result = self._predictor()(entry.result.photo, name=entry.name)
             except Exception as error:
-                self.view.add_problem(captions.sentence(error, entry.name))
+                self.view.add_message(captions.sentence(error, entry.name))
                 return
             self._entries[self._entries.index(entry)] = Entry(entry.name, result, render.preview(result))
             self._show()

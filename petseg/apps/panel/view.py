@@ -35,7 +35,7 @@ class PanelView:
     """
 
     def __init__(self, samples: Iterable[str], model: str, on_photo: Callable[[str, bytes, int, int], None]) -> None:
-        self.zone = DropZone(on_photo, self.add_problem)
+        self.zone = DropZone(on_photo, self.add_message)
         self._add_inputs(samples, model)
         self._add_messages()
         self._add_settings()
@@ -61,7 +61,7 @@ class PanelView:
     def _add_messages(self) -> None:
         self.progress = widgets.IntProgress(layout={"width": "100%", "display": "none"})
         self.status = widgets.HTML()
-        self.problems = widgets.HTML()
+        self.messages = widgets.HTML()
         self.legend = widgets.HTML()
 
     def _add_settings(self) -> None:
@@ -90,21 +90,21 @@ class PanelView:
         ]
         self.results = widgets.VBox(results, layout={"display": "none"})
         inputs = [self.zone, row(self.path, self.open, self.sample), row(self.model)]
-        messages = [self.progress, self.status, self.problems]
-        self.box = widgets.VBox([*inputs, *messages, self.results], layout={"max_width": "1100px"})
+        news = [self.progress, self.status, self.messages]
+        self.box = widgets.VBox([*inputs, *news, self.results], layout={"max_width": "1100px"})
 
     def settings(self) -> RenderSettings:
         """What the user has chosen of the pictures."""
         classes = [name for name, box in self.classes.items() if box.value]
         return RenderSettings(self.opacity.value, classes, self.background.value, self.color.value)
 
-    def add_problem(self, sentence: str) -> None:
-        """Adds a sentence about what went wrong."""
-        self.problems.value += _announced(sentence, "alert")
+    def add_message(self, sentence: str) -> None:
+        """Adds a sentence about what went wrong, or is worth knowing about a photo."""
+        self.messages.value += _announced(sentence, "alert")
 
     @contextmanager
     def busy(self, text: str, index: int = 1, of: int = 1) -> Iterator[None]:
-        """Shows what is being done while a `with` block runs; the first of a batch clears the problems of the last.
+        """Shows what is being done while a `with` block runs; the first of a batch clears the messages of the last.
 
         Args:
             text: what is being done.
@@ -112,7 +112,7 @@ class PanelView:
             of: size of the batch.
         """
         if index == 1:
-            self.problems.value = ""
+            self.messages.value = ""
         self.zone.busy = True
         self.status.value = _announced(text, "status")
         self.progress.max, self.progress.value = of, index - 1

@@ -53,15 +53,18 @@ class Handlers:
         """
         segmented: list[SegmentedPhoto] = []
         failed: list[str] = []
+        notes: list[str] = []
         for index, photo in enumerate(photos[:MAX_PHOTOS]):
             progress((index, min(len(photos), MAX_PHOTOS)), desc=photo.name, unit="photos")
             try:
-                segmented.append(SegmentedPhoto.from_result(photo, self.session.segment(photo, model), model))
+                result, photo_notes = self.session.segment(photo, model)
+                segmented.append(SegmentedPhoto.from_result(photo, result, model))
+                notes += photo_notes
             except Exception as error:  # whatever happens to one photo, the others go on
                 failed.append(_sentence(error, photo.name))
         if len(photos) > MAX_PHOTOS:
             failed.append(f"{len(photos)} photos came; at most {MAX_PHOTOS} at a time. Choose the others afterwards.")
-        return _results(segmented, html.messages(failed), html.settings_of(*settings))
+        return _results(segmented, html.messages(failed, notes), html.settings_of(*settings))
 
     def choose_again(
         self, segmented: Sequence[SegmentedPhoto], model: str, progress: gr.Progress = PROGRESS, *settings: Any
@@ -105,7 +108,7 @@ class Handlers:
             raise gr.Error("No photo came. Upload one.", print_exception=False)
         photo = _uploaded(file)
         try:
-            result = self.session.segment(photo, model)
+            result, _ = self.session.segment(photo, model)
             return self._write(RenderSettings(), result, kind, photo.name), result.fractions
         except Exception as error:
             raise gr.Error(_sentence(error, photo.name), print_exception=False) from error

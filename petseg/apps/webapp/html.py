@@ -79,9 +79,10 @@ def cutout(preview: Segmentation, settings: RenderSettings) -> str:
     return _figure(image, "Cut-out", f"The pet, cut out, on {BACKGROUND_ALT[settings.background]}", "cutout")
 
 
-def messages(sentences: Iterable[str]) -> str:
-    """HTML of sentences that say what went wrong, one paragraph each."""
-    return "".join(f'<p class="failed">{captions.as_html(text)}</p>' for text in sentences)
+def messages(failed: Iterable[str], notes: Iterable[str] = ()) -> str:
+    """HTML of sentences, one paragraph each: what went wrong, and what is worth knowing."""
+    lines = [f'<p class="failed">{captions.as_html(text)}</p>' for text in failed]
+    return "".join([*lines, *(f"<p>{captions.as_html(text)}</p>" for text in notes)])
 
 
 def _figure(image: Image.Image, title: str, alt: str, style: str = "") -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from petseg.apps import captions, render
+from petseg.apps.notes import photo_notes
 from petseg.apps.samples import sample_photos
 from petseg.errors import ModelError, PhotoError
 from petseg.inference.predictor import Predictor
@@ -97,17 +98,22 @@ class Session:
             self.first = Path(model).name  # visitors need not know its folder
             self.choices = [*self.choices, (f"{self.first}: a model of your own", self.first)]
         self._predictors = {self.first: Predictor(model)}
-        self._lock = threading.Lock()  # large photos side by side would need memory side by side
+        # one photo at a time: large ones side by side need memory side by side, and `photo_notes` allows no threads
+        self._lock = threading.Lock()
 
-    def segment(self, photo: ChosenPhoto, model: str) -> Segmentation:
+    def segment(self, photo: ChosenPhoto, model: str) -> tuple[Segmentation, list[str]]:
         """Segments a photo.
+
+        Returns:
+            The result, and sentences worth knowing about the photo.
 
         Raises:
             PhotoError: the photo cannot be used.
             ModelError: the page offers no model of this name.
         """
-        with self._lock:
-            return self._predictor(model)(photo.read(), name=photo.name)
+        with self._lock, photo_notes() as notes:
+            result = self._predictor(model)(photo.read(), name=photo.name)
+        return result, notes
 
     def full_size(self, segmented: SegmentedPhoto) -> Segmentation:
         """The kept result for the photo at its own size.
@@ -116,7 +122,7 @@ class Session:
             PhotoError: the photo was deleted since.
         """
         photo = segmented.photo
-        with self._lock:
+        with self._lock, photo_notes():  # they were shown when the photo was segmented
             image = self._predictor(segmented.model).load_photo(photo.read(), name=photo.name)
         return Segmentation(image, segmented.logits, model=segmented.model)
 
