@@ -2,9 +2,9 @@
 
 import csv
 import os
+import shlex
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from petseg.errors import DataError
 from petseg.models import zoo
 from petseg.training import fit as training
 from petseg.training.task import SegmentationTask
-from petseg.upkeep import reproduce
+from petseg.upkeep import lineage, reproduce
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def tiny(tmp_path, monkeypatch, cartoons):
         }
         (recipes / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
     (recipes / "course.yaml").write_text("seed_everything: 1")
-    monkeypatch.setattr(reproduce, "RECIPES", recipes)
-    monkeypatch.setattr(reproduce, "MODELS", {name: name for name in ("unet-lite0-first", "unet-lite0", "unet")})
-    monkeypatch.setattr(reproduce, "STEPS", ("unet-lite0-first",))
+    monkeypatch.setattr(lineage, "RECIPES", recipes)
+    monkeypatch.setattr(lineage, "MODELS", {name: name for name in ("unet-lite0-first", "unet-lite0", "unet")})
+    monkeypatch.setattr(lineage, "STEPS", ("unet-lite0-first",))
     monkeypatch.setenv("PETSEG_DATA_DIR", str(cartoons))
     monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path / "cache"))
     return ["--data.image_size", "128", "--trainer.accelerator", "cpu"]
@@ -63,20 +63,27 @@ def here(monkeypatch):
     """Runs the steps in the process of the test, which has loaded PyTorch already; returns their arguments."""
     done = []
 
-    def run(command, cwd, env, check):
-        done.append(command[3:])
-        with monkeypatch.context() as context:
-            context.chdir(cwd)
-            for name in ("PETSEG_DATA_DIR", "PETSEG_CACHE_DIR"):
-                context.setenv(name, env[name])
-            return SimpleNamespace(returncode=cli.main(command[3:]))
+    class Here:
+        def __init__(self, line, folder, threads, show):
+            _, *arguments = shlex.split(line)
+            done.append(arguments)
+            folder.mkdir(parents=True, exist_ok=True)
+            with monkeypatch.context() as context:
+                for name in ("PETSEG_DATA_DIR", "PETSEG_CACHE_DIR"):  # absolute, as `Command` makes them
+                    context.setenv(name, str(Path(os.environ[name]).resolve()))
+                context.chdir(folder)
+                self.status = cli.main(arguments)
 
-    monkeypatch.setattr(reproduce.subprocess, "run", run)
+        def finish(self, timeout):
+            if self.status:
+                raise RuntimeError(self.status)
+
+    monkeypatch.setattr(reproduce, "Command", Here)
     return done
 
 
 def folder_of(name, folder, flags):
-    return reproduce.weights_of(name, folder, flags).parent
+    return lineage.weights_of(name, folder, flags).parent
 
 
 def fit_that_dies(name, folder, flags, monkeypatch, epoch, scores):
@@ -100,7 +107,7 @@ def fit_that_dies(name, folder, flags, monkeypatch, epoch, scores):
         context.setattr(SegmentationTask, "training_step", dies)
         context.setattr(SegmentationTask, "log_dict", told)
         with pytest.raises(RuntimeError, match="killed"):
-            training.run(reproduce.fit(name, folder, flags))
+            training.run(lineage.fit_arguments(name, folder, flags))
 
 
 def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_done_twice(tiny, here, tmp_path, capsys):
@@ -111,11 +118,11 @@ def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_do
     order = [f"unet-lite0{part}" for part in ("-first: petseg release", ": petseg fit", ": petseg release")]
     order.append("unet: petseg fit")
     assert sorted(order, key=said.index) == order
-    first = zoo.card(reproduce.weights_of("unet-lite0-first", folder, tiny))
+    first = zoo.card(lineage.weights_of("unet-lite0-first", folder, tiny))
     assert list(first.scores) == ["val"]  # a step on the way never sees the test split
     assert cards["unet-lite0"].recipe["starts_from"] == cards["unet-lite0"].recipe["teacher"] == "unet-lite0-first"
     taught = next(step for step in here if "--trainer.callbacks.init_args.teacher" in step and "unet.yaml" in step[2])
-    assert str(reproduce.weights_of("unet-lite0", folder, tiny)) in taught
+    assert str(lineage.weights_of("unet-lite0", folder, tiny)) in taught
     log = folder_of("unet", folder, tiny) / "log"
     config = yaml.safe_load((log / "config.yaml").read_text())
     assert [one["init_args"]["teacher"] for one in config["trainer"]["callbacks"]] == ["unet-lite0.safetensors"]
@@ -132,18 +139,18 @@ def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_do
 
 
 def test_a_stopped_run_is_gone_on_with_and_the_best_and_the_log_are_those_of_all_its_attempts(
-    tiny, tmp_path, cartoons, monkeypatch
+    tiny, here, tmp_path, cartoons, monkeypatch
 ):
     name, folder, flags = "unet-lite0-first", tmp_path / "again", [*tiny, "--trainer.max_epochs", "4"]
     fit_that_dies(name, folder, flags, monkeypatch, 3, [0.98, 0.99, 0.97])
-    resumed = reproduce.fit(name, folder, flags)
+    resumed = lineage.fit_arguments(name, folder, flags)
     assert resumed[resumed.index("--ckpt_path") + 1].endswith("version_0/checkpoints/last.ckpt")
     monkeypatch.chdir(tmp_path)
     for variable, at in (("PETSEG_DATA_DIR", cartoons), ("PETSEG_CACHE_DIR", tmp_path / "cache")):
         monkeypatch.setenv(variable, os.path.relpath(at))  # the processes that train have another working folder
     card = reproduce.reproduce([name], Path("again"), flags)[name]
     own = folder_of(name, folder, flags)
-    assert reproduce.fit(name, folder, flags) == []
+    assert lineage.fit_arguments(name, folder, flags) == []
     assert (own / "runs" / "version_1" / "checkpoints" / "best.ckpt").is_file()
     assert card.recipe["epochs"] == 2  # of the first attempt, and no epoch of the second scored 0.99
     with (own / "log" / "metrics.csv").open(newline="") as file:
@@ -161,49 +168,49 @@ def test_a_training_that_was_stopped_twice_keeps_the_best_of_three_attempts(tiny
     name, folder, flags = "unet-lite0-first", tmp_path / "again", [*tiny, "--trainer.max_epochs", "4"]
     for epoch, score in ((1, 0.1), (2, 0.3), (3, 0.2)):
         fit_that_dies(name, folder, flags, monkeypatch, epoch, [score])
-    best = reproduce.best_checkpoint(folder_of(name, folder, flags) / "runs")
+    best = lineage.best_checkpoint(folder_of(name, folder, flags) / "runs")
     assert best is not None
     assert best.parts[-3:] == ("version_1", "checkpoints", "best.ckpt")
     best.write_bytes(best.read_bytes()[:1000])  # cut off, it is none
-    assert reproduce.best_checkpoint(best.parents[2]).parts[-3] == "version_2"
+    assert lineage.best_checkpoint(best.parents[2]).parts[-3] == "version_2"
     assert f"{best}: was cut off" in capsys.readouterr().out
-    assert reproduce.best_checkpoint(tmp_path / "nothing") is None
+    assert lineage.best_checkpoint(tmp_path / "nothing") is None
 
 
 def test_other_flags_or_another_recipe_have_another_folder_and_so_has_all_that_is_made_from_it(tiny, tmp_path):
     def folders():
-        return {name: folder_of(name, tmp_path, tiny) for name in reproduce.MODELS}
+        return {name: folder_of(name, tmp_path, tiny) for name in lineage.MODELS}
 
     before = folders()
     assert folders() == before
     shorter = [*tiny, "--trainer.max_epochs", "1"]
     assert all(folder_of(name, tmp_path, shorter) != before[name] for name in before)
-    recipe = reproduce.RECIPES / "unet-lite0-first.yaml"
+    recipe = lineage.RECIPES / "unet-lite0-first.yaml"
     recipe.write_text(recipe.read_text().replace("seed_everything: 1", "seed_everything: 2"))
     after = folders()
     assert [name for name in before if after[name] != before[name]] == ["unet-lite0-first", "unet-lite0"]
-    (reproduce.RECIPES / "course.yaml").write_text("seed_everything: 3")  # where a recipe says nothing, it counts
+    (lineage.RECIPES / "course.yaml").write_text("seed_everything: 3")  # where a recipe says nothing, it counts
     assert all(folders()[name] != after[name] for name in after)
 
 
 def test_a_student_is_trained_anew_once_its_teacher_is(tiny, tmp_path):
     before = folder_of("unet", tmp_path, tiny)
-    teacher = reproduce.weights_of("unet-lite0", tmp_path, tiny)
-    assert "unet-lite0" in reproduce.fit("unet", tmp_path, tiny)
+    teacher = lineage.weights_of("unet-lite0", tmp_path, tiny)
+    assert "unet-lite0" in lineage.fit_arguments("unet", tmp_path, tiny)
     teacher.parent.mkdir(parents=True)
     teacher.touch()
     assert folder_of("unet", tmp_path, tiny) != before
-    assert str(teacher) in reproduce.fit("unet", tmp_path, tiny)
+    assert str(teacher) in lineage.fit_arguments("unet", tmp_path, tiny)
 
 
 def test_a_step_that_fails_is_one_sentence_and_says_how_to_go_on(tiny, tmp_path):
-    with pytest.raises(reproduce.DataError, match=r"lite0-first: petseg fit ended with status.*Call it again"):
+    with pytest.raises(DataError, match=r"lite0-first: petseg fit failed.*Call it again"):
         reproduce.reproduce(["unet-lite0"], tmp_path / "again", ["--no.such.flag", "1"])
 
 
 def test_a_name_without_a_recipe_is_refused_with_those_that_have_one(capsys):
     assert reproduce.main(["resnet"]) == 2
-    assert f"resnet: no recipe of this name; choose of {', '.join(reproduce.MODELS)}" in capsys.readouterr().err
+    assert f"resnet: no recipe of this name; choose of {', '.join(lineage.MODELS)}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -225,9 +232,9 @@ def test_models_and_the_flags_of_fit_are_told_apart(words, models, folder, extra
 
 @pytest.mark.parametrize("flags", [["--trainer.max_epochs", "2"], ["--trainer.max_epochs=2"]])
 def test_flags_say_after_how_many_epochs_a_training_is_done(flags):
-    recipe = reproduce.recipe_of("unet")
-    assert reproduce.epochs_of(recipe, [*flags, "--trainer.accelerator", "cpu"]) == 2
-    assert reproduce.epochs_of(recipe, []) == yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"]
+    recipe = lineage.recipe_of("unet")
+    assert lineage.epochs_of(recipe, [*flags, "--trainer.accelerator", "cpu"]) == 2
+    assert lineage.epochs_of(recipe, []) == yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"]
 
 
 def test_ctrl_c_is_one_sentence(monkeypatch, capsys):
@@ -268,45 +275,44 @@ def test_a_log_without_times_says_so(tmp_path):
     assert reproduce.training_seconds(tmp_path / "metrics.csv") is None
 
 
-def test_it_says_how_long_all_takes_and_what_of_that_is_estimated():
-    *lines, together = reproduce.times(list(reproduce.MODELS)).splitlines()
-    assert [line.partition(":")[0] for line in lines] == list(reproduce.MODELS)
-    assert {line.partition(":")[0] for line in lines if "estimated" in line} == set(reproduce.ESTIMATED)
-    minutes = sum(int(line.split("took ")[1].split()[0]) for line in lines)
-    assert float(together.split()[1]) == pytest.approx(minutes / 60, abs=0.1)
-    assert "two CPU cores that compute in bfloat16" in together
-    # an estimate is for logs that do not say it
-    assert not any(reproduce.training_seconds(reproduce.RUNS / name / "metrics.csv") for name in reproduce.ESTIMATED)
+def test_it_says_how_long_all_takes_and_what_is_not_recorded():
+    *lines, together = reproduce.times(list(lineage.MODELS)).splitlines()
+    assert [line.partition(":")[0] for line in lines] == list(lineage.MODELS)
+    minutes = [int(line.split("took ")[1].split()[0]) for line in lines if "took" in line]
+    hours = float(together.removeprefix("together more than ").split()[0])
+    assert hours == pytest.approx(sum(minutes) / 60, abs=0.1)
+    unknown = [name for name in lineage.MODELS if not reproduce.training_seconds(reproduce.RUNS / name / "metrics.csv")]
+    assert [line.partition(":")[0] for line in lines if "time not recorded" in line] == unknown
 
 
 def test_every_released_model_is_reproduced_and_after_its_teacher():
-    assert set(reproduce.MODELS) - set(reproduce.STEPS) == set(zoo.available())
-    order = list(reproduce.MODELS)
+    assert set(lineage.MODELS) - set(lineage.STEPS) == set(zoo.available())
+    order = list(lineage.MODELS)
     for name in order:
-        recipe = reproduce.recipe_of(name)
-        for other in (reproduce.teacher_of(recipe), reproduce.start_of(recipe)):
+        recipe = lineage.recipe_of(name)
+        for other in (lineage.teacher_of(recipe), lineage.start_of(recipe)):
             assert other is None or order.index(other) < order.index(name)
 
 
 @pytest.mark.parametrize("name", ["unet", "unet-separable"])
 def test_the_teacher_of_a_recipe_is_found(name):
-    assert reproduce.teacher_of(reproduce.RECIPES / f"{name}.yaml") == "unet-lite0"
+    assert lineage.teacher_of(lineage.RECIPES / f"{name}.yaml") == "unet-lite0"
 
 
 def test_a_step_on_the_way_is_trained_for_its_model_and_a_released_teacher_is_taken_as_it_is():
-    assert reproduce.with_steps(["unet-lite0"]) == ["unet-lite0-first", "unet-lite0-second", "unet-lite0"]
-    assert reproduce.with_steps(["unet"]) == ["unet-first", "unet"]
+    assert lineage.with_steps(["unet-lite0"]) == ["unet-lite0-first", "unet-lite0-second", "unet-lite0"]
+    assert lineage.with_steps(["unet"]) == ["unet-first", "unet"]
 
 
 def test_without_its_teacher_trained_anew_a_student_asks_the_released_one(tmp_path):
-    fit = reproduce.fit("unet", tmp_path)
+    fit = lineage.fit_arguments("unet", tmp_path)
     assert fit[fit.index("--trainer.callbacks.init_args.teacher") + 1] == "unet-lite0"
 
 
 def test_the_recipe_of_a_released_model_is_the_one_that_its_card_tells():
-    course = yaml.safe_load((reproduce.RECIPES / "course.yaml").read_text())
+    course = yaml.safe_load((lineage.RECIPES / "course.yaml").read_text())
     for name in zoo.available():
-        path, told = reproduce.recipe_of(name), zoo.card(name).recipe
+        path, told = lineage.recipe_of(name), zoo.card(name).recipe
         recipe = yaml.safe_load(path.read_text())
         recipe["model"] = {**course["model"], **recipe["model"]}
         expected = {key: value for key, value in recipe["model"].items() if key != "augment"}
@@ -317,8 +323,19 @@ def test_the_recipe_of_a_released_model_is_the_one_that_its_card_tells():
             "batch_size": recipe["data"]["batch_size"],
             "max_epochs": recipe["trainer"]["max_epochs"],
             "gradient_clip_val": recipe["trainer"]["gradient_clip_val"],
-            "starts_from": reproduce.start_of(path),
-            "teacher": reproduce.teacher_of(path),
+            "starts_from": lineage.start_of(path),
+            "teacher": lineage.teacher_of(path),
         }
         assert {key: told.get(key) for key in expected} == expected, name
         assert told["epochs"] <= told["max_epochs"]
+
+
+def test_a_command_gets_the_absolute_path_of_folders_that_were_named_relative(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr("petseg.training.command.subprocess.Popen", lambda *_, **settings: begun.append(settings))
+    monkeypatch.chdir(tmp_path)
+    for name in ("PETSEG_DATA_DIR", "PETSEG_CACHE_DIR"):
+        monkeypatch.setenv(name, "pets")
+    reproduce.Command("petseg models", tmp_path / "elsewhere")
+    assert begun[0]["cwd"] == tmp_path / "elsewhere"
+    assert {begun[0]["env"][name] for name in ("PETSEG_DATA_DIR", "PETSEG_CACHE_DIR")} == {str(tmp_path / "pets")}

@@ -1,0 +1,149 @@
+"""What each released model is made from, and the commands of `petseg` that make it again.
+
+Each model has a folder whose name changes with its recipe, with the flags, and with the models that it is made from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+import yaml
+
+from petseg.errors import DataError
+from petseg.training.checkpoints import last_epoch
+from petseg.training.recipes import RECIPES, fingerprint
+from petseg.training.runs import attempts
+
+#: Each model's recipe, in the order of training: what a model starts from, and its teacher, come before it.
+MODELS: Final = {
+    "unet-lite0-first": "unet-lite0-first",
+    "unet-lite0-second": "unet-lite0-second",
+    "unet-lite0": "unet-lite0",
+    "unet-first": "course",
+    "unet": "unet",
+    "unet-separable": "unet-separable",
+}
+
+#: Those that are made for others alone and are not scored on the test split. `unet-lite0-first` and
+#: `unet-first` were once released, as the first `unet-lite0` and the first `unet`, and scored then (figures/runs/).
+STEPS: Final = ("unet-lite0-first", "unet-lite0-second", "unet-first")
+
+
+def recipe_of(name: str) -> Path:
+    """The file of a model's recipe."""
+    return RECIPES / f"{MODELS[name]}.yaml"
+
+
+def teacher_of(recipe: Path) -> str | None:
+    """The model that a recipe's `Distillation` asks; None where none teaches."""
+    callbacks = yaml.safe_load(recipe.read_text())["trainer"].get("callbacks", [])
+    for callback in callbacks:
+        if callback["class_path"] == "petseg.training.distillation.Distillation":
+            return Path(callback["init_args"]["teacher"]).stem
+    return None
+
+
+def start_of(recipe: Path) -> str | None:
+    """The model whose weights a recipe starts from; None where it starts from random ones, or from ImageNet's."""
+    weights = yaml.safe_load(recipe.read_text()).get("weights")
+    return Path(weights).stem if weights and weights != "random" else None
+
+
+def with_steps(names: Sequence[str]) -> list[str]:
+    """Models in the order of training, with the `STEPS` that they need; a released teacher is ready as it is."""
+    chosen: list[str] = []
+    for name in reversed(MODELS):  # from the last trained to the first, so that a step's own steps are found
+        used = {other for one in chosen for other in (start_of(recipe_of(one)), teacher_of(recipe_of(one)))}
+        if name in names or (name in STEPS and name in used):
+            chosen.insert(0, name)
+    return chosen
+
+
+def weights_of(name: str, folder: Path, extra: Sequence[str] = ()) -> Path:
+    """Where a model goes, below a folder of its own that is named after the model and a fingerprint of its making.
+
+    Args:
+        name: one of `MODELS`.
+        folder: holds the folders of all models.
+        extra: flags of `petseg fit`, for instance for other data.
+    """
+    recipes = [yaml.safe_load(path.read_text()) for path in (RECIPES / "course.yaml", recipe_of(name))]
+    others = {other: Path(file).parent.name for other, file in used(name, folder, extra).items()}
+    made = {"defaults": recipes[0], "recipe": recipes[1], "flags": list(extra), "others": others}
+    return folder / f"{name}-{fingerprint(made)}" / f"{name}.safetensors"
+
+
+def used(name: str, folder: Path, extra: Sequence[str] = ()) -> dict[str, str]:
+    """What a model starts from and its teacher: the file where it is trained again, else the released one's name."""
+    found = {}
+    for other in (start_of(recipe_of(name)), teacher_of(recipe_of(name))):
+        if other:
+            file = weights_of(other, folder, extra)
+            found[other] = str(file) if other in STEPS or file.is_file() else other
+    return found
+
+
+def fit_arguments(name: str, folder: Path, extra: Sequence[str] = ()) -> list[str]:
+    """Arguments of `petseg` that train a model, or resume its training; empty where that is done.
+
+    Args:
+        name: one of `MODELS`.
+        folder: holds the folders of all models.
+        extra: flags of `petseg fit`.
+    """
+    recipe, others = recipe_of(name), used(name, folder, extra)
+    last, done = last_epoch(weights_of(name, folder, extra).parent / "runs")
+    if done >= epochs_of(recipe, extra):
+        return []
+    flags = ["fit", "--config", str(recipe), *extra]
+    if teacher := teacher_of(recipe):
+        flags += ["--trainer.callbacks.init_args.teacher", others[teacher]]
+    if start := start_of(recipe):
+        flags += ["--weights", others[start]]
+    return flags + (["--ckpt_path", str(last.resolve())] if last else [])
+
+
+def release_arguments(name: str, folder: Path, extra: Sequence[str] = ()) -> list[str]:
+    """Arguments of `petseg` that make a model of the best checkpoint of a training that is done.
+
+    Raises:
+        DataError: no checkpoint can be read.
+    """
+    out = weights_of(name, folder, extra)
+    best = best_checkpoint(out.parent / "runs")
+    if best is None:
+        raise DataError(f"{name}: its run left no checkpoint in {out.parent}. Remove the folder, start again.")
+    flags = ["release", str(best), "--out", str(out), "--log", str(out.parent / "log")]
+    return flags + (["--no-test"] if name in STEPS else [])
+
+
+def best_checkpoint(runs: Path) -> Path | None:
+    """The `best.ckpt` that scored highest on validation, of all attempts at the run that was resumed last.
+
+    Lightning finds the best of each attempt alone. None where no checkpoint can be read.
+    """
+    last, _ = last_epoch(runs)
+    scores: dict[Path, float] = {}
+    for run in attempts(last.parents[1]) if last else []:
+        path = run / "checkpoints" / "best.ckpt"
+        try:
+            callbacks = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["callbacks"]
+            (kept,) = (state for key, state in callbacks.items() if key.startswith("BestCheckpoint"))
+            scores[path] = float(kept["best_model_score"])
+        except (OSError, EOFError, KeyError, RuntimeError, ValueError, pickle.UnpicklingError):
+            if path.is_file():  # otherwise the attempt was stopped before its first validation
+                print(f"{path}: was cut off while it was written, and does not count")
+    return max(scores, key=lambda path: scores[path], default=None)
+
+
+def epochs_of(recipe: Path, extra: Sequence[str]) -> int:
+    """How many epochs a recipe asks for, unless the flags say otherwise."""
+    parser = argparse.ArgumentParser(prog="make reproduce", add_help=False, allow_abbrev=False)
+    parser.add_argument("--trainer.max_epochs", dest="epochs", type=int)
+    chosen: int | None = parser.parse_known_args(extra)[0].epochs
+    return int(yaml.safe_load(recipe.read_text())["trainer"]["max_epochs"]) if chosen is None else chosen
