@@ -29,3 +29,7 @@ class SettingsError(PetsegError, ValueError):
 
 class MissingError(PetsegError):
     """Something that this machine lacks: an optional package, a program, a free port, a writable folder."""
+
+
+class PhotoWarning(UserWarning):
+    """A photo that is used, but not as its owner may expect; a sentence for the user, as in the errors above."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from petseg.errors import ModelError, SettingsError
 from petseg.inference import photo as photos
+from petseg.inference.inputs import PhotoInput
 from petseg.inference.segmentation import Segmentation
 from petseg.inference.two_pass import merge_logits, pet_box
 from petseg.models import zoo
@@ -39,7 +40,7 @@ class Predictor:
         model: str | Path | None = None,
         *,
         device: str | torch.device | None = None,
-        max_pixels: int = 40_000_000,
+        max_pixels: int = photos.MAX_PIXELS,
         passes: int = 2,
     ) -> None:
         self.passes = _checked_passes(passes)
@@ -52,7 +53,7 @@ class Predictor:
         except (AssertionError, RuntimeError) as error:
             raise ModelError(f"device {device}: not on this machine. Choose {best_device()}.") from error
 
-    def __call__(self, photo: photos.Source, *, name: str | None = None) -> Segmentation:
+    def __call__(self, photo: PhotoInput, *, name: str | None = None) -> Segmentation:
         """Segments one photo.
 
         Args:
@@ -68,7 +69,7 @@ class Predictor:
         seconds = time.perf_counter() - start
         return Segmentation(upright, logits.numpy(), seconds=seconds, model=self.card.name)
 
-    def load_photo(self, photo: photos.Source, *, name: str | None = None) -> Image.Image:
+    def load_photo(self, photo: PhotoInput, *, name: str | None = None) -> Image.Image:
         """Step 1: the upright RGB photo, at its own size; see `petseg.inference.photo.load_photo`."""
         return photos.load_photo(photo, max_pixels=self.max_pixels, name=name)
 
