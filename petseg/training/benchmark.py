@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import lightning as L
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import OneCycleLR
 
 from petseg.errors import SettingsError
 from petseg.models.device import best_device, best_precision, machine
 from petseg.models.unet import UNet
 from petseg.training.ema import WarmupEMA
+from petseg.training.optimizer import one_cycle, parameter_groups
+from petseg.training.recipes import read_recipe
 from petseg.training.task import SegmentationTask
 
 
@@ -71,21 +72,24 @@ def speed_table(steps: int = 5, batch: int = 32, size: int = 128) -> Iterator[st
         yield f"{row.memory_format:<16}{row.precision:<12}{row.train:>14.3f}{row.predict:>17.3f}"
 
 
-def step_parts(steps: int = 5, batch: int = 16, size: int = 128) -> dict[str, float]:
-    """Median seconds of each part of a training step, as the recipe takes it on this machine.
+def step_parts(recipe: Mapping[str, Any] | None = None, steps: int = 5) -> dict[str, float]:
+    """Median seconds of each part of a training step of a recipe on this machine, at the data's own size.
 
     Args:
+        recipe: as `recipes.read_recipe` gives it; default: the course's.
         steps: timed steps, after one that is not.
-        batch: images in a step.
-        size: height and width of the images, in pixels.
     """
+    recipe = recipe or read_recipe()
+    batch, size = recipe["data"]["batch_size"], recipe["data"]["image_size"]
     device = torch.device(best_device())
-    task = SegmentationTask().to(device)
+    task = SegmentationTask.from_recipe(recipe).to(device)
     image = torch.rand(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
     target = torch.randint(0, 3, (batch, size, size), device=device, dtype=torch.uint8)
-    optimizer = torch.optim.AdamW(task.network.parameters())
-    schedule = OneCycleLR(optimizer, 1e-3, steps + 1)
-    average, trainer = WarmupEMA(), cast(L.Trainer, SimpleNamespace(global_step=0))
+    model = recipe["model"]
+    groups = parameter_groups(task.network, model["learning_rate"], model.get("encoder_lr_scale", 1.0))
+    optimizer = torch.optim.AdamW(groups, weight_decay=model["weight_decay"])
+    schedule = one_cycle(optimizer, steps + 1, model["warmup"])
+    average, trainer = WarmupEMA(**recipe["average"]), cast(L.Trainer, SimpleNamespace(global_step=0))
     average.setup(trainer, task, "fit")
     losses: list[Tensor] = []
 
@@ -94,7 +98,7 @@ def step_parts(steps: int = 5, batch: int = 16, size: int = 128) -> dict[str, fl
         average.on_train_batch_end(trainer, task, None, None, 0)
 
     parts: dict[str, Callable[[], object]] = {
-        "random changes of the batch": lambda: task.augment(image, target),
+        "augmentation": lambda: task.augment(image, target),
         "network forward, loss": lambda: losses.append(task.loss(_logits(task, image, _half()), target)),
         "backward": lambda: losses.pop().backward(),
         "AdamW": optimizer.step,

@@ -1,4 +1,4 @@
-"""What happens beside the training steps: checkpoints, times and seeds of each epoch."""
+"""What happens beside the training steps: checkpoints, validation of the last epoch, times and seeds of each epoch."""
 
 from __future__ import annotations
 
@@ -20,18 +20,27 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps `last.ckpt`, of the last validation whatever it scored: to resume from with `--ckpt_path`.
+    """Keeps `last.ckpt`, of the last epoch whatever it scored and whether it was validated: to resume from.
 
     Lightning's own `save_last` writes it only where the score is the best so far.
     """
 
     def __init__(self) -> None:
-        super().__init__(filename="last", enable_version_counter=False)
+        super().__init__(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+
+class ValidateLastEpoch(L.Callback):
+    """Has the last epoch validated even where `check_val_every_n_epoch` does not divide the number of epochs."""
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Asks for a validation after this epoch if it is the last."""
+        if trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1
 
 
 def checkpoints() -> list[L.Callback]:
-    """The callbacks that keep `best.ckpt` and `last.ckpt`."""
-    return [BestCheckpoint(), LastCheckpoint()]
+    """The callbacks that keep `best.ckpt` and `last.ckpt`, and lose no epoch."""
+    return [ValidateLastEpoch(), BestCheckpoint(), LastCheckpoint()]
 
 
 class EpochSeconds(L.Callback):
@@ -55,12 +64,12 @@ class EpochSeconds(L.Callback):
 
 
 class EpochSeeds(L.Callback):
-    """Lets the randomness of an epoch follow from the run's seed and the epoch's number, not from what was before.
+    """Makes the randomness of an epoch depend on the run's seed and the epoch's number alone.
 
-    Checkpoints do not hold the state of the random generators. Without this, a run that goes on meets its images in
-    another order and with other changes than one that was never stopped. Samplers of distributed runs do the same.
-    Loader processes would draw the order too early: `num_workers` must be 0. An epoch's seed is the run's plus its
-    number, so that runs whose luck is to be compared need seeds that lie further apart than they have epochs.
+    Checkpoints do not hold the state of the random generators. Without this, a resumed run sees its images in another
+    order and with other augmentation than one that was never stopped. Samplers of distributed runs do the same. Loader
+    processes would draw the order too early: `num_workers` must be 0. The seed of an epoch is the run's seed plus the
+    epoch's number, so runs that are compared need seeds that lie further apart than they have epochs.
 
     Args:
         seed: that of `L.seed_everything` when None.
@@ -78,6 +87,6 @@ class EpochSeeds(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seeds the random changes, each process its own."""
+        """Seeds the augmentation, each process with a seed of its own."""
         if batch_idx == 0:
             torch.manual_seed(self.seed + trainer.current_epoch + 1_000_003 * trainer.global_rank)

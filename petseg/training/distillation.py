@@ -1,30 +1,34 @@
-"""A released model as a teacher: what it sees in the training images becomes a second, softer label.
+"""Knowledge distillation: the probabilities of trained models, the teachers, become second, softer labels.
 
 Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network (2015), https://arxiv.org/abs/1503.02531.
-A hard label says that a pixel is boundary; a teacher says how sure one can be of it, which helps most where people
-drew roughly.
+A hard label says that a pixel is boundary; a teacher's probabilities say how certain one can be of it, which helps most
+where annotators drew roughly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from petseg.data.datamodule import PetDataModule, PixelDataset
+from petseg.errors import SettingsError
 from petseg.models import zoo
 from petseg.training.task import SegmentationTask
 
 
 @torch.inference_mode()
-def soft_labels(teacher: str | Path, dataset: PixelDataset, device: torch.device, batch_size: int = 32) -> Tensor:
-    """What a model sees in the images of a split: the mean of its word on each image and on its mirror image.
+def soft_labels(
+    teachers: Sequence[str | Path], dataset: PixelDataset, device: torch.device, batch_size: int = 32
+) -> Tensor:
+    """Mean probabilities of some models on the images of a split and on their mirror images.
 
     Args:
-        teacher: a released model or a `.safetensors` file.
-        dataset: the split; its images are of the teacher's size.
+        teachers: released models or `.safetensors` files.
+        dataset: the split; its images have the teachers' size.
         device: where to compute.
         batch_size: images at a time.
 
@@ -34,48 +38,56 @@ def soft_labels(teacher: str | Path, dataset: PixelDataset, device: torch.device
     Raises:
         ModelError: there is no such teacher.
     """
-    network, card = zoo.load(teacher)
-    network = network.to(device).to(memory_format=torch.channels_last)
-    mean, std = (torch.tensor(three, device=device).view(1, 3, 1, 1) for three in (card.mean, card.std))
+    models = [zoo.load(teacher) for teacher in teachers]
+    networks = [(network.to(device).to(memory_format=torch.channels_last), card) for network, card in models]
     soft = []
     for start in range(0, len(dataset), batch_size):
         batch = dataset.__getitems__(list(range(start, min(start + batch_size, len(dataset)))))
-        image = (batch.image.to(device).float() / 255 - mean) / std
-        seen = network(image).float().softmax(dim=1) + network(image.flip(-1)).float().softmax(dim=1).flip(-1)
-        soft.append((seen / 2 * 255).round().to(torch.uint8).cpu())
+        image = batch.image.to(device)
+        probability = torch.stack([_both_ways(network, card.normalise(image)) for network, card in networks]).mean(0)
+        soft.append((probability * 255).round().to(torch.uint8).cpu())
     return torch.cat(soft)
 
 
-class Distillation(L.Callback):
-    """Has a teacher look at all training images before the first epoch; its word moves along with the random changes.
+def _both_ways(network: nn.Module, image: Tensor) -> Tensor:
+    """Mean probabilities float (B, 3, H, W) of an image and its mirror image."""
+    mirrored = network(image.flip(-1)).float().softmax(dim=1).flip(-1)
+    return (network(image).float().softmax(dim=1) + mirrored) / 2
 
-    The loss is then (1 - weight) times that of the hard labels and weight times the cross-entropy with the soft ones.
+
+class Distillation(L.Callback):
+    """Has teachers segment all training images before the first epoch; their probabilities move along with the images.
+
+    The loss is then (1 - weight) times that of the masks and weight times the cross-entropy with the probabilities.
+    They are computed once, on each image as it is and mirrored, so they fit an image best that is not rotated or scaled
+    (Beyer et al.: Knowledge distillation: A good teacher is patient and consistent, CVPR 2022,
+    https://arxiv.org/abs/2106.05237).
 
     Args:
-        teacher: a released model or a `.safetensors` file.
-        weight: share of the teacher's word, 0 to 1.
+        teacher: a released model or a `.safetensors` file, or several, whose probabilities are averaged.
+        weight: fraction of the loss that the teachers have, 0 to 1.
     """
 
-    def __init__(self, teacher: str = "unet-lite0", weight: float = 0.5) -> None:
+    def __init__(self, teacher: str | list[str] = "unet-lite0", weight: float = 0.5) -> None:
         if not 0 <= weight <= 1:
-            raise ValueError(f"weight={weight}: must lie between 0 and 1, for instance 0.5.")
-        self.teacher = teacher
+            raise SettingsError(f"weight={weight}: must lie between 0 and 1, for instance 0.5.")
+        self.teachers = [teacher] if isinstance(teacher, str) else list(teacher)
         self.weight = weight
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Asks the teacher.
+        """Computes the teachers' probabilities.
 
         Raises:
             ModelError: there is no such teacher.
         """
         data = getattr(trainer, "datamodule", None)
-        assert isinstance(pl_module, SegmentationTask)
-        assert isinstance(data, PetDataModule)
+        if not isinstance(pl_module, SegmentationTask) or not isinstance(data, PetDataModule):
+            raise TypeError("Distillation needs a SegmentationTask and a PetDataModule.")
         with trainer.precision_plugin.forward_context():  # as fast as the training itself
-            pl_module.soft = soft_labels(self.teacher, data.datasets["train"], pl_module.device)
-        pl_module.soft_weight = self.weight
+            soft = soft_labels(self.teachers, data.datasets["train"], pl_module.device)
+        pl_module.use_soft_labels(soft, self.weight)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forgets the soft labels, which take as much memory as the images."""
-        assert isinstance(pl_module, SegmentationTask)
-        pl_module.soft = None
+        """Frees the soft labels, which take as much memory as the images."""
+        if isinstance(pl_module, SegmentationTask):
+            pl_module.use_soft_labels(None)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import SettingsError
 from petseg.models.device import best_precision
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
-from petseg.training.callbacks import EpochSeconds, checkpoints
+from petseg.training.callbacks import EpochSeconds, EpochSeeds, checkpoints
+from petseg.training.checkpoints import find_checkpoint
 from petseg.training.ema import WarmupEMA
 from petseg.training.recipes import RECIPES
 from petseg.training.task import SegmentationTask
@@ -39,6 +42,26 @@ class PetCLI(LightningCLI):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "LightningCLI's args parameter")
             super().parse_arguments(parser, args)
+        self._check_request(self.config["subcommand"])
+
+    def _check_request(self, command: str) -> None:
+        """Refuses what cannot end well before anything is loaded, and finds the checkpoint that is meant.
+
+        Raises:
+            SettingsError: a run would leave no checkpoint.
+            DataError: there is no such checkpoint, or it cannot be read.
+        """
+        chosen = self.config[command]
+        trainer = chosen["trainer"]
+        if command == "fit":
+            for name in ("logger", "enable_checkpointing"):
+                if trainer[name] is False:
+                    raise SettingsError(
+                        f"trainer.{name}=False: a run keeps its log and its checkpoints in the folder of its logger, "
+                        "and without them all epochs would be lost. Leave it out."
+                    )
+        if chosen["ckpt_path"]:
+            chosen["ckpt_path"] = str(find_checkpoint(chosen["ckpt_path"]))
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Builds the Trainer; `--trainer.enable_progress_bar false` takes our bar away as it would Lightning's."""
@@ -57,7 +80,7 @@ class PetCLI(LightningCLI):
             super().instantiate_classes()
         except ValueError as error:
             if type(error) is not ValueError:
-                raise  # has a name, so it is written for the person at the keyboard already, or it is a defect
+                raise  # a PetsegError has its sentence already, any other kind is a defect
             # jsonargparse wraps the error of a setting that may be null in a page of text
             raise SettingsError(str(error.__cause__ or error)) from error
 
@@ -94,7 +117,9 @@ def trainer_defaults(command: str) -> dict[str, Any]:
     logger = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "runs"}}
     precision = best_precision() if command == "fit" else "32-true"
     # the bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
-    callbacks = [TQDMProgressBar(), LearningRateMonitor(logging_interval="epoch"), EpochSeconds(), *checkpoints()]
+    callbacks: list[L.Callback] = [TQDMProgressBar()]
+    if command == "fit":
+        callbacks += [LearningRateMonitor("epoch"), EpochSeeds(), EpochSeconds(), *checkpoints()]
     return {"precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
 
 
@@ -103,11 +128,21 @@ def run(arguments: list[str]) -> PetCLI:
 
     Args:
         arguments: the command and its flags, for instance `["fit", "--trainer.max_epochs", "2"]`.
+
+    Raises:
+        SettingsError: the settings do not fit each other.
+        SystemExit: with 143 after SIGTERM, so that `petseg fit && petseg release` ends there.
     """
-    return PetCLI(
-        SegmentationTask,
-        PetDataModule,
-        trainer_defaults=trainer_defaults(arguments[0]),
-        parser_kwargs={"fit": {"default_config_files": [str(RECIPES / "course.yaml")]}},
-        args=arguments,
-    )
+    try:
+        return PetCLI(
+            SegmentationTask,
+            PetDataModule,
+            trainer_defaults=trainer_defaults(arguments[0]),
+            parser_kwargs={"fit": {"default_config_files": [str(RECIPES / "course.yaml")]}},
+            save_config_callback=SaveConfigCallback if arguments[0] == "fit" else None,
+            args=arguments,
+        )
+    except SIGTERMException:
+        raise SystemExit(128 + signal.SIGTERM) from None
+    except MisconfigurationException as error:  # Lightning's sentences are written for the user
+        raise SettingsError(" ".join(str(error).split())) from error

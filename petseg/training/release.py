@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-import yaml
 
 from petseg.data.augment import AugmentSettings
 from petseg.data.datamodule import PetDataModule, Source
-from petseg.errors import DataError, ModelError
-from petseg.files import atomic_write, write_json
+from petseg.errors import DataError
+from petseg.files import write_json
 from petseg.labels import CLASSES
 from petseg.metrics.calibration import expected_calibration_error
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
-from petseg.training.runs import joined, read_log, write_log
+from petseg.models.card import ModelCard
+from petseg.training.checkpoints import read_checkpoint
+from petseg.training.runs import attempts, keep_log, logs_of, read_config
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import model_card
@@ -40,7 +39,7 @@ DATA: dict[Source, dict[str, str]] = {
 LIMITS: dict[Source, str] = {
     "oxford": (
         "It was trained on photos that show one cat or dog, mostly large and in the middle; several animals, other "
-        "animals, drawings and photos by night are beyond what it has seen. Photos are resized to {size}x{size} "
+        "animals, drawings and photos by night are beyond what it has seen. Photos are squeezed to {size}x{size} "
         "pixels, so whiskers, thin legs and leashes are lost. It has no notion of a photo without a pet. Rough "
         "outlines of the people who drew the labels bound what any model can score on the boundary."
     ),
@@ -57,7 +56,7 @@ def release(
     data: PetDataModule | None = None,
     log: Path | None = None,
     test: bool = True,
-) -> zoo.ModelCard:
+) -> ModelCard:
     """Makes a released model of a checkpoint: float16 weights, with recipe and scores in the header.
 
     Of the averaged and the raw weights those are taken that score higher on the validation split. The test split is
@@ -78,9 +77,9 @@ def release(
     zoo.model_file(out)
     task, state = _read_checkpoint(checkpoint)
     run = checkpoint.resolve().parent.parent
-    config = _config(attempts(run)[0])
+    config = read_config(attempts(run)[0])
     if log is not None:
-        _logs(run)
+        logs_of(run)
     data = data or _data(config)
     chosen, matrices = _best_on_validation(task, state, data)
     counted = {"val": matrices}
@@ -105,38 +104,14 @@ def release(
 
 def _read_checkpoint(path: Path) -> tuple[SegmentationTask, dict[str, Any]]:
     """The task of a checkpoint, and all that the checkpoint holds."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such checkpoint. `petseg fit` writes runs/version_N/checkpoints/best.ckpt.")
+    state = read_checkpoint(path)
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         task = SegmentationTask.load_from_checkpoint(path, map_location="cpu", weights_only=True)
-    except ModelError:
-        raise  # its sentence says what to install
-    except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path}: cannot be read as a checkpoint of `petseg fit` ({type(error).__name__}): cut off, or another "
-            "kind of file. Name a whole .ckpt of runs/version_N/checkpoints."
+            f"{path}: its weights do not fit its settings ({type(error).__name__}). Train again with this petseg."
         ) from error
     return task, state
-
-
-def _config(run: Path) -> dict[str, Any]:
-    """The configuration that `petseg fit` wrote into a run's folder; empty where there is none.
-
-    Raises:
-        DataError: it cannot be read, or a section is missing.
-    """
-    path = run / "config.yaml"
-    if not path.is_file():
-        return {}
-    try:
-        config = yaml.safe_load(path.read_text())
-        missing = {"seed_everything", "trainer", "model", "data", "average", "ckpt_path"} - set(config)
-    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read ({type(error).__name__}). Remove it, and defaults count.") from error
-    if missing:
-        raise DataError(f"{path}: lacks {', '.join(sorted(missing))}. Remove it, and defaults count.")
-    return cast(dict[str, Any], config)
 
 
 def _data(config: Mapping[str, Any]) -> PetDataModule:
@@ -149,9 +124,9 @@ def _data(config: Mapping[str, Any]) -> PetDataModule:
 
 def _source(data: PetDataModule) -> dict[str, str]:
     """What a card says of the data, beside the size of each split."""
-    training = f"official trainval split less {100 * data.val_share:g} % of each breed for validation"
-    if data.train_share < 1:
-        training += f", {100 * data.train_share:g} % of the rest"
+    training = f"official trainval split less {100 * data.val_fraction:g} % of each breed for validation"
+    if data.train_fraction < 1:
+        training += f", {100 * data.train_fraction:g} % of the rest"
     return {**DATA[data.source], "training": f"{training}, at {data.image_size}x{data.image_size}"}
 
 
@@ -159,7 +134,6 @@ def _test_split(
     task: SegmentationTask, data: PetDataModule, ends: int = 3
 ) -> tuple[torch.Tensor, dict[str, float], dict[str, float]]:
     """One pass over the test split: confusion matrices, mean IoU of its best and worst breeds, calibration by class."""
-    task.reliability = torch.zeros(())
     matrices = evaluate(task, data, "test", progress=True)
     breeds = [example.breed for example in data.examples["test"]]
     by_breed = {
@@ -168,73 +142,11 @@ def _test_split(
     ranked = sorted(by_breed, key=lambda breed: -by_breed[breed])
     shown = ranked if len(ranked) <= 2 * ends else ranked[:ends] + ranked[-ends:]
     errors = expected_calibration_error(task.reliability).tolist()
-    task.reliability = None
     return (
         matrices,
         {breed: round(by_breed[breed], 4) for breed in shown},
         {name: round(error, 4) for name, error in zip((*CLASSES, "top label"), errors, strict=True)},
     )
-
-
-def attempts(run: Path) -> list[Path]:
-    """A run with those that it resumed and those that resumed it, in the order in which they began.
-
-    Each `petseg fit --ckpt_path` writes into a folder of its own, whose `config.yaml` names the checkpoint.
-
-    Args:
-        run: folder of `petseg fit`, `runs/version_N`; the others are looked for beside it.
-    """
-    run = run.resolve()
-    resumed: dict[Path, Path | None] = {}
-    for file in run.parent.glob("*/config.yaml"):
-        with suppress(DataError):  # another run's; our own is read again by those that need it
-            checkpoint = _config(file.parent)["ckpt_path"]
-            # a relative path counts from where `petseg fit` was called, which holds the folder of all runs
-            resumed[file.parent] = (run.parents[1] / checkpoint).resolve().parent.parent if checkpoint else None
-
-    def first(one: Path) -> Path:
-        earlier = resumed.get(one)
-        return first(earlier) if earlier in resumed else one
-
-    family = [one for one in resumed if first(one) == first(run)]
-    return sorted(family, key=lambda one: (one / "config.yaml").stat().st_mtime) or [run]
-
-
-def keep_log(run: Path, folder: Path) -> None:
-    """Copies what is worth keeping of a run: its configuration, and its log with one row an epoch.
-
-    A run that was resumed gives one log; where two attempts know an epoch, the later one counts. The configuration
-    keeps of every path its last part, since the rest is of this machine.
-
-    Args:
-        run: folder of `petseg fit`, `runs/version_N`.
-        folder: made if missing.
-
-    Raises:
-        DataError: the run has no log.
-    """
-    write_log(folder / "metrics.csv", joined([read_log(log) for log in _logs(run)]))
-    if config := _config(attempts(run)[0]):
-        config["data"]["data_dir"] = None
-        with atomic_write(folder / "config.yaml") as partial:
-            partial.write_text(yaml.safe_dump(_without_folders(config), sort_keys=False))
-
-
-def _logs(run: Path) -> list[Path]:
-    """The logs of a run's attempts, at least one."""
-    logs = [one / "metrics.csv" for one in attempts(run) if (one / "metrics.csv").is_file()]
-    if not logs:
-        raise DataError(f"{run}: holds no metrics.csv. Name the folder that `petseg fit` made, runs/version_N.")
-    return logs
-
-
-def _without_folders(value: Any) -> Any:
-    """A configuration whose absolute paths have become file names."""
-    if isinstance(value, dict):
-        return {key: _without_folders(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_without_folders(one) for one in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _best_on_validation(task: SegmentationTask, state: dict[str, Any], data: PetDataModule) -> tuple[str, torch.Tensor]:
@@ -274,5 +186,10 @@ def _others(config: Mapping[str, Any]) -> dict[str, Any]:
     for callback in config["trainer"].get("callbacks") or []:
         if callback["class_path"] == "petseg.training.distillation.Distillation":
             taught = callback["init_args"]
-            found |= {"teacher": Path(taught["teacher"]).stem, "teacher_weight": taught["weight"]}
+            found |= {"teacher": _names(taught["teacher"]), "teacher_weight": taught["weight"]}
     return found
+
+
+def _names(teacher: str | list[str]) -> str:
+    """The teachers of a configuration, without their folders."""
+    return ", ".join(Path(name).stem for name in ([teacher] if isinstance(teacher, str) else teacher))

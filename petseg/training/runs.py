@@ -1,23 +1,20 @@
-"""Runs that are stopped and go on: their folders, their logs, commands in processes of their own."""
+"""Runs of `petseg fit`: their folders, their configurations and their logs, one row per epoch."""
 
 from __future__ import annotations
 
 import csv
 import os
-import pickle
-import shlex
-import subprocess
-import sys
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any, cast
 
-import torch
+import yaml
 
 from petseg.errors import DataError
-from petseg.files import atomic_write, cache_folder, data_folder
+from petseg.files import atomic_write
 
 #: (epoch, value) pairs by name of a column; epochs count from 1.
 Log = dict[str, list[tuple[int, float]]]
@@ -79,95 +76,87 @@ def new_version() -> str:
     return f"{datetime.now():%Y%m%d-%H%M%S-%f}-{os.getpid()}"
 
 
-def last_epoch(run: Path) -> tuple[Path | None, int]:
-    """The newest checkpoint of a run that can be read, and after how many epochs it was written: None and 0 if none.
-
-    Args:
-        run: holds a folder for each attempt at one recipe.
-    """
-    found = sorted(run.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found:
-        try:
-            return path, int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
-        except (OSError, EOFError, KeyError, RuntimeError, pickle.UnpicklingError):
-            print(f"{path}: was cut off while it was written; an older one is looked for")
-    return None, 0
-
-
-def unfinished(run: Path, epochs: int) -> Path | None:
-    """The newest `last.ckpt` below `run`, unless its training was finished; says what it found.
-
-    Args:
-        run: holds a folder for each attempt at one recipe.
-        epochs: how many the recipe asks for.
-    """
-    checkpoint, done = last_epoch(run)
-    if checkpoint is None or done >= epochs:
-        print(f"{run.name}: no unfinished run, training starts at epoch 1")
-        return None
-    print(f"{run.name}: a run stopped after epoch {done} of {epochs}, and training goes on from there")
-    return checkpoint
-
-
 def joined(logs: Sequence[Log]) -> Log:
     """One log of the logs of a run and of those that resumed it: where two know an epoch, the later one counts."""
     columns = dict.fromkeys(name for log in logs for name in log)
     return {name: sorted({e: v for log in logs for e, v in log.get(name, [])}.items()) for name in columns}
 
 
-class Command:
-    """A `petseg` command in a separate process, begun at once; what it prints is shown only when it fails.
+def read_config(run: Path) -> dict[str, Any]:
+    """The configuration that `petseg fit` wrote into a run's folder; empty where there is none.
+
+    Raises:
+        DataError: it cannot be read, or a section is missing.
+    """
+    path = run / "config.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        config = yaml.safe_load(path.read_text())
+        missing = {"seed_everything", "trainer", "model", "data", "average", "ckpt_path"} - set(config)
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: cannot be read ({type(error).__name__}). Remove it, and defaults count.") from error
+    if missing:
+        raise DataError(f"{path}: lacks {', '.join(sorted(missing))}. Remove it, and defaults count.")
+    return cast(dict[str, Any], config)
+
+
+def attempts(run: Path) -> list[Path]:
+    """A run with those that it resumed and those that resumed it, in the order in which they began.
+
+    Each `petseg fit --ckpt_path` writes into a folder of its own, whose `config.yaml` names the checkpoint.
 
     Args:
-        line: as one would type it: `petseg fit --trainer.max_epochs 2`.
-        folder: where it runs, and where `output.txt` keeps what it prints; made if missing.
-        threads: of PyTorch, by default one: several processes run at once, and sums come out the same. None leaves the
-            number to PyTorch.
-        show: let it print to this process's own output instead.
+        run: folder of `petseg fit`, `runs/version_N`; the others are looked for beside it.
     """
+    run = run.resolve()
+    resumed: dict[Path, Path | None] = {}
+    for file in run.parent.glob("*/config.yaml"):
+        with suppress(DataError):  # another run's; our own is read again by those that need it
+            checkpoint = read_config(file.parent)["ckpt_path"]
+            # a relative path counts from where `petseg fit` was called, which holds the folder of all runs
+            resumed[file.parent] = (run.parents[1] / checkpoint).resolve().parent.parent if checkpoint else None
 
-    def __init__(self, line: str, folder: Path, threads: int | None = 1, show: bool = False) -> None:
-        program, *arguments = shlex.split(line)
-        if program != "petseg":
-            raise ValueError(f"{line!r}: must begin with petseg.")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.line, self.output = line, folder / "output.txt"
-        environment = {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
-        # absolute, since the process has another current folder
-        environment |= {"PETSEG_DATA_DIR": str(data_folder()), "PETSEG_CACHE_DIR": str(cache_folder())}
-        with self.output.open("w") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "petseg.cli", *arguments],
-                cwd=folder,
-                env=environment,
-                stdout=None if show else output,
-                stderr=None if show else subprocess.STDOUT,
-            )
+    def first(one: Path) -> Path:
+        earlier = resumed.get(one)
+        return first(earlier) if earlier in resumed else one
 
-    def kill_once_there(self, path: Path, timeout: float = 300) -> int:
-        """Kills the process (SIGKILL: it cannot tidy up) as soon as a file is there; returns its exit status."""
-        end = time.monotonic() + timeout
-        while not path.is_file():
-            if self.process.poll() is not None or time.monotonic() > end:
-                self.process.kill()
-                raise RuntimeError(f"{self.line}: ended, or took too long, before it wrote {path.name}. {self._tail()}")
-            time.sleep(0.01)
-        self.process.kill()
-        return self.process.wait()
+    family = [one for one in resumed if first(one) == first(run)]
+    return sorted(family, key=lambda one: (one / "config.yaml").stat().st_mtime) or [run]
 
-    def finish(self, timeout: float | None = 300) -> None:
-        """Waits for the end, at most `timeout` seconds; None waits for as long as it takes.
 
-        Raises:
-            RuntimeError: it failed or took longer; the message ends with what it printed last.
-        """
-        try:
-            status: int | str = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            status = f"none after {timeout:.0f} s"
-        if status != 0:
-            raise RuntimeError(f"{self.line}: exit status {status}. {self._tail()}")
+def keep_log(run: Path, folder: Path) -> None:
+    """Copies what is worth keeping of a run: its configuration, and its log with one row an epoch.
 
-    def _tail(self) -> str:
-        return "It said:\n" + self.output.read_text()[-2000:]
+    A run that was resumed gives one log; where two attempts know an epoch, the later one counts. The configuration
+    keeps of every path its last part, since the rest is of this machine.
+
+    Args:
+        run: folder of `petseg fit`, `runs/version_N`.
+        folder: made if missing.
+
+    Raises:
+        DataError: the run has no log.
+    """
+    write_log(folder / "metrics.csv", joined([read_log(log) for log in logs_of(run)]))
+    if config := read_config(attempts(run)[0]):
+        config["data"]["data_dir"] = None
+        with atomic_write(folder / "config.yaml") as partial:
+            partial.write_text(yaml.safe_dump(_without_folders(config), sort_keys=False))
+
+
+def logs_of(run: Path) -> list[Path]:
+    """The logs of a run's attempts, at least one."""
+    logs = [one / "metrics.csv" for one in attempts(run) if (one / "metrics.csv").is_file()]
+    if not logs:
+        raise DataError(f"{run}: holds no metrics.csv. Name the folder that `petseg fit` made, runs/version_N.")
+    return logs
+
+
+def _without_folders(value: Any) -> Any:
+    """A configuration whose absolute paths have become file names."""
+    if isinstance(value, dict):
+        return {key: _without_folders(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(one) for one in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

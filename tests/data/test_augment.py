@@ -31,6 +31,31 @@ def test_a_certain_flip_mirrors_image_and_mask():
     assert torch.equal(labels, mask.flip(2))
 
 
+def test_without_geometry_every_pixel_keeps_its_value_but_for_the_flip():
+    torch.manual_seed(0)
+    image, mask = batch(16)
+    changed, labels = Augment(AugmentSettings(geometry=0.0, **PALE))(image, mask)
+    for before, after, old, new in zip(image, changed, mask, labels, strict=True):
+        flipped = not torch.equal(before, after)
+        assert torch.equal(after, before.flip(2) if flipped else before)
+        assert torch.equal(new, old.flip(1) if flipped else old)
+
+
+def test_geometry_moves_about_its_fraction_of_the_examples_and_keeps_the_pixels_of_the_others():
+    torch.manual_seed(0)
+    image, mask = batch(200, 16)
+    changed, _ = Augment(AugmentSettings(flip=0.0, geometry=0.3, **PALE))(image, mask)
+    same = torch.tensor([torch.equal(before, after) for before, after in zip(image, changed, strict=True)])
+    assert 0.6 < float(same.float().mean()) < 0.8
+
+
+def test_a_bilinear_move_blurs_which_is_why_some_images_are_not_moved():
+    torch.manual_seed(0)
+    image = torch.rand(64, 3, 32, 32)
+    changed, _ = Augment(AugmentSettings(flip=0.0, **PALE))(image, torch.zeros(64, 32, 32, dtype=torch.uint8))
+    assert float(changed.std()) < 0.9 * float(image.std())
+
+
 def test_image_and_mask_stay_together_under_every_move():
     torch.manual_seed(0)
     image, mask = batch(64)
@@ -150,7 +175,10 @@ def test_paste_covers_a_rectangle_with_another_picture_and_its_labels():
         ({"scale_min": 1.5}, r"scale_min=1\.5, scale_max=1\.4: .*scale_min not above scale_max"),
         ({"stretch": 0}, r"stretch=0: must be at least 1"),
         ({"degrees": -1}, r"degrees=-1: must lie between 0 and 180"),
-        *(({name: 1.5}, rf"{name}=1\.5: must lie between 0 and 1") for name in ("flip", "shift", "blur", "paste")),
+        *(
+            ({name: 1.5}, rf"{name}=1\.5: must lie between 0 and 1")
+            for name in ("flip", "geometry", "shift", "blur", "paste")
+        ),
         *(({name: -0.1}, rf"{name}=-0\.1: must lie") for name in ("brightness", "contrast", "saturation")),
     ],
 )

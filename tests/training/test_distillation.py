@@ -1,4 +1,4 @@
-"""Distillation: a teacher's word is that of the model, moves with the picture, and counts as much as it should."""
+"""Distillation: soft labels are the teachers' probabilities, move with the image, and have the weight that is set."""
 
 import lightning as L
 import pytest
@@ -20,20 +20,33 @@ def module(cartoons):
     return found
 
 
-def test_soft_labels_are_the_mean_word_on_an_image_and_its_mirror_image(module, small_model):
+def both_ways(model, image):
+    """Mean probabilities of an image uint8 (1, 3, H, W) and its mirror image."""
+    network, card = zoo.load(model)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (card.mean, card.std))
+    views = [network((view - mean) / std).softmax(1) for view in (image / 255, image.flip(3) / 255)]
+    return ((views[0] + views[1].flip(3)) / 2).detach()
+
+
+def test_soft_labels_are_the_mean_over_an_image_and_its_mirror_image(module, small_model):
     train = module.datasets["train"]
-    soft = soft_labels(small_model, train, torch.device("cpu"), batch_size=7)
+    soft = soft_labels([small_model], train, torch.device("cpu"), batch_size=7)
     assert soft.shape == (len(train), 3, 32, 32)
     assert (soft.sum(dim=1, dtype=torch.int64) - 255).abs().max() <= 2  # rounding
+    torch.testing.assert_close(soft[5:6] / 255, both_ways(small_model, train[5].image), atol=0.004, rtol=0)
+
+
+def test_soft_labels_of_two_teachers_are_the_mean_of_both(module, small_model, tmp_path):
     network, card = zoo.load(small_model)
-    image = train[5].image.float() / 255
-    mean, std = (torch.tensor(three).view(1, 3, 1, 1) for three in (card.mean, card.std))
-    views = [network((view - mean) / std).softmax(1) for view in (image, image.flip(3))]
-    expected = (views[0] + views[1].flip(3)) / 2
-    torch.testing.assert_close(soft[5:6] / 255, expected.detach(), atol=0.004, rtol=0)
+    torch.nn.init.normal_(network.head.weight)
+    other = zoo.save(tmp_path / "other.safetensors", network, card)
+    train = module.datasets["train"]
+    soft = soft_labels([small_model, other], train, torch.device("cpu"))
+    expected = (both_ways(small_model, train[3].image) + both_ways(other, train[3].image)) / 2
+    torch.testing.assert_close(soft[3:4] / 255, expected, atol=0.004, rtol=0)
 
 
-def test_soft_labels_move_with_the_picture_and_its_mask():
+def test_soft_labels_move_with_the_image_and_its_mask():
     torch.manual_seed(0)
     mask = torch.randint(0, 3, (8, 4, 4), dtype=torch.uint8).repeat_interleave(8, 1).repeat_interleave(8, 2)
     sure = F.one_hot(mask.long(), 3).movedim(-1, 1).float()
@@ -52,23 +65,23 @@ def test_the_loss_is_weighed_between_hard_and_soft_labels(module, weight):
     task.trainer = L.Trainer(barebones=True, accelerator="cpu", max_epochs=1)
     batch = module.datasets["train"].__getitems__([2, 9])
     torch.manual_seed(1)
-    task.soft = torch.randint(0, 256, (len(module.datasets["train"]), 3, 32, 32), dtype=torch.uint8)
-    task.soft_weight = weight
+    teacher = torch.randint(0, 256, (len(module.datasets["train"]), 3, 32, 32), dtype=torch.uint8)
+    task.use_soft_labels(teacher, weight)
     torch.manual_seed(7)
     found = task.training_step(batch, 0)
     torch.manual_seed(7)
-    image, mask, soft = task.augment.with_soft(batch.image / 255, batch.mask, task.soft[[2, 9]] / 255, 32)
+    image, mask, soft = task.augment.with_soft(batch.image / 255, batch.mask, teacher[[2, 9]] / 255, 32)
     logits = task(image)
     expected = (1 - weight) * task.loss(logits, mask) + weight * F.cross_entropy(logits, soft)
     torch.testing.assert_close(found, expected)
 
 
-def test_a_student_learns_from_its_teacher_during_fit_and_forgets_the_soft_labels(module, small_model):
+def test_a_student_learns_from_its_teacher_during_fit_and_frees_the_soft_labels(module, small_model):
     seen = []
 
     class Spy(L.Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-            seen.append((pl_module.soft.shape[0], pl_module.soft_weight))
+            seen.append((pl_module._soft.shape[0], pl_module._soft_weight))
 
     task = SegmentationTask(channels=(4,))
     trainer = L.Trainer(
@@ -77,7 +90,7 @@ def test_a_student_learns_from_its_teacher_during_fit_and_forgets_the_soft_label
     )  # fmt: skip
     trainer.fit(task, datamodule=module)
     assert seen == [(len(module.datasets["train"]), 0.3)] * 2
-    assert task.soft is None
+    assert task._soft is None
 
 
 def test_an_impossible_weight_is_refused():

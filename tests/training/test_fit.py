@@ -22,12 +22,13 @@ from petseg.errors import DataError, SettingsError
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.models.device import best_precision
+from petseg.models.normalisation import IMAGENET
 from petseg.training import fit as training
 from petseg.training import release
 from petseg.training.ema import WarmupEMA
 from petseg.training.recipes import RECIPES
 from petseg.training.scoring import evaluate
-from petseg.training.task import MEAN, STD, SegmentationTask
+from petseg.training.task import SegmentationTask
 from petseg.training.weights import model_card, use_weights
 
 
@@ -36,7 +37,7 @@ def _elsewhere(tmp_path, tmp_path_factory, monkeypatch):
     """Runs and caches of tests go to folders of the tests."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path_factory.getbasetemp() / "own-data"
-    monkeypatch.setattr(data, "_own_data_dir", lambda: folder)
+    monkeypatch.setattr("petseg.files.checkout", lambda: folder)
 
 
 def small(cartoons: Path, **more: str) -> list[str]:
@@ -44,7 +45,7 @@ def small(cartoons: Path, **more: str) -> list[str]:
         "data.data_dir": cartoons,
         "data.image_size": 32,
         "data.batch_size": 4,
-        "model.learning_rate": 2e-2,
+        "model.learning_rate": 6e-2,
         "data.progress": "false",
         "model.channels": "[4,8]",
         "trainer.max_epochs": 4,
@@ -152,7 +153,7 @@ def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(
     out = tmp_path / "tiny.safetensors"
     card = release.release(fitted / "checkpoints/best.ckpt", out, module, log=tmp_path / "log")
     assert zoo.card(out) == card
-    assert card.recipe["learning_rate"] == 2e-2
+    assert card.recipe["learning_rate"] == 6e-2
     assert (card.recipe["seed"], card.recipe["batch_size"], card.recipe["max_epochs"]) == (20261123, 4, 4)
     assert card.recipe["augment"]["degrees"] == 15
     rated = {kind: column(fitted, f"{log}/mean_iou") for kind, log in (("averaged", "val"), ("raw", "val_raw"))}
@@ -199,7 +200,7 @@ def test_release_without_the_test_split_leaves_it_alone_and_does_not_say_that_it
 def start(small_model) -> Path:
     """The file of a tiny network that a training with `small` can start from: normalised as `SegmentationTask` does."""
     network, card = zoo.load(small_model)
-    return zoo.save(small_model, network, replace(card, mean=MEAN, std=STD))
+    return zoo.save(small_model, network, replace(card, mean=IMAGENET.mean, std=IMAGENET.std))
 
 
 def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(cartoons, tmp_path, start):
@@ -257,7 +258,7 @@ def test_what_was_trained_from_weights_is_read_from_its_checkpoint_as_it_was(car
     run = training.run(["fit", *small(cartoons, weights=str(start), **{"trainer.max_epochs": "2"})])
     checkpoint = tmp_path / "runs" / "version_0" / "checkpoints" / "last.ckpt"
     again = SegmentationTask.load_from_checkpoint(checkpoint, weights_only=True)
-    assert torch.equal(again.mean, run.model.mean)
+    assert again.normalisation.statistics == run.model.normalisation.statistics
     image = torch.rand(1, 3, 16, 16)
     torch.testing.assert_close(again.eval()(image), run.model.eval()(image))
 
@@ -314,7 +315,7 @@ def test_an_encoder_begins_with_imagenets_weights_unless_random_ones_are_asked_f
 def test_a_slower_rate_for_the_encoder_reaches_its_parameters_alone(cartoons, monkeypatch):
     pytest.importorskip("segmentation_models_pytorch")
     monkeypatch.setattr(training, "load_imagenet", lambda network: None)
-    flags = {"model.encoder": "tf_efficientnet_lite0", "model.encoder_rate": "0.1", "trainer.fast_dev_run": "1"}
+    flags = {"model.encoder": "tf_efficientnet_lite0", "model.encoder_lr_scale": "0.1", "trainer.fast_dev_run": "1"}
     run = training.run(["fit", *small(cartoons, **flags, **{"model.input_scale": "1"})])
     rest, encoder = run.trainer.optimizers[0].param_groups
     assert encoder["max_lr"] == pytest.approx(0.1 * rest["max_lr"])
@@ -370,7 +371,12 @@ def test_a_model_is_scored_on_the_data_of_its_run_and_its_card_says_which(cartoo
     write_dataset(tmp_path / "cartoon", images_per_breed=10, size=64)
     # the data set is there, so it is not drawn again at its full size
     monkeypatch.setattr(data, "write_dataset", lambda root: root)
-    more = {"data.source": "cartoon", "data.val_share": "0.3", "data.train_share": "0.5", "trainer.max_epochs": "2"}
+    more = {
+        "data.source": "cartoon",
+        "data.val_fraction": "0.3",
+        "data.train_fraction": "0.5",
+        "trainer.max_epochs": "2",
+    }
     training.run(["fit", *small(tmp_path, **more)])
     checkpoint = tmp_path / "runs" / "version_0" / "checkpoints" / "best.ckpt"
     card = release.release(checkpoint, tmp_path / "toon.safetensors")
@@ -388,7 +394,7 @@ def test_a_model_is_scored_on_the_data_of_its_run_and_its_card_says_which(cartoo
 
 def test_without_a_configuration_a_model_is_scored_on_oxford_iiit_pet_as_cards_of_released_models_say(monkeypatch):
     module = release._data({})
-    assert (module.source, module.image_size, module.val_share, module.train_share) == ("oxford", 128, 0.1, 1.0)
+    assert (module.source, module.image_size, module.val_fraction, module.train_fraction) == ("oxford", 128, 0.1, 1.0)
     card = zoo.card("unet")
     assert {key: card.data[key] for key in release._source(module)} == release._source(module)
     assert card.limits == release.LIMITS["oxford"].format(size=128)
@@ -462,7 +468,7 @@ def test_training_goes_through_its_sizes(cartoons, monkeypatch):
     monkeypatch.setattr(
         SegmentationTask, "loss", lambda self, logits, mask: seen.append(logits.shape[-1]) or step(self, logits, mask)
     )
-    flags = {"model.sizes": "[0.25,0.5,1]", "model.size_from": "[0,0.25,0.5]", "trainer.limit_val_batches": "0"}
+    flags = {"model.sizes": "[0.25,0.5,1]", "model.size_starts": "[0,0.25,0.5]", "trainer.limit_val_batches": "0"}
     training.run(["fit", *small(cartoons, **flags)])
     steps = len(seen) // 4
     assert seen == [8] * steps + [16] * steps + [32] * 2 * steps

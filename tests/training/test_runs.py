@@ -11,22 +11,21 @@ from lightning.pytorch.loggers import CSVLogger
 
 from petseg.course import progress as progress_module
 from petseg.course.progress import Progress
-from petseg.data import datamodule as data
 from petseg.data.datamodule import PetDataModule
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.models.device import machine
 from petseg.training import benchmark as bench
 from petseg.training.callbacks import EpochSeeds, checkpoints
+from petseg.training.checkpoints import unfinished
+from petseg.training.command import Command
 from petseg.training.ema import WarmupEMA, warm_averages
 from petseg.training.recipes import fingerprint, read_recipe, stages
 from petseg.training.runs import (
-    Command,
     joined,
     new_version,
     read_log,
     read_logs,
-    unfinished,
     write_log,
     write_logs,
 )
@@ -40,7 +39,7 @@ def _elsewhere(tmp_path, tmp_path_factory, monkeypatch):
     """Runs and caches of tests go to folders of the tests."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path_factory.getbasetemp() / "own-data"
-    monkeypatch.setattr(data, "_own_data_dir", lambda: folder)
+    monkeypatch.setattr("petseg.files.checkout", lambda: folder)
 
 
 class Dies(L.Callback):
@@ -89,7 +88,7 @@ def whole(cartoons, tmp_path_factory):
     """The weights of runs that were not stopped, with and without `EpochSeeds`."""
     folder = str(tmp_path_factory.mktemp("whole"))
     with pytest.MonkeyPatch.context() as context:
-        context.setattr(data, "_own_data_dir", lambda: tmp_path_factory.getbasetemp() / "own-data")
+        context.setattr("petseg.files.checkout", lambda: tmp_path_factory.getbasetemp() / "own-data")
         return {seeded: weights(fit(cartoons, folder, *[EpochSeeds(seed=7)][:seeded])) for seeded in (True, False)}
 
 
@@ -170,7 +169,7 @@ def test_only_an_unfinished_run_is_taken_up(tmp_path, capsys):
     for name, epoch in (("a", 3), ("b", 9)):
         path = tmp_path / name / "checkpoints" / "last.ckpt"
         path.parent.mkdir(parents=True)
-        torch.save({"epoch": epoch}, path)
+        torch.save({"epoch": epoch, "global_step": 1, "state_dict": {}, "optimizer_states": []}, path)
         found = unfinished(tmp_path, 10)
         assert found == (path if epoch == 3 else None)
     assert "after epoch 4 of 10" in capsys.readouterr().out
@@ -239,7 +238,8 @@ def test_only_petseg_commands_are_run(tmp_path):
 
 
 def test_every_part_of_a_step_takes_time_and_forward_precedes_backward():
-    parts = bench.step_parts(steps=1, batch=2, size=32)
+    recipe = read_recipe()
+    parts = bench.step_parts({**recipe, "data": {**recipe["data"], "batch_size": 2, "image_size": 32}}, steps=1)
     assert all(seconds > 0 for seconds in parts.values())
     names = list(parts)
     assert names.index("network forward, loss") < names.index("backward") < names.index("AdamW")

@@ -1,10 +1,15 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from petseg.data.augment import AugmentSettings
+from petseg.data.datamodule import Batch
+from petseg.errors import SettingsError
 from petseg.metrics.confusion import class_map
-from petseg.training.task import SegmentationTask, soft_dice_loss
+from petseg.training.loss import soft_dice_loss
+from petseg.training.task import SegmentationTask
 
 
 def logits_of(mask: torch.Tensor, certainty: float) -> torch.Tensor:
@@ -18,8 +23,14 @@ def test_class_map_takes_the_largest_logit():
     assert torch.equal(class_map(logits_of(MASK, 3.0)), MASK.to(torch.uint8))
 
 
-def test_soft_dice_of_a_sure_and_right_prediction_is_zero():
+def test_soft_dice_of_a_certain_and_right_prediction_is_zero():
     assert float(soft_dice_loss(logits_of(MASK, 50.0), MASK)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_soft_dice_of_a_perfect_prediction_is_zero_whichever_classes_occur(classes):
+    mask = torch.arange(9).reshape(1, 3, 3) % classes
+    assert float(soft_dice_loss(logits_of(mask, 50.0), mask)) == pytest.approx(0, abs=1e-6)
 
 
 def test_soft_dice_of_equal_probabilities_is_the_fraction_on_paper():
@@ -76,7 +87,7 @@ def test_normalised_images_of_mean_colour_are_zero():
     task = SegmentationTask(channels=(4,)).eval()
     seen = []
     task.network.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    task(task.mean.expand(1, 3, 8, 8))
+    task(task.normalisation.mean.expand(1, 3, 8, 8))
     torch.testing.assert_close(seen[0], torch.zeros(1, 3, 8, 8))
 
 
@@ -94,7 +105,7 @@ def test_stages_that_do_not_fit_are_refused_in_one_sentence(stages):
         SegmentationTask(channels=(4,), **stages)
 
 
-def test_a_task_learns_one_batch_by_heart():
+def test_a_task_can_overfit_one_batch():
     torch.manual_seed(0)
     task = SegmentationTask(channels=(8, 16), augment=AugmentSettings())
     image, mask = torch.rand(4, 3, 16, 16), torch.randint(0, 3, (4, 4, 4)).repeat_interleave(4, 1)
@@ -106,3 +117,22 @@ def test_a_task_learns_one_batch_by_heart():
         loss.backward()
         optimizer.step()
     assert (class_map(task(image)) == mask).float().mean() > 0.95
+
+
+@pytest.mark.parametrize(("epoch", "moved"), [(0, True), (7, True), (8, False), (9, False)])
+def test_the_last_epochs_keep_the_pixels_of_every_image(epoch, moved):
+    settings = AugmentSettings(flip=0, brightness=0, contrast=0, saturation=0)
+    task = SegmentationTask(channels=(4,), augment=settings, geometry_until=0.8)
+    task.log = lambda *args, **settings: None  # type: ignore[method-assign]
+    task.trainer = SimpleNamespace(current_epoch=epoch, max_epochs=10, sanity_checking=False)  # type: ignore[assignment]
+    seen = []
+    task.network.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0]))
+    image = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+    task.training_step(Batch(image, torch.zeros(4, 16, 16, dtype=torch.uint8), torch.arange(4)), 0)
+    assert torch.equal(seen[0], task.normalisation(image)) != moved
+
+
+@pytest.mark.parametrize("name", ["geometry_until"])
+def test_a_fraction_out_of_range_is_refused(name):
+    with pytest.raises(SettingsError, match=rf"{name}=1\.5: must lie between 0 and 1"):
+        SegmentationTask(channels=(4,), **{name: 1.5})

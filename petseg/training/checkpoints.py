@@ -1,0 +1,84 @@
+"""Checkpoints of runs: which one is meant, whether it is whole, and where a run that was stopped goes on."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from petseg.errors import DataError
+
+
+def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
+    """The checkpoint that `--ckpt_path` means, after a look inside it.
+
+    Args:
+        name: a path; or `last` or `best`, that of the newest run that has one.
+        runs: holds a folder for each run, as `petseg fit` makes it.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
+    path = Path(name)
+    if str(name) in ("last", "best"):
+        files = sorted(runs.glob(f"*/checkpoints/{name}.ckpt"), key=lambda file: file.stat().st_mtime)
+        if not files:
+            raise DataError(
+                f"--ckpt_path {name}: no run in {runs.absolute()} has a {name}.ckpt. Name a .ckpt file, or leave "
+                "--ckpt_path out to start a new run."
+            )
+        path = files[-1]
+    read_checkpoint(path)
+    return path
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint of `petseg fit` holds; its tensors stay on disk until they are used.
+
+    Raises:
+        DataError: there is no such file, or it is no whole checkpoint.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint. `petseg fit` writes runs/version_N/checkpoints/last.ckpt.")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if not {"epoch", "global_step", "state_dict", "optimizer_states"} <= set(state):
+            raise ValueError("not of a training")
+    except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise DataError(
+            f"{path}: cannot be read as a checkpoint of `petseg fit` ({type(error).__name__}): cut off, or another "
+            "kind of file. Name a whole .ckpt of runs/version_N/checkpoints."
+        ) from error
+    return state
+
+
+def last_epoch(run: Path) -> tuple[Path | None, int]:
+    """The newest checkpoint of a run that can be read, and after how many epochs it was written: None and 0 if none.
+
+    Args:
+        run: holds a folder for each attempt at one recipe.
+    """
+    found = sorted(run.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        try:
+            return path, int(read_checkpoint(path)["epoch"]) + 1
+        except DataError:
+            print(f"{path}: was cut off while it was written; an older one is looked for")
+    return None, 0
+
+
+def unfinished(run: Path, epochs: int) -> Path | None:
+    """The newest `last.ckpt` below `run`, unless its training was finished; says what it found.
+
+    Args:
+        run: holds a folder for each attempt at one recipe.
+        epochs: how many the recipe asks for.
+    """
+    checkpoint, done = last_epoch(run)
+    if checkpoint is None or done >= epochs:
+        print(f"{run.name}: no unfinished run, training starts at epoch 1")
+        return None
+    print(f"{run.name}: a run stopped after epoch {done} of {epochs}, and training goes on from there")
+    return checkpoint

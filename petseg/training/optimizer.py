@@ -1,0 +1,68 @@
+"""Which parameters learn how fast, and how the learning rate rises and falls over a run."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning as L
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+
+from petseg.errors import SettingsError
+from petseg.models.pretrained import PretrainedUNet
+
+
+def parameter_groups(network: nn.Module, learning_rate: float, encoder_lr_scale: float) -> list[dict[str, Any]]:
+    """Parameter groups for AdamW: a pretrained encoder learns more slowly, since it has features to keep.
+
+    Loshchilov, Hutter: Decoupled Weight Decay Regularization (ICLR 2019), https://arxiv.org/abs/1711.05101.
+
+    Args:
+        network: frozen parameters are left out.
+        learning_rate: of all but a pretrained encoder.
+        encoder_lr_scale: what that of a pretrained encoder is multiplied by.
+
+    Returns:
+        dictionaries with `params` and `lr`, one or two.
+    """
+    pretrained: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            # the U-Net's own encoder starts from random weights and learns like the rest
+            is_pretrained = isinstance(network, PretrainedUNet) and name.startswith("encoder.")
+            (pretrained if is_pretrained else rest).append(parameter)
+    groups = [{"params": rest, "lr": learning_rate}, {"params": pretrained, "lr": learning_rate * encoder_lr_scale}]
+    return [group for group in groups if group["params"]]
+
+
+def one_cycle(optimizer: Optimizer, steps: int, warmup: float) -> OneCycleLR:
+    """A schedule that raises each group's learning rate to its own and lowers it to nearly 0.
+
+    Smith, Topin: Super-Convergence (2018), https://arxiv.org/abs/1708.07120.
+
+    Args:
+        optimizer: its groups' `lr` are the highest values.
+        steps: of the whole run.
+        warmup: fraction of the steps in which the learning rate rises.
+    """
+    steps = max(3, steps)  # with fewer than two steps of warm-up and one after it, the schedule divides by zero
+    highest = [group["lr"] for group in optimizer.param_groups]
+    return OneCycleLR(optimizer, highest, steps, pct_start=max(warmup, 2 / steps))
+
+
+def planned_steps(trainer: L.Trainer) -> int:
+    """How many steps a run takes in all.
+
+    Raises:
+        SettingsError: it has no end.
+    """
+    steps = trainer.estimated_stepping_batches
+    if math.isinf(steps):
+        raise SettingsError(
+            f"trainer.max_epochs={trainer.max_epochs}: the one-cycle schedule needs to know where the run ends. "
+            "Set --trainer.max_epochs to a number from 1."
+        )
+    return int(steps)
