@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup course notebooks stamp test lab demo space segment photo-named train reproduce ablation figures course-colab clean distclean FORCE
+.PHONY: help setup course notebooks stamp test lab space segment photo-named train reproduce ablation figures course-colab clean distclean FORCE
 
 # What can be chosen, for instance: make TORCH="torch==2.14.1 torchvision==0.29.1" test
 #   PYTHON    programs of which the first that is new enough makes .venv
@@ -12,7 +12,7 @@
 #   TORCH     a certain build of PyTorch, installed before all else
 #   PIP_ARGS  further arguments of `pip install`
 #   WORKERS   processes that share the tests
-#   ARGS      further arguments of the command behind `lab`, `demo`, `train`, `reproduce` and `ablation`
+#   ARGS      further arguments of the command behind `lab`, `train`, `reproduce` and `ablation`
 #   NOTEBOOKS numbers of those that `course` and `notebooks` run, for instance "01 04"; all by default
 PYTHON   ?= python3 python3.13 python3.12 python3.11
 EXTRAS   ?= dev
@@ -84,10 +84,6 @@ notebooks: $(STAMP) ## Run the notebooks on the real data (a GPU helps) and keep
 
 stamp: $(STAMP) ## Write the repository's address, from pyproject.toml, into set-up cells and badges
 	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks stamp
-
-demo: $(STAMP) ## Open the upload panel of notebook 05 as a page of its own (extra: web)
-	@.venv/bin/python -m petseg.apps.panel build/demo/panel.ipynb
-	$(IN_VENV) .venv/bin/python -m voila build/demo/panel.ipynb $(ARGS)
 
 lab: $(STAMP) ## Open the notebooks in JupyterLab
 	$(IN_VENV) .venv/bin/python -m jupyterlab notebooks $(ARGS)

@@ -1,143 +1,118 @@
-"""Pictures of the panel and of the web app for README, taken with Chelsea in a real browser by `make figures`."""
+"""A picture of the notebook's panel, taken with Chelsea in JupyterLab by `make figures`."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from PIL import Image
 
-from petseg.apps.panel.__main__ import write_page
 from petseg.errors import MissingError
-from petseg.files import atomic_write
+from petseg.files import atomic_write, write_json
+from petseg.upkeep.server import Server, free_port, serving
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-SAMPLE = "Chelsea the cat"
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+#: In a container, as root, Chromium cannot build its sandbox; the pages are this project's own.
+CHROMIUM: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+
+CODE: Final = "from petseg.apps.panel import segment_panel\n\nsegment_panel()"
+SECONDS: Final = 1000  # Playwright counts milliseconds
 
 
 def take(folder: Path) -> list[Path]:
-    """Writes `panel.png` and `app.png`.
+    """Writes `panel.jpg`.
 
     Raises:
-        MissingError: there is no browser, or Playwright, Voila or Gradio is not installed.
+        MissingError: there is no browser, or Playwright or JupyterLab is not installed.
     """
-    with _browser() as browser, tempfile.TemporaryDirectory() as work:
-        write_page(Path(work, "panel.ipynb"))
-        port = free_port()
-        with served(["-m", "voila", "panel.ipynb", "--no-browser", f"--port={port}"], port, Path(work)) as address:
-            panel = _shot(browser, address, _panel)
-        port = free_port()
-        with served(["-m", "petseg.cli", "app", "--port", str(port)], port, Path(work)) as address:
-            app = _shot(browser, address, _app)
-    return [_written(folder / "panel.png", panel), _written(folder / "app.png", app)]
+    with chromium() as browser, tempfile.TemporaryDirectory() as work:
+        write_json(Path(work, "panel.ipynb"), _notebook(CODE))
+        with jupyterlab(Path(work)) as server:
+            page = browser.new_page(viewport={"width": 1600, "height": 1200})
+            if not run_all_until_panel(page, server.address, "panel.ipynb"):
+                raise MissingError("no picture of the panel: JupyterLab did not show it within a minute.")
+            picture = _shoot(page)
+    with Image.open(BytesIO(picture)) as image, atomic_write(folder / "panel.jpg") as draft:
+        image.convert("RGB").save(draft, "JPEG", quality=85, optimize=True)
+    return [folder / "panel.jpg"]
 
 
-def _panel(page: Any) -> None:
-    page.locator(".petseg-dropzone").wait_for(timeout=90_000)
-    page.get_by_label("or try").select_option(SAMPLE)
-    page.locator("img[data-key='confidence']").wait_for(timeout=60_000)
-
-
-def _app(page: Any) -> None:
-    page.get_by_role("button", name=SAMPLE).click(timeout=60_000)
-    page.locator("#pictures img").nth(4).wait_for(timeout=60_000)
-
-
-def _shot(browser: Any, address: str, prepare: Callable[[Any], None]) -> bytes:
-    page = browser.new_page(viewport={"width": 1100, "height": 580})
-    page.goto(address)
-    prepare(page)
-    page.wait_for_timeout(1500)  # the last picture is drawn, and nothing moves any more
-    picture: bytes = page.screenshot(full_page=True)
-    page.close()
+def _shoot(page: Any) -> bytes:
+    page.get_by_label("or try").select_option("Chelsea the cat")
+    page.locator("img[data-key='confidence']").wait_for(timeout=60 * SECONDS)
+    page.wait_for_timeout(1.5 * SECONDS)  # the last picture is drawn, and nothing moves any more
+    panel = page.locator(".jp-OutputArea-output").filter(has=page.locator(".petseg-dropzone")).first
+    picture: bytes = panel.screenshot()
     return picture
 
 
-def _written(path: Path, picture: bytes, max_bytes: int = 120_000) -> Path:
-    """Writes a PNG of 128 colours, smaller than the screen was where it would have more bytes than that."""
-    with Image.open(BytesIO(picture)) as image:
-        shown = image.convert("RGB")
-    with atomic_write(path) as draft:
-        shown.quantize(128).save(draft, "PNG", optimize=True)
-        while draft.stat().st_size > max_bytes:
-            shown = shown.resize((int(0.9 * shown.width), int(0.9 * shown.height)), Image.Resampling.LANCZOS)
-            shown.quantize(128).save(draft, "PNG", optimize=True)
-    return path
-
-
-def browser_path() -> str | None:
-    """A Chromium of this machine; None where the PATH has none of `BROWSERS`."""
-    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
-
-
 @contextmanager
-def _browser() -> Iterator[Any]:
-    path = browser_path()
+def chromium() -> Iterator[Any]:
+    """A Chromium of this machine, driven by Playwright.
+
+    Raises:
+        MissingError: Playwright is not installed, or the PATH has none of `BROWSERS`.
+    """
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        raise MissingError(f"no browser: none of {', '.join(BROWSERS)} is on the PATH.")
     try:
         from playwright.sync_api import sync_playwright
-    except ImportError:
-        path = None
-    if path is None:
-        raise MissingError("no screenshots: Playwright and a Chromium on the PATH are needed.")
+    except ImportError as error:
+        raise MissingError('Playwright is not installed. Install it with: pip install "petseg[dev]"') from error
     with sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        browser = engine.chromium.launch(executable_path=path, args=list(CHROMIUM))
         yield browser
         browser.close()
 
 
 @contextmanager
-def served(command: Sequence[str], port: int, folder: Path, **variables: str) -> Iterator[str]:
-    """Runs a server in a process of its own and gives its address, once it answers.
+def jupyterlab(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """JupyterLab that shows a folder, for this machine alone and without a token."""
+    port = free_port()
+    arguments: Sequence[str] = [f"--port={port}", "--no-browser", "--allow-root", f"--notebook-dir={folder}"]
+    settings: Sequence[str] = ["--IdentityProvider.token=", "--LabApp.news_url=None"]
+    with serving(["-m", "jupyterlab", *arguments, *settings], port, folder, environment) as server:
+        yield server
 
-    Args:
-        command: arguments of Python, for instance `["-m", "voila", ...]`.
-        port: where it will listen.
-        folder: where it runs, and where `server.txt` keeps what it says.
-        variables: of its environment, beside those of this process.
 
-    Raises:
-        MissingError: it ended before it answered.
+def run_all_until_panel(page: Any, address: str, notebook: str, seconds: int = 60) -> bool:
+    """Opens a notebook and runs all its cells; says whether the panel came into sight.
+
+    On a busy machine JupyterLab may miss a click while it starts: then it is worth a second call.
     """
-    address = f"http://127.0.0.1:{port}"
-    environment = os.environ | variables
-    with (folder / "server.txt").open("w") as log:
-        server = subprocess.Popen([sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log)
-        try:
-            while not _answers(f"{address}/api"):  # a page of no weight: Voila's own would start a kernel
-                if server.poll() is not None:
-                    words = (folder / "server.txt").read_text().splitlines()[-1:]
-                    raise MissingError(f"no screenshots: {' '.join(command[:3])} ended with {words}.")
-                time.sleep(0.5)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(20)
+    page.goto(f"{address}/lab/tree/{notebook}?reset")
+    page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60 * SECONDS)
+    idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first
+    idle.wait_for(state="attached", timeout=60 * SECONDS)
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_text("Restart Kernel and Run All Cells").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    for _ in range(2 * seconds):
+        # cells out of sight are not drawn
+        page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 1e9")
+        if page.locator(".petseg-dropzone").count():
+            page.locator(".petseg-dropzone").scroll_into_view_if_needed()
+            return True
+        page.wait_for_timeout(SECONDS / 2)
+    return False
 
 
-def _answers(address: str) -> bool:
-    try:
-        urllib.request.urlopen(address, timeout=30).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
-def free_port() -> int:
-    """A port that nothing listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _notebook(code: str) -> dict[str, Any]:
+    """A notebook of one cell."""
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "id": "panel",
+        "metadata": {},
+        "source": code,
+        "execution_count": None,
+        "outputs": [],
+    }
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}

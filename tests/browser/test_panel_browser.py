@@ -1,7 +1,8 @@
-"""The upload panel in a real browser: in JupyterLab, as the last cell of notebook 05, and alone, served by Voila."""
+"""The upload panel in a real browser: in JupyterLab, as the last cell of notebook 05."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,80 +16,34 @@ import pytest
 from PIL import Image
 from skimage.data import cat
 
-from petseg.apps.panel.__main__ import write_page
-from petseg.upkeep.screenshots import free_port, served
+from petseg.upkeep.screenshots import SECONDS, jupyterlab, run_all_until_panel
+from petseg.upkeep.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 1000  # what Playwright counts in milliseconds
+NOTEBOOK = "05_segment_your_pet.ipynb"
 NUMBERS = count(1)
 
 
-def serve(command: list[str], port: int, folder: Path) -> Iterator[str]:
-    with served(command, port, folder, PETSEG_PROFILE="quick", PETSEG_RUNS_DIR=str(folder / "runs")) as address:
-        yield address
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copy(ROOT / "notebooks" / NOTEBOOK, folder)
+    environment = os.environ | {"PETSEG_PROFILE": "quick", "PETSEG_RUNS_DIR": str(folder / "runs")}
+    with jupyterlab(folder, environment) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("lab"), free_port()
-    shutil.copy(ROOT / "notebooks" / "05_segment_your_pet.ipynb", folder)
-    arguments = [f"--port={port}", "--no-browser", "--allow-root", f"--notebook-dir={folder}"]
-    settings = ["--IdentityProvider.token=", "--LabApp.news_url=None"]
-    yield from serve(["-m", "jupyterlab", *arguments, *settings], port, folder)
-
-
-@pytest.fixture(scope="session")
-def voila(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("voila", reason='Voila is not installed; pip install -e ".[web]" brings it')
-    folder, port = tmp_path_factory.mktemp("voila"), free_port()
-    write_page(folder / "panel.ipynb")
-    yield from serve(["-m", "voila", "panel.ipynb", "--no-browser", f"--port={port}"], port, folder)
-
-
-@pytest.fixture(scope="session")
-def in_lab(chromium: Any, lab: str) -> Iterator[Any]:
+def panel(chromium: Any, lab: Server) -> Iterator[Any]:
     """Notebook 05 in JupyterLab after Restart and Run All, with the panel in sight."""
     page = chromium.new_page(viewport={"width": 1280, "height": 1200})
     page.on("dialog", lambda dialog: dialog.accept())  # leave a page with unsaved changes
-    shown = any(run_all_shows_the_panel(page, lab) for _ in range(3))
+    shown = any(run_all_until_panel(page, lab.address, NOTEBOOK) for _ in range(3))
     if not shown:
         words = page.locator("body").inner_text()
         pytest.fail(f"JupyterLab shows no panel after Run All: {words[-2000:]}")
     yield page
     page.close()
-
-
-def run_all_shows_the_panel(page: Any, lab: str, seconds: int = 60) -> bool:
-    """Opens the notebook anew and runs it; on a busy machine JupyterLab may miss a click while it starts."""
-    page.goto(f"{lab}/lab/tree/05_segment_your_pet.ipynb?reset")
-    page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60 * SECONDS)
-    idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first
-    idle.wait_for(state="attached", timeout=60 * SECONDS)
-    page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    page.get_by_text("Restart Kernel and Run All Cells").click()
-    page.locator(".jp-Dialog .jp-mod-accept").click()
-    for _ in range(2 * seconds):
-        # cells out of sight are not drawn
-        page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 1e9")
-        if page.locator(".petseg-dropzone").count():
-            page.locator(".petseg-dropzone").scroll_into_view_if_needed()
-            return True
-        page.wait_for_timeout(SECONDS / 2)
-    return False
-
-
-@pytest.fixture(scope="session")
-def alone(chromium: Any, voila: str) -> Iterator[Any]:
-    page = chromium.new_page(viewport={"width": 1280, "height": 1200})
-    page.goto(voila)
-    page.locator(".petseg-dropzone").wait_for(timeout=90 * SECONDS)
-    yield page
-    page.close()
-
-
-@pytest.fixture(params=["in_lab", "alone"])
-def panel(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -212,12 +167,11 @@ def test_a_photo_can_be_dropped(panel: Any, files: Path) -> None:
     wait_for(panel, f"{name}: 451 x 300 pixels")
 
 
-def test_no_photo_is_in_the_saved_notebook(in_lab: Any, files: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    (name,) = upload(in_lab, files / "chelsea.jpg")
-    wait_for(in_lab, f"{name}: 451 x 300 pixels")
-    in_lab.keyboard.press("Control+s")
-    in_lab.wait_for_timeout(2 * SECONDS)
-    (saved,) = tmp_path_factory.getbasetemp().glob("lab0/05_segment_your_pet.ipynb")
-    panel = saved.read_text().rpartition("segment_panel(")[2]
-    assert "image/jpeg" not in panel
-    assert len(panel) < 5_000
+def test_no_photo_is_in_the_saved_notebook(panel: Any, lab: Server, files: Path) -> None:
+    (name,) = upload(panel, files / "chelsea.jpg")
+    wait_for(panel, f"{name}: 451 x 300 pixels")
+    panel.keyboard.press("Control+s")
+    panel.wait_for_timeout(2 * SECONDS)
+    output = (lab.log.parent / NOTEBOOK).read_text().rpartition("segment_panel(")[2]
+    assert "image/jpeg" not in output
+    assert len(output) < 5_000
