@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 # tests run in several processes, which share the cores; set before PyTorch is imported, and so for subprocesses too
@@ -15,6 +16,7 @@ from petseg.data.cartoon.dataset import write_dataset
 from petseg.models import zoo
 from petseg.models.card import ModelCard
 from petseg.models.unet import UNet
+from petseg.training.transfer_runs import TransferRun
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REASON = "the real Oxford-IIIT Pet is not there; set PETSEG_DATA_DIR to the folder that holds oxford-iiit-pet/"
@@ -54,3 +56,31 @@ def small_model(tmp_path: Path) -> Path:
     network = UNet(channels=(4, 8))
     card = ModelCard.of(network, name="small", size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     return zoo.save(tmp_path / "small.safetensors", network, card)
+
+
+@pytest.fixture
+def transfer_run() -> Callable[..., TransferRun]:
+    """Makes the record of a run of notebook 06."""
+
+    def make(method: str = "scratch", images: int = 100, steps: int = 10, score: float = 0.5) -> TransferRun:
+        return TransferRun(
+            name=f"{method}-{images}",
+            method=method,
+            fraction=1.0,
+            images=images,
+            steps=steps,
+            trainable_parameters=7,
+            scores={"mean_iou": score},
+            low=score - 0.1,
+            high=score + 0.2,
+            confusion=[[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+            step_seconds=0.123456789,
+            minutes=1.0,
+            precision="32-true",
+            device="cpu",
+            loss=[(5, 1.2), (steps, 0.8)],
+            val=[(steps, score)],
+            weight_change={"stem": 0.25, "block 1": 0.5},
+        )
+
+    return make

@@ -1,6 +1,6 @@
-"""Exercises that say whether an answer is right, and what to look at when it is not.
+"""Checks of the exercises: whether an answer is right, and a hint where it is not.
 
-The answers to the exercises of notebook 03, say, are judged by functions in `petseg.course.exercises_03`.
+The answers to the exercises of notebook 03, for instance, are checked by functions in `petseg.course.exercises_03`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-Judge = Callable[..., str | None]
+Check = Callable[..., str | None]
 
-#: What judges the answers, by number of the exercise: `02.1` is the first of notebook 02.
-JUDGES: dict[str, Judge] = {}
+#: The function that checks an exercise, by its number: `02.1` is the first exercise of notebook 02.
+CHECKS: dict[str, Check] = {}
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether an answer is right, which is its truth value, and what was said about it."""
+class Result:
+    """Whether an answer is right (also its truth value), and the sentence that was printed."""
 
     right: bool
     sentence: str
@@ -28,87 +28,87 @@ class Verdict:
         return self.right
 
     def _ipython_display_(self) -> None:
-        """Shows nothing: `check` has printed the sentence, which should not stand there twice."""
+        """Shows nothing in a notebook, since `check` has printed the sentence."""
 
 
 class NotYetError(Exception):
-    """An answer that is not right; the message says what was seen and gives a hint."""
+    """An answer that is not right; the message says what came and gives a hint."""
 
 
 class UnfilledError(NotYetError):
-    """An answer that still is the `...` of the exercise."""
+    """An answer that is still the `...` of the exercise."""
 
     def __init__(self) -> None:
         super().__init__("put your answer in place of the `...` and run the cell again.")
 
 
-def exercise(number: str) -> Callable[[Judge], Judge]:
-    """Marks a function as the judge of an exercise: it takes the answer, and raises `NotYetError` with a hint.
+def exercise(number: str) -> Callable[[Check], Check]:
+    """Registers a function as the check of an exercise: it takes the answer, and raises `NotYetError` with a hint.
 
-    What the judge returns, if anything, is said to whoever has solved it.
+    What it returns is printed when the answer is right.
     """
 
-    def register(judge: Judge) -> Judge:
-        JUDGES[number] = judge
-        return judge
+    def register(function: Check) -> Check:
+        CHECKS[number] = function
+        return function
 
     return register
 
 
-def check(number: str, *answer: Any) -> Verdict:
-    """Says whether an exercise is solved, and gives a hint where it is not.
+def check(number: str, *answer: Any) -> Result:
+    """Prints whether an answer is right, and a hint where it is not.
 
     Args:
-        number: of the notebook and the exercise in it, for instance `02.1`.
+        number: of the notebook and the exercise, for instance `02.1`.
         answer: what the exercise asks for, a value or a function.
 
     Returns:
-        true if it is right.
+        a true value if the answer is right.
 
     Raises:
         ValueError: there is no such exercise.
     """
-    verdict = _verdict(_judge(number), answer)
-    print(f"Exercise {number}{verdict.sentence}".rstrip())
-    return verdict
+    result = _result(_registered(number), answer)
+    print(f"Exercise {number}{result.sentence}".rstrip())
+    return result
 
 
-def _verdict(judge: Judge, answer: tuple[Any, ...]) -> Verdict:
+def _result(function: Check, answer: tuple[Any, ...]) -> Result:
     try:
         if any(part is ... or part is None for part in answer):
             raise UnfilledError
-        return Verdict(True, f", right. {judge(*answer) or ''}")
+        return Result(True, f", right. {function(*answer) or ''}")
     except UnfilledError as todo:
-        return Verdict(False, f", still to do: {todo}")
+        return Result(False, f", still to do: {todo}")
     except NotYetError as hint:
-        return Verdict(False, f", not yet: {hint}")
+        return Result(False, f", not yet: {hint}")
 
 
 def ask(answer: Any, *arguments: Any) -> Any:
-    """What a student's function returns for these arguments.
+    """The return value of a student's function for these arguments.
 
     Raises:
-        UnfilledError: nothing, or `...`.
-        NotYetError: it is no function, or it failed; the message says how.
+        UnfilledError: it returns nothing, or `...`.
+        NotYetError: it is no function, or it raises; the message says what.
     """
     if not callable(answer):
         raise NotYetError(f"expected a function, but got {type(answer).__name__}.")
     try:
-        found = answer(*arguments)
+        returned = answer(*arguments)
     except NotImplementedError:
         raise UnfilledError from None
-    except Exception as error:  # whatever a student's code raises becomes a hint
+    except Exception as error:  # any error of a student's code becomes a hint
         raise NotYetError(f"your function failed with {type(error).__name__}: {error}") from error
-    if found is None or found is ...:
+    if returned is None or returned is ...:
         raise UnfilledError
-    return found
+    return returned
 
 
-def _judge(number: str) -> Judge:
+def _registered(number: str) -> Check:
     try:
         import_module(f"petseg.course.exercises_{number.partition('.')[0]}")
-        return JUDGES[number]
+        return CHECKS[number]
     except (ImportError, KeyError):
         raise ValueError(
-            f"check({number!r}): no such exercise. Say the notebook's number, a point, and its place there: '02.1'."
+            f"check({number!r}): no such exercise. Give notebook and exercise, for instance '02.1'."
         ) from None

@@ -1,4 +1,4 @@
-"""Judges of notebook 01: the IoU of a guess, a mask made smaller, a cut of the data that never moves."""
+"""Checks of the exercises of notebook 01: the IoU of a guess, resizing a mask, a stable validation split."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from petseg.course.checks import NotYetError, ask, exercise
 
 @exercise("01.1")
 def _iou_of_guessing(answer: Any) -> str:
-    for share, guess in ((0.6, 1.0), (0.25, 0.5), (0.3, 0.3), (0.1, 0.0), (1.0, 1.0)):
-        found = _number(ask(answer, share, guess))
-        hit = share * guess
-        right = hit / (share + guess - hit)
+    for fraction, guess in ((0.6, 1.0), (0.25, 0.5), (0.3, 0.3), (0.1, 0.0), (1.0, 1.0)):
+        found = _number(ask(answer, fraction, guess))
+        hit = fraction * guess
+        right = hit / (fraction + guess - hit)
         if math.isclose(found, right, abs_tol=1e-9):
             continue
-        seen = f"for share={share} and guess={guess} you say {found:.4f}. "
+        seen = f"for fraction={fraction} and guess={guess} your function returns {found:.4f}. "
         if math.isclose(found, hit, abs_tol=1e-9):
-            raise NotYetError(seen + "That is the intersection. By what is it divided?")
-        if math.isclose(found, hit / (share + guess), abs_tol=1e-9):
-            raise NotYetError(seen + "In your union the pixels that are both true and guessed count twice.")
-        if math.isclose(found, 2 * hit / (share + guess), abs_tol=1e-9):
-            raise NotYetError(seen + "That is the Dice score, which counts hits twice; IoU counts them once.")
-        raise NotYetError(seen + "Of 100 pixels, how many are true, how many guessed, how many both?")
-    return "Guessing each class as often as it occurs gives s / (2 - s): more mean IoU than always the commonest class."
+            raise NotYetError(seen + "That is the intersection. What is it divided by?")
+        if math.isclose(found, hit / (fraction + guess), abs_tol=1e-9):
+            raise NotYetError(seen + "Your union counts the pixels that are both true and guessed twice.")
+        if math.isclose(found, 2 * hit / (fraction + guess), abs_tol=1e-9):
+            raise NotYetError(seen + "That is the Dice score, which counts the intersection twice; IoU counts it once.")
+        raise NotYetError(seen + "Of 100 pixels, how many are true, how many are guessed, and how many are both?")
+    return "Guess each class as often as it occurs, and it scores f / (2 - f): more mean IoU than a constant guess."
 
 
 @exercise("01.2")
@@ -40,52 +40,53 @@ def _nearest(answer: Any) -> str:
             mask = np.array([[0, 0, 2, 2], [0, 2, 2, 1], [2, 2, 1, 1], [2, 1, 1, 1]], dtype=np.uint8)
         before = mask.copy()
         found = np.asarray(ask(answer, mask, height, width))
-        _judge_nearest(before, found, height, width)
+        _check_nearest(before, found, height, width)
         if not np.array_equal(mask, before):
-            raise NotYetError("your function has changed the mask that it was given; leave that as it is.")
-    return "Pillow's NEAREST and PyTorch's `nearest-exact` read the very same pixels."
+            raise NotYetError("your function changes the mask that it gets. Work on a copy.")
+    return "Pillow's NEAREST and PyTorch's `nearest-exact` pick the same pixels."
 
 
-def _judge_nearest(mask: NDArray[np.uint8], found: NDArray[Any], height: int, width: int) -> None:
+def _check_nearest(mask: NDArray[np.uint8], found: NDArray[Any], height: int, width: int) -> None:
     H, W = mask.shape
     seen = f"a mask of {H}x{W} (height x width) resized to {height}x{width} "
     if found.shape != (height, width):
         raise NotYetError(f"{seen}came out as {'x'.join(map(str, found.shape)) or 'a single value'}.")
     if not np.isin(found, np.unique(mask)).all():
-        raise NotYetError(f"{seen}holds values that the mask does not. Pick pixels; do not average them.")
-    if np.array_equal(found, _picked(mask, height, width)):
+        raise NotYetError(f"{seen}holds values that are not in the mask. Pick pixels; do not average them.")
+    if np.array_equal(found, _nearest_pixels(mask, height, width)):
         return
     corner = mask[np.arange(height) * H // height][:, np.arange(width) * W // width]
     if np.array_equal(found, corner):
-        raise NotYetError(f"{seen}reads the corner of each new pixel, so that the mask moves by up to half a pixel.")
-    raise NotYetError(f"{seen}holds wrong pixels. Where does the centre of the new pixel (0, 0) lie in the old mask?")
+        raise NotYetError(f"{seen}reads the corner of each new pixel, which shifts the mask by up to half a pixel.")
+    raise NotYetError(f"{seen}holds wrong pixels. Where is the centre of the new pixel (0, 0) in the old mask?")
 
 
-def _picked(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def _nearest_pixels(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(int)
     columns = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(int)
     return mask[rows][:, columns]
 
 
 @exercise("01.3")
-def _cut_that_never_moves(answer: Any) -> str:
+def _stable_split(answer: Any) -> str:
     names = [f"{breed}_{number}" for breed in ("Bengal", "beagle", "saint_bernard") for number in range(1, 301)]
-    for share in (0.1, 0.5, 0.0, 1.0):
-        found = [ask(answer, name, share) for name in names]
+    for fraction in (0.1, 0.5, 0.0, 1.0):
+        found = [ask(answer, name, fraction) for name in names]
         if not all(isinstance(held, bool | np.bool_) for held in found):
             raise NotYetError(f"expected True or False for each name, but got {type(found[0]).__name__}.")
-        if found != [ask(answer, name, share) for name in names]:
-            raise NotYetError("asked twice about the same name, your function changes its mind.")
-        if found == [_position(name) < share for name in names]:
+        if found != [ask(answer, name, fraction) for name in names]:
+            raise NotYetError("for the same name your function returns different answers.")
+        if found == [_position(name) < fraction for name in names]:
             continue
-        seen = f"with share={share}, {sum(found)} of {len(names)} names go to validation. "
-        if abs(np.mean(found) - share) > 0.06:
-            raise NotYetError(seen + "Does your number run from 0 to 1, and is it compared with `share`?")
+        seen = f"with fraction={fraction}, {sum(found)} of {len(names)} names go to validation. "
+        if abs(np.mean(found) - fraction) > 0.06:
+            raise NotYetError(seen + "Is your number between 0 and 1, and is it compared with `fraction`?")
         raise NotYetError(
-            seen + "That is about right, but these are other names. Take the first 8 digits of `hexdigest()`, base 16; "
-            "Python's own `hash` differs from run to run."
+            seen
+            + "That is about as many as expected, but other names. Take the first 8 digits of `hexdigest()`, base 16; "
+            "Python's own `hash` differs between runs."
         )
-    return "A photo that joins later moves no other photo; the price: each breed gives only about its share."
+    return "A photo that is added later moves no other photo. In return, each breed gives only about this fraction."
 
 
 def _position(name: str) -> float:

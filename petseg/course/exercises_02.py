@@ -1,4 +1,4 @@
-"""Judges of the exercises of notebook 02."""
+"""Checks of the exercises of notebook 02: folding BatchNorm, the receptive field, the cost of concatenation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Layers = list[tuple[int, int]]
 def folded_batchnorm(answer: Callable[..., Any]) -> str:
     """`fold(conv, norm)` gives the weight and bias of one convolution that does what both do in eval mode."""
     generator = torch.Generator().manual_seed(0)
-    for c_in, c_out in ((3, 5), (4, 4), (2, 1)):  # equal widths let a scale on the wrong axis pass unnoticed by shape
-        conv, norm = _lived_in(c_in, c_out, generator)
+    for c_in, c_out in ((3, 5), (4, 4), (2, 1)):  # with equal widths, a scale on the wrong axis has the right shape
+        conv, norm = _random_layers(c_in, c_out, generator)
         image = torch.randn(2, c_in, 6, 6, generator=generator)
         found = ask(answer, conv, norm)
         weight, bias = _pair(found, conv, c_out)
@@ -28,12 +28,12 @@ def folded_batchnorm(answer: Callable[..., Any]) -> str:
             got = nn.functional.conv2d(image, weight, bias, padding=1)
         if not torch.allclose(got, wanted, atol=1e-4):
             raise NotYetError(_fold_hint(weight, bias, conv, norm))
-    return "Export tools do the same, so BatchNorm costs nothing once a network only predicts."
+    return "Export tools do the same, so BatchNorm costs nothing in inference."
 
 
 @exercise("02.2")
 def field_of_layers(answer: Callable[..., Any]) -> str:
-    """`field_size(layers)` gives the side of the receptive field of (kernel, stride) pairs in a row."""
+    """`field_size(layers)` gives the side of the receptive field of a sequence of (kernel, stride) pairs."""
     cases: list[tuple[Layers, int]] = [
         ([(3, 1)], 3),
         ([(3, 1), (3, 1)], 5),
@@ -46,8 +46,10 @@ def field_of_layers(answer: Callable[..., Any]) -> str:
     for layers, wanted in cases:
         found = ask(answer, list(layers))
         if found != wanted:
-            raise NotYetError(f"for layers {layers} you say {found!r}. {_field_hint(layers, found, wanted)}")
-    return "One of the cases was the path from the image to the bottleneck of the default U-Net: 284 pixels a side."
+            raise NotYetError(
+                f"for layers {layers} your function returns {found!r}. {_field_hint(layers, found, wanted)}"
+            )
+    return "One of the cases is the path from the image to the bottleneck of the default U-Net: 284 x 284 pixels."
 
 
 @exercise("02.3")
@@ -56,30 +58,32 @@ def cost_of_concatenation(answer: Callable[..., Any]) -> str:
     for channels in ((4,), (8, 24), (16, 32, 64, 128, 256)):
         found, wanted = ask(answer, channels), _saved(channels)
         if found != wanted:
-            raise NotYetError(f"for channels {channels} you say {found!r}. {_saved_hint(channels, found)}")
-    share = _saved((16, 32, 64, 128, 256)) / sum(p.numel() for p in UNet().parameters())
-    return f"That is {share:.0%} of the default network. LinkNet (2017) builds its skips so."
+            raise NotYetError(
+                f"for channels {channels} your function returns {found!r}. {_saved_hint(channels, found)}"
+            )
+    fraction = _saved((16, 32, 64, 128, 256)) / sum(p.numel() for p in UNet().parameters())
+    return f"That is {fraction:.0%} of the default network. LinkNet (2017) adds its skips."
 
 
-def _lived_in(c_in: int, c_out: int, generator: torch.Generator) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    """A convolution, and a BatchNorm in eval mode none of whose numbers is what it begins with."""
+def _random_layers(c_in: int, c_out: int, generator: torch.Generator) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    """A convolution, and a BatchNorm in eval mode whose values all differ from their defaults."""
     conv = nn.Conv2d(c_in, c_out, 3, padding=1, bias=False)
-    norm = nn.BatchNorm2d(c_out, eps=0.1).eval()  # large, so that whoever forgets it is told
+    norm = nn.BatchNorm2d(c_out, eps=0.1).eval()  # large, so that forgetting it is noticed
     with torch.no_grad():
         conv.weight.copy_(torch.randn(conv.weight.shape, generator=generator))
-        for numbers in (norm.weight, norm.bias, norm.running_mean):
-            numbers.copy_(torch.randn(c_out, generator=generator))  # type: ignore[union-attr]
+        for values in (norm.weight, norm.bias, norm.running_mean):
+            values.copy_(torch.randn(c_out, generator=generator))  # type: ignore[union-attr]
         norm.running_var.copy_(0.5 + torch.rand(c_out, generator=generator))  # type: ignore[union-attr]
     return conv, norm
 
 
 def _pair(found: Any, conv: nn.Conv2d, c_out: int) -> tuple[torch.Tensor, torch.Tensor]:
     if not isinstance(found, tuple | list) or len(found) != 2 or not all(torch.is_tensor(part) for part in found):
-        raise NotYetError(f"return two tensors, `weight, bias`; {type(found).__name__} came.")
+        raise NotYetError(f"expected two tensors, `weight, bias`, but got {type(found).__name__}.")
     weight, bias = (part.detach() for part in found)
     if weight.shape != conv.weight.shape or bias.shape != (c_out,):
         raise NotYetError(
-            f"weight {tuple(weight.shape)} and bias {tuple(bias.shape)} came; the convolution needs "
+            f"your weight has the shape {tuple(weight.shape)} and your bias {tuple(bias.shape)}; the convolution needs "
             f"{tuple(conv.weight.shape)} and {(c_out,)}. Which axis of the weight counts output channels?"
         )
     return weight, bias
@@ -88,36 +92,36 @@ def _pair(found: Any, conv: nn.Conv2d, c_out: int) -> tuple[torch.Tensor, torch.
 def _fold_hint(weight: torch.Tensor, bias: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> str:
     mean, var = norm.running_mean, norm.running_var
     if mean is None or var is None:
-        raise TypeError("a BatchNorm that tracks no averages cannot be folded.")
+        raise TypeError("a BatchNorm without running averages cannot be folded.")
     with torch.no_grad():
         scale = norm.weight / (var + norm.eps).sqrt()
         if torch.allclose(weight, conv.weight * scale.view(-1, 1, 1, 1), atol=1e-5):
-            return "the weight is right, the bias is not. What does BatchNorm make of a convolution that gives 0?"
+            return "the weight is right, the bias is not. What does BatchNorm return for a convolution output of 0?"
         if torch.allclose(weight, conv.weight * (norm.weight / var.sqrt()).view(-1, 1, 1, 1), atol=1e-5):
-            return "nearly: BatchNorm divides by the root of the variance plus `norm.eps`."
+            return "almost: BatchNorm divides by the square root of the variance plus `norm.eps`."
         if torch.allclose(weight, conv.weight * (norm.weight / (var + norm.eps)).view(-1, 1, 1, 1), atol=1e-5):
             return "you divide by the variance; BatchNorm divides by its square root."
         if weight.shape[0] == weight.shape[1] and torch.allclose(weight, conv.weight * scale.view(1, -1, 1, 1)):
             return "you scale the input channels; BatchNorm scales the output channels, axis 0 of the weight."
-    return "the weight is wrong. BatchNorm in eval mode is a * x + b a channel: what is a?"
+    return "the weight is wrong. BatchNorm in eval mode computes a * x + b per channel: what is a?"
 
 
 def _field_hint(layers: Layers, found: Any, wanted: int) -> str:
     if found == wanted - 1 and wanted > 1:
-        return "One short: a single output pixel is 1 wide before any layer widens it."
+        return "One too few: a single output pixel is 1 wide before any layer widens it."
     if not layers:
-        return "Without a layer a pixel sees just itself."
+        return "Without a layer, a pixel sees only itself."
     if found == 1 + sum(kernel - 1 for kernel, _ in layers):
-        return "After a stride of 2, neighbours lie 2 pixels of the image apart: let the steps grow."
+        return "After a stride of 2, neighbours are 2 pixels of the image apart. Keep track of this distance."
     size, step = 1, 1
     for kernel, stride in layers:
         step *= stride
         size += (kernel - 1) * step
     if found == size:
-        return "A layer's own stride spreads the layers after it, not its own kernel."
+        return "A layer's stride widens the steps of the layers after it, not of its own kernel."
     if all(stride == 1 for _, stride in layers):
-        return "A kernel of k reaches k - 1 pixels further than a kernel of 1."
-    return "Keep two numbers: the field's side, and how many image pixels lie between neighbours."
+        return "A kernel of k widens the field by k - 1 pixels."
+    return "Keep two numbers: the side of the field, and the distance of neighbours in image pixels."
 
 
 def _saved(channels: tuple[int, ...]) -> int:
@@ -127,13 +131,11 @@ def _saved(channels: tuple[int, ...]) -> int:
 def _saved_hint(channels: tuple[int, ...], found: Any) -> str:
     wanted = _saved(channels)
     if found == 2 * wanted:
-        return "Only the first convolution of a decoder stage sees the skip; the second takes what the first gives."
+        return "Only the first convolution of a decoder stage gets the skip; the second gets the output of the first."
     if found == wanted // 9:
-        return "Each pair of input and output channel has a kernel of 3x3 weights."
+        return "Each pair of an input and an output channel has a kernel of 3x3 weights."
     if isinstance(found, int) and found == wanted + 2 * sum(channels):
-        return "BatchNorm stands after the convolution, on its output channels: those stay."
+        return "BatchNorm comes after the convolution, on its output channels, and their number stays the same."
     if found == -wanted:
-        return "The size is right; give it as a positive number."
-    return (
-        "How many input channels does a decoder's first convolution have now, how many then, and what does each cost?"
-    )
+        return "The value is right, the sign is not: return a positive number."
+    return "How many input channels has a decoder's first convolution in each case, and what does each channel cost?"

@@ -1,4 +1,4 @@
-"""Judges of notebook 03: a weighted loss, what progressive resizing saves, and scores of several processes."""
+"""Checks of the exercises of notebook 03: a weighted loss, the cost of progressive resizing, repeated examples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from petseg.course.checks import NotYetError, ask, exercise
 
 @exercise("03.1")
 def weighted_cross_entropy(answer: Callable[..., Any]) -> str:
-    """Judges a cross-entropy in which each pixel counts with the weight of its true class."""
+    """A cross-entropy in which each pixel counts with the weight of its true class."""
     for seed, weights in enumerate(([1.0, 1.0, 1.0], [1.0, 1.0, 5.0], [2.0, 0.5, 0.0])):
         generator = torch.Generator().manual_seed(seed)
         logits = 3 * torch.randn(2, 3, 4, 5, generator=generator)  # (B, 3, H, W)
@@ -23,9 +23,9 @@ def weighted_cross_entropy(answer: Callable[..., Any]) -> str:
         weight = torch.tensor(weights)
         found = torch.as_tensor(ask(answer, logits.clone(), target.clone(), weight.clone()))
         if found.numel() != 1:
-            raise NotYetError(f"a loss is one number, but yours has the shape {tuple(found.shape)}.")
+            raise NotYetError(f"a loss is one number, but your function returns the shape {tuple(found.shape)}.")
         _compare(float(found), logits, target, weight)
-    return "`F.cross_entropy(logits, target, weight=...)` is the same."
+    return "`F.cross_entropy(logits, target, weight=...)` computes the same."
 
 
 def _compare(found: float, logits: Tensor, target: Tensor, weight: Tensor) -> None:
@@ -35,25 +35,27 @@ def _compare(found: float, logits: Tensor, target: Tensor, weight: Tensor) -> No
     if _close(found, right):
         return
     wrong = {
-        "you divide by the number of pixels. Multiply all weights by ten: the loss should stay as it is.": (
+        "you divide by the number of pixels. If all weights are multiplied by ten, the loss should not change.": (
             (own * each).mean()
         ),
-        "the weights change nothing yet. Which weight belongs to a pixel?": each.mean(),
-        "you divide by the sum of the three weights; how often does each of them count?": (
+        "the weights change nothing. Which weight does a pixel have?": each.mean(),
+        "you divide by the sum of the three weights. How often does each weight count?": (
             (own * each).sum() / weight.sum()
         ),
-        "a mean needs a division at its end: what do the weights of all pixels sum to?": (own * each).sum(),
-        "the sign is turned: a loss is larger where the true class has less probability.": torch.tensor(-right),
+        "that is a sum; a mean divides it. What is the sum of the weights of all pixels?": (own * each).sum(),
+        "the sign is wrong: the loss must be larger where the true class has a lower probability.": torch.tensor(
+            -right
+        ),
     }
     for hint, value in wrong.items():
         if _close(found, float(value)):
             raise NotYetError(hint)
-    raise NotYetError(f"with the weights {weight.tolist()} yours is {found:.4f}, and {right:.4f} is right.")
+    raise NotYetError(f"with the weights {weight.tolist()} your function returns {found:.4f}; {right:.4f} is right.")
 
 
 @exercise("03.2")
 def relative_cost(answer: Callable[..., Any]) -> str:
-    """Judges the cost of a run with progressive resizing, as a share of one at full size throughout."""
+    """The cost of a run with progressive resizing, as a fraction of the cost of a run at full size."""
     cases: tuple[tuple[list[float], list[float]], ...] = (
         ([1.0], [0.0]),
         ([0.5, 1.0], [0.0, 0.5]),
@@ -66,41 +68,43 @@ def relative_cost(answer: Callable[..., Any]) -> str:
         right = sum(span * size**2 for span, size in zip(spans, sizes, strict=True))
         if _close(found, right):
             continue
-        where = f"for sizes={sizes}, size_starts={starts} yours is {found:.4f}; "
+        where = f"for sizes={sizes}, size_starts={starts} your function returns {found:.4f}; "
         if _close(found, sum(span * size for span, size in zip(spans, sizes, strict=True))):
-            raise NotYetError(where + "half the height and half the width: how many of the pixels are left?")
+            raise NotYetError(where + "with half the height and half the width, what fraction of the pixels is left?")
         if _close(found, right - spans[-1] * sizes[-1] ** 2):
             raise NotYetError(where + "the last stage is missing. Where does it end?")
         if right and _close(found, 1 / right):
-            raise NotYetError(where + "that is how many times cheaper the run is; its cost is asked for.")
+            raise NotYetError(where + "that is how many times cheaper the run is; the exercise asks for its cost.")
         if _close(found, sum(size**2 for size in sizes) / len(sizes)):
-            raise NotYetError(where + "the stages are not equally long. How much of the run does each take?")
-        raise NotYetError(where + "add up, stage by stage, its share of the run times the cost of a step in it.")
-    return "The recipe's steps cost little more than half of those at full size, as far as pixels tell."
+            raise NotYetError(where + "the stages are not equally long. What fraction of the run does each take?")
+        raise NotYetError(
+            where + "for each stage, multiply its fraction of the run by the cost of one of its steps; then sum."
+        )
+    return "By their pixels, the steps of the recipe cost little more than half of those at full size."
 
 
 @exercise("03.3")
 def pooled_once(answer: Callable[..., Any]) -> str:
-    """Judges a pooled confusion matrix in which an image that came twice counts once."""
-    for places in ([2, 0, 1], [0, 2, 1, 0], [3, 3, 1, 0, 2, 1], [5]):
-        generator = torch.Generator().manual_seed(len(places))
+    """A pooled confusion matrix in which an image that occurs twice counts once."""
+    for indices in ([2, 0, 1], [0, 2, 1, 0], [3, 3, 1, 0, 2, 1], [5]):
+        generator = torch.Generator().manual_seed(len(indices))
         images = torch.randint(0, 50, (6, 3, 3), generator=generator)
-        place = torch.tensor(places)
-        matrices = images[place]  # (N, 3, 3), equal where the place is
-        found = torch.as_tensor(ask(answer, place.clone(), matrices.clone()))
-        right = images[place.unique()].sum(dim=0)
+        index = torch.tensor(indices)
+        matrices = images[index]  # (N, 3, 3), equal for equal indices
+        found = torch.as_tensor(ask(answer, index.clone(), matrices.clone()))
+        right = images[index.unique()].sum(dim=0)
         if found.shape != (3, 3):
-            raise NotYetError(f"places {places}: expected one 3x3 matrix, but got the shape {tuple(found.shape)}.")
+            raise NotYetError(f"indices {indices}: expected one 3x3 matrix, but got the shape {tuple(found.shape)}.")
         if torch.equal(found.double(), right.double()):
             continue
         if torch.equal(found.double(), matrices.sum(dim=0).double()):
-            raise NotYetError(f"places {places}: an image that came twice counts twice.")
-        if torch.equal(found.double(), matrices[: len(place.unique())].sum(dim=0).double()):
-            raise NotYetError(f"places {places}: you keep the first rows, but repeats may stand anywhere.")
-        if torch.allclose(found.double(), right.double() / len(place.unique())):
-            raise NotYetError(f"places {places}: that is the mean matrix; pooled means the sum.")
-        raise NotYetError(f"places {places}: some image is missing or counts too often.")
-    return "`metrics.SplitConfusion` does the same, after it has gathered the matrices of all processes."
+            raise NotYetError(f"indices {indices}: an image that occurs twice counts twice.")
+        if torch.equal(found.double(), matrices[: len(index.unique())].sum(dim=0).double()):
+            raise NotYetError(f"indices {indices}: you use the first rows, but repeated images can be anywhere.")
+        if torch.allclose(found.double(), right.double() / len(index.unique())):
+            raise NotYetError(f"indices {indices}: that is the mean matrix; pooled means the sum.")
+        raise NotYetError(f"indices {indices}: an image is missing or counts too often.")
+    return "`metrics.SplitConfusion` does the same with the matrices of all processes."
 
 
 def _close(found: float, wanted: float) -> bool:

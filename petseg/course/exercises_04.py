@@ -1,4 +1,4 @@
-"""Judges of the exercises of notebook 04."""
+"""Checks of the exercises of notebook 04: Dice from IoU, the gain on a bootstrap draw, temperature scaling."""
 
 from __future__ import annotations
 
@@ -19,34 +19,39 @@ def dice_from_iou(answer: Any) -> str:
         if abs(found - wanted) < 1e-9:
             continue
         if abs(found - overlap / (2 - overlap)) < 1e-9:
-            raise NotYetError(f"for an IoU of {overlap} came {found:.4f}: that is the way back, from Dice to IoU.")
+            raise NotYetError(
+                f"for an IoU of {overlap} your function returns {found:.4f}: that is the inverse, from Dice to IoU."
+            )
         if overlap in (0.0, 1.0):
             raise NotYetError(
-                f"for an IoU of {overlap:.0f} came {found:.4f}. Masks that {'agree' if overlap else 'do not meet'} "
+                f"for an IoU of {overlap:.0f} your function returns {found:.4f}. Masks that "
+                f"{'agree' if overlap else 'do not overlap'} "
                 f"score {overlap:.0f} in both."
             )
         raise NotYetError(
-            f"for an IoU of {overlap} came {found:.4f}. Write I for the intersection and U for the union: what is "
-            "the sum of the two areas, in I and U?"
+            f"for an IoU of {overlap} your function returns {found:.4f}. Write I for the intersection and "
+            "U for the union: what is the sum of the two areas, in I and U?"
         )
-    return "The curve rises throughout, so for one class and one image both rank models alike; their means need not."
+    return "The function is increasing, so for one class and one image both rank models alike; their means need not."
 
 
 @exercise("04.2")
 def gain_of_draw(answer: Any) -> str:
     """Difference of pooled mean IoU on the same draw of images."""
-    ours, theirs = _made_up_matrices(0), _made_up_matrices(1)
+    ours, theirs = _random_matrices(0), _random_matrices(1)
     for draw in ([0, 1, 2, 3, 4, 5], [3, 3, 3, 0, 0, 5], [2, 2, 2, 2, 2, 2]):
-        places = torch.tensor(draw)
-        found = _number(ask(answer, ours, theirs, places))
+        index = torch.tensor(draw)
+        found = _number(ask(answer, ours, theirs, index))
         wanted = _pooled(theirs, draw) - _pooled(ours, draw)
         if abs(found - wanted) > 1e-6:
-            raise NotYetError(f"for the draw {draw} came {found:+.4f}. {_hint(found, ours, theirs, draw)}")
-    return "Both models face the same images in a draw, so an image that is hard for both cancels out."
+            raise NotYetError(
+                f"for the draw {draw} your function returns {found:+.4f}. {_hint(found, ours, theirs, draw)}"
+            )
+    return "A draw holds the same images for both models, so images that are hard for both cancel out."
 
 
 @exercise("04.3")
-def temper(answer: Any) -> str:
+def temperature_scaling(answer: Any) -> str:
     """Softmax of log p / T."""
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(2, 3, 4, 5, generator=generator)
@@ -55,10 +60,10 @@ def temper(answer: Any) -> str:
         found = ask(answer, probability, temperature)
         if not isinstance(found, Tensor) or found.shape != probability.shape:
             came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise NotYetError(f"expected a tensor of shape {tuple(probability.shape)}, as the input; came {came}.")
+            raise NotYetError(f"expected a tensor of shape {tuple(probability.shape)}, as the input, but got {came}.")
         if not torch.allclose(found, (logits / temperature).softmax(dim=1), atol=1e-5):
-            raise NotYetError(f"at T = {temperature:g}: {_temper_hint(found, probability, logits, temperature)}")
-    return "No class map changes, and so no IoU: temperature moves probabilities only, so it costs nothing there."
+            raise NotYetError(f"at T = {temperature:g}: {_temperature_hint(found, probability, logits, temperature)}")
+    return "Temperature changes probabilities only: the class map stays the same, and so does every IoU."
 
 
 def _number(found: Any) -> float:
@@ -68,7 +73,7 @@ def _number(found: Any) -> float:
         raise NotYetError(f"expected one number, but got {type(found).__name__}.") from None
 
 
-def _made_up_matrices(seed: int) -> Tensor:
+def _random_matrices(seed: int) -> Tensor:
     """Six confusion matrices of very different images, each with all classes: int64 (6, 3, 3)."""
     generator = torch.Generator().manual_seed(seed)
     sizes = torch.tensor([1, 4, 20, 100, 300, 1000]).view(-1, 1, 1)
@@ -83,24 +88,24 @@ def _pooled(matrices: Tensor, draw: list[int]) -> float:
 def _hint(found: float, ours: Tensor, theirs: Tensor, draw: list[int]) -> str:
     gain = _pooled(theirs, draw) - _pooled(ours, draw)
     per_image = (iou(theirs[draw]).mean() - iou(ours[draw]).mean()).item()
-    once, everything = sorted(set(draw)), list(range(len(ours)))
+    distinct, everything = sorted(set(draw)), list(range(len(ours)))
     hints = {
-        -gain: "The sign is turned round: a gain is what the second model has more than the first.",
-        per_image: "That is the difference of means over images. Add the matrices up first, then score once.",
-        _pooled(theirs, once) - _pooled(ours, once): "An image that was drawn twice counts twice.",
+        -gain: "The sign is wrong: a gain is the second model's score minus the first model's.",
+        per_image: "That is the difference of means over images. Sum the matrices first, then score once.",
+        _pooled(theirs, distinct) - _pooled(ours, distinct): "An image that is drawn twice counts twice.",
         _pooled(theirs, everything) - _pooled(ours, everything): "That is the gain on all images, not on the draw.",
     }
     for wrong, hint in hints.items():
         if abs(found - wrong) < 1e-6:
             return hint
-    return "Pick the drawn matrices, add them up, take the mean IoU; do so for both models with the same draw."
+    return "Take the drawn matrices, sum them, compute the mean IoU; for both models with the same draw."
 
 
-def _temper_hint(found: Tensor, probability: Tensor, logits: Tensor, temperature: float) -> str:
+def _temperature_hint(found: Tensor, probability: Tensor, logits: Tensor, temperature: float) -> str:
     if torch.allclose(found, (logits * temperature).softmax(dim=1), atol=1e-5):
-        return "that is the way back. A temperature above 1 must make the probabilities more even, not less."
+        return "that is the inverse. A temperature above 1 must make the probabilities more equal, not less."
     if torch.allclose(found, (probability / temperature).softmax(dim=1), atol=1e-5):
-        return "softmax expects logits, and probabilities are none. Which function undoes softmax, up to a constant?"
+        return "softmax expects logits, not probabilities. Which function inverts softmax, up to a constant?"
     if not torch.allclose(found.sum(dim=1), torch.ones(1), atol=1e-4):
         return f"over the classes (axis 1) your values sum to {found.sum(dim=1).mean():.3f} on average; it must be 1."
-    return "the sums are right, the values are not. At T = 1 nothing may change, and T must act on logits."
+    return "the sums are right, the values are not. At T = 1 nothing may change, and T must divide logits."

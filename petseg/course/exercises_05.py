@@ -1,4 +1,4 @@
-"""Judges of the exercises of notebook 05: orientation, class map, a new background."""
+"""Checks of the exercises of notebook 05: orientation, class map, a new background."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch.nn.functional as F
 
 from petseg.course.checks import NotYetError, ask, exercise
 
-#: What the camera did to the upright picture, in quarters anticlockwise, by the orientation that it notes.
-STORED = {1: 0, 3: 2, 6: 1, 8: 3}
+#: Quarter turns anticlockwise from the upright picture to the stored one, by EXIF orientation.
+QUARTER_TURNS = {1: 0, 3: 2, 6: 1, 8: 3}
 
 
 @exercise("05.1")
 def upright(answer: Any) -> str:
-    """Turns stored pixels (H, W, 3) upright by EXIF orientation 1, 3, 6 or 8."""
+    """Rotates stored pixels (H, W, 3) upright, for the EXIF orientations 1, 3, 6 and 8."""
     picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    for orientation, quarters in STORED.items():
+    for orientation, quarters in QUARTER_TURNS.items():
         stored = np.rot90(picture, quarters)
         found = np.asarray(ask(answer, stored, orientation))
         if np.array_equal(found, picture):
@@ -26,17 +26,19 @@ def upright(answer: Any) -> str:
         if found.shape != picture.shape:
             raise NotYetError(
                 f"orientation {orientation}: a photo of shape {picture.shape}, stored as {stored.shape}, came back as "
-                f"{found.shape}. A quarter swaps height and width, half a circle does not."
+                f"{found.shape}. A quarter turn swaps height and width, a half turn does not."
             )
         if orientation in (6, 8) and np.array_equal(found, np.rot90(picture, 2)):
-            raise NotYetError(f"orientation {orientation}: upside down. Which way round does np.rot90 turn?")
+            raise NotYetError(
+                f"orientation {orientation}: the picture is upside down. In which direction does np.rot90 rotate?"
+            )
         raise NotYetError(f"orientation {orientation}: the picture is not upright, or mirrored.")
-    return "Four more orientations mirror the picture; `load_photo` knows them all."
+    return "Four more orientations mirror the picture; `load_photo` handles them all."
 
 
 @exercise("05.2")
 def class_map(answer: Any) -> str:
-    """Labels (height, width) of logits (3, h, w): enlarged bilinearly, class taken last."""
+    """Labels (height, width) of logits (3, h, w): upsampled bilinearly, the class taken last."""
     logits = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3
     for height, width in ((13, 17), (8, 10), (4, 5)):
         found = torch.as_tensor(ask(answer, logits.clone(), height, width))
@@ -46,27 +48,31 @@ def class_map(answer: Any) -> str:
         if torch.equal(found.long(), large.argmax(dim=0)):
             continue
         raise NotYetError(_why_not(found, logits, (height, width)))
-    return "At the network's own size it is a plain argmax; elsewhere the outline is found between the pixels."
+    return (
+        "At the network's own size this is a plain argmax; at other sizes the outline is interpolated between pixels."
+    )
 
 
 def _why_not(found: torch.Tensor, logits: torch.Tensor, size: tuple[int, int]) -> str:
     small = logits.argmax(dim=0)[None, None].float()
     corners = F.interpolate(logits[None], size, mode="bilinear", align_corners=True)[0].argmax(dim=0)
-    probable = F.interpolate(logits.softmax(dim=0)[None], size, mode="bilinear", align_corners=False)[0].argmax(dim=0)
+    probabilities = F.interpolate(logits.softmax(dim=0)[None], size, mode="bilinear", align_corners=False)[0].argmax(
+        dim=0
+    )
     if found.is_floating_point() and not torch.equal(found, found.round()):
-        return "the map holds values between the labels: a class map cannot be interpolated. Enlarge the logits."
+        return "the map holds values between the labels: a class map cannot be interpolated. Upsample the logits."
     if torch.equal(found.long(), F.interpolate(small, size, mode="nearest")[0, 0].long()):
-        return "these are the stairs of step 4: the class was taken before enlarging."
+        return "these are the stairs of step 4: the class was taken before upsampling."
     if torch.equal(found.long(), corners):
-        return "the map is shifted at its borders. Pixels have an area: look up align_corners."
-    if torch.equal(found.long(), probable):
-        return "close: here the probabilities were enlarged. Step 4 enlarges the logits."
-    return "some labels are wrong. Enlarge the logits bilinearly, then take the class over the first axis."
+        return "the map is shifted near its borders. Look up align_corners."
+    if torch.equal(found.long(), probabilities):
+        return "almost: you upsample the probabilities. Step 4 upsamples the logits."
+    return "some labels are wrong. Upsample the logits bilinearly, then take the class over the first axis."
 
 
 @exercise("05.3")
-def on_ground(answer: Any) -> str:
-    """Mixes photo uint8 (H, W, 3) and colour by alpha uint8 (H, W)."""
+def new_background(answer: Any) -> str:
+    """A photo uint8 (H, W, 3) on a colour, mixed by alpha uint8 (H, W)."""
     generator = np.random.default_rng(0)
     photo = generator.integers(0, 256, (5, 6, 3), dtype=np.uint8)
     alpha = generator.integers(1, 255, (5, 6), dtype=np.uint8)
@@ -79,14 +85,16 @@ def on_ground(answer: Any) -> str:
         raise NotYetError(f"expected uint8, but got {found.dtype}: round, then convert.")
     if np.array_equal(found[0], photo[0]) and np.all(found[1] == color):
         raise NotYetError(
-            "the photo shows where alpha is 0, and the colour where it is 255: it is the other way round."
+            "you show the photo where alpha is 0 and the colour where it is 255; it must be the other way round."
         )
     if not np.all(found[0] == color) or not np.array_equal(found[1], photo[1]):
         raise NotYetError("alpha 255 must give the photo and alpha 0 the colour. Was alpha divided by 255 first?")
-    share = alpha[..., None] / 255
-    off = np.abs(found - (share * photo + (1 - share) * np.array(color))).max()
-    if off > 1:
-        raise NotYetError(f"in between, values are off by up to {off:.0f}: the mixture is linear, and uint8 overflows.")
-    if off > 0.5 + 1e-9:
-        raise NotYetError("values are too low by less than 1: `astype` cuts off, so round first.")
+    opacity = alpha[..., None] / 255
+    error = np.abs(found - (opacity * photo + (1 - opacity) * np.array(color))).max()
+    if error > 1:
+        raise NotYetError(
+            f"between 0 and 255, values are wrong by up to {error:.0f}: the mixture is linear, and uint8 overflows."
+        )
+    if error > 0.5 + 1e-9:
+        raise NotYetError("values are too low by less than 1: `astype` truncates, so round first.")
     return "`PIL.Image.alpha_composite` does the same."

@@ -1,4 +1,4 @@
-"""Judges of notebook 06: an encoder that keeps still, two learning rates, and what pretraining is worth in pictures."""
+"""Checks of the exercises of notebook 06: freezing an encoder, two learning rates, and images saved by pretraining."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ from petseg.course.checks import NotYetError, ask, exercise
 
 @exercise("06.1")
 def freeze(answer: Callable[..., Any]) -> str:
-    """Judges whether a training step leaves an encoder's weights and BatchNorm's averages as they were."""
+    """A training step must leave the encoder's weights and BatchNorm's running averages as they were."""
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
     head = nn.Conv2d(4, 3, 1)
     before = copy.deepcopy(encoder.state_dict())
     found = ask(answer, encoder)
     if not isinstance(found, nn.Module):
-        raise NotYetError(f"return the encoder; this is {type(found).__name__}.")
+        raise NotYetError(f"expected the encoder, but got {type(found).__name__}. Return the encoder.")
     if any(not torch.equal(value, before[key]) for key, value in found.state_dict().items()):
-        raise NotYetError("the encoder's numbers are others before any step was taken. Leave them alone.")
+        raise NotYetError("the encoder's weights have changed before any step was taken. Do not change them.")
     optimizer = torch.optim.AdamW([*found.parameters(), *head.parameters()], 0.1)
     head(found(torch.rand(4, 3, 8, 8))).square().mean().backward()
-    learning = sorted(name for name, weight in found.named_parameters() if weight.grad is not None)
-    if learning:
-        raise NotYetError(f"{learning[0]} still gets a gradient: eval mode does not stop that.")
+    with_gradient = sorted(name for name, weight in found.named_parameters() if weight.grad is not None)
+    if with_gradient:
+        raise NotYetError(f"{with_gradient[0]} still gets a gradient: eval mode does not prevent that.")
     optimizer.step()
-    moved = [name for name, value in found.state_dict().items() if not torch.equal(value, before[name])]
-    if moved:
+    changed = [name for name, value in found.state_dict().items() if not torch.equal(value, before[name])]
+    if changed:
         raise NotYetError(
-            f"the weights rest, but {moved[0]} has moved: BatchNorm in train mode notes every batch, gradient or none."
+            f"the weights stay, but {changed[0]} has changed: BatchNorm in train mode updates its averages without "
+            "a gradient."
         )
-    return "`PretrainedUNet.freeze` does both, and its `train` sees to it that Lightning does not undo the second."
+    return "`PretrainedUNet.freeze` does both, and its `train` method keeps Lightning from undoing the second."
 
 
 @exercise("06.2")
 def two_rates(answer: Callable[..., Any]) -> str:
-    """Judges parameter groups: the encoder at a share of the rate, the rest at the rate, frozen weights in none."""
+    """Parameter groups: the encoder at a scaled learning rate, the rest at the full rate, frozen weights in none."""
     torch.manual_seed(0)
     network = nn.Module()
     network.encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3))
@@ -54,11 +55,11 @@ def two_rates(answer: Callable[..., Any]) -> str:
         raise NotYetError(f"{min(frozen & found.keys())} is frozen (requires_grad is False) and belongs in no group.")
     missing = set(names.values()) - frozen - found.keys()
     if missing:
-        raise NotYetError(f"{min(missing)} is in no group, so it would never learn.")
+        raise NotYetError(f"{min(missing)} is in no group, so it would never be trained.")
     for name, rate in found.items():
         wanted = 1e-4 if name.startswith("encoder.") else 1e-3
         if not math.isclose(rate, wanted, rel_tol=1e-6):
-            raise NotYetError(f"rate 0.001, share 0.1: {name} gets {rate:g} instead of {wanted:g}.")
+            raise NotYetError(f"rate 0.001, scale 0.1: {name} gets {rate:g} instead of {wanted:g}.")
     return "`SegmentationTask(encoder_lr_scale=...)` does the same."
 
 
@@ -80,22 +81,24 @@ def _rates(groups: Any, names: dict[int, str]) -> dict[str, float]:
 
 
 @exercise("06.3")
-def pictures_needed(answer: Callable[..., Any]) -> str:
-    """Judges interpolation of a learning curve on a logarithmic axis of sizes."""
+def images_needed(answer: Callable[..., Any]) -> str:
+    """Interpolation of a learning curve on a logarithmic axis of sizes."""
     sizes, scores = [100, 200, 400, 1600], [0.40, 0.50, 0.56, 0.60]
     cases = {0.53: 200 * 2**0.5, 0.40: 100.0, 0.59: 400 * 4**0.75, 0.60: 1600.0, 0.30: 100.0, 0.61: math.inf}
     for wanted, right in cases.items():
         found = float(ask(answer, list(sizes), list(scores), wanted))
         if found == right or math.isclose(found, right, rel_tol=1e-4):
             continue
-        where = f"sizes {sizes}, scores {scores}, wanted {wanted}: yours is {found:.1f}; "
+        where = f"sizes {sizes}, scores {scores}, wanted {wanted}: your function returns {found:.1f}; "
         if wanted == 0.61:
-            raise NotYetError(where + "not even the largest set reaches that, so the answer is infinity.")
+            raise NotYetError(where + "not even the largest data set reaches that, so the answer is infinity.")
         if wanted == 0.30:
-            raise NotYetError(where + "the smallest set reaches it already; what is smaller was not measured.")
+            raise NotYetError(where + "the smallest data set reaches it already; smaller ones were not measured.")
         if any(math.isclose(found, size) for size in sizes):
-            raise NotYetError(where + "the answer lies between two of the sizes.")
+            raise NotYetError(where + "the answer is between two of the sizes.")
         if math.isclose(found, {0.53: 300.0, 0.59: 1300.0}.get(wanted, 0.0)):
-            raise NotYetError(where + "that is linear. The axis is logarithmic: halfway is the geometric mean.")
+            raise NotYetError(
+                where + "that is linear interpolation. On a logarithmic axis, the middle is the geometric mean."
+            )
         raise NotYetError(where + f"{right:.1f} is right.")
-    return "Divide by the pictures that the other way needed, and pretraining has its price in labelled pictures."
+    return "Divide by the images that the other method needs, and you know how many labelled images pretraining saves."

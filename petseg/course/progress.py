@@ -1,4 +1,4 @@
-"""A training that is watched in a notebook: a table that grows, a figure that is redrawn, and no chatter."""
+"""The progress of a training in a notebook: a table of epochs and a figure that is redrawn."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import lightning as L
 import torch
 from IPython.display import display
 
+from petseg.course.live_text import LiveText
 from petseg.training.runs import Log
 from petseg.training.task import SegmentationTask
 
 
 def peak_memory() -> float:
-    """Most memory in MB: what PyTorch took of the GPU since the count was last reset, else what the process took."""
+    """Peak memory in MB: of PyTorch on the GPU since the count was last reset; without a GPU, of the whole process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
     try:
@@ -28,71 +29,71 @@ def peak_memory() -> float:
 
 
 class Progress(L.Callback):
-    """A table of epochs that grows while a notebook trains, a line that moves, and a figure if asked for.
+    """A table of epochs and a line on the current step, updated while a notebook trains; with `draw`, also a figure.
 
-    Its numbers are kept in checkpoints, so that a resumed run shows those of before as well.
+    The numbers are saved in checkpoints, so that a resumed run shows the earlier epochs as well.
 
     Args:
         draw: makes a figure of the log so far, after each validation.
-        every: seconds between two changes of the moving line.
+        every: seconds between two updates of the line.
     """
 
     def __init__(self, draw: Callable[[Log], Any] | None = None, every: float = 1.0) -> None:
         self.draw = draw
         self.every = every
-        #: What was logged, and `size` (pixels), `seconds` and `memory` (MB) of each epoch.
+        #: The logged values, and `size` (pixels), `seconds` and `memory` (MB) of each epoch.
         self.history: Log = {}
-        self._table: Any = None
+        self._table: LiveText | None = None
         self._figure: Any = None
-        self._epoch_began = self._shown = 0.0
+        self._epoch_start = self._last_update = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The state that a checkpoint saves."""
         return {"log": {name: [list(pair) for pair in pairs] for name, pairs in self.history.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up what a checkpoint kept."""
+        """Restores the state from a checkpoint."""
         self.history = {name: [(int(e), float(v)) for e, v in pairs] for name, pairs in state_dict["log"].items()}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Opens the table."""
-        self._table = display(_plain(self.table("the first steps are the slowest")), raw=True, display_id=True)
+        """Shows the table."""
+        self._table = LiveText(self.table("the first steps are the slowest"))
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Starts the clock and the count of memory."""
-        self._epoch_began = time.perf_counter()
+        """Starts measuring time and memory."""
+        self._epoch_start = time.perf_counter()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Moves the line, now and then."""
+        """Updates the line, at most every `every` seconds."""
         now = time.perf_counter()
-        if now - self._shown < self.every:
+        if now - self._last_update < self.every:
             return
-        self._shown = now
-        pace = (now - self._epoch_began) / (batch_idx + 1)
+        self._last_update = now
+        pace = (now - self._epoch_start) / (batch_idx + 1)
         where = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
         step = f"step {batch_idx + 1} of {trainer.num_training_batches}"
-        self._show(f"{where}, {step}: loss {float(outputs['loss']):.3f}, {pace:.2f} s a step")
+        self._show(f"{where}, {step}: loss {float(outputs['loss']):.3f}, {pace:.2f} s per step")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Takes down the scores; a checkpoint is written after this."""
+        """Records the scores; a checkpoint is written after this."""
         if not trainer.sanity_checking:
             scores = {k: v for k, v in trainer.callback_metrics.items() if k.startswith(("val/", "val_raw/"))}
-            self._note(trainer.current_epoch + 1, {name: float(value) for name, value in scores.items()})
+            self._record(trainer.current_epoch + 1, {name: float(value) for name, value in scores.items()})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Takes down loss, time and memory, and redraws."""
+        """Records loss, time and memory, and redraws."""
         if "train/loss" not in trainer.callback_metrics:
-            return  # a resumed run first ends the epoch after whose validation it was stopped
+            return  # a resumed run first ends the epoch in which it was stopped, and that has no training step left
         task = cast(SegmentationTask, pl_module)
         epoch = trainer.current_epoch + 1
         size = round(task.train_size * trainer.datamodule.image_size)  # type: ignore[attr-defined]
-        seconds = time.perf_counter() - self._epoch_began
+        seconds = time.perf_counter() - self._epoch_start
         loss = float(trainer.callback_metrics["train/loss"])
-        self._note(epoch, {"train/loss": loss, "size": size, "seconds": seconds, "memory": peak_memory()})
+        self._record(epoch, {"train/loss": loss, "size": size, "seconds": seconds, "memory": peak_memory()})
         self._show(f"epoch {epoch} of {trainer.max_epochs} took {seconds:.1f} s")
         if self.draw and self.history.get("val/mean_iou", [(0, 0)])[-1][0] == epoch:
             data, metadata = self.draw(self.history).bundle()
@@ -102,19 +103,19 @@ class Progress(L.Callback):
                 self._figure.update(data, metadata=metadata, raw=True)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Leaves the table with the sum of it all."""
+        """Shows the summary under the table."""
         self._show(self.summary())
 
     def summary(self) -> str:
-        """Epochs, their time and the most memory, in a line."""
+        """Epochs, their time and the peak memory, in one line."""
         seconds, memory = ([value for _, value in self.history.get(name, [])] for name in ("seconds", "memory"))
         if not seconds:
             return "no epoch has ended"
-        slowest = f"{sum(seconds) / len(seconds):.1f} s an epoch on average, {max(seconds):.1f} s the slowest"
+        slowest = f"{sum(seconds) / len(seconds):.1f} s per epoch on average, {max(seconds):.1f} s the slowest"
         return f"{len(seconds)} epochs in {sum(seconds) / 60:.1f} minutes: {slowest}; peak memory {max(memory):,.0f} MB"
 
     def table(self, last: str = "") -> str:
-        """The validated epochs, one a line, and a line under them."""
+        """The validated epochs, one per line, and `last` below them."""
         columns = {name: dict(pairs) for name, pairs in self.history.items()}
         heads = ("epoch", "pixels", "train loss", "val loss", "val mean IoU", "raw weights", "seconds", "peak MB")
         keys = ("size", "train/loss", "val/loss", "val/mean_iou", "val_raw/mean_iou", "seconds", "memory")
@@ -126,14 +127,10 @@ class Progress(L.Callback):
             lines.append("  ".join(f"{c:>{len(head)}}" for c, head in zip([str(epoch), *cells], heads, strict=True)))
         return "\n".join([*lines, last])
 
-    def _note(self, epoch: int, values: Mapping[str, float]) -> None:
+    def _record(self, epoch: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self.history.setdefault(name, []).append((epoch, value))
 
     def _show(self, last: str) -> None:
-        if self._table is not None:  # there is nothing to update outside a notebook
-            self._table.update(_plain(self.table(last)), raw=True)
-
-
-def _plain(text: str) -> dict[str, str]:
-    return {"text/plain": text}
+        if self._table is not None:
+            self._table.show(self.table(last))

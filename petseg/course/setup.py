@@ -1,4 +1,4 @@
-"""What a notebook needs to set itself up: profile, seeds, device and data folder, said out loud."""
+"""The set-up of a notebook: profile, seeds, device and data folder, chosen and printed."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ Profile = Literal["quick", "full"]
 class Setup:
     """How a notebook runs.
 
-    `profile`: `quick` (cartoons, minutes on a laptop CPU) or `full` (Oxford-IIIT Pet, the real recipe);
-    `device`: `cuda`, `mps` or `cpu`; `source`: the data set that goes with the profile; `data_dir`: where it lies;
-    `runs_dir`: where notebook 03 leaves what it trained.
+    Attributes:
+        profile: `quick` (cartoons, minutes on a laptop CPU) or `full` (Oxford-IIIT Pet, the real recipe).
+        device: `cuda`, `mps` or `cpu`.
+        source: the data set of the profile.
+        data_folder: see `files.data_folder`.
+        runs_folder: see `files.runs_folder`; notebooks 03 and 06 write their runs to it.
     """
 
     profile: Profile
     device: str
     source: Source
-    data_dir: Path
-    runs_dir: Path
+    data_folder: Path
+    runs_folder: Path
 
     @property
     def quick(self) -> bool:
@@ -40,32 +43,32 @@ class Setup:
         return self.profile == "quick"
 
     @property
-    def trained(self) -> Path:
-        """The file of weights that notebook 03 writes in this profile, there or not."""
-        return self.runs_dir / f"notebook-03-{self.profile}.safetensors"
+    def trained_weights(self) -> Path:
+        """The file of weights that notebook 03 writes in this profile, whether it exists or not."""
+        return self.runs_folder / f"notebook-03-{self.profile}.safetensors"
 
-    def own(self) -> str | None:
-        """The file that notebook 03 wrote in profile `full`, if it did: what a panel for photos begins with."""
-        return None if self.quick or not self.trained.is_file() else str(self.trained)
+    def own_weights(self) -> str | None:
+        """The weights of notebook 03 in profile `full`, if it has run: only these are trained on photos."""
+        return None if self.quick or not self.trained_weights.is_file() else str(self.trained_weights)
 
     def weights(self) -> str:
-        """What notebooks 04 and 05 use, said out loud: the weights of notebook 03 if it ran here, else `unet`."""
-        if self.trained.is_file():
-            print(f"weights: your own, from notebook 03 in profile {self.profile} ({self.trained.name})")
-            return str(self.trained)
+        """Chooses and prints the weights of notebooks 04 and 05: those of notebook 03 if it has run, else `unet`."""
+        if self.trained_weights.is_file():
+            print(f"weights: your own, from notebook 03 in profile {self.profile} ({self.trained_weights.name})")
+            return str(self.trained_weights)
         print(f"weights: the released `unet`, since notebook 03 has not run here in profile {self.profile}")
         return "unet"
 
 
 def chosen_profile() -> Profile:
-    """`PETSEG_PROFILE`; unset means `full` where a GPU is, else `quick`.
+    """`PETSEG_PROFILE`; unset means `full` with a GPU, else `quick`.
 
     Raises:
-        ValueError: the variable holds another word.
+        ValueError: the variable holds another value.
     """
     chosen = os.environ.get("PETSEG_PROFILE") or ("full" if best_device() == "cuda" else "quick")
     if chosen not in get_args(Profile):
-        raise ValueError(f"PETSEG_PROFILE={chosen}: must be 'quick' or 'full'; unset it to have one chosen.")
+        raise ValueError(f"PETSEG_PROFILE={chosen}: must be 'quick' or 'full'; or leave it unset.")
     return cast(Profile, chosen)
 
 
@@ -77,7 +80,7 @@ def start(seed: int = 0, data: bool = True) -> Setup:
         data: whether the notebook needs the data set, so that in profile `full` it is fetched where it is missing.
 
     Returns:
-        what was chosen, for the cells that follow.
+        the settings, for the cells that follow.
 
     Raises:
         ValueError: see `chosen_profile`.
@@ -94,7 +97,7 @@ def start(seed: int = 0, data: bool = True) -> Setup:
     )
     print(f"device: {setup.device}; seed: {seed}; data: {source}")
     print(f"profile: {profile} (for the other, set PETSEG_PROFILE={other} and restart the kernel)")
-    if data and source == "oxford" and verify_oxford(setup.data_dir / "oxford-iiit-pet"):
-        print("Oxford-IIIT Pet is not there, or not all of it: 0.8 GB are fetched, once.")
-        fetch_oxford(setup.data_dir)
+    if data and source == "oxford" and verify_oxford(setup.data_folder / "oxford-iiit-pet"):
+        print("Oxford-IIIT Pet is missing or incomplete: 0.8 GB are downloaded, once.")
+        fetch_oxford(setup.data_folder)
     return setup

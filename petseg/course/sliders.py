@@ -1,4 +1,4 @@
-"""Sliders that redraw a figure, and leave it in the notebook for those who read without a kernel."""
+"""Sliders that redraw a figure; the figure stays in the notebook for readers without a kernel."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from petseg.plots.style import DescribedFigure
 
 
 def explore(draw: Callable[..., DescribedFigure], **choices: Sequence[Any]) -> None:
-    """Shows the figure that `draw` makes of the first of all choices, and a slider for each choice to redraw it.
+    """Shows a slider for each choice, and the figure that `draw` makes of their values.
 
-    The figure is an ordinary output of the cell, which the sliders replace. Without a kernel, on GitHub for instance,
-    the figure of the first choices stays, under a line that says what could be moved.
+    The figure is an ordinary output of the cell, which the sliders replace. Without a kernel, for instance on GitHub,
+    the figure of the first values stays, under a line that names the sliders.
 
     Args:
         draw: takes a value for each choice by its name, and returns a figure.
-        choices: the values to choose from, by the name that `draw` knows.
+        choices: the values to choose from, by the name of the argument of `draw`.
 
     Raises:
         ValueError: there is nothing to choose from.
@@ -54,8 +54,8 @@ def _slider(name: str, values: Sequence[Any]) -> widgets.SelectionSlider:
 
 
 def _show(box: widgets.VBox, choices: dict[str, Sequence[Any]]) -> None:
-    """Displays the sliders; who cannot have them reads what they choose from, instead of a widget's code."""
+    """Displays the sliders; without a kernel, a line that names them and their values."""
     listed = "; ".join(f"{name.replace('_', ' ')}, {values[0]} to {values[-1]}" for name, values in choices.items())
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-    words = f"Sliders, in a running notebook: {listed}."
-    display({"application/vnd.jupyter.widget-view+json": view, "text/plain": words}, raw=True)
+    text = f"Sliders, in a running notebook: {listed}."
+    display({"application/vnd.jupyter.widget-view+json": view, "text/plain": text}, raw=True)

@@ -1,21 +1,19 @@
-"""Figures of notebook 06: what an encoder knows, what more data is worth, and how far fine-tuning moves weights."""
+"""Figures of notebook 06: linear probes, mean IoU by number of images and by step, and the change of weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-if TYPE_CHECKING:
-    from petseg.course.transfer_log import Run
-
 from petseg.labels import INK
 from petseg.plots.style import DescribedFigure, figure
+from petseg.training.transfer_runs import TransferRun
 
-#: A look for each way to learn: colour, dashes and marker, so that colour is never alone.
-LOOKS: dict[str, dict[str, Any]] = {
+#: Colour, dashes and marker of each method, so that colour is not needed to tell them apart.
+STYLES: dict[str, dict[str, Any]] = {
     "scratch": {"color": "#767676", "linestyle": ":", "marker": "^"},
     "frozen": {"color": "#0072B2", "linestyle": "--", "marker": "s"},
     "fine-tuned": {"color": "#D55E00", "linestyle": "-", "marker": "o"},
@@ -26,19 +24,18 @@ def probe_scores(scores: Mapping[str, Mapping[int, float]], title: str) -> Descr
     """IoU of the pet that a linear probe reaches at each stage of some encoders.
 
     Args:
-        scores: IoU, 0 to 1, by stride, by name of the encoder; the first is drawn as `scratch`, the second as
-            `fine-tuned`.
+        scores: IoU, 0 to 1, by stride, by name of the encoder; the first is drawn in the style of `scratch`, the second
+            in that of `fine-tuned`.
         title: states the finding.
     """
     listed = "; ".join(
-        f"{name}: " + ", ".join(f"{value:.2f} at stride {stride}" for stride, value in found.items())
-        for name, found in scores.items()
+        f"{name}: " + ", ".join(f"{value:.2f} at stride {stride}" for stride, value in by_stride.items())
+        for name, by_stride in scores.items()
     )
-    looks = (LOOKS["scratch"], LOOKS["fine-tuned"])
+    styles = (STYLES["scratch"], STYLES["fine-tuned"])
     with figure(6.6, 2.9, alt=f"IoU of the pet that a linear probe reaches. {listed}.") as (drawn, ax):
-        for (name, found), look in zip(scores.items(), looks, strict=False):
-            places = range(len(found))
-            ax.plot(places, list(found.values()), label=name, linewidth=1.8, **look)
+        for (name, by_stride), style in zip(scores.items(), styles, strict=False):
+            ax.plot(range(len(by_stride)), list(by_stride.values()), label=name, linewidth=1.8, **style)
         strides = list(next(iter(scores.values())))
         ax.set_xticks(range(len(strides)), ["1: the image" if stride == 1 else str(stride) for stride in strides])
         ax.set(ylim=(0, 1), xlabel="stride of the stage", ylabel="IoU of the pet, pooled", title=title)
@@ -47,57 +44,59 @@ def probe_scores(scores: Mapping[str, Mapping[int, float]], title: str) -> Descr
     return drawn
 
 
-def data_curves(runs: Sequence[Run], title: str) -> DescribedFigure:
-    """Mean IoU on validation over the number of training images, a line for each way to learn, with intervals.
+def data_curves(runs: Sequence[TransferRun], title: str) -> DescribedFigure:
+    """Mean IoU on validation over the number of training images, a line per method, with intervals.
 
     Args:
-        runs: of equal numbers of steps; those of one way are joined, in the order of their data.
+        runs: of equal numbers of steps; those of one method are joined, in order of their number of images.
         title: states the finding.
     """
-    ways = {way: sorted((run for run in runs if run.way == way), key=lambda run: run.images) for way in LOOKS}
+    by_method = {name: sorted((r for r in runs if r.method == name), key=lambda r: r.images) for name in STYLES}
     listed = "; ".join(
-        f"{way}: " + ", ".join(f"{run.scores['mean_iou']:.3f} with {run.images:,}" for run in found)
-        for way, found in ways.items()
-        if found
+        f"{method}: " + ", ".join(f"{run.scores['mean_iou']:.3f} with {run.images:,}" for run in ordered)
+        for method, ordered in by_method.items()
+        if ordered
     )
     sizes = sorted({run.images for run in runs})
-    with figure(6.6, 3.5, alt=f"Mean IoU on validation by number of training pictures. {listed}.") as (drawn, ax):
-        for way, found in ways.items():
-            scores = [run.scores["mean_iou"] for run in found]
+    with figure(6.6, 3.5, alt=f"Mean IoU on validation by number of training images. {listed}.") as (drawn, ax):
+        for method, ordered in by_method.items():
+            scores = [run.scores["mean_iou"] for run in ordered]
             bars = [
-                [value - run.low for value, run in zip(scores, found, strict=True)],
-                [run.high - value for value, run in zip(scores, found, strict=True)],
+                [value - run.low for value, run in zip(scores, ordered, strict=True)],
+                [run.high - value for value, run in zip(scores, ordered, strict=True)],
             ]
-            if found:
-                images = [run.images for run in found]
-                ax.errorbar(images, scores, bars, label=way, linewidth=1.8, capsize=3, elinewidth=1, **LOOKS[way])
+            if ordered:
+                images = [run.images for run in ordered]
+                ax.errorbar(
+                    images, scores, bars, label=method, linewidth=1.8, capsize=3, elinewidth=1, **STYLES[method]
+                )
         ax.set_xscale("log")
         ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
         ax.minorticks_off()
-        ax.set(xlabel="training pictures (log scale)", ylabel="mean IoU on validation", title=title)
+        ax.set(xlabel="training images (log scale)", ylabel="mean IoU on validation", title=title)
         _grid(ax)
         ax.legend(loc="best")
     return drawn
 
 
-def step_curves(runs: Sequence[Run], title: str) -> DescribedFigure:
-    """Training loss, and mean IoU at the checks, over the steps of some runs.
+def step_curves(runs: Sequence[TransferRun], title: str) -> DescribedFigure:
+    """Training loss and mean IoU on validation over the steps of some runs.
 
     Args:
-        runs: each is named by its way and its steps.
+        runs: each is named by its method and its steps.
         title: states the finding.
     """
-    ends = "; ".join(f"{run.way}, {run.steps:,} steps: {run.val[-1][1]:.3f}" for run in runs)
+    ends = "; ".join(f"{run.method}, {run.steps:,} steps: {run.val[-1][1]:.3f}" for run in runs)
     with figure(8, 3.1, 1, 2, alt=f"Loss and mean IoU over the steps. It ends at: {ends}.") as (drawn, axes):
         for run in runs:
-            twice = sum(other.way == run.way for other in runs) > 1
-            label = f"{run.way}, {run.steps:,} steps" if twice else run.way
+            twice = sum(other.method == run.method for other in runs) > 1
+            label = f"{run.method}, {run.steps:,} steps" if twice else run.method
             longest = twice and run.steps == max(other.steps for other in runs)
-            look = {**LOOKS[run.way], **({"color": INK, "marker": "D"} if longest else {})}
+            style = {**STYLES[run.method], **({"color": INK, "marker": "D"} if longest else {})}
             for ax, points in zip(axes, (run.loss, run.val), strict=True):
                 steps, values = zip(*points, strict=True)
-                shown = look if ax is axes[1] else {**look, "marker": ""}
-                ax.plot(steps, values, label=label, linewidth=1.8, markersize=4, **shown)
+                line = style if ax is axes[1] else {**style, "marker": ""}
+                ax.plot(steps, values, label=label, linewidth=1.8, markersize=4, **line)
         axes[0].set(xlabel="step", ylabel="cross-entropy + weighted Dice", title="Training loss")
         axes[1].set(xlabel="step", ylabel="mean IoU on validation", title=title, ylim=(0, 1))
         axes[0].legend(loc="upper right", fontsize=9)
@@ -107,25 +106,25 @@ def step_curves(runs: Sequence[Run], title: str) -> DescribedFigure:
     return drawn
 
 
-def moved_weights(moved: Mapping[str, Mapping[str, float]], title: str) -> DescribedFigure:
-    """How far the weights of each stage of an encoder went in training, a bar for each run.
+def weight_changes(changes: Mapping[str, Mapping[str, float]], title: str) -> DescribedFigure:
+    """How much training changed the weights of each stage of an encoder, a bar per run.
 
     Args:
-        moved: |after - before| / |before| by stage, by name of the run.
+        changes: |after - before| / |before| by stage, by name of the run.
         title: states the finding.
     """
     listed = "; ".join(
-        f"{name}: " + ", ".join(f"{stage} {share:.1%}" for stage, share in found.items())
-        for name, found in moved.items()
+        f"{name}: " + ", ".join(f"{stage} {change:.1%}" for stage, change in by_stage.items())
+        for name, by_stage in changes.items()
     )
     with figure(6.6, 2.9, alt=f"Relative change of the encoder's weights. {listed}.") as (drawn, ax):
-        stages = list(next(iter(moved.values())))
-        width = 0.8 / len(moved)
+        stages = list(next(iter(changes.values())))
+        width = 0.8 / len(changes)
         colors = ("#D55E00", "#F3D9C9", "#999999", INK)
-        for place, (name, found) in enumerate(moved.items()):
-            left = np.arange(len(stages)) - 0.4 + width * (place + 0.5)
-            look: Any = {"color": colors[place % 4], "hatch": ("", "////", "....", "")[place % 4], "edgecolor": INK}
-            ax.bar(left, [100 * found[stage] for stage in stages], width, label=name, linewidth=0.6, **look)
+        for index, (name, by_stage) in enumerate(changes.items()):
+            left = np.arange(len(stages)) - 0.4 + width * (index + 0.5)
+            style: Any = {"color": colors[index % 4], "hatch": ("", "////", "....", "")[index % 4], "edgecolor": INK}
+            ax.bar(left, [100 * by_stage[stage] for stage in stages], width, label=name, linewidth=0.6, **style)
         ax.set_xticks(range(len(stages)), [stage.replace("block ", "block\n") for stage in stages])
         ax.set(xlabel="stage, from fine to coarse", ylabel="change of the weights, %", title=title)
         _grid(ax)

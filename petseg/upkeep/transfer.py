@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from petseg.course.transfer_log import publish_runs
 from petseg.errors import DataError
+from petseg.training.transfer_runs import publish_runs
 
 OUT = Path("figures/runs/transfer/runs.json")
 

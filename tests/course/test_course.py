@@ -1,11 +1,8 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from petseg import course
-from petseg.files import runs_folder
 from petseg.inference.predictor import Predictor
 
 
@@ -68,17 +65,9 @@ def test_without_a_run_of_notebook_03_the_released_weights_are_used_and_that_is_
 
 
 def test_weights_of_notebook_03_are_used_only_in_the_profile_that_made_them(setup, small_model, monkeypatch, capsys):
-    setup.trained.parent.mkdir()
-    setup.trained.write_bytes(small_model.read_bytes())
+    setup.trained_weights.parent.mkdir()
+    setup.trained_weights.write_bytes(small_model.read_bytes())
     assert Predictor(setup.weights()).card.name == "small"
     assert "your own, from notebook 03 in profile quick" in capsys.readouterr().out
     monkeypatch.setenv("PETSEG_PROFILE", "full")
     assert course.start(data=False).weights() == "unet"
-
-
-def test_runs_go_to_the_checkout_and_elsewhere_to_the_current_folder(monkeypatch, tmp_path):
-    monkeypatch.delenv("PETSEG_RUNS_DIR", raising=False)
-    assert runs_folder() == Path(__file__).resolve().parents[2] / "runs"
-    monkeypatch.setattr("petseg.course.setup.checkout", lambda: None)
-    monkeypatch.chdir(tmp_path)
-    assert runs_folder() == tmp_path / "runs"

@@ -79,10 +79,10 @@ def test_the_folded_solution_is_accepted(task: Exercise, namespace: dict[str, An
     assert eval(verdict(task.cell), namespace)
 
 
-def test_what_a_judge_says_reaches_the_student(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr(checks, "_judge", lambda number: judge)
+def test_what_a_check_finds_is_printed_for_the_student(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(checks, "_registered", lambda number: square_of_three)
 
-    def judge(answer: int) -> str:
+    def square_of_three(answer: int) -> str:
         if answer != 9:
             raise NotYetError(f"{answer} is not the square of 3.")
         return "Squares grow fast."
@@ -110,9 +110,9 @@ def test_an_unknown_exercise_is_one_sentence() -> None:
         course.check("99.9", 1)
 
 
-def test_a_judge_is_found_by_its_number() -> None:
+def test_a_check_is_found_by_its_number() -> None:
     @exercise("00.1")
-    def judge(answer: int) -> None:
+    def anything(answer: int) -> None:
         return None
 
-    assert checks.JUDGES.pop("00.1") is judge
+    assert checks.CHECKS.pop("00.1") is anything

@@ -1,4 +1,4 @@
-"""The judges of notebook 01: right answers pass, the usual mistakes fail with a hint that names them."""
+"""The checks of notebook 01: right answers pass, the usual mistakes fail with a hint that names them."""
 
 import hashlib
 
@@ -8,8 +8,8 @@ import pytest
 from petseg.course.checks import check
 
 
-def held_out(name, share):
-    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8 < share
+def held_out(name, fraction):
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8 < fraction
 
 
 def nearest(mask, height, width):
@@ -37,32 +37,36 @@ def in_place(mask, height, width):
 
 def drifting():
     random = np.random.default_rng(0)
-    return lambda name, share: bool(random.random() < share)
+    return lambda name, fraction: bool(random.random() < fraction)
 
 
 RIGHT = [
-    ("01.1", lambda share, guess: 1 / (1 / share + 1 / guess - 1) if guess else 0),
+    ("01.1", lambda fraction, guess: 1 / (1 / fraction + 1 / guess - 1) if guess else 0),
     ("01.2", nearest),
     ("01.3", held_out),
-    ("01.3", lambda name, share: np.bool_(held_out(name, share))),
+    ("01.3", lambda name, fraction: np.bool_(held_out(name, fraction))),
 ]
 
 WRONG = [
-    ("01.1", lambda share, guess: share * guess, "intersection"),
-    ("01.1", lambda share, guess: share * guess / (share + guess), "count twice"),
-    ("01.1", lambda share, guess: 2 * share * guess / (share + guess), "Dice"),
-    ("01.1", lambda share, guess: min(share, guess), "Of 100 pixels"),
-    ("01.1", lambda share, guess: "a lot", "expected a number"),
+    ("01.1", lambda fraction, guess: fraction * guess, "intersection"),
+    ("01.1", lambda fraction, guess: fraction * guess / (fraction + guess), "true and guessed twice"),
+    ("01.1", lambda fraction, guess: 2 * fraction * guess / (fraction + guess), "Dice"),
+    ("01.1", lambda fraction, guess: min(fraction, guess), "Of 100 pixels"),
+    ("01.1", lambda fraction, guess: "a lot", "expected a number"),
     ("01.2", corner, "corner"),
     ("01.2", averaged, "do not average"),
     ("01.2", lambda mask, height, width: nearest(mask, width, height), "came out as"),
     ("01.2", lambda mask, height, width: nearest(mask, height, width)[::-1], "centre of the new pixel"),
-    ("01.2", in_place, "has changed the mask"),
-    ("01.3", lambda name, share: hash(name) % 1000 / 1000 < share, "other names"),
-    ("01.3", lambda name, share: int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) < share, "run from 0 to 1"),
-    ("01.3", lambda name, share: not held_out(name, share), "go to validation"),
-    ("01.3", lambda name, share: int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8, "True or False"),
-    ("01.3", drifting(), "changes its mind"),
+    ("01.2", in_place, "changes the mask"),
+    ("01.3", lambda name, fraction: hash(name) % 1000 / 1000 < fraction, "other names"),
+    (
+        "01.3",
+        lambda name, fraction: int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) < fraction,
+        "between 0 and 1",
+    ),
+    ("01.3", lambda name, fraction: not held_out(name, fraction), "go to validation"),
+    ("01.3", lambda name, fraction: int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8, "True or False"),
+    ("01.3", drifting(), "different answers"),
 ]
 
 

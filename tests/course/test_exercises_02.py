@@ -89,11 +89,11 @@ def stride_first(layers):
 
 
 WRONG_FIELDS = {
-    "let the steps grow": lambda layers: 1 + sum(kernel - 1 for kernel, _ in layers),
-    "not its own kernel": stride_first,
-    "sees just itself": lambda layers: 0 if not layers else field_size(layers),
-    "One short": lambda layers: field_size(layers) - bool(layers),
-    "k - 1 pixels": lambda layers: 1 + sum(kernel for kernel, _ in layers),
+    "Keep track of this distance": lambda layers: 1 + sum(kernel - 1 for kernel, _ in layers),
+    "not of its own kernel": stride_first,
+    "sees only itself": lambda layers: 0 if not layers else field_size(layers),
+    "One too few": lambda layers: field_size(layers) - bool(layers),
+    "by k - 1 pixels": lambda layers: 1 + sum(kernel for kernel, _ in layers),
     "Keep two numbers": lambda layers: field_size(layers) if len(layers) < 4 else 300,
 }
 
@@ -118,9 +118,9 @@ def test_the_price_of_concatenation_is_what_two_networks_differ_by():
 WRONG_PRICES = {
     "Only the first convolution": lambda channels: 18 * sum(c * c for c in channels),
     "3x3 weights": lambda channels: sum(c * c for c in channels),
-    "BatchNorm stands after": lambda channels: sum(9 * c * c + 2 * c for c in channels),
+    "BatchNorm comes after": lambda channels: sum(9 * c * c + 2 * c for c in channels),
     "positive number": lambda channels: -9 * sum(c * c for c in channels),
-    "what does each cost": lambda channels: 9 * sum(channels) ** 2 + 1,
+    "what does each channel cost": lambda channels: 9 * sum(channels) ** 2 + 1,
 }
 
 

@@ -15,8 +15,8 @@ WEIGHTED = {
     "per pixel": (lambda z, t, w: w[t] * each(z, t), "one number"),
     "over pixels": (lambda z, t, w: (w[t] * each(z, t)).mean(), "number of pixels"),
     "unweighted": (lambda z, t, w: each(z, t).mean(), "change nothing"),
-    "over weights": (lambda z, t, w: (w[t] * each(z, t)).sum() / w.sum(), "how often"),
-    "sum": (lambda z, t, w: (w[t] * each(z, t)).sum(), "division"),
+    "over weights": (lambda z, t, w: (w[t] * each(z, t)).sum() / w.sum(), "How often"),
+    "sum": (lambda z, t, w: (w[t] * each(z, t)).sum(), "that is a sum"),
     "sign": (lambda z, t, w: -(w[t] * each(z, t)).sum() / w[t].sum(), "sign"),
     "else": (lambda z, t, w: each(z, t).max(), "is right"),
     "breaks": (lambda z, t, w: w[z], "failed with"),
@@ -30,11 +30,14 @@ def ends(starts):
 
 COST = {
     "right": (lambda s, f: sum((e - b) * a * a for a, b, e in zip(s, f, ends(f), strict=True)), "right."),
-    "linear": (lambda s, f: sum((e - b) * a for a, b, e in zip(s, f, ends(f), strict=True)), "how many of the pixels"),
+    "linear": (
+        lambda s, f: sum((e - b) * a for a, b, e in zip(s, f, ends(f), strict=True)),
+        "what fraction of the pixels",
+    ),
     "last missing": (lambda s, f: sum((e - b) * a**2 for a, b, e in zip(s, f, f[1:], strict=False)), "last stage"),
     "speed-up": (lambda s, f: 1 / sum((e - b) * a * a for a, b, e in zip(s, f, ends(f), strict=True)), "cheaper"),
     "equal stages": (lambda s, f: sum(a * a for a in s) / len(s), "not equally long"),
-    "starts": (lambda s, f: 1 + sum(b * a * a for a, b in zip(s, f, strict=True)), "stage by stage"),
+    "starts": (lambda s, f: 1 + sum(b * a * a for a, b in zip(s, f, strict=True)), "for each stage"),
 }
 
 

@@ -17,7 +17,7 @@ def test_dice_from_iou_is_accepted(right, capsys):
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
-        (lambda j: j / (2 - j), "the way back"),
+        (lambda j: j / (2 - j), "the inverse"),
         (lambda j: 2 * j, "score 1 in both"),
         (lambda j: 2 * j / (1 + j) + 0.1 * (j == 0), "score 0 in both"),
         (lambda j: j, "sum of the two areas"),
@@ -77,12 +77,12 @@ def test_temperature_is_accepted(right, capsys):
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
-        (lambda p, t: (p.log() * t).softmax(dim=1), "the way back"),
-        (lambda p, t: (p / t).softmax(dim=1), "undoes softmax"),
+        (lambda p, t: (p.log() * t).softmax(dim=1), "the inverse"),
+        (lambda p, t: (p / t).softmax(dim=1), "inverts softmax"),
         (lambda p, t: p ** (1 / t), "must be 1"),
         (lambda p, t: p / t, "must be 1"),
         (lambda p, t: (p.log() / t).softmax(dim=0), "must be 1"),
-        (lambda p, t: p, "T must act"),
+        (lambda p, t: p, "T must divide"),
         (lambda p, t: (p.log() / t).softmax(dim=1)[0], "expected a tensor of shape"),
         (lambda p, t: 0.5, "expected a tensor of shape"),
     ],

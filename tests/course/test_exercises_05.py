@@ -29,7 +29,7 @@ WRONG = {
         "stairs": lambda z, h, w: F.interpolate(z.argmax(0)[None, None].float(), (h, w), mode="nearest")[0, 0],
         "between the labels": lambda z, h, w: bilinear(z.argmax(0)[None].float(), h, w)[0],
         "align_corners": lambda z, h, w: bilinear(z, h, w, corners=True).argmax(0),
-        "probabilities were enlarged": lambda z, h, w: bilinear(z.softmax(0), h, w).argmax(0),
+        "upsample the probabilities": lambda z, h, w: bilinear(z.softmax(0), h, w).argmax(0),
         "expected the shape": lambda z, h, w: bilinear(z, w, h).argmax(0),
         "over the first axis": lambda z, h, w: bilinear(-z, h, w).argmax(0),
     },

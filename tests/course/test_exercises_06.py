@@ -22,7 +22,7 @@ FREEZE = {
     "eval only": (lambda e: e.eval(), "still gets a gradient"),
     "untouched": (lambda e: e, "still gets a gradient"),
     "weights changed": (spoilt, "before any step"),
-    "no module": (lambda e: frozen(e).state_dict(), "return the encoder"),
+    "no module": (lambda e: frozen(e).state_dict(), "Return the encoder"),
     "returns nothing": (lambda e: None, "still to do"),
     "unfilled": (lambda e: ..., "still to do"),
 }
@@ -69,10 +69,13 @@ def needed(sizes, scores, wanted, spread=np.log, back=np.exp):
 
 NEEDED = {
     "right": (needed, "right."),
-    "linear": (lambda n, s, w: needed(n, s, w, np.asarray, float), "that is linear"),
-    "next size": (lambda n, s, w: next((a for a, b in zip(n, s, strict=True) if b >= w), math.inf), "lies between two"),
+    "linear": (lambda n, s, w: needed(n, s, w, np.asarray, float), "that is linear interpolation"),
+    "next size": (lambda n, s, w: next((a for a, b in zip(n, s, strict=True) if b >= w), math.inf), "is between two"),
     "never infinite": (lambda n, s, w: np.exp(np.interp(w, s, np.log(n))), "infinity"),
-    "below the smallest": (lambda n, s, w: 0 if w < s[0] else needed(n, s, w), "the smallest set reaches it already"),
+    "below the smallest": (
+        lambda n, s, w: 0 if w < s[0] else needed(n, s, w),
+        "the smallest data set reaches it already",
+    ),
     "else": (lambda n, s, w: 7, "is right"),
     "breaks": (lambda n, s, w: n[w], "failed with"),
     "unfilled": (lambda n, s, w: ..., "still to do"),
