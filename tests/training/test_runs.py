@@ -118,7 +118,7 @@ def test_epoch_seeds_give_each_epoch_another_order_and_each_run_the_same(cartoon
 def test_progress_shows_what_the_log_holds_and_carries_it_over_an_interruption(cartoons, monkeypatch):
     shown: list[str] = []
     handle = SimpleNamespace(update=lambda data, raw: shown.append(data["text/plain"]))
-    monkeypatch.setattr(progress_module, "display", lambda *_, **__: handle)
+    monkeypatch.setattr("petseg.course.live_text.display", lambda *_, **__: handle)
     with pytest.raises(RuntimeError, match="power cut"):
         fit(cartoons, "cut", Progress(), Dies(3))
     progress = Progress(every=0)
