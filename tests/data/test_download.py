@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import re
 import sys
 import tarfile
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from petseg.data import archive as archives
 from petseg.data import download
 from petseg.data.download import fetch_oxford, verify_oxford
 from petseg.errors import DataError
@@ -107,8 +107,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     thread.start()
     sums = {name: hashlib.md5(content).hexdigest() for name, content in server.files.items()}
     table = {name.split(".")[0]: (server.url(name), sums[name]) for name in sums}
-    monkeypatch.setattr(download, "resources", lambda: table)
-    monkeypatch.setattr(download, "PAUSE", 0.0)
+    monkeypatch.setattr(download, "ARCHIVES", table)
+    monkeypatch.setattr(archives, "PAUSE", 0.0)
     for proxy in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(proxy, raising=False)
     yield server
@@ -126,12 +126,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_addresses_and_checksums_are_torchvisions() -> None:
-    found = download.resources()
-    assert set(found) == {"annotations", "images"}
-    for part, (url, md5) in found.items():
-        assert url.startswith("https://")
-        assert url.endswith(f"/{part}.tar.gz")
-        assert re.fullmatch("[0-9a-f]{32}", md5)
+    from torchvision.datasets import OxfordIIITPet
+
+    assert set(download.ARCHIVES.values()) == set(OxfordIIITPet._RESOURCES)
+    assert all(url.endswith(f"/{part}.tar.gz") for part, (url, _) in download.ARCHIVES.items())
 
 
 def test_an_empty_folder_receives_the_whole_data_set(server: Server, tmp_path: Path) -> None:
@@ -171,12 +169,12 @@ def test_a_download_that_breaks_off_goes_on_at_that_byte(server: Server, tmp_pat
 
 
 def test_more_breaks_than_tries_are_fine_while_bytes_arrive(server: Server, tmp_path: Path) -> None:
-    server.breaks = [50_000] * (download.TRIES + 2)
+    server.breaks = [50_000] * (archives.ATTEMPTS + 2)
     assert verify_oxford(fetch(tmp_path)) == []
 
 
 def test_a_second_run_goes_on_where_the_first_gave_up(server: Server, tmp_path: Path) -> None:
-    server.breaks = [100_000] + [0] * download.TRIES
+    server.breaks = [100_000] + [0] * archives.ATTEMPTS
     with pytest.raises(DataError, match=r"0\.1 MB came.*connection ended.*Run `petseg data oxford` again"):
         fetch(tmp_path)
     server.requests.clear()
@@ -197,7 +195,7 @@ def test_a_server_without_ranges_that_always_breaks_is_given_up(server: Server, 
     server.breaks = [100_000] * 50
     with pytest.raises(DataError, match="connection ended"):
         fetch(tmp_path)
-    assert len(server.ranges_of("images.tar.gz")) == 1 + download.TRIES
+    assert len(server.ranges_of("images.tar.gz")) == 1 + archives.ATTEMPTS
 
 
 @pytest.mark.parametrize("length", [1000, 10_000_000], ids=["shorter", "longer"])
@@ -227,12 +225,12 @@ def test_a_server_in_trouble_is_asked_again(server: Server, tmp_path: Path) -> N
     server.status = 503
     with pytest.raises(DataError, match="503"):
         fetch(tmp_path)
-    assert len(server.requests) == download.TRIES
+    assert len(server.requests) == archives.ATTEMPTS
 
 
 def test_no_network_is_one_clear_sentence(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = dict.fromkeys(("annotations", "images"), ("http://127.0.0.1:9/none.tar.gz", "0" * 32))
-    monkeypatch.setattr(download, "resources", lambda: table)
+    monkeypatch.setattr(download, "ARCHIVES", table)
     with pytest.raises(DataError, match=r"none\.tar\.gz.*refused.*connection to 127\.0\.0\.1"):
         fetch(tmp_path)
 
@@ -240,7 +238,7 @@ def test_no_network_is_one_clear_sentence(server: Server, tmp_path: Path, monkey
 def test_a_full_disk_is_told_before_the_download(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: Usage(100, 50, 50))
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda path: Usage(100, 50, 50))
     with pytest.raises(DataError, match=r"needs .* GB in .* free.*PETSEG_DATA_DIR"):
         fetch(tmp_path)
     assert contents(tmp_path) == {}
@@ -277,7 +275,7 @@ def test_a_failed_repair_leaves_all_that_was_there(server: Server, tmp_path: Pat
     folder = fetch(tmp_path)
     (folder / "images/Pug_1.jpg").unlink()
     before = contents(folder)
-    server.breaks = [0] * download.TRIES
+    server.breaks = [0] * archives.ATTEMPTS
     with pytest.raises(DataError):
         fetch(tmp_path)
     after = contents(folder)
@@ -319,7 +317,7 @@ def test_an_archive_cannot_write_outside_the_folder(
     evil = archive({"annotations/trainval.txt": rows(TRAINVAL), name: b"evil"})
     server.files["annotations.tar.gz"] = evil
     table = {"annotations": (server.url("annotations.tar.gz"), hashlib.md5(evil).hexdigest())}
-    monkeypatch.setattr(download, "resources", lambda: table | {"images": ("", "")})
+    monkeypatch.setattr(download, "ARCHIVES", table | {"images": ("", "")})
     with pytest.raises(DataError, match=r"evil\.txt"):
         fetch(tmp_path / "data")
     assert not list(tmp_path.rglob("evil.txt"))
@@ -333,7 +331,7 @@ def test_links_in_an_archive_are_left_out(server: Server, tmp_path: Path) -> Non
         link.type, link.linkname = tarfile.SYMTYPE, "../../secret"
         tar.addfile(link)
     (tmp_path / "links.tar.gz").write_bytes(buffer.getvalue())
-    download._unpack(tmp_path / "links.tar.gz", tmp_path, progress=False)
+    archives.unpack(tmp_path / "links.tar.gz", tmp_path, progress=False)
     assert not (tmp_path / "images").exists()
 
 
@@ -342,8 +340,8 @@ def test_official_archives_that_lack_a_photo_are_reported(
 ) -> None:
     poor = archive({f"images/{name}.jpg": photo(name) for name in TRAINVAL})
     server.files["images.tar.gz"] = poor
-    table = download.resources() | {"images": (server.url("images.tar.gz"), hashlib.md5(poor).hexdigest())}
-    monkeypatch.setattr(download, "resources", lambda: table)
+    table = download.ARCHIVES | {"images": (server.url("images.tar.gz"), hashlib.md5(poor).hexdigest())}
+    monkeypatch.setattr(download, "ARCHIVES", table)
     with pytest.raises(DataError, match=r"images/Birman_2\.jpg is missing \(2 such problems\)"):
         fetch(tmp_path)
 
@@ -354,7 +352,7 @@ def test_two_at_the_same_time_download_once(server: Server, tmp_path: Path, caps
     folder.mkdir()
     threads = [threading.Thread(target=fetch, args=(tmp_path,)) for _ in range(2)]
     shown, deadline = "", time.monotonic() + 5
-    with download._alone(folder):
+    with download._locked(folder):
         for thread in threads:
             thread.start()
         while shown.count("waiting for it") < 2 and time.monotonic() < deadline:
