@@ -9,7 +9,6 @@ from petseg.errors import SettingsError
 from petseg.inference import two_pass
 from petseg.inference.predictor import Predictor
 from petseg.labels import BACKGROUND, BOUNDARY, PET
-from petseg.upkeep import fullsize
 
 SURE = 20.0
 
@@ -46,14 +45,6 @@ def test_a_speck_far_from_the_pet_does_not_widen_the_box():
 def test_without_a_pet_there_is_no_box_and_with_nothing_but_pet_it_is_the_whole_photo():
     assert two_pass.pet_box(scores(np.full((20, 20), BACKGROUND)), (300, 200)) is None
     assert two_pass.pet_box(scores(np.full((20, 20), PET)), (300, 200)) == (0, 0, 300, 200)
-
-
-@pytest.mark.parametrize(
-    ("part", "seen"),
-    [((128, 128), (128, 128)), ((500, 375), (112, 144)), ((375, 500), (144, 112)), ((2, 900), (256, 64))],
-)
-def test_a_pass_in_own_proportions_keeps_them_and_costs_no_more_pixels(part, seen):
-    assert fullsize.own_shape(part, 128) == seen
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (128, 128), (4000, 3000)])
@@ -108,9 +99,6 @@ def test_one_pass_is_the_network_alone_and_the_default_is_two(small_model):
     spy = Spy(small_model)
     spy(photo)
     assert seen == [(1, 3, 32, 32)] * 2
-    seen.clear()
-    fullsize.two_unsqueezed(spy, photo)  # of 400 x 100: square once resized, the pet is four times as wide as high
-    assert seen == [(1, 3, 32, 32), (1, 3, 16, 64)]
 
 
 @pytest.mark.parametrize("passes", [0, -1])
@@ -119,51 +107,3 @@ def test_fewer_passes_than_one_are_refused(small_model, passes):
         Predictor(small_model, passes=passes)
     with pytest.raises(SettingsError, match=f"passes={passes}: expected 1 "):
         Predictor(small_model).photo_logits(Image.new("RGB", (8, 8)), passes)
-
-
-def test_a_guided_filter_leaves_what_is_the_same_everywhere_and_sums_to_one(small_model):
-    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    predictor = Predictor(small_model)
-    flat = torch.tensor([1.0, 0.0, -1.0]).view(3, 1, 1).expand(3, 32, 32)
-    predictor.photo_logits = lambda photo, passes=None: flat  # type: ignore[method-assign]
-    found = fullsize.guided(predictor, Image.fromarray(pixels), side=64)
-    torch.testing.assert_close(found, flat[:, :1, :1].softmax(0).expand(3, 90, 120), atol=1e-4, rtol=0)
-
-
-def test_a_guided_filter_takes_the_photos_edge_for_that_of_the_mask(small_model):
-    pixels = np.zeros((64, 64, 3), np.uint8)
-    pixels[:, 32:] = 255
-    predictor = Predictor(small_model)
-    ramp = torch.linspace(-4, 4, 32).expand(32, 32)
-    predictor.photo_logits = lambda photo, passes=None: torch.stack([ramp, -ramp, -9 + 0 * ramp])  # type: ignore[method-assign]
-    found = fullsize.guided(predictor, Image.fromarray(pixels), side=64, radius=8, epsilon=1e-4)[PET]
-    step = found[30, 1:] - found[30, :-1]
-    assert int(step.argmax()) == 31  # between columns 31 and 32
-    assert float(step.max()) > 4 * float(step.median())
-
-
-def test_a_photo_in_a_wider_frame_keeps_its_labels_and_is_surrounded_by_background():
-    photo = Image.fromarray(np.full((60, 80, 3), 200, np.uint8))
-    label = torch.full((60, 80), PET, dtype=torch.uint8)
-    scene, labels = fullsize.in_a_wider_frame((photo, label), 2.0)
-    assert scene.size == labels.shape[::-1] == (160, 120)
-    assert int((labels == PET).sum()) == 60 * 80
-    assert int((labels == BACKGROUND).sum()) == 160 * 120 - 60 * 80
-
-
-def test_without_photos_the_comparison_is_one_sentence(monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv("PETSEG_FULLSIZE_DIR", str(tmp_path))
-    assert fullsize.main(["--out", str(tmp_path / "out.json")]) == 1
-    assert "Set PETSEG_FULLSIZE_DIR to the folder that holds it." in capsys.readouterr().err
-    assert not (tmp_path / "out.json").exists()
-
-
-@pytest.mark.real_data
-def test_two_passes_make_better_masks_of_pets_far_away_than_one(request):
-    root = request.getfixturevalue("fullsize") / "oxford-iiit-pet"
-    names = fullsize.halves(root)["reported"][:8]
-    scenes = [fullsize.in_a_wider_frame(pair, 2.0) for pair in fullsize.pairs(root, names)]
-    found = fullsize.compare(
-        Predictor("unet"), scenes, {way: fullsize.WAYS[way] for way in ("plain: bilinear", "two looks")}
-    )
-    assert found["two looks"]["mean_iou"] > found["plain: bilinear"]["mean_iou"] + 0.02

@@ -130,7 +130,7 @@ def test_the_table_puts_the_released_models_first_and_the_references_by_their_sc
 def test_masks_at_full_size_were_compared_with_the_model_that_people_use_and_a_second_pass_helps():
     found = course.refinement()
     assert found["model"] == zoo.best()
-    near, far = (found["reported"][key]["two looks"] for key in ("as they are", "in a frame 2.0 times as wide"))
+    near, far = (found["reported"][key]["two passes"] for key in ("as they are", "in a frame 2.0 times as wide"))
     assert near["gain"][0] > -0.002  # no loss where the pet fills the photo
     assert far["gain"][1] > 0  # and a gain that chance does not explain where it does not
 
