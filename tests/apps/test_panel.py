@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from petseg.apps import render
 from petseg.apps.panel.browser import DropZone, Pictures
 from petseg.apps.panel.panel import MAX_OPEN, Panel, segment_panel
 from petseg.apps.panel.sources import sample_choices, typed_photo
 from petseg.apps.samples import sample_photos
 from petseg.errors import PhotoError
 from petseg.inference.predictor import Predictor
-from petseg.labels import CLASSES
 
 
 @pytest.fixture
@@ -279,21 +277,3 @@ def test_what_is_worth_knowing_of_a_photo_is_said_beside_its_result(panel, recwa
     assert not recwarn.list
     send(panel, "still.jpg", photo())
     assert panel.view.messages.value == ""
-
-
-def test_the_boundary_of_the_mask_that_is_shown_has_lines_and_the_file_has_none(small_model):
-    result = Predictor(str(small_model))(photo(300, 300))
-    mask = result.mask.copy()
-    mask[10:200, 10:200] = CLASSES.index("boundary")
-    result.__dict__["mask"] = mask
-    plain, shown = np.array(result.mask_image()), np.array(render.hatched_mask(result))
-    boundary = mask == CLASSES.index("boundary")
-    assert np.array_equal(shown[~boundary], mask[~boundary])
-    assert 0.1 < (shown == 3)[boundary].mean() < 0.25
-    assert np.array_equal(plain, mask)
-
-
-def test_a_picture_that_nobody_knows_is_refused_with_those_that_are(small_model):
-    result = Predictor(str(small_model))(photo())
-    with pytest.raises(ValueError, match="'shadow': expected photo, overlay, mask, cutout or confidence"):
-        render.draw(result, "shadow", render.RenderSettings())

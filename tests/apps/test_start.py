@@ -1,0 +1,28 @@
+"""The apps start fast and deploy light: they load nothing of training and of the data set."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("lightning", "torchvision", "torchmetrics", "jsonargparse", "pandas", "petseg.training", "petseg.evaluation")
+
+
+@pytest.mark.parametrize("app", ["petseg.apps.panel.panel", "petseg.apps.webapp.server"])
+def test_an_app_with_its_samples_loads_no_training_and_no_data_but_cartoons(app: str) -> None:
+    if "webapp" in app:
+        pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
+    code = (
+        f"import sys, {app}; from petseg.apps.samples import sample_photos; "
+        "[load() for load in sample_photos().values()]; print(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = run.stdout.split()
+    # Gradio itself may load pandas
+    heavy = [name for name in HEAVY if not (name == "pandas" and "gradio" in modules)]
+    assert not [name for name in modules if name.startswith(tuple(heavy))]
+    assert {name for name in modules if name.startswith("petseg.data.")} == {
+        name for name in modules if name.startswith("petseg.data.cartoon")
+    }
