@@ -21,12 +21,12 @@ def folded_batchnorm(answer: Callable[..., Any]) -> str:
     for c_in, c_out in ((3, 5), (4, 4), (2, 1)):  # with equal widths, a scale on the wrong axis has the right shape
         conv, norm = _random_layers(c_in, c_out, generator)
         image = torch.randn(2, c_in, 6, 6, generator=generator)
-        found = ask(answer, conv, norm)
-        weight, bias = _pair(found, conv, c_out)
+        result = ask(answer, conv, norm)
+        weight, bias = _pair(result, conv, c_out)
         with torch.no_grad():
-            wanted = norm(conv(image))
+            expected = norm(conv(image))
             got = nn.functional.conv2d(image, weight, bias, padding=1)
-        if not torch.allclose(got, wanted, atol=1e-4):
+        if not torch.allclose(got, expected, atol=1e-4):
             raise NotYetError(_fold_hint(weight, bias, conv, norm))
     return "Export tools do the same, so BatchNorm costs nothing in inference."
 
@@ -43,11 +43,11 @@ def field_of_layers(answer: Callable[..., Any]) -> str:
         ([(3, 1), (3, 1), (2, 2)] * 5 + [(3, 1)] * 2, 284),
         ([], 1),
     ]
-    for layers, wanted in cases:
-        found = ask(answer, list(layers))
-        if found != wanted:
+    for layers, expected in cases:
+        result = ask(answer, list(layers))
+        if result != expected:
             raise NotYetError(
-                f"for layers {layers} your function returns {found!r}. {_field_hint(layers, found, wanted)}"
+                f"for layers {layers} your function returns {result!r}. {_field_hint(layers, result, expected)}"
             )
     return "One of the cases is the path from the image to the bottleneck of the default U-Net: 284 x 284 pixels."
 
@@ -56,10 +56,10 @@ def field_of_layers(answer: Callable[..., Any]) -> str:
 def cost_of_concatenation(answer: Callable[..., Any]) -> str:
     """`saved(channels)` gives the parameters that a U-Net saves when its skips are added, not concatenated."""
     for channels in ((4,), (8, 24), (16, 32, 64, 128, 256)):
-        found, wanted = ask(answer, channels), _saved(channels)
-        if found != wanted:
+        result, expected = ask(answer, channels), _saved(channels)
+        if result != expected:
             raise NotYetError(
-                f"for channels {channels} your function returns {found!r}. {_saved_hint(channels, found)}"
+                f"for channels {channels} your function returns {result!r}. {_saved_hint(channels, result)}"
             )
     fraction = _saved((16, 32, 64, 128, 256)) / sum(p.numel() for p in UNet().parameters())
     return f"That is {fraction:.0%} of the default network. LinkNet (2017) adds its skips."
@@ -77,10 +77,10 @@ def _random_layers(c_in: int, c_out: int, generator: torch.Generator) -> tuple[n
     return conv, norm
 
 
-def _pair(found: Any, conv: nn.Conv2d, c_out: int) -> tuple[torch.Tensor, torch.Tensor]:
-    if not isinstance(found, tuple | list) or len(found) != 2 or not all(torch.is_tensor(part) for part in found):
-        raise NotYetError(f"expected two tensors, `weight, bias`, but got {type(found).__name__}.")
-    weight, bias = (part.detach() for part in found)
+def _pair(result: Any, conv: nn.Conv2d, c_out: int) -> tuple[torch.Tensor, torch.Tensor]:
+    if not isinstance(result, tuple | list) or len(result) != 2 or not all(torch.is_tensor(part) for part in result):
+        raise NotYetError(f"expected two tensors, `weight, bias`, but got {type(result).__name__}.")
+    weight, bias = (part.detach() for part in result)
     if weight.shape != conv.weight.shape or bias.shape != (c_out,):
         raise NotYetError(
             f"your weight has the shape {tuple(weight.shape)} and your bias {tuple(bias.shape)}; the convolution needs "
@@ -106,18 +106,18 @@ def _fold_hint(weight: torch.Tensor, bias: torch.Tensor, conv: nn.Conv2d, norm: 
     return "the weight is wrong. BatchNorm in eval mode computes a * x + b per channel: what is a?"
 
 
-def _field_hint(layers: Layers, found: Any, wanted: int) -> str:
-    if found == wanted - 1 and wanted > 1:
+def _field_hint(layers: Layers, result: Any, expected: int) -> str:
+    if result == expected - 1 and expected > 1:
         return "One too few: a single output pixel is 1 wide before any layer widens it."
     if not layers:
         return "Without a layer, a pixel sees only itself."
-    if found == 1 + sum(kernel - 1 for kernel, _ in layers):
+    if result == 1 + sum(kernel - 1 for kernel, _ in layers):
         return "After a stride of 2, neighbours are 2 pixels of the image apart. Keep track of this distance."
     size, step = 1, 1
     for kernel, stride in layers:
         step *= stride
         size += (kernel - 1) * step
-    if found == size:
+    if result == size:
         return "A layer's stride widens the steps of the layers after it, not of its own kernel."
     if all(stride == 1 for _, stride in layers):
         return "A kernel of k widens the field by k - 1 pixels."
@@ -128,14 +128,14 @@ def _saved(channels: tuple[int, ...]) -> int:
     return 9 * sum(width * width for width in channels)
 
 
-def _saved_hint(channels: tuple[int, ...], found: Any) -> str:
-    wanted = _saved(channels)
-    if found == 2 * wanted:
+def _saved_hint(channels: tuple[int, ...], result: Any) -> str:
+    expected = _saved(channels)
+    if result == 2 * expected:
         return "Only the first convolution of a decoder stage gets the skip; the second gets the output of the first."
-    if found == wanted // 9:
+    if result == expected // 9:
         return "Each pair of an input and an output channel has a kernel of 3x3 weights."
-    if isinstance(found, int) and found == wanted + 2 * sum(channels):
+    if isinstance(result, int) and result == expected + 2 * sum(channels):
         return "BatchNorm comes after the convolution, on its output channels, and their number stays the same."
-    if found == -wanted:
+    if result == -expected:
         return "The value is right, the sign is not: return a positive number."
     return "How many input channels has a decoder's first convolution in each case, and what does each channel cost?"

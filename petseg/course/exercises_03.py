@@ -21,18 +21,18 @@ def weighted_cross_entropy(answer: Callable[..., Any]) -> str:
         logits = 3 * torch.randn(2, 3, 4, 5, generator=generator)  # (B, 3, H, W)
         target = torch.randint(0, 3, (2, 4, 5), generator=generator)  # (B, H, W)
         weight = torch.tensor(weights)
-        found = torch.as_tensor(ask(answer, logits.clone(), target.clone(), weight.clone()))
-        if found.numel() != 1:
-            raise NotYetError(f"a loss is one number, but your function returns the shape {tuple(found.shape)}.")
-        _compare(float(found), logits, target, weight)
+        result = torch.as_tensor(ask(answer, logits.clone(), target.clone(), weight.clone()))
+        if result.numel() != 1:
+            raise NotYetError(f"a loss is one number, but your function returns the shape {tuple(result.shape)}.")
+        _compare(float(result), logits, target, weight)
     return "`F.cross_entropy(logits, target, weight=...)` computes the same."
 
 
-def _compare(found: float, logits: Tensor, target: Tensor, weight: Tensor) -> None:
+def _compare(result: float, logits: Tensor, target: Tensor, weight: Tensor) -> None:
     each = F.cross_entropy(logits, target, reduction="none")  # (B, H, W)
     own = weight[target]
     right = float((own * each).sum() / own.sum())
-    if _close(found, right):
+    if _close(result, right):
         return
     wrong = {
         "you divide by the number of pixels. If all weights are multiplied by ten, the loss should not change.": (
@@ -48,9 +48,9 @@ def _compare(found: float, logits: Tensor, target: Tensor, weight: Tensor) -> No
         ),
     }
     for hint, value in wrong.items():
-        if _close(found, float(value)):
+        if _close(result, float(value)):
             raise NotYetError(hint)
-    raise NotYetError(f"with the weights {weight.tolist()} your function returns {found:.4f}; {right:.4f} is right.")
+    raise NotYetError(f"with the weights {weight.tolist()} your function returns {result:.4f}; {right:.4f} is right.")
 
 
 @exercise("03.2")
@@ -63,19 +63,19 @@ def relative_cost(answer: Callable[..., Any]) -> str:
         ([0.5, 0.75, 1.0], [0.0, 0.42, 0.68]),
     )
     for sizes, starts in cases:
-        found = float(ask(answer, list(sizes), list(starts)))
+        result = float(ask(answer, list(sizes), list(starts)))
         spans = [end - start for start, end in pairwise([*starts, 1.0])]
         right = sum(span * size**2 for span, size in zip(spans, sizes, strict=True))
-        if _close(found, right):
+        if _close(result, right):
             continue
-        where = f"for sizes={sizes}, size_starts={starts} your function returns {found:.4f}; "
-        if _close(found, sum(span * size for span, size in zip(spans, sizes, strict=True))):
+        where = f"for sizes={sizes}, size_starts={starts} your function returns {result:.4f}; "
+        if _close(result, sum(span * size for span, size in zip(spans, sizes, strict=True))):
             raise NotYetError(where + "with half the height and half the width, what fraction of the pixels is left?")
-        if _close(found, right - spans[-1] * sizes[-1] ** 2):
+        if _close(result, right - spans[-1] * sizes[-1] ** 2):
             raise NotYetError(where + "the last stage is missing. Where does it end?")
-        if right and _close(found, 1 / right):
+        if right and _close(result, 1 / right):
             raise NotYetError(where + "that is how many times cheaper the run is; the exercise asks for its cost.")
-        if _close(found, sum(size**2 for size in sizes) / len(sizes)):
+        if _close(result, sum(size**2 for size in sizes) / len(sizes)):
             raise NotYetError(where + "the stages are not equally long. What fraction of the run does each take?")
         raise NotYetError(
             where + "for each stage, multiply its fraction of the run by the cost of one of its steps; then sum."
@@ -91,21 +91,21 @@ def pooled_once(answer: Callable[..., Any]) -> str:
         images = torch.randint(0, 50, (6, 3, 3), generator=generator)
         index = torch.tensor(indices)
         matrices = images[index]  # (N, 3, 3), equal for equal indices
-        found = torch.as_tensor(ask(answer, index.clone(), matrices.clone()))
+        result = torch.as_tensor(ask(answer, index.clone(), matrices.clone()))
         right = images[index.unique()].sum(dim=0)
-        if found.shape != (3, 3):
-            raise NotYetError(f"indices {indices}: expected one 3x3 matrix, but got the shape {tuple(found.shape)}.")
-        if torch.equal(found.double(), right.double()):
+        if result.shape != (3, 3):
+            raise NotYetError(f"indices {indices}: expected one 3x3 matrix, but got the shape {tuple(result.shape)}.")
+        if torch.equal(result.double(), right.double()):
             continue
-        if torch.equal(found.double(), matrices.sum(dim=0).double()):
+        if torch.equal(result.double(), matrices.sum(dim=0).double()):
             raise NotYetError(f"indices {indices}: an image that occurs twice counts twice.")
-        if torch.equal(found.double(), matrices[: len(index.unique())].sum(dim=0).double()):
+        if torch.equal(result.double(), matrices[: len(index.unique())].sum(dim=0).double()):
             raise NotYetError(f"indices {indices}: you use the first rows, but repeated images can be anywhere.")
-        if torch.allclose(found.double(), right.double() / len(index.unique())):
+        if torch.allclose(result.double(), right.double() / len(index.unique())):
             raise NotYetError(f"indices {indices}: that is the mean matrix; pooled means the sum.")
         raise NotYetError(f"indices {indices}: an image is missing or counts too often.")
     return "`metrics.SplitConfusion` does the same with the matrices of all processes."
 
 
-def _close(found: float, wanted: float) -> bool:
-    return abs(found - wanted) <= 1e-4 * max(1.0, abs(wanted))
+def _close(result: float, expected: float) -> bool:
+    return abs(result - expected) <= 1e-4 * max(1.0, abs(expected))
