@@ -138,13 +138,16 @@ def plain_png(data: bytes) -> PlainPng:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes, bool]]:
-    """Name, content, all bytes of each chunk of a PNG, and whether its checksum is right; the last may be cut off."""
+    """Name, content, all bytes of each chunk of a PNG, and whether its checksum is right; the last may be cut off.
+
+    Checksums of the pixels' chunks are not looked at: they are many bytes, and Pillow judges the pixels.
+    """
     position = len(PNG_SIGNATURE)
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
         content = data[position + 8 : end - 4]
-        valid = data[end - 4 : end] == zlib.crc32(kind + content).to_bytes(4, "big")
+        valid = kind in NEEDED or data[end - 4 : end] == zlib.crc32(kind + content).to_bytes(4, "big")
         yield kind, content, data[position:end], valid
         position = end
 

@@ -1,4 +1,4 @@
-"""What computes here: the best device, its fastest precision, and its name for records of measurements."""
+"""The device that networks run on: the best one here, its fastest precision, and its name for records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def best_precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:
 
 
 def machine() -> str:
-    """The name of what computes here: that of the GPU, or of the CPU with the number of threads in use."""
+    """The name of the GPU in use, or of the CPU with the number of threads in use."""
     device = best_device()
     if device == "cuda":
         return torch.cuda.get_device_name()
@@ -39,7 +39,7 @@ def machine() -> str:
 
 
 def processor() -> str:
-    """The CPU's name as Linux tells it, or what Python knows of it elsewhere."""
+    """The CPU's name as Linux gives it; elsewhere as Python's `platform` does."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text().splitlines() if listing.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
