@@ -1,99 +1,40 @@
-"""Notebooks as the repository holds them: stamped with its address, run from top to bottom, stripped of photos.
+"""Notebooks as the repository holds them: run from top to bottom, stripped of photos, stamped with its address.
 
 `make course` runs them and writes pages, `make notebooks` runs them and keeps their outputs, `make stamp` renews
-set-up cells and badges. All work in the checkout that is the current folder.
+set-up cells, badges and pictures. All work in the checkout that is the current folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
-import tomllib
-import warnings
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from bs4 import BeautifulSoup
 from nbclient.exceptions import CellExecutionError
-from nbconvert import HTMLExporter
 from nbconvert.preprocessors import ExecutePreprocessor, TagRemovePreprocessor
 
-from petseg.errors import DataError
+from petseg.errors import DataError, PetsegError
 from petseg.files import atomic_write
+from petseg.upkeep.pages import page
+from petseg.upkeep.stamp import repository, stamped, stamped_readme, with_pictures
 
 NOTEBOOKS = Path("notebooks")
+FIGURES = Path("figures")
 MAX_BYTES = 300_000
 WIDGET = "application/vnd.jupyter.widget-view+json"
-BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
-
-#: What every notebook begins with. In a checkout it installs that, elsewhere what the repository holds; pip keeps the
-#: PyTorch, NumPy and ipywidgets that are there, since they are new enough.
-SETUP = """\
-# The same in every notebook: installs petseg where it is missing, as on Colab.
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
-if find_spec("petseg") is None:
-    in_checkout = Path("../petseg").is_dir()
-    where = "--editable .." if in_checkout else "git+{repository}"
-    %pip install --quiet {{where}}
-    if in_checkout:  # Python looks there by itself only from its next start on
-        sys.path.append(str(Path("..").resolve()))"""
-
-
-def repository() -> str:
-    """The project's address, from the checkout's `pyproject.toml`: the only place where it is written by hand."""
-    found: str = tomllib.loads(Path("pyproject.toml").read_text())["project"]["urls"]["Repository"]
-    return found
-
-
-def setup_cell(address: str) -> str:
-    """Source of the set-up cell for a repository at this address."""
-    return SETUP.format(repository=address)
-
-
-def badge(address: str, name: str) -> str:
-    """Markdown of the badge that opens a notebook on Colab."""
-    place = address.removeprefix("https://github.com/")
-    return f"[![Open in Colab]({BADGE})](https://colab.research.google.com/github/{place}/blob/main/notebooks/{name})"
-
-
-def stamped(notebook: Any, address: str, name: str) -> Any:
-    """The notebook with its set-up cell (tag `setup`) and its badge made anew.
-
-    Raises:
-        DataError: it does not have one of each.
-    """
-    setups = [cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", [])]
-    opening = notebook.cells[0]
-    source, badges = re.subn(r"^\[!\[Open in Colab\].*$", badge(address, name), opening.source, flags=re.MULTILINE)
-    if len(setups) != 1 or badges != 1:
-        raise DataError(
-            f"{name}: has {len(setups)} cells tagged 'setup' and {badges} badges in its first cell; one of each is "
-            "needed. Tag a code cell, or put the line '[![Open in Colab]()]()' below the title."
-        )
-    setups[0].source, opening.source = setup_cell(address), source
-    return notebook
-
-
-def stamped_readme(readme: str, address: str) -> str:
-    """README's text with each of its Colab badges leading to this repository."""
-    pattern = r"\[!\[Open in Colab\]\([^)]*\)\]\(\S*?/notebooks/([\w.]+)\)"
-    return re.sub(pattern, lambda found: badge(address, found[1]), readme)
 
 
 def stamp() -> None:
-    """Renews set-up cells and badges of all notebooks and of README, from `pyproject.toml`."""
+    """Renews set-up cells, badges and pictures of all notebooks, and the badges of README."""
     address = repository()
     for path in _named([]):
-        _write(path, stamped(nbformat.read(path, as_version=4), address, path.name))
+        notebook = stamped(nbformat.read(path, as_version=4), address, path.name)
+        _write(path, with_pictures(notebook, FIGURES))
     readme = Path("README.md")
     with atomic_write(readme) as draft:
         draft.write_text(stamped_readme(readme.read_text(), address))
@@ -140,43 +81,9 @@ def _refuse(cell: Any, name: str) -> None:
         text = next(output.text for output in cell.outputs if output.get("name") == "stderr")
         raise DataError(f"{name}: the cell '{first}' wrote to stderr: {text[:300]!r}. Make it silent.")
     printed = nbformat.v4.writes(nbformat.v4.new_notebook(cells=[cell]))
-    for place in {str(Path.cwd()), str(Path.home()), *filter(None, [os.environ.get("PETSEG_DATA_DIR")])} - {"/"}:
-        if place in printed:
-            raise DataError(f"{name}: the cell '{first}' names the folder {place} of this machine. Print its name.")
-
-
-def page(notebook: Any, folder: Path = NOTEBOOKS) -> str:
-    """HTML of a notebook that needs no file beside it, each figure with the words for readers who cannot see it.
-
-    Args:
-        notebook: executed.
-        folder: from where its texts name pictures.
-    """
-    exporter = HTMLExporter()
-    with warnings.catch_warnings():
-        exporter.log.disabled = True  # it warns of missing alt texts, which come next
-        body, _ = exporter.from_notebook_node(notebook)
-    soup = BeautifulSoup(body, "html.parser")
-    for image, words in zip(soup.select(".jp-RenderedImage img"), alt_texts(notebook), strict=True):
-        image["alt"] = words
-    # nbconvert's own embed_images would fetch those of the web as well
-    for image in soup.select("img[src]"):
-        picture = folder / str(image["src"])
-        if "://" not in str(image["src"]) and picture.suffix == ".png" and picture.is_file():
-            image["src"] = f"data:image/png;base64,{b64encode(picture.read_bytes()).decode()}"
-    return str(soup)
-
-
-def alt_texts(notebook: Any) -> list[str]:
-    """Alt text of each picture among the outputs, in their order; empty where it has none."""
-    outputs = (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
-    kinds = ("image/png", "image/jpeg")
-    return [
-        output.metadata.get(kind, {}).get("alt", "")
-        for output in outputs
-        for kind in kinds
-        if kind in output.get("data", {}) and "text/html" not in output.data
-    ]
+    for folder in {str(Path.cwd()), str(Path.home()), *filter(None, [os.environ.get("PETSEG_DATA_DIR")])} - {"/"}:
+        if folder in printed:
+            raise DataError(f"{name}: the cell '{first}' names the folder {folder} of this machine. Print its name.")
 
 
 def course(names: Sequence[str], pages: Path = Path("build/course")) -> int:
@@ -251,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stamp()
             return 0
         return course(chosen.names) if chosen.command == "course" else renew(chosen.names)
-    except DataError as error:
+    except PetsegError as error:
         print(f"petseg: {error}", file=sys.stderr)
         return 1
 

@@ -1,6 +1,5 @@
 """Notebooks made ready for the repository: stamped, run, stripped."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from petseg.errors import DataError
 from petseg.upkeep import notebooks as publish
+from petseg.upkeep import pages
 
 HERE = "https://github.com/someone/theirs"
 TITLE = "# Cats\n\n[![Open in Colab](old)](old)\n\nOf cats."
@@ -95,7 +96,7 @@ def test_photos_widgets_and_this_machine_are_left_out() -> None:
     ],
 )
 def test_noise_and_names_of_this_machine_are_refused(output: Any, sentence: str) -> None:
-    with pytest.raises(publish.DataError, match=sentence):
+    with pytest.raises(DataError, match=sentence):
         publish.fit_to_commit(written(tagged("train()", outputs=[output])), "03.ipynb")
 
 
@@ -127,23 +128,25 @@ def test_a_notebook_too_large_for_github_is_not_written(checkout: Path, capsys: 
 
 def test_a_page_has_the_words_of_every_figure() -> None:
     notebook = written(tagged("a", outputs=[picture('Cats "sit" & purr')]), tagged("b", outputs=[picture("Dogs run")]))
-    html = publish.page(notebook)
+    html = pages.page(notebook)
     assert 'alt="Dogs run"' in html
     assert "alt='Cats \"sit\" &amp; purr'" in html or "Cats &quot;sit&quot; &amp; purr" in html
     assert "No description" not in html
 
 
-def test_a_page_holds_the_pictures_that_its_texts_name_and_leaves_those_of_the_web(tmp_path: Path) -> None:
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "figures" / "panel.png").write_bytes(b"a picture")
-    text = "![here](../figures/panel.png) ![gone](../figures/gone.png) ![web](https://example.org/badge.svg)"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
-    html = publish.page(notebook, tmp_path / "notebooks")
-    sources = dict(re.findall(r'<img alt="(\w+)" src="([^"]+)"', html))
-    assert sources["here"] == "data:image/png;base64,YSBwaWN0dXJl"
-    assert sources["gone"] == "../figures/gone.png"
-    assert sources["web"] == "https://example.org/badge.svg"
+def test_a_page_holds_the_pictures_that_are_attached_to_its_texts() -> None:
+    cell = new_markdown_cell("![The panel](attachment:panel.png)", attachments={"panel.png": {"image/png": PNG}})
+    assert f"data:image/png;base64,{PNG}" in pages.page(new_notebook(cells=[cell]))
+
+
+def test_stamping_reads_attached_pictures_again(checkout: Path) -> None:
+    cell = new_markdown_cell("![The panel](attachment:panel.png)", attachments={"panel.png": {"image/png": "old"}})
+    path = save(checkout, "05_pet.ipynb", written(tagged("# setup", "setup"), cell))
+    (checkout / "figures").mkdir()
+    (checkout / "figures" / "panel.png").write_bytes(b"a picture")
+    publish.stamp()
+    (attached,) = nbformat.read(path, as_version=4).cells[-1].attachments.values()
+    assert attached == {"image/png": "YSBwaWN0dXJl"}
 
 
 def test_asking_for_no_notebook_there_is_one_sentence(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
