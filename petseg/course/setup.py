@@ -13,6 +13,7 @@ import lightning as L
 
 from petseg.data.datamodule import Source
 from petseg.data.download import fetch_oxford, verify_oxford
+from petseg.errors import SettingsError
 from petseg.files import data_folder, runs_folder
 from petseg.models.device import best_device
 
@@ -64,11 +65,11 @@ def chosen_profile() -> Profile:
     """`PETSEG_PROFILE`; unset means `full` with a GPU, else `quick`.
 
     Raises:
-        ValueError: the variable holds another value.
+        SettingsError: the variable holds another value.
     """
     chosen = os.environ.get("PETSEG_PROFILE") or ("full" if best_device() == "cuda" else "quick")
     if chosen not in get_args(Profile):
-        raise ValueError(f"PETSEG_PROFILE={chosen}: must be 'quick' or 'full'; or leave it unset.")
+        raise SettingsError(f"PETSEG_PROFILE={chosen}: must be 'quick' or 'full'; or leave it unset.")
     return cast(Profile, chosen)
 
 
@@ -83,7 +84,7 @@ def start(seed: int = 0, data: bool = True) -> Setup:
         the settings, for the cells that follow.
 
     Raises:
-        ValueError: see `chosen_profile`.
+        SettingsError: see `chosen_profile`.
         DataError: the data set is missing and cannot be fetched.
     """
     L.seed_everything(seed, verbose=False)

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from petseg.data.cache import Pixels, open_pixels
 from petseg.data.cartoon.dataset import write_dataset
 from petseg.data.splits import Example, example_files, first_fraction, read_split, validation_names
+from petseg.errors import SettingsError
 from petseg.files import cache_folder, data_folder, home_folder
 
 Source = Literal["oxford", "cartoon"]
@@ -89,7 +90,7 @@ class PetDataModule(L.LightningDataModule):
         progress: show a progress bar while pixels are decoded.
 
     Raises:
-        ValueError: a setting is out of range.
+        SettingsError: a setting is out of range.
     """
 
     def __init__(
@@ -106,11 +107,11 @@ class PetDataModule(L.LightningDataModule):
         super().__init__()
         for name, value in {"image_size": image_size, "batch_size": batch_size}.items():
             if value < 1:
-                raise ValueError(f"{name}={value}: must be at least 1.")
+                raise SettingsError(f"{name}={value}: must be at least 1.")
         if not 0 < val_fraction < 1:
-            raise ValueError(f"val_fraction={val_fraction}: must lie between 0 and 1, for instance 0.1.")
+            raise SettingsError(f"val_fraction={val_fraction}: must lie between 0 and 1, for instance 0.1.")
         if not 0 < train_fraction <= 1:
-            raise ValueError(f"train_fraction={train_fraction}: must be above 0 and at most 1, for instance 0.25.")
+            raise SettingsError(f"train_fraction={train_fraction}: must be above 0 and at most 1, for instance 0.25.")
         self.source = source
         default = data_folder if source == "oxford" else (lambda: home_folder() / "data")
         self.data_dir = Path(data_dir) if data_dir is not None else default()

@@ -1,8 +1,8 @@
 """Draws cats and dogs with exact trimaps, in the official Oxford-IIIT Pet layout: the embedded data set.
 
-`breeds` says how each breed looks, `canvas` draws a shape into the picture and into the pet's silhouette at
-once, `head` and `poses` draw the animal, `scenes` what is behind and in front of it, `picture` puts one
-picture together and derives its trimap, `dataset` writes a folder of them.
+`breeds` describes the breeds, `canvas` draws a shape into the picture and into the pet's silhouette at once, `head` and
+`poses` draw the animal, `scenes` its surroundings, `picture` one whole picture with its trimap, and `dataset` writes a
+folder of them.
 """
 
 import lazy_loader

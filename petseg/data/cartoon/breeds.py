@@ -1,4 +1,4 @@
-"""The twelve invented breeds, and the look of one animal: its breed's colours, a little changed, and mood."""
+"""The twelve invented breeds, and one animal of a breed: its colours vary a little, and so does its pose."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tail = Literal["slender", "plume", "stub", "curl"]
 
 @dataclass(frozen=True)
 class Breed:
-    """What all animals of a breed share.
+    """The properties that all animals of a breed have in common.
 
     Attributes:
         name: the file names' stem; as in Oxford-IIIT Pet, cats start with a capital and dogs do not.
@@ -29,7 +29,7 @@ class Breed:
         eyes: RGB of the iris.
         muzzle: width of the muzzle, as a part of half the head's width.
         nose: RGB of the nose.
-        ear_accent: share of `accent` in the ears' colour, 0 to 1; the rest is `coat`.
+        ear_accent: fraction of `accent` in the ears' colour, 0 to 1; the rest is `coat`.
         shag: depth of the fur's tufts along the outline, as a part of a limb's radius; 0 is sleek.
         girth: width of the body, 1 for the average.
     """
@@ -83,7 +83,7 @@ BREEDS: Final[tuple[Breed, ...]] = (
 
 
 @dataclass(frozen=True)
-class Look:
+class Pet:
     """One animal in one picture: colours as RGB of 0 to 255, `turn` and `nod` of the head in -1 to 1.
 
     `patch_side` is the side (-1 or 1) of a patched face, `collar` is None for an animal without one.
@@ -111,9 +111,9 @@ class Look:
         return mix(self.accent, (40, 34, 38), 0.72)
 
 
-def mix(first: Color, second: Color, share: float) -> Color:
-    """Colour on the straight line from `first` (share 0) to `second` (share 1), clipped to 0 to 255."""
-    red, green, blue = (min(255, max(0, round(a + (b - a) * share))) for a, b in zip(first, second, strict=True))
+def mix(first: Color, second: Color, fraction: float) -> Color:
+    """A mixture of two colours, from `first` (fraction 0) to `second` (fraction 1), clipped to 0 to 255."""
+    red, green, blue = (min(255, max(0, round(a + (b - a) * fraction))) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
@@ -133,10 +133,10 @@ COLLARS: Final[tuple[Color, ...]] = (
 )
 
 
-def look_of(breed: Breed, rng: np.random.Generator) -> Look:
+def random_pet(breed: Breed, rng: np.random.Generator) -> Pet:
     """A random animal of the breed."""
     collar = COLLARS[rng.integers(len(COLLARS))] if rng.random() < 0.5 else None
-    return Look(
+    return Pet(
         breed=breed,
         coat=vary(breed.coat, rng),
         accent=vary(breed.accent, rng, 8),

@@ -33,7 +33,7 @@ class Role(Enum):
 
 
 class Mark(NamedTuple):
-    """A stripe, spot or patch: visible only where it lies on the shape that it is drawn with."""
+    """A stripe, spot or patch: visible only within the shape that it is drawn with."""
 
     outline: Outline
     color: Color
@@ -114,9 +114,9 @@ def shaggy(outline: Outline, depth: float, tufts: int = 22) -> Outline:
     """The outline with tufts of fur: teeth of the given depth, as a part of the distance to the centre."""
     if depth <= 0:
         return outline
-    place = np.linspace(0, len(outline), 4 * tufts, endpoint=False)
+    position = np.linspace(0, len(outline), 4 * tufts, endpoint=False)
     closed = np.concatenate([outline, outline[:1]])
-    x, y = (np.interp(place, np.arange(len(closed)), closed[:, axis]) for axis in (0, 1))
+    x, y = (np.interp(position, np.arange(len(closed)), closed[:, axis]) for axis in (0, 1))
     center = outline.mean(axis=0)
     tooth = np.tile([0.0, 0.55, 1.0, 0.25], tufts)[:, None]
     return center + (np.stack([x, y], axis=1) - center) * (1 + depth * (tooth - 0.4))

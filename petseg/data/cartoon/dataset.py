@@ -1,4 +1,4 @@
-"""A folder of cartoons in the official Oxford-IIIT Pet layout, complete or not there at all."""
+"""A folder of cartoons in the official Oxford-IIIT Pet layout, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from PIL import Image
 
 from petseg.data.cartoon.breeds import BREEDS, Breed
 from petseg.data.cartoon.picture import draw_pet
+from petseg.errors import DataError, SettingsError
 
-#: Raise it with every change to the drawings: a data set drawn before is then drawn anew.
+#: Increase it with every change to the drawings, so that existing data sets are drawn again.
 DRAWING_VERSION: Final = 1
 FOLDER: Final = "oxford-iiit-pet"
 MARKER: Final = "cartoon.json"
@@ -35,26 +36,28 @@ def write_dataset(
 ) -> Path:
     """Draw all breeds into `root/oxford-iiit-pet`, for `torchvision.datasets.OxfordIIITPet(root)` to read.
 
-    The set is drawn in a folder of its own and renamed at the end, so that an interrupted run leaves nothing
-    that could be taken for a data set, and two processes may draw at once. A complete set from the same
-    settings is returned at once; cartoons from other settings are replaced.
+    The data set is drawn in a temporary folder and renamed at the end, so that an interrupted run leaves no incomplete
+    one, and two processes can draw at the same time. A complete data set with the same settings is kept; one with other
+    settings is replaced.
 
     Args:
         root: folder that will hold `oxford-iiit-pet/`; made if missing.
         images_per_breed: 2 or more; the first half (rounded up) of each breed is trainval, the rest test.
         size: height and width in pixels, 32 or more.
-        progress: whether to count the pictures on stderr.
+        progress: count the pictures on stderr.
 
     Returns:
         The folder `root/oxford-iiit-pet`, with images/*.jpg, annotations/trimaps/*.png (values 1 pet,
         2 background, 3 boundary), annotations/{list,trainval,test}.txt and cartoon.json.
 
     Raises:
-        ValueError: fewer than 2 images per breed, or a size below 32.
-        FileExistsError: the folder holds something else than cartoons, such as the real photos.
+        SettingsError: fewer than 2 images per breed, or a size below 32.
+        DataError: the folder holds other files than cartoons, such as the real photos.
     """
     if images_per_breed < 2:
-        raise ValueError(f"images_per_breed is {images_per_breed}: 2 or more are needed, for trainval and test.")
+        raise SettingsError(
+            f"images_per_breed={images_per_breed}: must be at least 2: trainval and test need one each."
+        )
     target = Path(root) / FOLDER
     settings = {"drawing_version": DRAWING_VERSION, "images_per_breed": images_per_breed, "size": size}
     _refuse_foreign(target)
@@ -72,7 +75,7 @@ def write_dataset(
 
 def _refuse_foreign(target: Path) -> None:
     if target.is_dir() and any(target.iterdir()) and not (target / MARKER).is_file():
-        raise FileExistsError(
+        raise DataError(
             f"{target}: holds files but no {MARKER}, so these are not cartoons and are left alone. "
             "Draw the cartoons into another folder, or move this one away."
         )
@@ -81,20 +84,20 @@ def _refuse_foreign(target: Path) -> None:
 def _is_complete(target: Path, settings: dict[str, int]) -> bool:
     """Whether the folder was drawn with these settings and still holds every picture and trimap."""
     try:
-        found = json.loads((target / MARKER).read_text())
+        written = json.loads((target / MARKER).read_text())
     except (OSError, ValueError):
         return False
     expected = settings["images_per_breed"] * len(BREEDS)
     files = ("images", "*.jpg"), ("annotations/trimaps", "*.png"), ("annotations", "*.txt")
     counts = [sum(1 for _ in (target / folder).glob(pattern)) for folder, pattern in files]
-    return bool(found == settings) and counts == [expected, expected, 3]
+    return bool(written == settings) and counts == [expected, expected, 3]
 
 
 def _draw_all(folder: Path, images_per_breed: int, size: int, progress: bool) -> None:
     (folder / "images").mkdir(parents=True)
     (folder / "annotations" / "trimaps").mkdir(parents=True)
     jobs = [(breed, number) for breed in BREEDS for number in range(1, images_per_breed + 1)]
-    # one after the other: so many short calls hold the interpreter lock that threads gain nothing
+    # in one thread: the many short drawing calls hold the interpreter lock, so threads gain nothing
     for done, (breed, number) in enumerate(jobs, start=1):
         _draw_one(folder, breed, number, size)
         if progress and (done % 20 == 0 or done == len(jobs)):
@@ -112,17 +115,17 @@ def _draw_one(folder: Path, breed: Breed, number: int, size: int) -> None:
 def _write_lists(folder: Path, images_per_breed: int) -> None:
     """Write list.txt, trainval.txt and test.txt: `Name_ID CLASS-ID SPECIES BREED-ID`, all ids from 1."""
     breeds = sorted(BREEDS, key=lambda breed: breed.name.casefold())
-    seen = {"cat": 0, "dog": 0}
+    count = {"cat": 0, "dog": 0}
     trainval: list[str] = []
     test: list[str] = []
     for class_id, breed in enumerate(breeds, start=1):
-        seen[breed.species] += 1
-        ids = f"{class_id} {1 if breed.species == 'cat' else 2} {seen[breed.species]}"
+        count[breed.species] += 1
+        ids = f"{class_id} {1 if breed.species == 'cat' else 2} {count[breed.species]}"
         lines = [f"{breed.name}_{number} {ids}\n" for number in range(1, images_per_breed + 1)]
         half = (images_per_breed + 1) // 2
         trainval += lines[:half]
         test += lines[half:]
-    header = _HEADER.format(breeds=len(breeds), cats=seen["cat"], dogs=seen["dog"])
+    header = _HEADER.format(breeds=len(breeds), cats=count["cat"], dogs=count["dog"])
     everything = sorted(trainval + test, key=_class_and_number)
     for name, text in (("list", [header, *everything]), ("trainval", trainval), ("test", test)):
         (folder / f"{name}.txt").write_text("".join(text), newline="\n")
@@ -134,15 +137,15 @@ def _class_and_number(line: str) -> tuple[int, int]:
 
 
 def _move_into_place(drawn: Path, target: Path, settings: dict[str, int]) -> None:
-    """Rename the finished set to its place; a quicker process with the same settings wins."""
+    """Renames the finished data set; if another process with the same settings was faster, its data set stays."""
     for attempt in range(10):
-        with contextlib.suppress(OSError):  # something is there already
+        with contextlib.suppress(OSError):  # the target exists already
             drawn.rename(target)
             return
         if _is_complete(target, settings):
             return
         _refuse_foreign(target)
-        # stale cartoons go with the working folder that holds ours; another process may just have moved them
+        # outdated cartoons are moved into the temporary folder; another process may have moved them already
         with contextlib.suppress(FileNotFoundError):
             target.rename(drawn.with_name(f"stale-{attempt}"))
     drawn.rename(target)

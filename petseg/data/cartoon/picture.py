@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from petseg.data.cartoon.breeds import Breed, Look, look_of
+from petseg.data.cartoon.breeds import Breed, Pet, random_pet
 from petseg.data.cartoon.canvas import SUPERSAMPLING, Canvas, Role
 from petseg.data.cartoon.poses import POSES, Pose
 from petseg.data.cartoon.scenes import SCENES, draw_clutter, draw_occluder
+from petseg.errors import SettingsError
 from petseg.labels import BACKGROUND, BOUNDARY, PET, trimap_from_labels
 
 #: Half the width of the boundary, as a part of the picture's side. In the real trimaps the boundary covers
@@ -36,14 +37,14 @@ def draw_pet(breed: Breed, seed: int, size: int = 128) -> tuple[Image.Image, NDA
         What hides the pet is background; whiskers are too thin to count as pet.
 
     Raises:
-        ValueError: a negative seed, or a size below 32.
+        SettingsError: a negative seed, or a size below 32.
     """
     if seed < 0 or size < SMALLEST:
-        raise ValueError(f"seed {seed}, size {size}: seed must be 0 or more and size {SMALLEST} or more.")
+        raise SettingsError(f"seed {seed}, size {size}: seed must be 0 or more and size {SMALLEST} or more.")
     # a checksum of the name, not Python's hash: that differs from run to run
     rng = np.random.default_rng([zlib.crc32(breed.name.encode()), seed])
     canvas = Canvas.blank(size)
-    _compose(canvas, look_of(breed, rng), rng)
+    _compose(canvas, random_pet(breed, rng), rng)
     return _develop(canvas.image, rng), trimap_of(canvas.silhouette)
 
 
@@ -80,7 +81,7 @@ def _within(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     return near
 
 
-def _compose(canvas: Canvas, look: Look, rng: Rng) -> None:
+def _compose(canvas: Canvas, pet: Pet, rng: Rng) -> None:
     """Draw scene, clutter, pet and what is in front of it, from back to front."""
     scene = canvas.pen()
     pose = POSES[rng.choice(len(POSES), p=[0.25, 0.2, 0.2, 0.1, 0.25])]
@@ -90,8 +91,8 @@ def _compose(canvas: Canvas, look: Look, rng: Rng) -> None:
     SCENES[rng.integers(len(SCENES))](scene, rng, ground)
     draw_clutter(scene, rng, ground, int(rng.integers(1, 5)))
     x, y, flip = _place(pose, scale, ground, rng)
-    pet = scene.at(x, y, scale, rng.normal(0, 3.5), flip).into(Role.PET)
-    pose.draw(pet, look, rng)
+    pen = scene.at(x, y, scale, rng.normal(0, 3.5), flip).into(Role.PET)
+    pose.draw(pen, pet, rng)
     if rng.random() < 0.35:
         draw_occluder(scene, rng, x + rng.choice([-1, 1]) * rng.uniform(0.12, 0.3), ground)
 
