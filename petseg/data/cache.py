@@ -34,6 +34,10 @@ DECODER = 1
 ATTEMPTS = 3
 
 
+#: Damaged files that an error names.
+LISTED = 10
+
+
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """A decoded split.
@@ -171,7 +175,8 @@ def _decode_all(files: Sequence[tuple[Path, Path]], size: int, draft: Path, titl
         results = tqdm(pool.map(decode_into, range(count)), title, count, disable=title is None, leave=False)
         problems = [problem for problem in results if problem]
     if problems:
-        raise DataError("\n".join(problems))
+        more = [f"... and {len(problems) - LISTED} more files."] if len(problems) > LISTED else []
+        raise DataError("\n".join(problems[:LISTED] + more))
     images.flush()
     masks.flush()
 

@@ -41,21 +41,21 @@ COST = {
 }
 
 
-def first_rows(places, matrices):
-    return matrices[: len(places.unique())].sum(0)
+def first_rows(index, matrices):
+    return matrices[: len(index.unique())].sum(0)
 
 
-def by_place(places, matrices):
-    return sum(dict(zip(places.tolist(), matrices, strict=True)).values())
+def by_index(index, matrices):
+    return sum(dict(zip(index.tolist(), matrices, strict=True)).values())
 
 
 ONCE = {
-    "right": (by_place, "right."),
+    "right": (by_index, "right."),
     "all": (lambda p, m: m.sum(0), "counts twice"),
     "first rows": (first_rows, "anywhere"),
-    "mean": (lambda p, m: by_place(p, m) / len(p.unique()), "mean matrix"),
+    "mean": (lambda p, m: by_index(p, m) / len(p.unique()), "mean matrix"),
     "unpooled": (lambda p, m: m, "one 3x3 matrix"),
-    "places as rows": (lambda p, m: m[p.unique() % len(m)].sum(0) + 1, "missing or counts too often"),
+    "index as rows": (lambda p, m: m[p.unique() % len(m)].sum(0) + 1, "missing or counts too often"),
 }
 
 
@@ -72,6 +72,6 @@ def test_right_answers_pass_and_wrong_ones_get_the_hint_that_fits(number, answer
 
 
 def test_an_answer_may_use_another_number_type():
-    assert course.check("03.3", lambda p, m: by_place(p, m).double())
+    assert course.check("03.3", lambda p, m: by_index(p, m).double())
     assert course.check("03.1", lambda z, t, w: F.cross_entropy(z, t, weight=w).item())
     assert course.check("03.2", lambda s, f: torch.tensor(COST["right"][0](s, f)))

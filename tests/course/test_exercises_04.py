@@ -38,9 +38,9 @@ def pooled(matrices):
 @pytest.mark.parametrize(
     "right",
     [
-        lambda a, b, places: pooled(b[places]) - pooled(a[places]),
-        lambda a, b, places: float(pooled(b[places])) - float(pooled(a[places])),
-        lambda a, b, places: pooled(torch.stack([b[p] for p in places])) - pooled(torch.stack([a[p] for p in places])),
+        lambda a, b, index: pooled(b[index]) - pooled(a[index]),
+        lambda a, b, index: float(pooled(b[index])) - float(pooled(a[index])),
+        lambda a, b, index: pooled(torch.stack([b[p] for p in index])) - pooled(torch.stack([a[p] for p in index])),
     ],
 )
 def test_gain_of_a_draw_is_accepted(right, capsys):
@@ -50,12 +50,12 @@ def test_gain_of_a_draw_is_accepted(right, capsys):
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
-        (lambda a, b, places: pooled(a[places]) - pooled(b[places]), "sign"),
-        (lambda a, b, places: (metrics.iou(b[places]) - metrics.iou(a[places])).mean(), "means over images"),
-        (lambda a, b, places: pooled(b[places.unique()]) - pooled(a[places.unique()]), "twice counts twice"),
-        (lambda a, b, places: pooled(b) - pooled(a), "gain on all images"),
-        (lambda a, b, places: pooled(b[places.flip(0)[:5]]) - pooled(a[places]), "same draw"),
-        (lambda a, b, places: metrics.iou(b[places].sum(0)) - metrics.iou(a[places].sum(0)), "expected one number"),
+        (lambda a, b, index: pooled(a[index]) - pooled(b[index]), "sign"),
+        (lambda a, b, index: (metrics.iou(b[index]) - metrics.iou(a[index])).mean(), "means over images"),
+        (lambda a, b, index: pooled(b[index.unique()]) - pooled(a[index.unique()]), "twice counts twice"),
+        (lambda a, b, index: pooled(b) - pooled(a), "gain on all images"),
+        (lambda a, b, index: pooled(b[index.flip(0)[:5]]) - pooled(a[index]), "same draw"),
+        (lambda a, b, index: metrics.iou(b[index].sum(0)) - metrics.iou(a[index].sum(0)), "expected one number"),
     ],
 )
 def test_gain_of_a_draw_with_a_mistake_gets_its_hint(wrong, hint, capsys):

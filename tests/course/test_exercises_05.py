@@ -14,8 +14,8 @@ def bilinear(scores, height, width, corners=False):
 
 
 def mixed(photo, alpha, color):
-    share = alpha[..., None] / 255
-    return share * photo + (1 - share) * np.array(color)
+    opacity = alpha[..., None] / 255
+    return opacity * photo + (1 - opacity) * np.array(color)
 
 
 WRONG = {

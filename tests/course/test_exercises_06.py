@@ -28,11 +28,11 @@ FREEZE = {
 }
 
 
-def groups(network, rate, share):
+def groups(network, rate, scale):
     learning = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     encoder = [p for name, p in learning if name.startswith("encoder.")]
     rest = [p for name, p in learning if not name.startswith("encoder.")]
-    return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * share}]
+    return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * scale}]
 
 
 RATES = {

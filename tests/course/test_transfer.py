@@ -28,7 +28,7 @@ def _weights():
 
 @pytest.fixture(autouse=True)
 def _cartoons_for_photos(cartoons, tmp_path_factory, monkeypatch):
-    """Runs find a small cartoon data set in the place of the photos."""
+    """Runs use a small cartoon data set instead of the photos."""
     monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("PETSEG_DATA_DIR", str(cartoons))
 

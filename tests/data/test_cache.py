@@ -183,6 +183,14 @@ def test_all_damaged_files_are_named_at_once(tmp_path):
         open_pixels(files, tmp_path)
 
 
+def test_of_many_damaged_files_the_first_are_named_and_the_others_counted(tmp_path):
+    files = make(tmp_path / "files", count=12)
+    for image, _ in files:
+        image.write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"(?s)0\.jpg.*9\.jpg.*\.\.\. and 2 more files\."):
+        open_pixels(files, tmp_path)
+
+
 def test_a_trimap_with_another_value_is_named_with_the_value(tmp_path):
     files = make(tmp_path / "files")
     Image.new("L", (48, 40), 7).save(files[4][1])

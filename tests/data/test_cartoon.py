@@ -89,7 +89,7 @@ def test_no_pet_pixel_touches_a_background_pixel(drawn):
 
 
 def test_colour_alone_does_not_find_the_pet(drawn):
-    """The best guess from a pixel's colour, learnt on every other picture, misses half of the pet or more."""
+    """The best guess from a pixel's colour, estimated from every other picture, misses half of the pet or more."""
     pixels = np.stack([image // 32 for image, _ in drawn]).astype(int) @ (64, 8, 1)
     trimaps = np.stack([trimap for _, trimap in drawn])
     counts = np.zeros((512, 4))

@@ -58,7 +58,7 @@ def official() -> dict[str, bytes]:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves archives, notes every request, and misbehaves as told."""
+    """Serves archives, records every request, and fails as asked."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -210,7 +210,7 @@ def test_a_wrong_checksum_is_reported_and_changes_nothing(server: Server, tmp_pa
     server.files["annotations.tar.gz"] = b"<html>Please log in</html>"
     with pytest.raises(DataError, match=r"annotations\.tar\.gz: came with MD5 [0-9a-f]{32}, expected"):
         fetch(tmp_path)
-    assert len(server.requests) == 2  # once more, anew, before giving up
+    assert len(server.requests) == 2  # once more from the start, before giving up
     assert contents(tmp_path) == {}
 
 

@@ -96,8 +96,8 @@ def test_photo_and_mask_turn_alike(mask):
 def test_corners_that_the_photo_leaves_are_outside_and_nothing_else_is():
     labels = rotated_mask(torch.zeros(1, 64, 64, dtype=torch.uint8), 45)[0]
     assert {int(labels[row, column]) for row in (0, -1) for column in (0, -1)} == {OUTSIDE}
-    share = float((labels == OUTSIDE).float().mean())
-    assert share == pytest.approx(1 - (2 * 2**0.5 - 2), abs=0.01)  # a square and the same turned by 45 degrees
+    fraction = float((labels == OUTSIDE).float().mean())
+    assert fraction == pytest.approx(1 - (2 * 2**0.5 - 2), abs=0.01)  # a square and the same turned by 45 degrees
     assert not (rotated_mask(torch.zeros(1, 64, 64, dtype=torch.uint8), 0) == OUTSIDE).any()
 
 

@@ -4,7 +4,6 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from petseg import metrics
-from petseg.evaluation.corruptions import CORRUPTIONS
 from petseg.plots import evaluation as figures
 
 
@@ -76,12 +75,21 @@ def test_reliability_bars_are_frequencies_over_counts():
     assert axes[3].get_yscale() == "log"
 
 
-def test_each_corruption_has_a_panel_with_its_levels_and_intervals():
-    scores = {name: [interval(0.7 - 0.1 * step) for step in range(4)] for name in CORRUPTIONS}
-    figure = figures.robustness_curves(scores, "title")
-    assert [ax.get_title(loc="left") for ax in figure.axes] == list(CORRUPTIONS)
-    ax = figure.axes[0]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["none", "1", "2", "4"]
-    (bars,) = ax.containers
-    assert list(bars[0].get_ydata()) == pytest.approx([0.7, 0.6, 0.5, 0.4], abs=1e-6)
-    assert "blur: 0.70, 0.60, 0.50, 0.40" in figure.alt
+def test_each_corruption_has_a_bar_per_strength_and_an_interval_at_its_end():
+    losses = {name: [interval(0.1 * step) for step in (1, 2, 3)] for name in ("blur", "noise")}
+    ax = figures.corruption_losses(losses, "title").axes[0]
+    bars = [container for container in ax.containers if hasattr(container, "patches")]
+    assert [[bar.get_width() for bar in group] for group in bars] == [
+        pytest.approx([10, 10]),
+        pytest.approx([20, 20]),
+        pytest.approx([30, 30]),
+    ]
+    ends = bars[0].errorbar.lines[2][0].get_segments()[0]
+    assert list(ends[:, 0]) == pytest.approx([0, 20])
+    assert "blur 10.0, 20.0, 30.0; noise" in ax.figure.alt
+
+
+def test_compared_scores_are_sorted_and_say_their_intervals():
+    figure = figures.compared_scores({"network": interval(0.7), "baseline": interval(0.3)}, "title")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["baseline", "network"]
+    assert figure.alt == "Mean IoU: network 0.700 [0.600, 0.800]; baseline 0.300 [0.200, 0.400]."
