@@ -4,15 +4,15 @@
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup course notebooks stamp test lab space segment photo-named train reproduce ablation figures course-colab clean distclean FORCE
+.PHONY: help setup course lab segment photo-named test course-colab notebooks stamp figures ablation reproduce space clean distclean FORCE
 
 # What can be chosen, for instance: make TORCH="torch==2.14.1 torchvision==0.29.1" test
 #   PYTHON    programs of which the first that is new enough makes .venv
 #   EXTRAS    extras of pyproject.toml, separated by commas
 #   TORCH     a certain build of PyTorch, installed before all else
 #   PIP_ARGS  further arguments of `pip install`
-#   WORKERS   processes that share the tests
-#   ARGS      further arguments of the command behind `lab`, `train`, `reproduce` and `ablation`
+#   WORKERS   processes among which the tests are divided
+#   ARGS      further arguments of the command behind `lab`, `reproduce` and `ablation`
 #   NOTEBOOKS numbers of those that `course` and `notebooks` run, for instance "01 04"; all by default
 PYTHON   ?= python3 python3.13 python3.12 python3.11
 EXTRAS   ?= dev
@@ -33,20 +33,20 @@ STAMP    := .venv/.petseg-$(EXTRAS)
 help: ## List what make can do
 	@echo "petseg: cut pets out of photos, and learn how."
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "The first call of most of them makes .venv and installs into it; CONTRIBUTING.md says how to choose."
+	@echo "The first call of most of them makes .venv and installs into it; CONTRIBUTING.md lists the options."
 
 # --- Set-up --------------------------------------------------------------------------------------------------------
 
-setup: $(STAMP) ## Make .venv and install petseg into it; the others do it by themselves
+setup: $(STAMP) ## Make .venv and install petseg into it; all others do so when they need it
 
-# A virtual environment knows its own path, so that of a copied or moved folder is made anew.
+# A virtual environment knows its own path, so that of a copied or moved folder is made again.
 ifneq ($(wildcard .venv/.place),)
 ifneq ($(shell cat .venv/.place),$(CURDIR))
 $(STAMP): FORCE
 endif
 endif
 
-# .venv/.unfinished is there while pip works. Found at the beginning, it tells of a run that was killed: begin anew.
+# .venv/.unfinished is there while pip works. Found at the beginning, it tells of a run that was killed: start again.
 # The stamp is made last, so that it says: all that pyproject.toml asks for is installed.
 $(STAMP): pyproject.toml
 	@if [ -e .venv/.unfinished ] || ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' \
@@ -79,16 +79,8 @@ $(STAMP): pyproject.toml
 course: $(STAMP) ## Run every notebook (PETSEG_PROFILE=quick or full) and write build/course/*.html
 	@$(IN_VENV) $(PROFILE) .venv/bin/python -m petseg.upkeep.notebooks course $(NOTEBOOKS)
 
-notebooks: $(STAMP) ## Run the notebooks on the real data (a GPU helps) and keep their outputs for the repository
-	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks notebooks $(NOTEBOOKS)
-
-stamp: $(STAMP) ## Write the repository's address, from pyproject.toml, into set-up cells and badges
-	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks stamp
-
 lab: $(STAMP) ## Open the notebooks in JupyterLab
-	$(IN_VENV) .venv/bin/python -m jupyterlab notebooks $(ARGS)
-
-# --- Photos, training, figures -------------------------------------------------------------------------------------
+	$(IN_VENV) .venv/bin/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
 segment: photo-named $(STAMP) ## Cut the pet out of a photo: make segment PHOTO=my_dog.jpg
 	@case "$$PHOTO" in "~/"*) PHOTO="$$HOME/$${PHOTO#??}" ;; esac; \
@@ -98,24 +90,9 @@ segment: photo-named $(STAMP) ## Cut the pet out of a photo: make segment PHOTO=
 photo-named:
 	@if [ -z "$$PHOTO" ]; then echo "Which photo? Say it like this: make segment PHOTO=my_dog.jpg" >&2; exit 2; fi
 
-train: $(STAMP) ## Train the U-Net on Oxford-IIIT Pet: petseg fit $(ARGS)
-	.venv/bin/petseg fit $(ARGS)
-
-reproduce: $(STAMP) ## Train and score every released model anew, for hours: ARGS="unet" chooses
-	@.venv/bin/python -m petseg.upkeep.reproduce $(ARGS)
-
-ablation: $(STAMP) ## Train the short runs that say what each choice is worth, those that are not on record
-	@.venv/bin/python -m petseg.upkeep.ablation $(ARGS)
-
-figures: $(STAMP) ## Write figures/ and results.json from the released weights and training logs
-	.venv/bin/python -m petseg.upkeep.results
-
-space: $(STAMP) ## Assemble build/space/, which a Hugging Face Space runs as it is (extra: web)
-	@.venv/bin/python -m petseg.upkeep.space
-
 # --- Tests ---------------------------------------------------------------------------------------------------------
 
-test: $(STAMP) ## Run ruff, mypy, the order of the rooms, pytest and every notebook
+test: $(STAMP) ## Run all checks: style, types, import layers, tests and every notebook
 	@echo "== ruff check: style"
 	@.venv/bin/python -m ruff check .
 	@echo "== ruff format: layout"
@@ -128,15 +105,18 @@ test: $(STAMP) ## Run ruff, mypy, the order of the rooms, pytest and every noteb
 	@$(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/
 	@echo "== nbmake: the notebooks"
 	@$(IN_VENV) $(PROFILE) .venv/bin/python -m pytest --nbmake --nbmake-timeout=1200 notebooks/
-	@echo "== nbmake: the notebooks with ipywidgets 7.7.1"
+	@echo "== nbmake: the notebooks that use widgets, with ipywidgets 7.7.1"
 	@$(MAKE) --no-print-directory course-colab
 
 # Within .venv a second environment: all that the first has, but ipywidgets as old as Colab's.
 COLAB := .venv/colab
 
-course-colab: $(COLAB)/.done ## Run every notebook with ipywidgets 7.7.1, the version that Colab has
+# The notebooks that use widgets; the others run the same with any version.
+WIDGETS := $(wildcard notebooks/01_*.ipynb notebooks/02_*.ipynb notebooks/05_*.ipynb)
+
+course-colab: $(COLAB)/.done ## Run the notebooks that use widgets with ipywidgets 7.7.1, the version of Colab
 	@PATH="$(CURDIR)/$(COLAB)/bin:$$PATH" $(PROFILE) \
-	  $(COLAB)/bin/python -m pytest --nbmake --nbmake-timeout=1200 notebooks/
+	  $(COLAB)/bin/python -m pytest --nbmake --nbmake-timeout=1200 $(WIDGETS)
 
 $(COLAB)/.done: $(STAMP)
 	@.venv/bin/python -m venv --clear --without-pip $(COLAB)
@@ -145,6 +125,26 @@ $(COLAB)/.done: $(STAMP)
 	@.venv/bin/python -m pip --python $(COLAB)/bin/python install --quiet --no-deps --ignore-installed $(PIP_ARGS) \
 	  ipywidgets==7.7.1 ipython_genutils
 	@touch $@
+
+# --- Upkeep ---------------------------------------------------------------------------------------------------------
+
+notebooks: $(STAMP) ## Run the notebooks on the real data (a GPU helps) and keep their outputs for the repository
+	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks notebooks $(NOTEBOOKS)
+
+stamp: $(STAMP) ## Write the repository's address and the latest pictures into the notebooks and README
+	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks stamp
+
+figures: $(STAMP) ## Write figures/results.json, README's table and its pictures from the released weights
+	.venv/bin/python -m petseg.upkeep.results
+
+ablation: $(STAMP) ## Train the short runs of the ablation that are not on record; ARGS="NAME ..." chooses
+	@.venv/bin/python -m petseg.upkeep.ablation $(ARGS)
+
+reproduce: $(STAMP) ## Train and score every released model again, for hours; ARGS="unet" chooses
+	@.venv/bin/python -m petseg.upkeep.reproduce $(ARGS)
+
+space: $(STAMP) ## Assemble build/space/, a folder that Hugging Face Spaces runs (extra: web)
+	@.venv/bin/python -m petseg.upkeep.space
 
 # --- Tidying -------------------------------------------------------------------------------------------------------
 

@@ -100,7 +100,7 @@ def test_the_first_set_up_makes_a_venv_and_installs_the_second_does_nothing(chec
     assert calls(checkout) == []
 
 
-@pytest.mark.parametrize("target", ["course", "test", "lab", "train", "figures"])
+@pytest.mark.parametrize("target", ["course", "test", "lab", "figures"])
 def test_a_target_installs_nothing_once_set_up(checkout: Path, target: str) -> None:
     set_up(checkout)
     assert "pip install" not in make("-n", target, folder=checkout).stdout
@@ -307,8 +307,10 @@ def test_the_top_level_holds_only_what_the_design_names() -> None:
         "LICENSE",
         "Makefile",
         "README.md",
+        "MANIFEST.in",
         "environment.yml",
         "pyproject.toml",
+        "setup.py",
         ".gitignore",
     }
     top = {(name.split("/")[0], "/" in name) for name in committed()}
@@ -360,14 +362,35 @@ def test_no_private_host_is_committed() -> None:
     assert {(name, host) for name, host in hosts if is_private(host)} == set()
 
 
-def test_contributing_lists_the_rooms_in_the_order_that_is_checked() -> None:
-    listing = re.search(r"\n\n((?: {4}.+\n)+)\n`pyproject.toml` has", (ROOT / "CONTRIBUTING.md").read_text())
-    assert listing
-    rooms = [room for line in listing[1].splitlines() for room in re.split(", ", line[4:24].strip())]
-    (contract,) = (one for one in PYPROJECT["tool"]["importlinter"]["contracts"] if one["type"] == "layers")
-    assert rooms == [room for layer in contract["layers"] for room in layer.split(" | ")]
+def test_the_ten_questions_of_contributing_name_at_most_two_files_each_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    answers = re.findall(r"^\d+\. \*\*.+?\?\*\*(.+?)(?=^\d+\. |^## )", text, re.MULTILINE | re.DOTALL)
+    assert len(answers) == 10
+    for answer in answers:
+        files = re.findall(r"`([\w.-]+(?:/[\w.-]+)+)`", answer)
+        assert 1 <= len(files) <= 2, answer
+        for name in files:
+            assert (ROOT / name).is_file(), name
 
 
 def test_the_readme_is_short() -> None:
-    lines = (ROOT / "README.md").read_text().splitlines()
-    assert len([line for line in lines if not line.startswith("|")]) < 130  # tables of numbers are as long as they are
+    assert len((ROOT / "README.md").read_text().splitlines()) < 120
+
+
+def test_the_notebooks_that_use_widgets_are_those_that_also_run_with_old_ipywidgets() -> None:
+    line = re.search(r"^WIDGETS := \$\(wildcard (.*)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert line
+    chosen = {path.name for pattern in line[1].split() for path in ROOT.glob(pattern)}
+    words = re.compile(r"course\.explore\(|segment_panel\(|ipywidgets|anywidget")
+    using = {
+        path.name
+        for path in (ROOT / "notebooks").glob("*.ipynb")
+        if any(words.search(cell.source) for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
+    }
+    assert chosen == using
+
+
+def test_jupyterlab_serves_the_repository_and_opens_the_notebooks() -> None:
+    command = make("-n", "lab").stdout
+    assert "--ServerApp.root_dir=. " in command
+    assert "/lab/tree/notebooks" in command
