@@ -22,19 +22,21 @@ def ablation_bars(ablation: Mapping[str, Any], title: str) -> Figure:
         title: states the finding.
 
     Returns:
-        Bars from the base's mean. Chance alone keeps 95 % of single runs within the grey band, so bars that end in it
-        are grey; the mean of several runs has a narrower limit of its own.
+        Bars from the base's mean. Behind each bar a pale band shows its own limit, within which chance alone keeps 95 %
+        of such differences; a bar that ends within its band is grey.
     """
     rows = sorted(ablation["variants"], key=lambda run: run["points"])
-    limit = ablation["noise"]["limit"]
     listed = ", ".join(f"{run['change']} {run['points']:+.1f}" for run in reversed(rows))
-    alt = f"Bars of mean IoU gained or lost in points by each change, chance within {limit:.1f}: {listed}."
+    within = ", ".join(run["change"] for run in reversed(rows) if abs(run["points"]) <= run["limit"])
+    alt = f"Bars of mean IoU gained or lost in points by each change: {listed}. Within the noise of the seed: {within}."
     with figure(7, 1.2 + 0.3 * len(rows), alt=alt) as (drawn, ax):
         points = [run["points"] for run in rows]
-        ax.axvspan(-limit, limit, color="#EEEEEE", zorder=0)
+        for row, run in enumerate(rows):
+            ax.barh(row, 2 * run["limit"], 0.95, left=-run["limit"], color="#EEEEEE", zorder=0)
         ax.axvline(0, color=INK, linewidth=1)
-        bars = ax.barh([run["change"] for run in rows], points, color=[_color(run) for run in rows], zorder=2)
+        bars = ax.barh(range(len(rows)), points, 0.6, color=[_color(run) for run in rows], zorder=2)
         ax.bar_label(bars, [f"{value:+.1f}" for value in points], padding=3, fontsize=9)
+        ax.set_yticks(range(len(rows)), [run["change"] for run in rows])
         ax.margins(x=0.2, y=0.02)  # space for the numbers beside the bars
         ax.tick_params(axis="y", labelsize=9)
         ax.set(xlabel="points of mean IoU, against the base")
