@@ -5,8 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "checks": ["check"],
-        "cost": ["cost_figure"],
+        "checks": ["check", "progress"],
         "sliders": ["explore"],
         "record": ["ablation", "published", "references", "refinement", "results"],
         "setup": ["Setup", "chosen_profile", "start"],

@@ -6,7 +6,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "ablation": ["ablation_bars"],
-        "cost": ["Network", "accuracy_against_cost"],
         "grid": ["show_examples", "show_images", "show_masks"],
         "images": ["mask_overlay", "mask_picture", "on_checkerboard"],
         "scores": ["confusion_heatmap", "iou_bars", "learning_curves"],
