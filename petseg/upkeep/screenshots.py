@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,7 @@ BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chro
 #: In a container, as root, Chromium cannot build its sandbox; the pages are this project's own.
 CHROMIUM: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 
+NOTEBOOK: Final = "panel.ipynb"
 CODE: Final = "from petseg.apps.panel import segment_panel\n\nsegment_panel()"
 SECONDS: Final = 1000  # Playwright counts milliseconds
 
@@ -32,10 +33,10 @@ def take(folder: Path) -> list[Path]:
         MissingError: there is no browser, or Playwright or JupyterLab is not installed.
     """
     with chromium() as browser, tempfile.TemporaryDirectory() as work:
-        write_json(Path(work, "panel.ipynb"), _notebook(CODE))
+        write_notebook(Path(work, NOTEBOOK))
         with jupyterlab(Path(work)) as server:
             page = browser.new_page(viewport={"width": 1600, "height": 1200})
-            if not run_all_until_panel(page, server.address, "panel.ipynb"):
+            if not run_all_until_panel(page, server.address):
                 raise MissingError("no picture of the panel: JupyterLab did not show it within a minute.")
             picture = _shoot(page)
     with Image.open(BytesIO(picture)) as image, atomic_write(folder / "panel.jpg") as draft:
@@ -73,21 +74,21 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def jupyterlab(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+def jupyterlab(folder: Path) -> Iterator[Server]:
     """JupyterLab that shows a folder, for this machine alone and without a token."""
     port = free_port()
     arguments: Sequence[str] = [f"--port={port}", "--no-browser", "--allow-root", f"--notebook-dir={folder}"]
     settings: Sequence[str] = ["--IdentityProvider.token=", "--LabApp.news_url=None"]
-    with serving(["-m", "jupyterlab", *arguments, *settings], port, folder, environment) as server:
+    with serving(["-m", "jupyterlab", *arguments, *settings], port, folder) as server:
         yield server
 
 
-def run_all_until_panel(page: Any, address: str, notebook: str, seconds: int = 60) -> bool:
-    """Opens a notebook and runs all its cells; says whether the panel came into sight.
+def run_all_until_panel(page: Any, address: str, seconds: int = 60) -> bool:
+    """Opens the notebook that `write_notebook` wrote and runs it; says whether the panel came into sight.
 
     On a busy machine JupyterLab may miss a click while it starts: then it is worth a second call.
     """
-    page.goto(f"{address}/lab/tree/{notebook}?reset")
+    page.goto(f"{address}/lab/tree/{NOTEBOOK}?reset")
     page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60 * SECONDS)
     idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first
     idle.wait_for(state="attached", timeout=60 * SECONDS)
@@ -95,24 +96,22 @@ def run_all_until_panel(page: Any, address: str, notebook: str, seconds: int = 6
     page.get_by_text("Restart Kernel and Run All Cells").click()
     page.locator(".jp-Dialog .jp-mod-accept").click()
     for _ in range(2 * seconds):
-        # cells out of sight are not drawn
-        page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 1e9")
         if page.locator(".petseg-dropzone").count():
-            page.locator(".petseg-dropzone").scroll_into_view_if_needed()
             return True
         page.wait_for_timeout(SECONDS / 2)
     return False
 
 
-def _notebook(code: str) -> dict[str, Any]:
-    """A notebook of one cell."""
-    cell: dict[str, Any] = {
-        "cell_type": "code",
-        "id": "panel",
-        "metadata": {},
-        "source": code,
-        "execution_count": None,
-        "outputs": [],
-    }
+def write_notebook(path: Path) -> None:
+    """Writes a notebook whose one cell shows the panel."""
+    cell: dict[str, Any] = {"cell_type": "code", "id": "panel", "metadata": {}, "execution_count": None, "outputs": []}
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    write_json(
+        path,
+        {
+            "cells": [cell | {"source": CODE}],
+            "metadata": {"kernelspec": kernel},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        },
+    )
