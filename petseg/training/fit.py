@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import warnings
 from typing import Any
@@ -32,9 +33,9 @@ class PetCLI(LightningCLI):
         parser.add_argument(
             "--weights",
             default=None,
-            help="released model or .safetensors file: what `fit` starts from (default: random weights, and ImageNet's "
-            "where --model.encoder is given, unless this is `random`), and what `validate` and `test` score without "
-            "--ckpt_path (default: the most accurate)",
+            help="released model or .safetensors file, also given as --model NAME: what `fit` starts from (default: "
+            "random weights, and ImageNet's where --model.encoder is given, unless this is `random`), and what "
+            "`validate` and `test` score without --ckpt_path (default: the most accurate)",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -133,12 +134,14 @@ def run(arguments: list[str]) -> PetCLI:
         SettingsError: the settings do not fit each other.
         SystemExit: with 143 after SIGTERM, so that `petseg fit && petseg release` ends there.
     """
+    # a recipe is complete: what it leaves out has the default of its class, not the value of the course's recipe
+    has_config = any(re.match(r"(--config|-c)(=|$)", argument) for argument in arguments)
     try:
         return PetCLI(
             SegmentationTask,
             PetDataModule,
             trainer_defaults=trainer_defaults(arguments[0]),
-            parser_kwargs={"fit": {"default_config_files": [str(RECIPES / "course.yaml")]}},
+            parser_kwargs={"fit": {"default_config_files": [] if has_config else [str(RECIPES / "course.yaml")]}},
             save_config_callback=SaveConfigCallback if arguments[0] == "fit" else None,
             args=arguments,
         )

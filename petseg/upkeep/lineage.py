@@ -19,15 +19,9 @@ from petseg.training.checkpoints import last_epoch
 from petseg.training.recipes import RECIPES, fingerprint
 from petseg.training.runs import attempts
 
-#: Each model's recipe, in the order of training: what a model starts from, and its teacher, come before it.
-MODELS: Final = {
-    "unet-lite0-first": "unet-lite0-first",
-    "unet-lite0-second": "unet-lite0-second",
-    "unet-lite0": "unet-lite0",
-    "unet-first": "course",
-    "unet": "unet",
-    "unet-separable": "unet-separable",
-}
+#: Models in the order of training: what a model starts from, and its teacher, come before it. Each has a recipe of its
+#: name.
+MODELS: Final = ("unet-lite0-first", "unet-lite0-second", "unet-lite0", "unet-first", "unet", "unet-separable")
 
 #: Those that are made for others alone and are not scored on the test split. `unet-lite0-first` and
 #: `unet-first` were once released, as the first `unet-lite0` and the first `unet`, and scored then (figures/runs/).
@@ -36,7 +30,7 @@ STEPS: Final = ("unet-lite0-first", "unet-lite0-second", "unet-first")
 
 def recipe_of(name: str) -> Path:
     """The file of a model's recipe."""
-    return RECIPES / f"{MODELS[name]}.yaml"
+    return RECIPES / f"{name}.yaml"
 
 
 def teacher_of(recipe: Path) -> str | None:
@@ -72,9 +66,9 @@ def weights_of(name: str, folder: Path, extra: Sequence[str] = ()) -> Path:
         folder: holds the folders of all models.
         extra: flags of `petseg fit`, for instance for other data.
     """
-    recipes = [yaml.safe_load(path.read_text()) for path in (RECIPES / "course.yaml", recipe_of(name))]
+    recipe = yaml.safe_load(recipe_of(name).read_text())
     others = {other: Path(file).parent.name for other, file in used(name, folder, extra).items()}
-    made = {"defaults": recipes[0], "recipe": recipes[1], "flags": list(extra), "others": others}
+    made = {"recipe": recipe, "flags": list(extra), "others": others}
     return folder / f"{name}-{fingerprint(made)}" / f"{name}.safetensors"
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from petseg.course import progress as progress_module
-from petseg.course.progress import Progress
+from petseg.course import live_progress as progress_module
+from petseg.course.live_progress import Progress
 from petseg.data.datamodule import PetDataModule
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
