@@ -1,4 +1,4 @@
-"""`python -m petseg.lesson FOLDER`: copies the finished runs of notebook 06 to `figures/runs/transfer/runs.json`."""
+"""`python -m petseg.upkeep.transfer FOLDER`: copies the finished runs of notebook 06 to `figures/runs/transfer/runs.json`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from petseg.errors import DataError
+from petseg.errors import PetsegError
 from petseg.training.transfer_runs import publish_runs
 
 OUT = Path("figures/runs/transfer/runs.json")
@@ -15,13 +15,13 @@ OUT = Path("figures/runs/transfer/runs.json")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; 1 where there is nothing to copy."""
-    parser = argparse.ArgumentParser(prog="petseg.lesson", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m petseg.upkeep.transfer", description=__doc__)
     parser.add_argument("folder", type=Path, help="the runs of notebook 06, for instance runs/notebook-06-full")
     parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: {OUT})")
     chosen = parser.parse_args(argv)
     try:
         print(f"{chosen.out}: {publish_runs(chosen.folder, chosen.out)} runs")
-    except DataError as error:
+    except PetsegError as error:
         print(f"petseg: {error}", file=sys.stderr)
         return 1
     return 0
