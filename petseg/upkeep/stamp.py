@@ -1,4 +1,4 @@
-"""What every notebook shares: its set-up cell, its Colab badge, and the pictures that its texts show."""
+"""What every notebook shares: its set-up cell, its badges, and the pictures that its texts show."""
 
 from __future__ import annotations
 
@@ -45,18 +45,29 @@ def badge(address: str, name: str) -> str:
     return f"[![Open in Colab]({BADGE})](https://colab.research.google.com/github/{project}/blob/main/notebooks/{name})"
 
 
+def badges(address: str, name: str) -> str:
+    """Markdown of all badges of a notebook: Colab, Kaggle and SageMaker Studio Lab, which need only a link."""
+    page = f"{address.removeprefix('https://')}/blob/main/notebooks/{name}"
+    kaggle = "https://kaggle.com/static/images/open-in-kaggle.svg"
+    lab = "https://studiolab.sagemaker.aws"
+    return (
+        f"{badge(address, name)} [![Open in Kaggle]({kaggle})](https://kaggle.com/kernels/welcome?src=https://{page}) "
+        f"[![Open in Studio Lab]({lab}/studiolab.svg)]({lab}/import/{page.replace('github.com', 'github', 1)})"
+    )
+
+
 def stamped(notebook: Any, address: str, name: str) -> Any:
-    """The notebook with its set-up cell (tag `setup`) and its badge written again.
+    """The notebook with its set-up cell (tag `setup`) and its line of badges written again.
 
     Raises:
         DataError: it does not have one of each.
     """
     setups = [cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", [])]
     opening = notebook.cells[0]
-    source, badges = re.subn(r"^\[!\[Open in Colab\].*$", badge(address, name), opening.source, flags=re.MULTILINE)
-    if len(setups) != 1 or badges != 1:
+    source, count = re.subn(r"^\[!\[Open in Colab\].*$", badges(address, name), opening.source, flags=re.MULTILINE)
+    if len(setups) != 1 or count != 1:
         raise DataError(
-            f"{name}: has {len(setups)} cells tagged 'setup' and {badges} badges in its first cell; one of each is "
+            f"{name}: has {len(setups)} cells tagged 'setup' and {count} badges in its first cell; one of each is "
             "needed. Tag a code cell, or put the line '[![Open in Colab]()]()' below the title."
         )
     setups[0].source, opening.source = setup_cell(address), source

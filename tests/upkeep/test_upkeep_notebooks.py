@@ -52,6 +52,9 @@ def test_the_address_is_written_into_set_up_cell_badge_and_readme(checkout: Path
     opening, setup = nbformat.read(path, as_version=4).cells
     link = "https://colab.research.google.com/github/someone/theirs/blob/main/notebooks/01_cats.ipynb"
     assert f"]({link})" in opening.source
+    page = "someone/theirs/blob/main/notebooks/01_cats.ipynb"
+    assert f"](https://kaggle.com/kernels/welcome?src=https://github.com/{page})" in opening.source
+    assert f"](https://studiolab.sagemaker.aws/import/github/{page})" in opening.source
     assert opening.source.endswith("Of cats.")
     assert f"git+{HERE}" in setup.source
     assert f"]({link}) and text\n" in (checkout / "README.md").read_text()
