@@ -1,4 +1,4 @@
-"""`python -m petseg.upkeep.transfer FOLDER`: copies the finished runs of notebook 06 to `figures/runs/transfer/runs.json`."""
+"""`python -m petseg.upkeep.transfer FOLDER`: copies the runs of notebook 06 to `figures/runs/transfer/runs.json`."""
 
 from __future__ import annotations
 
