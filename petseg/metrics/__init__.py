@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "confusion": [
             "SplitConfusion",
             "accuracy",
+            "batch_confusion",
             "class_map",
             "confusion_matrices",
             "dice",

@@ -50,6 +50,23 @@ def confusion_matrices(
     return torch.bincount(cell[counted], minlength=B * K * K).view(B, K, K)
 
 
+def batch_confusion(prediction: Tensor, target: Tensor, num_classes: int = len(CLASSES)) -> Tensor:
+    """The confusion matrix of a whole batch, on its device: nothing is copied to the CPU, so that a GPU need not wait.
+
+    Args:
+        prediction: integer (B, H, W), labels 0 to num_classes - 1.
+        target: integer (B, H, W), the true labels.
+        num_classes: K.
+
+    Returns:
+        int64 (K, K), rows are true classes, columns predicted ones.
+    """
+    pairs = [
+        (target == true) & (prediction == predicted) for true in range(num_classes) for predicted in range(num_classes)
+    ]
+    return torch.stack([pair.sum() for pair in pairs]).view(num_classes, num_classes)
+
+
 def iou(matrix: Tensor) -> Tensor:
     """Intersection over union (Jaccard index) per class: TP / (TP + FP + FN).
 

@@ -18,7 +18,7 @@ from petseg.errors import SettingsError
 from petseg.files import write_json
 from petseg.labels import CLASSES
 from petseg.metrics.calibration import reliability_counts
-from petseg.metrics.confusion import SplitConfusion, class_map, confusion_matrices, pooled_scores
+from petseg.metrics.confusion import SplitConfusion, batch_confusion, class_map, pooled_scores
 from petseg.models.normalisation import Normalisation
 from petseg.models.pretrained import PretrainedUNet
 from petseg.models.unet import UNet
@@ -100,11 +100,12 @@ class SegmentationTask(L.LightningModule):
         self.matrices = torch.zeros(0, 3, 3, dtype=torch.int64)
         #: Of the images last tested, as `metrics.reliability_counts` gives it: float64 (4, bins, 3).
         self.reliability = torch.zeros(4, 15, 3, dtype=torch.float64)
-        self._train_pixels = torch.zeros(3, 3, dtype=torch.int64)
+        self.register_buffer("_train_pixels", torch.zeros(3, 3, dtype=torch.int64), persistent=False)
         self._soft: Tensor | None = None
         self._soft_weight = 0.0
 
     class_weights: Tensor
+    _train_pixels: Tensor
 
     @classmethod
     def from_recipe(cls, recipe: Mapping[str, Any]) -> SegmentationTask:
@@ -168,15 +169,15 @@ class SegmentationTask(L.LightningModule):
             teacher = distillation_loss(logits, soft, self.class_weights)
             loss = (1 - self._soft_weight) * loss + self._soft_weight * teacher
         # no mean over batches: the pixels of the whole epoch are counted in one matrix
-        self._train_pixels += confusion_matrices(class_map(logits.detach()), mask).sum(dim=0).cpu()
+        self._train_pixels += batch_confusion(class_map(logits.detach()), mask)
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(mask), sync_dist=True)
         return loss
 
     def on_train_epoch_end(self) -> None:
         """Logs the scores of the epoch's augmented images: a gap to `val/...` shows overfitting."""
-        if self._train_pixels.any():  # a run that is resumed between two epochs begins with this call
-            scores = pooled_scores(self._train_pixels[None])
-            self.log_dict({f"train/{name}": value for name, value in scores.items()}, sync_dist=True)
+        pixels = self.all_gather(self._train_pixels).view(-1, 3, 3).cpu()  # one matrix per process
+        if pixels.any():  # a run that is resumed between two epochs begins with this call
+            self.log_dict({f"train/{name}": value for name, value in pooled_scores(pixels).items()})
         self._train_pixels.zero_()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -145,3 +145,10 @@ def test_ignored_pixels_count_nowhere():
 def test_ignoring_one_value_lets_no_other_pass():
     with pytest.raises(ValueError, match="target: holds labels outside"):
         metrics.confusion_matrices(PREDICTED, torch.full((1, 2, 2), 254), ignore=255)
+
+
+def test_the_matrix_of_a_batch_is_the_sum_of_those_of_its_images():
+    generator = torch.Generator().manual_seed(0)
+    prediction, target = torch.randint(0, 3, (2, 5, 8, 9), generator=generator, dtype=torch.uint8)
+    matrices = metrics.confusion_matrices(prediction, target)
+    assert torch.equal(metrics.batch_confusion(prediction, target), matrices.sum(dim=0))
