@@ -1,37 +1,65 @@
-"""Checks of the exercises of notebook 01: the IoU of a guess, resizing a mask, a stable validation split."""
+"""Checks of the exercises of notebook 01: IoU of two masks, resizing a mask, a random flip, the baseline by species."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from petseg.course.checks import NotYetError, ask, exercise
+from petseg.course.checks import NotYetError, UnfilledError, ask, exercise
+from petseg.course.setup import chosen_profile
+from petseg.data.datamodule import PetDataModule
+from petseg.data.statistics import masks_of, most_frequent_map
+from petseg.labels import CLASSES
+from petseg.metrics.confusion import confusion_matrices, pooled_scores
 
-
-@exercise("01.1")
-def _iou_of_guessing(answer: Any) -> str:
-    for fraction, guess in ((0.6, 1.0), (0.25, 0.5), (0.3, 0.3), (0.1, 0.0), (1.0, 1.0)):
-        result = _number(ask(answer, fraction, guess))
-        hit = fraction * guess
-        right = hit / (fraction + guess - hit)
-        if math.isclose(result, right, abs_tol=1e-9):
-            continue
-        seen = f"for fraction={fraction} and guess={guess} your function returns {result:.4f}. "
-        if math.isclose(result, hit, abs_tol=1e-9):
-            raise NotYetError(seen + "That is the intersection. What is it divided by?")
-        if math.isclose(result, hit / (fraction + guess), abs_tol=1e-9):
-            raise NotYetError(seen + "Your union counts the pixels that are both true and guessed twice.")
-        if math.isclose(result, 2 * hit / (fraction + guess), abs_tol=1e-9):
-            raise NotYetError(seen + "That is the Dice score, which counts the intersection twice; IoU counts it once.")
-        raise NotYetError(seen + "Of 100 pixels, how many are true, how many are guessed, and how many are both?")
-    return "Guess each class as often as it occurs, and it scores f / (2 - f): more mean IoU than a constant guess."
+Pairs = list[tuple[Tensor, Tensor]]
 
 
-@exercise("01.2")
+@exercise("01.1", "IoU of each class")
+def _iou_of_masks(answer: Any) -> str:
+    random = np.random.default_rng(0)
+    cases = [np.array([[[0, 0], [1, 2]], [[0, 1], [1, 2]]]), *random.integers(0, 3, (3, 2, 6, 8))]
+    cases.append(np.array([[[0, 0], [1, 1]], [[0, 1], [1, 1]]]))  # without class 2
+    for true, predicted in cases:
+        result = np.asarray(ask(answer, true.copy(), predicted.copy()), dtype=float)
+        if result.shape != (len(CLASSES),):
+            raise NotYetError(f"expected three numbers, one per class, but got the shape {result.shape}.")
+        _check_iou(true, predicted, result)
+    return "Mean IoU is the mean of these three; of many masks, all their pixels are counted together first."
+
+
+def _check_iou(true: NDArray[Any], predicted: NDArray[Any], result: NDArray[Any]) -> None:
+    for label in range(len(CLASSES)):
+        t, p = true == label, predicted == label
+        both, either = int((t & p).sum()), int((t | p).sum())
+        seen = (
+            f"for true mask {true.tolist()} and prediction {predicted.tolist()}, class {label} gets {result[label]}. "
+        )
+        if not either:
+            if not math.isnan(result[label]):
+                raise NotYetError(seen + "Neither mask holds the class, so there is nothing to divide: return nan.")
+        elif not math.isclose(result[label], both / either, abs_tol=1e-6):
+            raise NotYetError(seen + _iou_hint(result[label], both, either, int(t.sum()), int(p.sum())))
+
+
+def _iou_hint(result: float, both: int, either: int, true: int, predicted: int) -> str:
+    if math.isclose(result, both, abs_tol=1e-6):
+        return "That is the intersection. By what is it divided?"
+    if math.isclose(result, both / (true + predicted), abs_tol=1e-6):
+        return "Your union counts the pixels of the intersection twice."
+    if math.isclose(result, 2 * both / (true + predicted), abs_tol=1e-6):
+        return "That is the Dice score, which counts the intersection twice; IoU counts it once."
+    if true and math.isclose(result, both / true, abs_tol=1e-6):
+        return "You divide by the pixels that truly are this class; the union also holds those predicted wrongly."
+    return f"The intersection has {both} pixels and the union {either}."
+
+
+@exercise("01.2", "resize a mask by nearest neighbour")
 def _nearest(answer: Any) -> str:
     random = np.random.default_rng(0)
     for (H, W), (height, width) in (((4, 4), (2, 2)), ((6, 9), (2, 3)), ((5, 7), (8, 3)), ((3, 3), (3, 3))):
@@ -67,34 +95,100 @@ def _nearest_pixels(mask: NDArray[np.uint8], height: int, width: int) -> NDArray
     return mask[rows][:, columns]
 
 
-@exercise("01.3")
-def _stable_split(answer: Any) -> str:
-    names = [f"{breed}_{number}" for breed in ("Bengal", "beagle", "saint_bernard") for number in range(1, 301)]
-    for fraction in (0.1, 0.5, 0.0, 1.0):
-        result = [ask(answer, name, fraction) for name in names]
-        if not all(isinstance(held, bool | np.bool_) for held in result):
-            raise NotYetError(f"expected True or False for each name, but got {type(result[0]).__name__}.")
-        if result != [ask(answer, name, fraction) for name in names]:
-            raise NotYetError("for the same name your function returns different answers.")
-        if result == [_position(name) < fraction for name in names]:
-            continue
-        seen = f"with fraction={fraction}, {sum(result)} of {len(names)} names go to validation. "
-        if abs(np.mean(result) - fraction) > 0.06:
-            raise NotYetError(seen + "Is your number between 0 and 1, and is it compared with `fraction`?")
-        raise NotYetError(
-            seen
-            + "That is about as many as expected, but other names. Take the first 8 digits of `hexdigest()`, base 16; "
-            "Python's own `hash` differs between runs."
-        )
-    return "A photo that is added later moves no other photo. In return, each breed gives only about this fraction."
+@exercise("01.3", "build: a random flip of image and mask")
+def _random_flip(answer: Any) -> str:
+    pairs = _numbered_pairs()
+    for p in (0.0, 1.0, 0.5):
+        dataset = ask(answer, pairs, p)
+        if not hasattr(dataset, "__getitem__") or ask(lambda made: len(made), dataset) != len(pairs):
+            raise NotYetError(f"of {len(pairs)} pairs your data set must make {len(pairs)}: look at `__len__`.")
+        indices = [i % len(pairs) for i in range(200)]
+        flipped = [_is_flipped(ask(lambda made, i: made[i], dataset, i), pairs[i]) for i in indices]
+        _check_fraction(flipped, p)
+    if not all(torch.equal(image, before) for (image, _), (before, _) in zip(pairs, _numbered_pairs(), strict=True)):
+        raise NotYetError("your data set changes the pairs that it gets. Return new tensors.")
+    return "One random number decides for image and mask together, so they cannot part."
 
 
-def _position(name: str) -> float:
-    return float(int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8)
+def _numbered_pairs() -> Pairs:
+    """Four pairs without any symmetry: each pixel of an image is a number of its own, and so is each of a mask."""
+    return [(torch.arange(60).view(3, 4, 5) + 100 * i, torch.arange(20).view(4, 5) + 100 * i) for i in range(4)]
 
 
-def _number(result: Any) -> float:
-    try:
-        return float(result)
-    except (TypeError, ValueError):
-        raise NotYetError(f"expected a number, but got {type(result).__name__}.") from None
+def _is_flipped(result: Any, pair: tuple[Tensor, Tensor]) -> bool:
+    """Whether image and mask are both mirrored; any other change than that gets its hint."""
+    if not isinstance(result, tuple | list) or len(result) != 2 or not all(torch.is_tensor(part) for part in result):
+        raise NotYetError("an item of the data set must be a pair of tensors: `image, mask`.")
+    states = []
+    for part, before, name in zip(result, pair, ("image", "mask"), strict=True):
+        if torch.equal(part, before):
+            states.append(False)
+        elif torch.equal(part, before.flip(-1)):
+            states.append(True)
+        elif torch.equal(part, before.flip(-2)):
+            raise NotYetError(f"your {name} is upside down. A left-right flip reverses the last axis, the columns.")
+        else:
+            raise NotYetError(f"your {name} is neither the one that was given nor its mirror image (`flip(-1)`).")
+    if states[0] != states[1]:
+        raise NotYetError("image and mask part: one is flipped and the other is not. Draw one random number for both.")
+    return states[0]
+
+
+def _check_fraction(flipped: list[bool], p: float) -> None:
+    fraction = sum(flipped) / len(flipped)
+    seen = f"with p={p}, {fraction:.0%} of the items are flipped. "
+    if abs(fraction - p) > 0.15:
+        raise NotYetError(seen + "Flip where a random number from 0 to 1 is below p.")
+    every = [set(flipped[i::4]) for i in range(4)]
+    if 0 < p < 1 and all(len(seen_states) == 1 for seen_states in every):
+        raise NotYetError("an item is the same each time it is read. Draw the random number in `__getitem__`.")
+
+
+@exercise("01.4", "experiment: a baseline of dogs for cats")
+def _baseline_by_species(prediction: Any, measured: Any) -> str:
+    if prediction not in ("cats", "dogs"):
+        raise NotYetError(f"your prediction is {prediction!r}; expected 'cats' or 'dogs'.")
+    if not isinstance(measured, dict) or set(measured) != {"cat", "dog"}:
+        raise NotYetError("measured: expected a dictionary with the mean IoU on 'cat' and on 'dog'.")
+    expected, mixed = _species_scores()
+    for kind, score in expected.items():
+        if measured[kind] is ...:
+            raise UnfilledError
+        if not math.isclose(float(measured[kind]), score, abs_tol=0.002):
+            raise NotYetError(
+                f"on {kind}s you measured {measured[kind]}. {_baseline_hint(float(measured[kind]), mixed)}"
+            )
+    best = max(expected, key=lambda kind: expected[kind])
+    verdict = "as you predicted" if prediction == f"{best}s" else f"you predicted {prediction}"
+    return (
+        f"The map of dogs scores higher on {best}s, {verdict}. The gap says how differently the two are photographed."
+    )
+
+
+def _species_scores() -> tuple[dict[str, float], list[float]]:
+    """Mean IoU on val's cats and dogs of the map made from train's dogs, and of maps that are made otherwise."""
+    data = PetDataModule("cartoon" if chosen_profile() == "quick" else "oxford", progress=False)
+    data.prepare_data()
+    data.setup()
+    masks = {split: torch.from_numpy(masks_of(data.datasets[split])) for split in ("train", "val")}
+    where = {
+        split: {kind: torch.tensor([e.species == kind for e in data.examples[split]]) for kind in ("cat", "dog")}
+        for split in masks
+    }
+    scores = {
+        kind: _score_of_map(masks["train"][where["train"]["dog"]], masks["val"][chosen])
+        for kind, chosen in where["val"].items()
+    }
+    mixed = [_score_of_map(masks["train"], masks["val"][chosen]) for chosen in where["val"].values()]
+    return scores, mixed
+
+
+def _score_of_map(train: Tensor, true: Tensor) -> float:
+    blind = torch.from_numpy(most_frequent_map(train.numpy())).expand_as(true)
+    return pooled_scores(confusion_matrices(blind, true))["mean_iou"]
+
+
+def _baseline_hint(measured: float, mixed: list[float]) -> str:
+    if any(math.isclose(measured, score, abs_tol=0.002) for score in mixed):
+        return "That is the map of all train examples. Make it from the dogs of train alone."
+    return "Is the map made from train's dogs, and scored on val, all pixels of a species pooled?"
