@@ -10,7 +10,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "images": ["mask_overlay", "mask_picture", "on_checkerboard"],
         "scores": ["confusion_heatmap", "iou_bars", "learning_curves"],
         "style": [
-            "INK",
             "STYLE",
             "DescribedFigure",
             "PhotoFigure",
