@@ -180,7 +180,7 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path, capsys):
         if content:
             path.write_bytes(content)
         else:
-            torch.save({"epoch": 3}, path)
+            torch.save({"epoch": 3, "global_step": 9, "state_dict": {}, "optimizer_states": []}, path)
     assert last_epoch(tmp_path / "runs") == (tmp_path / "runs/version_0/checkpoints/last.ckpt", 4)
     assert "cut off" in capsys.readouterr().out
 

@@ -49,7 +49,6 @@ def tiny(tmp_path, monkeypatch, cartoons):
             "weights": weights,
         }
         (recipes / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
-    (recipes / "course.yaml").write_text("seed_everything: 1")
     monkeypatch.setattr(lineage, "RECIPES", recipes)
     monkeypatch.setattr(lineage, "MODELS", {name: name for name in ("unet-lite0-first", "unet-lite0", "unet")})
     monkeypatch.setattr(lineage, "STEPS", ("unet-lite0-first",))
@@ -189,8 +188,6 @@ def test_other_flags_or_another_recipe_have_another_folder_and_so_has_all_that_i
     recipe.write_text(recipe.read_text().replace("seed_everything: 1", "seed_everything: 2"))
     after = folders()
     assert [name for name in before if after[name] != before[name]] == ["unet-lite0-first", "unet-lite0"]
-    (lineage.RECIPES / "course.yaml").write_text("seed_everything: 3")  # where a recipe says nothing, it counts
-    assert all(folders()[name] != after[name] for name in after)
 
 
 def test_a_student_is_trained_anew_once_its_teacher_is(tiny, tmp_path):
@@ -310,11 +307,9 @@ def test_without_its_teacher_trained_anew_a_student_asks_the_released_one(tmp_pa
 
 
 def test_the_recipe_of_a_released_model_is_the_one_that_its_card_tells():
-    course = yaml.safe_load((lineage.RECIPES / "course.yaml").read_text())
     for name in zoo.available():
         path, told = lineage.recipe_of(name), zoo.card(name).recipe
         recipe = yaml.safe_load(path.read_text())
-        recipe["model"] = {**course["model"], **recipe["model"]}
         expected = {key: value for key, value in recipe["model"].items() if key != "augment"}
         expected |= {
             # what a card does not name came later, and its default changes nothing
