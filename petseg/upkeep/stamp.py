@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from base64 import b64encode
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,11 +84,11 @@ def stamped_readme(readme: str, address: str) -> str:
 def with_pictures(notebook: Any, folder: Path) -> Any:
     """The notebook with its attached pictures read again from a folder, where it holds files of these names.
 
-    A text shows a picture as an attachment, `![words](attachment:panel.png)`: a path to another folder would be broken
+    A text shows a picture as an attachment, `![words](attachment:panel.jpg)`: a path to another folder would be broken
     on Colab.
     """
     for cell in notebook.cells:
         for name, content in cell.get("attachments", {}).items():
             if (folder / name).is_file():
-                content["image/png"] = b64encode((folder / name).read_bytes()).decode()
+                content[guess_type(name)[0]] = b64encode((folder / name).read_bytes()).decode()
     return notebook

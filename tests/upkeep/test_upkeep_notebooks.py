@@ -143,13 +143,13 @@ def test_a_page_holds_the_pictures_that_are_attached_to_its_texts() -> None:
 
 
 def test_stamping_reads_attached_pictures_again(checkout: Path) -> None:
-    cell = new_markdown_cell("![The panel](attachment:panel.png)", attachments={"panel.png": {"image/png": "old"}})
+    cell = new_markdown_cell("![The panel](attachment:panel.jpg)", attachments={"panel.jpg": {"image/jpeg": "old"}})
     path = save(checkout, "05_pet.ipynb", written(tagged("# setup", "setup"), cell))
     (checkout / "figures").mkdir()
-    (checkout / "figures" / "panel.png").write_bytes(b"a picture")
+    (checkout / "figures" / "panel.jpg").write_bytes(b"a picture")
     publish.stamp()
     (attached,) = nbformat.read(path, as_version=4).cells[-1].attachments.values()
-    assert attached == {"image/png": "YSBwaWN0dXJl"}
+    assert attached == {"image/jpeg": "YSBwaWN0dXJl"}
 
 
 def test_asking_for_no_notebook_there_is_one_sentence(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
