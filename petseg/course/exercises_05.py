@@ -1,4 +1,4 @@
-"""Checks of the exercises of notebook 05: orientation, class map, a new background."""
+"""Checks of the exercises of notebook 05: orientation, class map, the blend of two passes, a small pet."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from petseg.course.checks import NotYetError, ask, exercise
 
-#: Quarter turns anticlockwise from the upright picture to the stored one, by EXIF orientation.
+#: Quarter turns anticlockwise from the upright photo to the stored one, by EXIF orientation.
 QUARTER_TURNS = {1: 0, 3: 2, 6: 1, 8: 3}
 
 
-@exercise("05.1")
+@exercise("05.1", "Upright by EXIF")
 def upright(answer: Any) -> str:
     """Rotates stored pixels (H, W, 3) upright, for the EXIF orientations 1, 3, 6 and 8."""
-    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    photo = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     for orientation, quarters in QUARTER_TURNS.items():
-        stored = np.rot90(picture, quarters)
+        stored = np.rot90(photo, quarters)
         result = np.asarray(ask(answer, stored, orientation))
-        if np.array_equal(result, picture):
+        if np.array_equal(result, photo):
             continue
-        if result.shape != picture.shape:
+        if result.shape != photo.shape:
             raise NotYetError(
-                f"orientation {orientation}: a photo of shape {picture.shape}, stored as {stored.shape}, came back as "
+                f"orientation {orientation}: a photo of shape {photo.shape}, stored as {stored.shape}, came back as "
                 f"{result.shape}. A quarter turn swaps height and width, a half turn does not."
             )
-        if orientation in (6, 8) and np.array_equal(result, np.rot90(picture, 2)):
+        if orientation in (6, 8) and np.array_equal(result, np.rot90(photo, 2)):
             raise NotYetError(
-                f"orientation {orientation}: the picture is upside down. In which direction does np.rot90 rotate?"
+                f"orientation {orientation}: the photo is upside down. In which direction does np.rot90 rotate?"
             )
-        raise NotYetError(f"orientation {orientation}: the picture is not upright, or mirrored.")
-    return "Four more orientations mirror the picture; `load_photo` handles them all."
+        raise NotYetError(f"orientation {orientation}: the photo is not upright, or mirrored.")
+    return "Four more orientations mirror the photo; `load_photo` handles them all."
 
 
-@exercise("05.2")
+@exercise("05.2", "Class map of enlarged logits")
 def class_map(answer: Any) -> str:
     """Labels (height, width) of logits (3, h, w): upsampled bilinearly, the class taken last."""
     logits = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3
@@ -62,39 +63,110 @@ def _why_not(result: torch.Tensor, logits: torch.Tensor, size: tuple[int, int]) 
     if result.is_floating_point() and not torch.equal(result, result.round()):
         return "the map holds values between the labels: a class map cannot be interpolated. Upsample the logits."
     if torch.equal(result.long(), F.interpolate(small, size, mode="nearest")[0, 0].long()):
-        return "these are the stairs of step 4: the class was taken before upsampling."
+        return "the outline has steps: the class was taken before upsampling."
     if torch.equal(result.long(), corners):
         return "the map is shifted near its borders. Look up align_corners."
     if torch.equal(result.long(), probabilities):
-        return "almost: you upsample the probabilities. Step 4 upsamples the logits."
+        return "almost: you upsample the probabilities. Upsample the logits."
     return "some labels are wrong. Upsample the logits bilinearly, then take the class over the first axis."
 
 
-@exercise("05.3")
-def new_background(answer: Any) -> str:
-    """A photo uint8 (H, W, 3) on a colour, mixed by alpha uint8 (H, W)."""
-    generator = np.random.default_rng(0)
-    photo = generator.integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    alpha = generator.integers(1, 255, (5, 6), dtype=np.uint8)
-    alpha[0], alpha[1] = 0, 255
-    color = (10, 200, 30)
-    result = np.asarray(ask(answer, photo.copy(), alpha.copy(), color))
-    if result.shape != photo.shape:
-        raise NotYetError(f"expected the photo's shape {photo.shape}, but got {result.shape}.")
-    if result.dtype != np.uint8:
-        raise NotYetError(f"expected uint8, but got {result.dtype}: round, then convert.")
-    if np.array_equal(result[0], photo[0]) and np.all(result[1] == color):
-        raise NotYetError(
-            "you show the photo where alpha is 0 and the colour where it is 255; it must be the other way round."
-        )
-    if not np.all(result[0] == color) or not np.array_equal(result[1], photo[1]):
-        raise NotYetError("alpha 255 must give the photo and alpha 0 the colour. Was alpha divided by 255 first?")
-    opacity = alpha[..., None] / 255
-    error = np.abs(result - (opacity * photo + (1 - opacity) * np.array(color))).max()
-    if error > 1:
-        raise NotYetError(
-            f"between 0 and 255, values are wrong by up to {error:.0f}: the mixture is linear, and uint8 overflows."
-        )
-    if error > 0.5 + 1e-9:
-        raise NotYetError("values are too low by less than 1: `astype` truncates, so round first.")
-    return "`PIL.Image.alpha_composite` does the same."
+@exercise("05.3", "Build: the blend of two passes")
+def blend(answer: Any) -> str:
+    """Logits (3, H, W) of the first pass with those of the second (3, h, w) faded into the box."""
+    first = torch.randn(3, 12, 16, generator=torch.Generator().manual_seed(0))
+    for box, fade in (((4, 2, 14, 11), 3), ((0, 0, 16, 12), 4), ((0, 3, 9, 12), 2)):
+        left, top, right, bottom = box
+        second = 5 + torch.randn(3, bottom - top, right - left, generator=torch.Generator().manual_seed(1))
+        result = torch.as_tensor(ask(answer, first.clone(), second.clone(), box, fade))
+        if result.shape != first.shape:
+            raise NotYetError(f"expected the shape of `first`, {tuple(first.shape)}, but got {tuple(result.shape)}.")
+        expected = _blended(first, second, box, fade)
+        if not torch.allclose(result, expected, atol=1e-5):
+            raise NotYetError(f"box {box} in a photo of 16x12 pixels: {_blend_hint(result, first, second, box, fade)}")
+    return "`merge_logits` does the same on the pixels of the working size, so that a large photo costs no more."
+
+
+@exercise("05.4", "Experiment: a small pet")
+def small_pet(guess: Any, padded: Any, agreement: Any) -> str:
+    """A guess, a function that pads a photo, and one that measures how well the mask survives it."""
+    if guess not in (1, 2):
+        raise NotYetError(f"predict first: expected 1 or 2 passes, but got {guess!r}.")
+    _check_padding(padded)
+    measured = {}
+    for passes in (1, 2):
+        measured[passes] = float(ask(agreement, passes))
+        if not 0 <= measured[passes] <= 1:
+            raise NotYetError(f"agreement({passes}) returns {measured[passes]:.3f}; an IoU lies between 0 and 1.")
+    if measured[1] == measured[2]:
+        raise NotYetError("one pass and two give the same IoU. Does your predictor get `passes`?")
+    better = max(measured, key=lambda passes: measured[passes])
+    verdict = "as you predicted" if better == guess else f"you predicted {guess}: what explains the difference?"
+    return f"IoU {measured[1]:.3f} with one pass, {measured[2]:.3f} with two. Higher: {better}, {verdict}"
+
+
+def _blended(
+    first: torch.Tensor, second: torch.Tensor, box: tuple[int, int, int, int], fade: int, weight: float = 2 / 3
+) -> torch.Tensor:
+    left, top, right, bottom = box
+    H, W = first.shape[1:]
+    across = _ramp(right - left, fade, left > 0, right < W)
+    down = _ramp(bottom - top, fade, top > 0, bottom < H)
+    mixed = first.clone()
+    region = mixed[:, top:bottom, left:right]
+    region += weight * down[:, None] * across * (second - region)
+    return mixed
+
+
+def _ramp(n: int, fade: int, low: bool, high: bool) -> torch.Tensor:
+    """Weights (n,): rising from each end that fades, at the centre of pixel i (i + 0.5) / fade, at most 1."""
+    rising = ((torch.arange(n) + 0.5) / fade).clamp(max=1)
+    ones = torch.ones(n)
+    return torch.minimum(rising if low else ones, rising.flip(0) if high else ones)
+
+
+def _blend_hint(
+    result: torch.Tensor, first: torch.Tensor, second: torch.Tensor, box: tuple[int, int, int, int], fade: int
+) -> str:
+    left, top, right, bottom = box
+    outside = torch.ones_like(first, dtype=torch.bool)
+    outside[:, top:bottom, left:right] = False
+    if not torch.equal(result[outside], first[outside]):
+        return "outside the box the logits of the first pass must stay as they are."
+    row, column = (top + bottom) // 2, (left + right) // 2
+    middle = result[:, row, column]
+    if torch.allclose(middle, second[:, row - top, column - left], atol=1e-5):
+        return "in the middle only the second pass counts. Its weight is 2/3; the first has the rest."
+    expected = _blended(first, second, box, fade)[:, row, column]
+    if not torch.allclose(middle, expected, atol=1e-5):
+        return "in the middle, expected first + 2/3 * (second - first)."
+    if torch.allclose(result, _blended(first, second, box, 1), atol=1e-5):
+        return "there is a seam: at an edge inside the photo the weight must rise over `fade` pixels."
+    everywhere = _faded_everywhere(first, second, box, fade)
+    if torch.allclose(result, everywhere, atol=1e-5):
+        return "at the photo's own frame the weight must not fall: nothing lies beyond it to fade to."
+    return (
+        "near the edges the weight is wrong: at the centre of pixel i, counted from the edge, it is (i + 0.5) / fade."
+    )
+
+
+def _faded_everywhere(
+    first: torch.Tensor, second: torch.Tensor, box: tuple[int, int, int, int], fade: int
+) -> torch.Tensor:
+    """The blend where the edges of the photo fade out as well: as if the photo went on beyond its frame."""
+    left, top, right, bottom = box
+    wide = F.pad(first, (1, 1, 1, 1))
+    return _blended(wide, second, (left + 1, top + 1, right + 1, bottom + 1), fade)[:, 1:-1, 1:-1]
+
+
+def _check_padding(padded: Any) -> None:
+    photo = Image.new("RGB", (6, 4), (200, 10, 30))
+    result = ask(padded, photo, 3)
+    if not isinstance(result, Image.Image) or result.size != (18, 12):
+        came = result.size if isinstance(result, Image.Image) else type(result).__name__
+        raise NotYetError(f"padded: a photo of (6, 4) with factor 3 must be an image of (18, 12), but got {came}.")
+    pixels = np.asarray(result.convert("RGB"))
+    if not np.all(pixels[4:8, 6:12] == (200, 10, 30)):
+        raise NotYetError("padded: the photo is not in the middle.")
+    if np.any(np.all(pixels == (200, 10, 30), axis=-1)[:4]):
+        raise NotYetError("padded: the photo must keep its size; the frame is grey.")

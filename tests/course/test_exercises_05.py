@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from petseg.course.checks import check
 
@@ -13,9 +15,25 @@ def bilinear(scores, height, width, corners=False):
     return F.interpolate(scores[None], (height, width), mode="bilinear", align_corners=corners)[0]
 
 
-def mixed(photo, alpha, color):
-    opacity = alpha[..., None] / 255
-    return opacity * photo + (1 - opacity) * np.array(color)
+def ramp(n, fade, low, high):
+    rising = ((torch.arange(n) + 0.5) / fade).clamp(max=1)
+    return torch.minimum(rising if low else torch.ones(n), rising.flip(0) if high else torch.ones(n))
+
+
+def blended(first, second, box, fade, weight=2 / 3, frame=False, outside=0):
+    left, top, right, bottom = box
+    across = ramp(right - left, fade, frame or left > 0, frame or right < first.shape[2])
+    down = ramp(bottom - top, fade, frame or top > 0, frame or bottom < first.shape[1])
+    first = first + outside
+    first[:, top:bottom, left:right] += weight * down[:, None] * across * (second - first[:, top:bottom, left:right])
+    return first
+
+
+def padded(photo, factor):
+    W, H = photo.size
+    frame = Image.new("RGB", (factor * W, factor * H), (128, 128, 128))
+    frame.paste(photo, ((factor - 1) * W // 2, (factor - 1) * H // 2))
+    return frame
 
 
 WRONG = {
@@ -26,7 +44,7 @@ WRONG = {
         "KeyError": lambda pixels, orientation: np.rot90(pixels, {1: 0}[orientation]),
     },
     "05.2": {
-        "stairs": lambda z, h, w: F.interpolate(z.argmax(0)[None, None].float(), (h, w), mode="nearest")[0, 0],
+        "has steps": lambda z, h, w: F.interpolate(z.argmax(0)[None, None].float(), (h, w), mode="nearest")[0, 0],
         "between the labels": lambda z, h, w: bilinear(z.argmax(0)[None].float(), h, w)[0],
         "align_corners": lambda z, h, w: bilinear(z, h, w, corners=True).argmax(0),
         "upsample the probabilities": lambda z, h, w: bilinear(z.softmax(0), h, w).argmax(0),
@@ -34,21 +52,20 @@ WRONG = {
         "over the first axis": lambda z, h, w: bilinear(-z, h, w).argmax(0),
     },
     "05.3": {
-        "other way round": lambda p, a, c: mixed(p, 255 - a, c).round().astype(np.uint8),
-        "Was alpha divided by 255": lambda p, a, c: (a[..., None] * p + (1 - a[..., None]) * np.array(c)).astype(
-            np.uint8
-        ),
-        "round first": lambda p, a, c: mixed(p, a, c).astype(np.uint8),
-        "expected uint8": mixed,
-        "overflows": lambda p, a, c: np.where(a[..., None] > 127, p, np.array(c)).astype(np.uint8),
-        "expected the photo's shape": lambda p, a, c: mixed(p, a, c).round().astype(np.uint8)[..., :1],
+        "expected the shape of": lambda first, second, box, fade: second,
+        "outside the box": lambda *parts: blended(*parts, outside=1),
+        "only the second pass counts": lambda *parts: blended(*parts, weight=1),
+        "first + 2/3": lambda *parts: blended(*parts, weight=0.5),
+        "a seam": lambda first, second, box, fade: blended(first, second, box, 1),
+        "the photo's own frame": lambda *parts: blended(*parts, frame=True),
+        "near the edges": lambda first, second, box, fade: blended(first, second, box, fade + 1),
     },
 }
 
 RIGHT = {
     "05.1": lambda pixels, orientation: np.rot90(pixels, QUARTERS[orientation]),
     "05.2": lambda z, h, w: bilinear(z, h, w).argmax(0),
-    "05.3": lambda p, a, c: mixed(p, a, c).round().astype(np.uint8),
+    "05.3": blended,
 }
 
 
@@ -61,3 +78,26 @@ def test_a_typical_wrong_answer_gets_a_hint_that_names_what_is_wrong(number, hin
 @pytest.mark.parametrize("number", RIGHT)
 def test_a_right_answer_passes(number):
     assert check(number, RIGHT[number])
+
+
+def test_the_experiment_names_the_number_of_passes_that_keeps_more_whatever_was_predicted(capsys):
+    assert check("05.4", 2, padded, {1: 0.5, 2: 0.9}.get)
+    assert "IoU 0.500 with one pass, 0.900 with two. Higher: 2, as you predicted" in capsys.readouterr().out
+    assert check("05.4", 1, padded, {1: 0.5, 2: 0.9}.get)
+    assert "you predicted 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("hint", "guess", "pad", "agreement"),
+    [
+        ("predict first", "two", padded, {1: 0.5, 2: 0.9}.get),
+        ("must be an image of (18, 12)", 2, lambda photo, factor: photo, {1: 0.5, 2: 0.9}.get),
+        ("not in the middle", 2, lambda photo, factor: Image.new("RGB", (18, 12)), {1: 0.5, 2: 0.9}.get),
+        ("must keep its size", 2, lambda photo, factor: photo.resize((18, 12)), {1: 0.5, 2: 0.9}.get),
+        ("between 0 and 1", 2, padded, {1: 50, 2: 90}.get),
+        ("Does your predictor get `passes`", 2, padded, {1: 0.5, 2: 0.5}.get),
+    ],
+)
+def test_an_experiment_with_a_mistake_gets_its_hint(hint, guess, pad, agreement, capsys):
+    assert not check("05.4", guess, pad, agreement)
+    assert hint in capsys.readouterr().out
