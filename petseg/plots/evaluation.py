@@ -50,25 +50,6 @@ def score_histograms(per_image: Tensor, pooled: Tensor, title: str) -> Figure:
     return drawn
 
 
-def bootstrap_histogram(draws: Tensor, interval: Interval, title: str) -> Figure:
-    """Distribution of the scores of resampled splits, with the 95 % interval shaded.
-
-    Args:
-        draws: float (R,), one score per resampled split.
-        interval: as `metrics.bootstrap` returns it.
-        title: states the finding.
-    """
-    value, low, high = (float(part) for part in interval)
-    alt = f"Histogram of {len(draws):,} resampled scores: 95 % lie between {low:.4f} and {high:.4f}, round {value:.4f}."
-    with figure(6, 2.3, alt=alt) as (drawn, ax):
-        ax.hist(draws.numpy(), bins=40, color="#BBBBBB", edgecolor=INK, linewidth=0.3)
-        ax.axvspan(low, high, color=GREY, alpha=0.25, zorder=0, label="95 % interval")
-        ax.axvline(value, color=INK, linestyle="--", label="the split itself")
-        ax.set(xlabel="mean IoU of a resampled split", ylabel="resamples", title=title)
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return drawn
-
-
 def compared_scores(scores: Mapping[str, Interval], title: str) -> Figure:
     """Mean IoU of several segmentations of a split, a marker and a 95 % interval each, the lowest at the bottom.
 

@@ -1,14 +1,12 @@
-"""Scores of a split: IoU per class, confusion, learning curves."""
+"""Scores of a split: IoU per class, learning curves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
 from petseg.plots.style import figure
@@ -33,27 +31,6 @@ def iou_bars(scores: Mapping[str, float], title: str) -> Figure:
         ax.text(scores["mean_iou"], -0.62, f"mean {scores['mean_iou']:.3f} ", ha="right", va="center")
         ax.set(xlim=(0, 1), xlabel="IoU, pooled over all pixels of the split", title=title)
         ax.set_ylim(2.5, -0.85)
-    return drawn
-
-
-def confusion_heatmap(pixels: NDArray[np.int64], title: str) -> Figure:
-    """The confusion matrix as fractions of the pixels of each true class.
-
-    Args:
-        pixels: counts (3, 3), rows true classes, columns predicted ones.
-        title: states the finding.
-    """
-    fractions = pixels / pixels.sum(axis=1, keepdims=True)
-    right = ", ".join(f"{fractions[i, i]:.1%} of {name}" for i, name in enumerate(CLASSES))
-    with figure(5.2, 3.6, alt=f"Confusion matrix of the classes; predicted correctly: {right}.") as (drawn, ax):
-        ax.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
-        for row, column in np.ndindex(fractions.shape):
-            ink = "white" if fractions[row, column] > 0.5 else INK
-            ax.text(column, row, f"{fractions[row, column]:.1%}", ha="center", va="center", color=ink)
-        ax.set_xticks(range(3), CLASSES)
-        ax.set_yticks(range(3), CLASSES)
-        ax.spines[:].set_visible(False)
-        ax.set(xlabel="predicted", ylabel="true", title=title)
     return drawn
 
 

@@ -20,12 +20,6 @@ def test_bars_have_the_class_colours_and_the_boundary_a_hatch():
     assert [bool(bar.get_hatch()) for bar in class_bars] == [False, False, True]
 
 
-def test_confusion_rows_are_fractions_of_the_true_class():
-    figure = plots.confusion_heatmap(np.array([[8, 1, 1], [0, 5, 5], [3, 3, 3]]), "title")
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["80.0%", "10.0%", "10.0%", "0.0%", "50.0%", "50.0%", "33.3%", "33.3%", "33.3%"]
-
-
 def test_learning_curves_draw_averaged_and_raw_weights():
     log = {f"{kind}/iou_pet": [(1, 0.1), (2, 0.5)] for kind in ("val", "val_raw")}
     lines = plots.learning_curves(log, "title").axes[0].get_lines()
@@ -71,3 +65,20 @@ def test_a_photo_keeps_its_colours(tmp_path, name):
         assert picture.mode == "RGB"
         assert len(picture.getcolors(2**24)) > 5_000
     assert path.stat().st_size < 120_000
+
+
+def test_a_notebook_shows_a_figure_at_its_size_in_inches_however_many_pixels_it_has():
+    with plots.figure(4, 2, alt="A line.") as (drawn, ax):
+        ax.plot([0, 1])
+    data, metadata = drawn.bundle()
+    with Image.open(BytesIO(b64decode(data["image/png"]))) as image:
+        assert image.size == (600, 300)  # 150 pixels per inch
+    assert metadata["image/png"] == {"alt": "A line.", "width": 360, "height": 180}
+
+
+def test_a_figure_that_would_make_a_notebook_large_gets_fewer_pixels():
+    noise = np.random.default_rng(0).random((200, 400))
+    with plots.figure(4, 2) as (drawn, ax):
+        ax.imshow(noise)
+    with Image.open(BytesIO(drawn.bytes())) as image:
+        assert image.size == (360, 180)

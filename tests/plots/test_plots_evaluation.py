@@ -18,16 +18,6 @@ def test_histograms_leave_out_images_without_a_score_and_mark_both_averages():
     assert [line.get_xdata()[0] for line in figure.axes[0].get_lines()] == pytest.approx([0.25, 0.2])
 
 
-def test_resamples_are_all_drawn_and_the_interval_is_shaded():
-    draws = torch.linspace(0.4, 0.6, 100)
-    found = metrics.Interval(torch.tensor(0.5), torch.tensor(0.41), torch.tensor(0.59))
-    ax = figures.bootstrap_histogram(draws, found, "title").axes[0]
-    bars = [patch for patch in ax.patches if patch.get_label() != "95 % interval"]
-    (shade,) = [patch for patch in ax.patches if patch.get_label() == "95 % interval"]
-    assert sum(bar.get_height() for bar in bars) == 100
-    assert (shade.get_x(), shade.get_width()) == pytest.approx((0.41, 0.18))
-
-
 def test_breeds_are_sorted_and_species_differ_in_shape():
     breeds = [("Bengal", "cat"), ("pug", "dog"), ("Maine_Coon", "cat")]
     values = torch.tensor([0.7, 0.6, 0.8])
