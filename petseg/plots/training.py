@@ -1,10 +1,11 @@
-"""Figures of notebook 03: class weights in the loss, learning rate, weight averaging, and the curves of a run."""
+"""Figures of notebook 03: class weights in the loss, learning rates, weight averaging, and the curves of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
@@ -66,6 +67,52 @@ def learning_rates(rates: Sequence[float], steps_per_epoch: int, stages: Stages 
         ax.set(xlabel="epochs done", ylabel="learning rate", title=title)
         ax.set_ylim(0, 1.12 * max(rates))
         _mark(ax, [(first - 1, size) for first, size in stages])
+    return drawn
+
+
+def loss_curves(tables: Mapping[str, pd.DataFrame], title: str) -> DescribedFigure:
+    """Loss on the training images and on validation over the epochs, one panel per run, all with one scale.
+
+    Args:
+        tables: one row per epoch, with the columns `train loss` and `val loss`, by name of the run.
+        title: states the finding.
+    """
+    top = 1.1 * max(table.loc[3:, ["train loss", "val loss"]].max().max() for table in tables.values())
+    with figure(2.7 * len(tables) + 0.6, 3.3, 1, len(tables), sharey=True, squeeze=False) as (drawn, axes):
+        for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
+            lowest = table["val loss"].idxmin()
+            ax.plot(table["train loss"], color=MUTED, linestyle="--", linewidth=1.8, label="training")
+            ax.plot(table["val loss"], color=INK, linewidth=1.8, label="validation")
+            ax.plot(lowest, table["val loss"][lowest], "o", color=ACCENT, label=f"lowest: epoch {lowest}")
+            ax.set(xlabel="epoch", ylim=(0, top))
+            ax.set_title(name, fontweight="normal")
+            ax.legend(loc="lower left", fontsize=9)
+        axes[0, 0].set_ylabel("loss")
+        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
+    drawn.alt = "Losses over the epochs. " + "; ".join(
+        f"{name}: training ends at {table['train loss'].iloc[-1]:.2f}, validation at {table['val loss'].iloc[-1]:.2f} "
+        f"after its lowest value of {table['val loss'].min():.2f} in epoch {table['val loss'].idxmin()}"
+        for name, table in tables.items()
+    )
+    return drawn
+
+
+def rate_sweep(scores: Mapping[float, float], title: str) -> DescribedFigure:
+    """The score of short runs that differ in their learning rate.
+
+    Args:
+        scores: mean IoU on validation by learning rate.
+        title: states the finding.
+    """
+    best = max(scores, key=lambda rate: scores[rate])
+    listed = ", ".join(f"{score:.3f} at {rate:g}" for rate, score in scores.items())
+    with figure(6.6, 2.7, alt=f"Mean IoU on validation by learning rate: {listed}.") as (drawn, ax):
+        ax.plot(list(scores), list(scores.values()), color=INK, linewidth=1.8, marker="o")
+        ax.plot(best, scores[best], "o", color=ACCENT, markersize=9)
+        ax.set_xscale("log")
+        ax.set_xticks(list(scores), [f"{rate:g}" for rate in scores])
+        ax.minorticks_off()
+        ax.set(xlabel="learning rate (log scale)", ylabel="mean IoU on validation", title=title, ylim=(0, 1))
     return drawn
 
 

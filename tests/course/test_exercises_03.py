@@ -1,8 +1,10 @@
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
 from petseg import course
+from petseg.training.loss import soft_dice_loss
 
 
 def each(logits, target):
@@ -41,21 +43,36 @@ COST = {
 }
 
 
-def first_rows(index, matrices):
-    return matrices[: len(index.unique())].sum(0)
+def truth(t):
+    return F.one_hot(t, 3).movedim(-1, 1).float()
 
 
-def by_index(index, matrices):
-    return sum(dict(zip(index.tolist(), matrices, strict=True)).values())
+def dice(p, t, over=(0, 2, 3), power=1):
+    return 2 * (p * truth(t)).sum(over) / (p**power + truth(t)).sum(over)
 
 
-ONCE = {
-    "right": (by_index, "right."),
-    "all": (lambda p, m: m.sum(0), "counts twice"),
-    "first rows": (first_rows, "anywhere"),
-    "mean": (lambda p, m: by_index(p, m) / len(p.unique()), "mean matrix"),
-    "unpooled": (lambda p, m: m, "one 3x3 matrix"),
-    "index as rows": (lambda p, m: m[p.unique() % len(m)].sum(0) + 1, "missing or counts too often"),
+def occurs(t):
+    return truth(t).sum((0, 2, 3)) > 0
+
+
+def hard(z):
+    return truth(z.argmax(1))
+
+
+DICE = {
+    "right": (lambda z, t: 1 - dice(z.softmax(1), t)[occurs(t)].mean(), "right."),
+    "the package's": (soft_dice_loss, "right."),
+    "score": (lambda z, t: dice(z.softmax(1), t)[occurs(t)].mean(), "must fall as the prediction improves"),
+    "argmax": (lambda z, t: 1 - dice(hard(z), t)[occurs(t)].mean(), "argmax has no gradient"),
+    "absent class": (lambda z, t: 1 - dice(z.softmax(1), t).mean(), "does not occur"),
+    "per image": (lambda z, t: 1 - dice(z.softmax(1), t, (2, 3))[:, occurs(t)].mean(), "average over images"),
+    "squares": (lambda z, t: 1 - dice(z.softmax(1), t, power=2)[occurs(t)].mean(), "squares"),
+    "half": (lambda z, t: 1 - dice(z.softmax(1), t)[occurs(t)].mean() / 2, "factor 2"),
+    "logits": (lambda z, t: 1 - dice(z, t)[occurs(t)].mean(), "These are logits".lower()),
+    "no gradient": (lambda z, t: soft_dice_loss(z, t).item(), "has no gradient"),
+    "per class": (lambda z, t: 1 - dice(z.softmax(1), t), "one number"),
+    "else": (lambda z, t: z.sum(), "is right"),
+    "unfilled": (lambda z, t: ..., "still to do"),
 }
 
 
@@ -64,7 +81,7 @@ def cases(number, answers):
 
 
 @pytest.mark.parametrize(
-    ("number", "answer", "said"), [*cases("03.1", WEIGHTED), *cases("03.2", COST), *cases("03.3", ONCE)]
+    ("number", "answer", "said"), [*cases("03.1", WEIGHTED), *cases("03.2", COST), *cases("03.3", DICE)]
 )
 def test_right_answers_pass_and_wrong_ones_get_the_hint_that_fits(number, answer, said, capsys):
     assert bool(course.check(number, answer)) == (said == "right.")
@@ -72,6 +89,31 @@ def test_right_answers_pass_and_wrong_ones_get_the_hint_that_fits(number, answer
 
 
 def test_an_answer_may_use_another_number_type():
-    assert course.check("03.3", lambda p, m: by_index(p, m).double())
     assert course.check("03.1", lambda z, t, w: F.cross_entropy(z, t, weight=w).item())
     assert course.check("03.2", lambda s, f: torch.tensor(COST["right"][0](s, f)))
+
+
+def table(val, train=None):
+    epochs = range(1, len(val) + 1)
+    return pd.DataFrame({"train loss": train or [0.1] * len(val), "val loss": val}, index=epochs)
+
+
+TURNS = table([1.0, 0.8, 0.6, *[0.7] * 20])
+
+
+@pytest.mark.parametrize(
+    ("prediction", "log", "said"),
+    [
+        (5, TURNS, "Validation turns after epoch 3 of 23; you predicted 5. It then rises by 0.10."),
+        (..., ..., "still to do"),
+        (5, ..., "still to do"),
+        ("soon", TURNS, "expected an epoch"),
+        (5, [1, 2], "columns `train loss`"),
+        (5, TURNS.head(10), "at least 20"),
+        (5, table([1 / (n + 1) for n in range(30)]), "not turned yet"),
+        (5, table([1.0, 0.5, *[0.7] * 20], [0.9] * 22), "not the lower one"),
+    ],
+)
+def test_the_experiment_passes_once_validation_has_turned_whatever_was_predicted(prediction, log, said, capsys):
+    assert bool(course.check("03.4", prediction, log)) == said.startswith("Validation turns")
+    assert said in capsys.readouterr().out

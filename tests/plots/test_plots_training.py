@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
@@ -64,3 +65,23 @@ def test_a_first_loss_that_is_far_off_does_not_flatten_the_others():
     assert left.get_ylim()[1] < 3
     assert "off the scale" in left.get_title(loc="left")
     assert figures.run_curves(LOG, epochs=4).axes[0].get_title(loc="left") == "Losses"
+
+
+def overfitted():
+    columns = {"train loss": [1.0, 0.6, 0.3, 0.1], "val loss": [1.1, 0.8, 0.7, 0.9]}
+    return pd.DataFrame(columns, index=[1, 2, 3, 4])
+
+
+def test_loss_curves_mark_the_epoch_in_which_validation_was_lowest():
+    figure = figures.loss_curves({"few": overfitted(), "many": overfitted()}, "Overfitted")
+    assert len(figure.axes) == 2
+    for ax in figure.axes:
+        assert ax.lines[2].get_xydata().tolist() == [[3, 0.7]]
+        assert ax.get_legend_handles_labels()[1] == ["training", "validation", "lowest: epoch 3"]
+    assert "few: training ends at 0.10, validation at 0.90 after its lowest value of 0.70 in epoch 3" in figure.alt
+
+
+def test_a_rate_sweep_marks_the_best_rate():
+    figure = figures.rate_sweep({1e-3: 0.4, 1e-2: 0.7, 1e-1: 0.5}, "The best is 0.01")
+    assert figure.axes[0].lines[1].get_xydata().tolist() == [[1e-2, 0.7]]
+    assert "0.700 at 0.01" in figure.alt
