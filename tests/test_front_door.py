@@ -377,17 +377,14 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) < 120
 
 
-def test_the_notebooks_that_use_widgets_are_those_that_also_run_with_old_ipywidgets() -> None:
-    line = re.search(r"^WIDGETS := \$\(wildcard (.*)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert line
-    chosen = {path.name for pattern in line[1].split() for path in ROOT.glob(pattern)}
-    words = re.compile(r"course\.explore\(|segment_panel\(|ipywidgets|anywidget")
-    using = {
-        path.name
-        for path in (ROOT / "notebooks").glob("*.ipynb")
-        if any(words.search(cell.source) for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
-    }
-    assert chosen == using
+def test_the_notebooks_that_use_widgets_and_no_others_also_run_with_old_ipywidgets(checkout: Path) -> None:
+    set_up(checkout)
+    write_notebook(checkout / "notebooks" / "01_slider.ipynb", "course.explore(draw, degrees=[15, 30])")
+    write_notebook(checkout / "notebooks" / "02_plain.ipynb", "course.results()")
+    write_notebook(checkout / "notebooks" / "05_panel.ipynb", "segment_panel()")
+    command = make("-n", "course-colab", folder=checkout).stdout
+    assert "notebooks/01_slider.ipynb notebooks/05_panel.ipynb\n" in command
+    assert "02_plain" not in command
 
 
 def test_jupyterlab_serves_the_repository_and_opens_the_notebooks() -> None:
