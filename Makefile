@@ -112,7 +112,7 @@ test: $(STAMP) ## Run all checks: style, types, import layers, tests and every n
 COLAB := .venv/colab
 
 # The notebooks that use widgets; the others run the same with any version.
-WIDGETS = $(shell grep -lE 'course\.explore\(|segment_panel\(' notebooks/*.ipynb)
+WIDGETS = $(shell grep -lE 'course\.explore|segment_panel' notebooks/*.ipynb)
 
 course-colab: $(COLAB)/.done ## Run the notebooks that use widgets with ipywidgets 7.7.1, the version of Colab
 	@PATH="$(CURDIR)/$(COLAB)/bin:$$PATH" $(PROFILE) \
