@@ -11,6 +11,9 @@ from PIL import Image
 
 from petseg.course.checks import NotYetError, ask, exercise
 
+#: Numbers of passes that the experiment compares.
+PASSES = (1, 2, 3)
+
 #: Quarter turns anticlockwise from the upright photo to the stored one, by EXIF orientation.
 QUARTER_TURNS = {1: 0, 3: 2, 6: 1, 8: 3}
 
@@ -90,19 +93,19 @@ def blend(answer: Any) -> str:
 @exercise("05.4", "Experiment: a small pet")
 def small_pet(guess: Any, padded: Any, agreement: Any) -> str:
     """A guess, a function that pads a photo, and one that measures how well the mask survives it."""
-    if guess not in (1, 2):
-        raise NotYetError(f"predict first: expected 1 or 2 passes, but got {guess!r}.")
+    if guess not in PASSES:
+        raise NotYetError(f"predict first: expected 1, 2 or 3 passes, but got {guess!r}.")
     _check_padding(padded)
-    measured = {}
-    for passes in (1, 2):
-        measured[passes] = float(ask(agreement, passes))
-        if not 0 <= measured[passes] <= 1:
-            raise NotYetError(f"agreement({passes}) returns {measured[passes]:.3f}; an IoU lies between 0 and 1.")
-    if measured[1] == measured[2]:
-        raise NotYetError("one pass and two give the same IoU. Does your predictor get `passes`?")
-    better = max(measured, key=lambda passes: measured[passes])
-    verdict = "as you predicted" if better == guess else f"you predicted {guess}: what explains the difference?"
-    return f"IoU {measured[1]:.3f} with one pass, {measured[2]:.3f} with two. Higher: {better}, {verdict}"
+    measured = {passes: float(ask(agreement, passes)) for passes in PASSES}
+    for passes, value in measured.items():
+        if not 0 <= value <= 1:
+            raise NotYetError(f"agreement({passes}) returns {value:.3f}; an IoU lies between 0 and 1.")
+    if len(set(measured.values())) == 1:
+        raise NotYetError("one, two and three passes give the same IoU. Does your predictor get `passes`?")
+    best = max(measured, key=lambda passes: measured[passes])
+    verdict = "as you predicted" if best == guess else f"you predicted {guess}: what explains the difference?"
+    listed = ", ".join(f"{passes}: {value:.3f}" for passes, value in measured.items())
+    return f"IoU by passes: {listed}. Highest: {best}, {verdict}"
 
 
 def _blended(

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from petseg.evaluation.corruptions import STRENGTHS
-from petseg.labels import CLASSES, COLORS, HATCHES, INK, PET
+from petseg.labels import CLASSES, COLORS, HATCHES, INK
 from petseg.metrics.calibration import expected_calibration_error, reliability
 from petseg.metrics.intervals import Interval
 from petseg.plots.style import figure
@@ -22,32 +20,6 @@ GREY = "#888888"
 
 #: Marker of each species, filled or open, so that colour is not needed to tell them apart.
 SPECIES = {"cat": ("o", INK), "dog": ("s", "white")}
-
-
-def score_histograms(per_image: Tensor, pooled: Tensor, title: str) -> Figure:
-    """Distribution of the IoU of each class over images, with the pooled score dashed and the mean over images dotted.
-
-    Args:
-        per_image: float (N, 3), NaN where a class is absent.
-        pooled: float (3,), of all pixels together.
-        title: states the finding.
-    """
-    means = per_image.nanmean(dim=0)
-    alt = f"Histograms of the IoU of {len(per_image):,} images, one for each class. " + "; ".join(
-        f"{name}: pooled {pooled[k]:.3f}, mean over images {means[k]:.3f}" for k, name in enumerate(CLASSES)
-    )
-    with figure(6.5, 2.6, 1, 3, alt=alt + ".", sharex=True, sharey=True) as (drawn, axes):
-        for k, ax in enumerate(axes):
-            values = per_image[:, k]
-            style: Any = {"color": COLORS[k], "edgecolor": INK, "linewidth": 0.4, "hatch": HATCHES[k]}
-            ax.hist(values[~values.isnan()].numpy(), bins=np.linspace(0, 1, 26), **style)
-            ax.axvline(float(pooled[k]), color=INK, linestyle="--", label="pooled")
-            ax.axvline(float(means[k]), color=INK, linestyle=":", linewidth=2, label="mean over images")
-            ax.set(xlabel=f"IoU of {CLASSES[k]}", xlim=(0, 1))
-        axes[0].set_ylabel("images")
-        drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
-    return drawn
 
 
 def compared_scores(scores: Mapping[str, Interval], title: str) -> Figure:
@@ -102,40 +74,6 @@ def breed_scores(breeds: Sequence[tuple[str, str]], intervals: Interval, overall
         ax.legend(loc="lower right")
         # a title of the whole figure, since it is too long for the axes alone
         drawn.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    return drawn
-
-
-def contour_match(true: NDArray[np.bool_], predicted: NDArray[np.bool_], distance: NDArray[np.float64]) -> Figure:
-    """A predicted contour over bands of tolerance around the true one.
-
-    Args:
-        true: (H, W), pixels of the true contour.
-        predicted: (H, W), pixels of the predicted contour.
-        distance: (H, W), from each pixel to the true contour, in pixels.
-
-    Raises:
-        ValueError: there is no true contour.
-    """
-    if not true.any():
-        raise ValueError("true: holds no contour. Choose a mask with a pet that ends within the picture.")
-    fractions = [float((distance[predicted] <= t).sum() / max(predicted.sum(), 1)) for t in (1, 3)]
-    alt = (
-        "The true contour of a pet with bands of 1 and 3 pixels around it, and the predicted contour: "
-        f"{fractions[0]:.0%} of its pixels lie within 1 pixel and {fractions[1]:.0%} within 3."
-    )
-    shades = np.select([true, distance <= 1, distance <= 3], [0.0, 0.55, 0.8], 1.0)
-    rows, columns = np.nonzero(predicted)
-    near = distance[predicted] <= 3
-    limits = [(int(axis.min()) - 6, int(axis.max()) + 6) for axis in np.nonzero(true | predicted)]
-    with figure(5.8, 3.2, alt=alt) as (drawn, ax):
-        ax.imshow(shades, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        ax.plot(columns[near], rows[near], "o", color=COLORS[PET], markersize=2.2, label="predicted, within 3 px")
-        ax.plot(columns[~near], rows[~near], "x", color=INK, markersize=4, label="predicted, farther away")
-        swatches = [("0", "true contour"), ("0.55", "within 1 px"), ("0.8", "within 3 px")]
-        handles = [Patch(facecolor=shade, edgecolor=INK, label=name) for shade, name in swatches]
-        ax.legend(handles=[*handles, *ax.get_legend_handles_labels()[0]], loc="upper left", bbox_to_anchor=(1, 1))
-        ax.set(xlabel="column, pixels", ylabel="row, pixels", title=f"Precision at 3 px: {fractions[1]:.0%}")
-        ax.set(ylim=limits[0][::-1], xlim=limits[1])
     return drawn
 
 

@@ -81,21 +81,21 @@ def test_a_right_answer_passes(number):
 
 
 def test_the_experiment_names_the_number_of_passes_that_keeps_more_whatever_was_predicted(capsys):
-    assert check("05.4", 2, padded, {1: 0.5, 2: 0.9}.get)
-    assert "IoU 0.500 with one pass, 0.900 with two. Higher: 2, as you predicted" in capsys.readouterr().out
-    assert check("05.4", 1, padded, {1: 0.5, 2: 0.9}.get)
+    assert check("05.4", 2, padded, {1: 0.5, 2: 0.9, 3: 0.8}.get)
+    assert "IoU by passes: 1: 0.500, 2: 0.900, 3: 0.800. Highest: 2, as you predicted" in capsys.readouterr().out
+    assert check("05.4", 1, padded, {1: 0.5, 2: 0.9, 3: 0.8}.get)
     assert "you predicted 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("hint", "guess", "pad", "agreement"),
     [
-        ("predict first", "two", padded, {1: 0.5, 2: 0.9}.get),
-        ("must be an image of (18, 12)", 2, lambda photo, factor: photo, {1: 0.5, 2: 0.9}.get),
-        ("not in the middle", 2, lambda photo, factor: Image.new("RGB", (18, 12)), {1: 0.5, 2: 0.9}.get),
-        ("must keep its size", 2, lambda photo, factor: photo.resize((18, 12)), {1: 0.5, 2: 0.9}.get),
-        ("between 0 and 1", 2, padded, {1: 50, 2: 90}.get),
-        ("Does your predictor get `passes`", 2, padded, {1: 0.5, 2: 0.5}.get),
+        ("predict first", "two", padded, {1: 0.5, 2: 0.9, 3: 0.8}.get),
+        ("must be an image of (18, 12)", 2, lambda photo, factor: photo, {1: 0.5, 2: 0.9, 3: 0.8}.get),
+        ("not in the middle", 2, lambda photo, factor: Image.new("RGB", (18, 12)), {1: 0.5, 2: 0.9, 3: 0.8}.get),
+        ("must keep its size", 2, lambda photo, factor: photo.resize((18, 12)), {1: 0.5, 2: 0.9, 3: 0.8}.get),
+        ("between 0 and 1", 2, padded, {1: 50, 2: 90, 3: 80}.get),
+        ("Does your predictor get `passes`", 2, padded, {1: 0.5, 2: 0.5, 3: 0.5}.get),
     ],
 )
 def test_an_experiment_with_a_mistake_gets_its_hint(hint, guess, pad, agreement, capsys):

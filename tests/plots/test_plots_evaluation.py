@@ -1,7 +1,5 @@
-import numpy as np
 import pytest
 import torch
-from scipy.ndimage import distance_transform_edt
 
 from petseg import metrics
 from petseg.plots import evaluation as figures
@@ -9,13 +7,6 @@ from petseg.plots import evaluation as figures
 
 def interval(value):
     return metrics.Interval(*(torch.tensor(value + d) for d in (0.0, -0.1, 0.1)))
-
-
-def test_histograms_leave_out_images_without_a_score_and_mark_both_averages():
-    per_image = torch.tensor([[0.1, 0.5, 0.9], [0.3, 0.5, float("nan")]])
-    figure = figures.score_histograms(per_image, torch.tensor([0.25, 0.5, 0.9]), "title")
-    assert [sum(bar.get_height() for bar in ax.patches) for ax in figure.axes] == [2, 2, 1]
-    assert [line.get_xdata()[0] for line in figure.axes[0].get_lines()] == pytest.approx([0.25, 0.2])
 
 
 def test_breeds_are_sorted_and_species_differ_in_shape():
@@ -31,28 +22,6 @@ def test_breeds_are_sorted_and_species_differ_in_shape():
         ("o", pytest.approx(0.8)),
     ]
     assert "from pug (0.600) to Maine_Coon (0.800)" in figure.alt
-
-
-def test_contour_pixels_are_split_by_the_tolerance():
-    true = np.zeros((20, 20), dtype=bool)
-    true[5:15, 5] = True
-    predicted = np.zeros_like(true)
-    predicted[5:9, 7] = True  # 2 pixels away
-    predicted[5:9, 12] = True  # 7 pixels away
-    figure = figures.contour_match(true, predicted, distance_transform_edt(~true))
-    near, far = figure.axes[0].get_lines()
-    assert set(near.get_xdata()) == {7}
-    assert set(far.get_xdata()) == {12}
-    assert figure.axes[0].get_title(loc="left") == "Precision at 3 px: 50%"
-
-
-def test_a_prediction_without_a_contour_can_be_shown_but_a_truth_without_one_cannot():
-    true = np.zeros((9, 9), dtype=bool)
-    nothing = true.copy()
-    true[4, 2:7] = True
-    assert "0% of its pixels" in figures.contour_match(true, nothing, distance_transform_edt(~true)).alt
-    with pytest.raises(ValueError, match="holds no contour"):
-        figures.contour_match(nothing, true, np.zeros((9, 9)))
 
 
 def test_reliability_bars_are_frequencies_over_counts():
