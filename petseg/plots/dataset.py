@@ -52,7 +52,7 @@ def photo_sizes(width: NDArray[np.int64], height: NDArray[np.int64]) -> Figure:
 
 
 def region_bars(fractions: Mapping[str, Fractions], title: str) -> Figure:
-    """A bar for each region of the picture, divided into the classes by their fraction of its pixels.
+    """A bar for each region of the image, divided into the classes by their fraction of its pixels.
 
     Args:
         fractions: float (3,), fractions of the classes, by name of the region.
@@ -104,22 +104,22 @@ def erosion_curves(left: Fractions, title: str) -> Figure:
 
 
 def coverage_histogram(fractions: Fractions, pooled: float) -> Figure:
-    """What fraction of each picture the pet covers.
+    """What fraction of each image the pet covers.
 
     Args:
-        fractions: float (N,), the pet's fraction of each picture.
+        fractions: float (N,), the pet's fraction of each image.
         pooled: its fraction of all pixels.
     """
     low, high = np.percentile(fractions, [5, 95])
-    title = f"Nine pets in ten cover between {low:.0%} and {high:.0%} of their picture"
+    title = f"Nine pets in ten cover between {low:.0%} and {high:.0%} of their image"
     tails = f"5% lie below {low:.0%}, 5% above {high:.0%}"
-    alt = f"Histogram of the pet's fraction of {len(fractions)} pictures; mean {pooled:.0%}; {tails}."
+    alt = f"Histogram of the pet's fraction of {len(fractions)} images; mean {pooled:.0%}; {tails}."
     with figure(6.4, 2.6, alt=alt) as (drawn, ax):
         ax.hist(fractions, bins=np.arange(0, 1.01, 0.04).tolist(), color=COLORS[PET], edgecolor=INK, linewidth=0.4)
         ax.set_ylim(0, 1.15 * ax.get_ylim()[1])
         ax.axvline(pooled, color=INK, linestyle="--", linewidth=1.4)
         ax.text(pooled, ax.get_ylim()[1], f" mean {pooled:.0%}", va="top")
-        ax.set(xlim=(0, 1), xlabel="fraction of the picture's pixels that are pet", ylabel="pictures", title=title)
+        ax.set(xlim=(0, 1), xlabel="fraction of the image's pixels that are pet", ylabel="images", title=title)
     return drawn
 
 
@@ -133,7 +133,7 @@ def mean_maps(maps: Mapping[str, Fractions], title: str) -> Figure:
     peaks = ", ".join(
         f"{name}: at most {values.max():.0%}, at least {values.min():.0%}" for name, values in maps.items()
     )
-    alt = f"Maps of the fraction of pictures in which each pixel is pet. {peaks}."
+    alt = f"Maps of the fraction of images in which each pixel is pet. {peaks}."
     with figure(2.3 * len(maps) + 0.9, 2.9, 1, len(maps), alt=alt, squeeze=False) as (drawn, axes):
         for ax, (name, values) in zip(axes.flat, maps.items(), strict=True):
             shown = ax.contourf(values, [0, 0.05, 0.25, 0.5, 0.75, 1], cmap="Greys")  # few greys make a small file
@@ -143,6 +143,6 @@ def mean_maps(maps: Mapping[str, Fractions], title: str) -> Figure:
             ax.set(xlabel="column, pixels", title=name, aspect="equal")
             ax.invert_yaxis()
         axes[0, 0].set_ylabel("row, pixels")
-        drawn.colorbar(shown, ax=axes, label="pictures that are pet here", shrink=0.8, format=PercentFormatter(1))
+        drawn.colorbar(shown, ax=axes, label="images that are pet here", shrink=0.8, format=PercentFormatter(1))
         drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
     return drawn

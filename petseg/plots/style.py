@@ -38,6 +38,12 @@ STYLE: Any = {
     "hatch.linewidth": 0.6,
 }
 
+#: Pixels per inch of figures, and the fewest of a notebook's figure whose file would otherwise be larger than
+#: `NOTEBOOK_BYTES`: GitHub shows no notebook of more than 300 KB.
+DPI = 150
+LEAST_DPI = 90
+NOTEBOOK_BYTES = 18_000
+
 
 class DescribedFigure(Figure):
     """A figure with an alt text: `alt`, a sentence for readers who cannot see it.
@@ -50,13 +56,16 @@ class DescribedFigure(Figure):
 
     def bytes(self) -> bytes:
         """The file that a notebook stores."""
-        return png(self, dpi=90, max_bytes=120_000)
+        return png(self, DPI, NOTEBOOK_BYTES, LEAST_DPI)
 
     def bundle(self) -> tuple[dict[str, str], dict[str, Any]]:
         """What a notebook stores: data and metadata by MIME type."""
         kind = f"image/{self.format}"
         data = {kind: b64encode(self.bytes()).decode(), "text/plain": self.alt or repr(self)}
-        return data, {kind: {"alt": self.alt}} if self.alt else {}
+        # shown as large as if it had the fewest pixels per inch, so that more of them only make it sharper
+        width, height = (round(LEAST_DPI * side) for side in self.get_size_inches())
+        size = {"width": width, "height": height}
+        return data, {kind: {"alt": self.alt, **size} if self.alt else size}
 
     def _ipython_display_(self) -> None:
         from IPython.display import display  # here, because only notebooks need IPython
@@ -72,9 +81,7 @@ class PhotoFigure(DescribedFigure):
 
     def bytes(self) -> bytes:
         """The file that a notebook stores."""
-        file = BytesIO()
-        self.savefig(file, format="jpeg", dpi=90, pil_kwargs={"quality": 72, "optimize": True})
-        return file.getvalue()
+        return jpeg(self, DPI, NOTEBOOK_BYTES, LEAST_DPI, quality=72)
 
 
 @contextmanager
@@ -117,7 +124,7 @@ def class_legend(axes: Axes, **where: Any) -> None:
     axes.legend(handles=handles, **where)
 
 
-def save_figure(figure: Figure, path: Path, dpi: int = 150, max_bytes: int = 120_000) -> Path:
+def save_figure(figure: Figure, path: Path, dpi: int = DPI, max_bytes: int = 120_000) -> Path:
     """Writes a figure as a whole file; makes the folder if missing.
 
     Args:
@@ -132,14 +139,16 @@ def save_figure(figure: Figure, path: Path, dpi: int = 150, max_bytes: int = 120
     return path
 
 
-def jpeg(figure: Figure, dpi: int, max_bytes: int) -> bytes:
-    """A JPEG in full colour; fewer pixels per inch are taken where it would be larger than `max_bytes`."""
+def jpeg(figure: Figure, dpi: int, max_bytes: int, least: int = 40, quality: int = 90) -> bytes:
+    """A JPEG in full colour; fewer pixels per inch, down to `least`, where it would be larger than `max_bytes`."""
     file = BytesIO()
-    figure.savefig(file, dpi=dpi, format="jpeg", pil_kwargs={"quality": 90, "optimize": True})
-    return file.getvalue() if file.tell() <= max_bytes or dpi <= 40 else jpeg(figure, round(0.9 * dpi), max_bytes)
+    figure.savefig(file, dpi=dpi, format="jpeg", pil_kwargs={"quality": quality, "optimize": True})
+    if file.tell() <= max_bytes or dpi <= least:
+        return file.getvalue()
+    return jpeg(figure, max(least, round(0.9 * dpi)), max_bytes, least, quality)
 
 
-def png(figure: Figure, dpi: int, max_bytes: int) -> bytes:
+def png(figure: Figure, dpi: int, max_bytes: int, least: int = 40) -> bytes:
     """A PNG, of 64 colours unless the figure shows photos; smaller where it would be larger than `max_bytes`."""
     drawn, file = BytesIO(), BytesIO()
     figure.savefig(drawn, dpi=dpi, format="png")
@@ -148,4 +157,6 @@ def png(figure: Figure, dpi: int, max_bytes: int) -> bytes:
     if not isinstance(figure, PhotoFigure):  # a palette would reduce a photo to patches of one colour
         picture = picture.quantize(64)
     picture.save(file, "PNG", optimize=True)
-    return file.getvalue() if file.tell() <= max_bytes or dpi <= 40 else png(figure, round(0.9 * dpi), max_bytes)
+    if file.tell() <= max_bytes or dpi <= least:
+        return file.getvalue()
+    return png(figure, max(least, round(0.9 * dpi)), max_bytes, least)

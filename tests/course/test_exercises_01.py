@@ -1,15 +1,37 @@
 """The checks of notebook 01: right answers pass, the usual mistakes fail with a hint that names them."""
 
-import hashlib
-
 import numpy as np
 import pytest
+import torch
 
+from petseg.course import exercises_01
 from petseg.course.checks import check
 
 
-def held_out(name, fraction):
-    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8 < fraction
+def sets(true, predicted):
+    for label in range(3):
+        yield true == label, predicted == label
+
+
+def ious(true, predicted):
+    with np.errstate(invalid="ignore"):
+        return [(t & p).sum() / (t | p).sum() for t, p in sets(true, predicted)]
+
+
+def ious_or_zero(true, predicted):
+    return np.nan_to_num(ious(true, predicted))
+
+
+def by_ratio(top, bottom):
+    def answer(true, predicted):
+        values = [(top(t, p), bottom(t, p)) for t, p in sets(true, predicted)]
+        return [a / b if b else float("nan") for a, b in values]
+
+    return answer
+
+
+def both(t, p):
+    return (t & p).sum()
 
 
 def nearest(mask, height, width):
@@ -30,44 +52,99 @@ def averaged(mask, height, width):
 
 
 def in_place(mask, height, width):
-    found = nearest(mask, height, width)
+    resized = nearest(mask, height, width)
     mask[:] = 0
-    return found
+    return resized
 
 
-def drifting():
-    random = np.random.default_rng(0)
-    return lambda name, fraction: bool(random.random() < fraction)
+class Flipping:
+    """A right answer; the wrong ones below each change one method."""
+
+    def __init__(self, pairs, p):
+        self.pairs, self.p = pairs, p
+        self.once = [torch.rand(()) < p for _ in pairs]
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def __getitem__(self, index):
+        return self.changed(*self.pairs[index], index)
+
+    def changed(self, image, mask, index):
+        return (image.flip(-1), mask.flip(-1)) if torch.rand(()) < self.p else (image, mask)
+
+
+def flipping(change):
+    return type("Changed", (Flipping,), {"changed": change})
+
+
+def forgotten_mask(self, image, mask, index):
+    return (image.flip(-1), mask) if torch.rand(()) < self.p else (image, mask)
+
+
+def upside_down(self, image, mask, index):
+    return (image.flip(-2), mask.flip(-2)) if torch.rand(()) < self.p else (image, mask)
+
+
+def channels_reversed(self, image, mask, index):
+    return (image.flip(0), mask.flip(-1)) if torch.rand(()) < self.p else (image, mask)
+
+
+def drawn_twice(self, image, mask, index):
+    return [x.flip(-1) if torch.rand(()) < self.p else x for x in (image, mask)]
+
+
+def drawn_once(self, image, mask, index):
+    return (image.flip(-1), mask.flip(-1)) if self.once[index] else (image, mask)
+
+
+def too_seldom(self, image, mask, index):
+    return (image.flip(-1), mask.flip(-1)) if torch.rand(()) < self.p**3 else (image, mask)
+
+
+def in_the_pairs(self, image, mask, index):
+    if torch.rand(()) < self.p:
+        image.copy_(image.flip(-1).clone())
+        mask.copy_(mask.flip(-1).clone())
+    return image, mask
 
 
 RIGHT = [
-    ("01.1", lambda fraction, guess: 1 / (1 / fraction + 1 / guess - 1) if guess else 0),
+    ("01.1", ious),
+    ("01.1", lambda true, predicted: torch.tensor(np.array(ious(true, predicted)))),
     ("01.2", nearest),
-    ("01.3", held_out),
-    ("01.3", lambda name, fraction: np.bool_(held_out(name, fraction))),
+    ("01.3", Flipping),
 ]
 
 WRONG = [
-    ("01.1", lambda fraction, guess: fraction * guess, "intersection"),
-    ("01.1", lambda fraction, guess: fraction * guess / (fraction + guess), "true and guessed twice"),
-    ("01.1", lambda fraction, guess: 2 * fraction * guess / (fraction + guess), "Dice"),
-    ("01.1", lambda fraction, guess: min(fraction, guess), "Of 100 pixels"),
-    ("01.1", lambda fraction, guess: "a lot", "expected a number"),
+    ("01.1", ious_or_zero, "return nan"),
+    ("01.1", by_ratio(both, lambda t, p: 1), "That is the intersection"),
+    ("01.1", by_ratio(both, lambda t, p: t.sum() + p.sum()), "intersection twice"),
+    ("01.1", by_ratio(lambda t, p: 2 * both(t, p), lambda t, p: t.sum() + p.sum()), "Dice"),
+    ("01.1", by_ratio(both, lambda t, p: t.sum()), "truly are this class"),
+    ("01.1", by_ratio(lambda t, p: 1 + both(t, p), lambda t, p: (t | p).sum()), "the union"),
+    ("01.1", lambda true, predicted: 0.5, "three numbers"),
     ("01.2", corner, "corner"),
     ("01.2", averaged, "do not average"),
     ("01.2", lambda mask, height, width: nearest(mask, width, height), "came out as"),
     ("01.2", lambda mask, height, width: nearest(mask, height, width)[::-1], "centre of the new pixel"),
     ("01.2", in_place, "changes the mask"),
-    ("01.3", lambda name, fraction: hash(name) % 1000 / 1000 < fraction, "other names"),
-    (
-        "01.3",
-        lambda name, fraction: int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) < fraction,
-        "between 0 and 1",
-    ),
-    ("01.3", lambda name, fraction: not held_out(name, fraction), "go to validation"),
-    ("01.3", lambda name, fraction: int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8, "True or False"),
-    ("01.3", drifting(), "different answers"),
+    ("01.3", flipping(forgotten_mask), "image and mask part"),
+    ("01.3", flipping(drawn_twice), "image and mask part"),
+    ("01.3", flipping(upside_down), "upside down"),
+    ("01.3", flipping(channels_reversed), "neither the one that was given nor its mirror image"),
+    ("01.3", flipping(drawn_once), "`__getitem__`"),
+    ("01.3", flipping(too_seldom), "number is below p"),
+    ("01.3", flipping(in_the_pairs), "changes the pairs"),
+    ("01.3", flipping(lambda self, image, mask, index: image), "pair of tensors"),
+    ("01.3", flipping(lambda self, image, mask, index: ...), "still to do"),
+    ("01.3", lambda pairs, p: Flipping(pairs[:2], p), "`__len__`"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
 
 
 @pytest.mark.parametrize(("number", "answer"), RIGHT)
@@ -79,4 +156,31 @@ def test_a_right_answer_passes(number, answer, capsys):
 @pytest.mark.parametrize(("number", "answer", "hint"), WRONG)
 def test_a_usual_mistake_gets_its_hint(number, answer, hint, capsys):
     assert not check(number, answer)
+    assert hint in capsys.readouterr().out
+
+
+@pytest.fixture
+def species(monkeypatch):
+    """On cats the map of dogs scores 0.4, on dogs 0.35; the map of all scores 0.45 and 0.5."""
+    monkeypatch.setattr(exercises_01, "_species_scores", lambda: ({"cat": 0.4, "dog": 0.35}, [0.45, 0.5]))
+
+
+@pytest.mark.parametrize(("prediction", "said"), [("cats", "as you predicted"), ("dogs", "you predicted dogs")])
+def test_a_wrong_prediction_passes_as_well_when_the_experiment_was_run(species, prediction, said, capsys):
+    assert check("01.4", prediction, {"cat": 0.4, "dog": 0.3501})
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("prediction", "measured", "hint"),
+    [
+        ("cats", {"cat": 0.45, "dog": 0.5}, "from the dogs of train alone"),
+        ("cats", {"cat": 0.4, "dog": 0.2}, "scored on val"),
+        ("both", {"cat": 0.4, "dog": 0.35}, "expected 'cats' or 'dogs'"),
+        ("cats", 0.4, "a dictionary"),
+        ("cats", {"cat": ..., "dog": ...}, "still to do"),
+    ],
+)
+def test_an_experiment_that_was_not_run_gets_a_hint(species, prediction, measured, hint, capsys):
+    assert not check("01.4", prediction, measured)
     assert hint in capsys.readouterr().out

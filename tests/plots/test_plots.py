@@ -1,3 +1,6 @@
+from base64 import b64decode
+from io import BytesIO
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
