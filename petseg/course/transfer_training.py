@@ -51,13 +51,14 @@ def train_run(plan: TransferPlan, method: str, fraction: float, folder: Path) ->
     settings = {**asdict(plan), "method": method, "fraction": fraction}
     name = f"{method}-{round(100 * fraction):03d}-{fingerprint(settings)}"
     record = folder / f"{name}.json"
-    line = LiveText(f"{method}, {fraction:.0%} of the data: begins")
+    title = f"{method}, {fraction:.0%} of the data, learning rate {plan.learning_rate:g}"
+    line = LiveText(f"{title}: begins")
     if not record.is_file():
         L.seed_everything(plan.seed, verbose=False)
         task = task_for(plan, method)  # right after the seed, so that all decoders start equal
         _train_and_save(plan, task, settings, folder / name, line)
     run = read_run(record)
-    line.show(run.summary())
+    line.show(f"{title}: {run.steps:,} steps in {run.minutes:.1f} min")
     return run
 
 

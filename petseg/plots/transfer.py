@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +18,9 @@ STYLES: dict[str, dict[str, Any]] = {
     "frozen": {"color": "#0072B2", "linestyle": "--", "marker": "s"},
     "fine-tuned": {"color": "#D55E00", "linestyle": "-", "marker": "o"},
 }
+
+#: Factors on the number of images, so that equal numbers do not cover each other on the logarithmic axis.
+DODGE: Final = {"scratch": 0.94, "frozen": 1.0, "fine-tuned": 1.064}
 
 
 def probe_scores(scores: Mapping[str, Mapping[int, float]], title: str) -> DescribedFigure:
@@ -48,7 +51,8 @@ def data_curves(runs: Sequence[TransferRun], title: str) -> DescribedFigure:
     """Mean IoU on validation over the number of training images, a line per method, with intervals.
 
     Args:
-        runs: of equal numbers of steps; those of one method are joined, in order of their number of images.
+        runs: of equal numbers of steps; those of one method are joined, in order of their number of images. The methods
+            are drawn beside each other.
         title: states the finding.
     """
     by_method = {name: sorted((r for r in runs if r.method == name), key=lambda r: r.images) for name in STYLES}
@@ -66,7 +70,7 @@ def data_curves(runs: Sequence[TransferRun], title: str) -> DescribedFigure:
                 [run.high - value for value, run in zip(scores, ordered, strict=True)],
             ]
             if ordered:
-                images = [run.images for run in ordered]
+                images = [DODGE[method] * run.images for run in ordered]
                 ax.errorbar(
                     images, scores, bars, label=method, linewidth=1.8, capsize=3, elinewidth=1, **STYLES[method]
                 )

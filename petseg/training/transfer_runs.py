@@ -56,12 +56,6 @@ class TransferRun:
     val: list[tuple[int, float]]
     weight_change: dict[str, float]
 
-    def summary(self) -> str:
-        """The run in one line: method, data, mean IoU with its interval, time."""
-        score = f"mean IoU {self.scores['mean_iou']:.3f} [{self.low:.3f}, {self.high:.3f}]"
-        time = f"{1e3 * self.step_seconds:.0f} ms per step, {self.minutes:.1f} min"
-        return f"{self.method:<11}{self.images:>6,} images {self.steps:>5,} steps  {score}  {time}"
-
 
 def read_run(path: Path) -> TransferRun:
     """The run of a file that notebook 06 wrote.

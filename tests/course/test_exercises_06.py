@@ -2,62 +2,32 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from petseg import course
 
 
-def frozen(encoder):
-    encoder.requires_grad_(False)
-    return encoder.eval()
+def vector(parts):
+    return torch.cat([part.flatten() for part in parts])
 
 
-def spoilt(encoder):
-    encoder[0].weight.data.zero_()
-    return frozen(encoder)
+def ratio(before, after):
+    return (after - before).norm() / before.norm()
 
 
-FREEZE = {
-    "right": (frozen, "right."),
-    "no gradient only": (lambda e: e.requires_grad_(False), "BatchNorm in train mode"),
-    "eval only": (lambda e: e.eval(), "still gets a gradient"),
-    "untouched": (lambda e: e, "still gets a gradient"),
-    "weights changed": (spoilt, "before any step"),
-    "no module": (lambda e: frozen(e).state_dict(), "Return the encoder"),
-    "returns nothing": (lambda e: None, "still to do"),
-    "unfilled": (lambda e: ..., "still to do"),
-}
-
-
-def groups(network, rate, scale):
-    learning = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    encoder = [p for name, p in learning if name.startswith("encoder.")]
-    rest = [p for name, p in learning if not name.startswith("encoder.")]
-    return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * scale}]
-
-
-RATES = {
-    "right": (groups, "right."),
-    "a group for each": (
-        lambda n, r, s: [
-            {"params": [p], "lr": r * (s if name.startswith("encoder.") else 1)}
-            for name, p in n.named_parameters()
-            if p.requires_grad
-        ],
-        "right.",
+CHANGE = {
+    "right": (lambda b, a: ratio(vector(b), vector(a)), "right."),
+    "mean of tensors": (
+        lambda b, a: np.mean([ratio(x, y) for x, y in zip(b, a, strict=True)]),
+        "average over the tensors",
     ),
-    "frozen too": (
-        lambda n, r, s: [{"params": n.encoder.parameters(), "lr": r * s}, {"params": n.head.parameters(), "lr": r}],
-        "is frozen",
-    ),
-    "decoder forgotten": (
-        lambda n, r, s: [groups(n, r, s)[1], {"params": n.head.parameters(), "lr": r}],
-        "decoder.bias is in no group",
-    ),
-    "swapped": (lambda n, r, s: [{**g, "lr": 1e-7 / g["lr"]} for g in groups(n, r, s)], "instead of"),
-    "twice": (lambda n, r, s: [*groups(n, r, s), {"params": n.head.parameters(), "lr": r}], "in two groups"),
-    "no groups": (lambda n, r, s: list(n.parameters()), "list of dictionaries"),
-    "no rate": (lambda n, r, s: [{"params": n.parameters()}], "list of dictionaries"),
-    "unfilled": (lambda n, r, s: ..., "still to do"),
+    "by after": (lambda b, a: (vector(a) - vector(b)).norm() / vector(a).norm(), "after the training"),
+    "not relative": (lambda b, a: (vector(a) - vector(b)).norm(), "Divide it"),
+    "squares": (lambda b, a: ratio(vector(b), vector(a)) ** 2, "squared lengths"),
+    "absolute": (lambda b, a: (vector(a) - vector(b)).abs().sum() / vector(b).abs().sum(), "absolute values"),
+    "lengths": (lambda b, a: vector(a).norm() / vector(b).norm() - 1, "compare two lengths"),
+    "else": (lambda b, a: 7, "whose answer is"),
+    "unfilled": (lambda b, a: ..., "still to do"),
 }
 
 
@@ -82,13 +52,103 @@ NEEDED = {
 }
 
 
+def stages_of(network):
+    model = network.encoder.model
+    return [(model.conv_stem, model.bn1), *((block,) for block in model.blocks)]
+
+
+def freeze(network, stages, grad=False, training=False):
+    for module in (part for stage in stages_of(network)[:stages] for part in stage):
+        module.requires_grad_(grad).train(training)
+
+
+def groups(network, rate, scale):
+    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    encoder = [p for name, p in trained if name.startswith("encoder.")]
+    rest = [p for name, p in trained if not name.startswith("encoder.")]
+    return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * scale}]
+
+
+def built(change=freeze, grouped=groups):
+    def freeze_stages(network, stages, rate, scale):
+        change(network, stages)
+        return grouped(network, rate, scale)
+
+    return freeze_stages
+
+
+def whole_encoder(network, stages):
+    network.encoder.requires_grad_(False).eval()
+
+
+def without_bn1(network, stages):
+    freeze(network, stages)
+    network.encoder.model.bn1.requires_grad_(True)
+
+
+FREEZE = {
+    "right": (built(), "right."),
+    "a group for each": (
+        built(
+            grouped=lambda n, r, s: [
+                {"params": [p], "lr": r * (s if name.startswith("encoder.") else 1)}
+                for name, p in n.named_parameters()
+                if p.requires_grad
+            ]
+        ),
+        "right.",
+    ),
+    "nothing frozen": (built(lambda n, k: None), "still gets a gradient"),
+    "no eval": (built(lambda n, k: freeze(n, k, training=True)), "still updates its running averages"),
+    "eval only": (built(lambda n, k: freeze(n, k, grad=True)), "still gets a gradient"),
+    "stem's norm forgotten": (built(without_bn1), "bn1.weight still gets a gradient"),
+    "whole encoder": (built(whole_encoder), "belongs to no frozen stage"),
+    "all in eval": (built(lambda n, k: (freeze(n, k), n.eval())), "is in eval mode, but is not frozen"),
+    "frozen in a group": (
+        built(grouped=lambda n, r, s: [{"params": n.parameters(), "lr": r}]),
+        "is frozen and belongs in no group",
+    ),
+    "head forgotten": (
+        built(grouped=lambda n, r, s: [groups(n, r, s)[1], {"params": n.decoder.parameters(), "lr": r}]),
+        "head.bias is in no group",
+    ),
+    "swapped": (
+        built(grouped=lambda n, r, s: [{**g, "lr": 1e-7 / g["lr"]} for g in groups(n, r, s)]),
+        "instead of",
+    ),
+    "twice": (
+        built(grouped=lambda n, r, s: [*groups(n, r, s), {"params": n.head.parameters(), "lr": r}]),
+        "in two groups",
+    ),
+    "no groups": (built(grouped=lambda n, r, s: list(n.parameters())), "list of dictionaries"),
+    "no rate": (built(grouped=lambda n, r, s: [{"params": n.parameters()}]), "list of dictionaries"),
+    "unfilled": (lambda n, k, r, s: ..., "still to do"),
+}
+
+
 def cases(number, answers):
     return [pytest.param(number, *case, id=f"{number}-{name}") for name, case in answers.items()]
 
 
 @pytest.mark.parametrize(
-    ("number", "answer", "said"), [*cases("06.1", FREEZE), *cases("06.2", RATES), *cases("06.3", NEEDED)]
+    ("number", "answer", "said"), [*cases("06.1", CHANGE), *cases("06.2", NEEDED), *cases("06.3", FREEZE)]
 )
 def test_right_answers_pass_and_wrong_ones_get_the_hint_that_fits(number, answer, said, capsys):
     assert bool(course.check(number, answer)) == (said == "right.")
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("prediction", "scores", "said"),
+    [
+        (8, {0: 0.5, 4: 0.6, 8: 0.55}, "Best with 4 frozen stages, you predicted 8 (0: 0.500, 4: 0.600, 8: 0.550)"),
+        (..., ..., "still to do"),
+        (9, {0: 0.5, 4: 0.6, 8: 0.55}, "from 0 to 8"),
+        (4, {0: 0.5, 8: 0.55}, "at least three"),
+        (4, {0: 0.5, 4: 60, 8: 0.55}, "between 0 and 1"),
+        (4, {0: 0.5, 4: 0.5, 8: 0.5}, "all scores are equal"),
+    ],
+)
+def test_the_experiment_passes_with_three_scores_whatever_was_predicted(prediction, scores, said, capsys):
+    assert bool(course.check("06.4", prediction, scores)) == said.startswith("Best with")
     assert said in capsys.readouterr().out

@@ -9,13 +9,22 @@ def test_the_data_curve_joins_the_runs_of_a_method_in_the_order_of_their_data(tr
     figure = figures.data_curves(runs, "More is better")
     ax = figure.axes[0]
     lines = [container[0] for container in ax.containers]
-    assert [list(line.get_xdata()) for line in lines] == [[100, 400], [100]]
+    assert lines[0].get_xdata() == pytest.approx([94, 376])
+    assert lines[1].get_xdata() == pytest.approx([100])
     assert [list(line.get_ydata()) for line in lines] == [[0.5, 0.7], [0.6]]
     assert len({line.get_linestyle() for line in lines}) == len({line.get_marker() for line in lines}) == 2
     bars = np.concatenate(ax.containers[0][2][0].get_segments())[:, 1]
     assert bars == pytest.approx([0.4, 0.7, 0.6, 0.9])
     assert ax.get_xscale() == "log"
     assert "scratch: 0.500 with 100, 0.700 with 400; frozen: 0.600 with 100" in figure.alt
+
+
+def test_runs_of_equal_size_and_score_do_not_cover_each_other(transfer_run):
+    methods = ("scratch", "frozen", "fine-tuned")
+    figure = figures.data_curves([transfer_run(method) for method in methods], "Equal")
+    positions = [container[0].get_xdata()[0] for container in figure.axes[0].containers]
+    assert np.diff(positions).min() > 5
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["100"]
 
 
 def test_step_curves_tell_two_runs_of_one_method_apart(transfer_run):
