@@ -19,6 +19,11 @@ TRAINING = {
 
 MODEL_HELP = "released model or .safetensors file (default: the most accurate that this installation can run)"
 
+BENCH_OUT_HELP = (
+    "where the numbers go, with a figure beside them as .png (default: figures/benchmark.json where every row is "
+    "measured without --quick, else no file)"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `petseg ARGUMENTS`.
@@ -92,8 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
     app.add_argument("--model", metavar="NAME", help=MODEL_HELP)
 
-    bench = add("bench", _bench, "time training and prediction on this machine")
-    bench.add_argument("--steps", type=int, default=5, help="timed steps of each row (default 5)")
+    bench = add("bench", _bench, "time training on this machine, against a plain training loop (an hour and more)")
+    bench.add_argument("--quick", action="store_true", help="every row in seconds, with a tiny network and cartoons")
+    bench.add_argument("--rows", metavar="NAME", nargs="+", default=[], help="measure these rows only")
+    bench.add_argument("--runs", type=int, help="trainings of each way in time_to_accuracy (default 3; --quick: 1)")
+    bench.add_argument("--out", metavar="FILE.json", type=Path, help=BENCH_OUT_HELP)
     return parser
 
 
@@ -208,10 +216,24 @@ def _app(args: argparse.Namespace) -> int:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from petseg.training.benchmark import speed_table
+    from petseg.files import home_folder, write_json
+    from petseg.training.benchmark import settings, table
 
-    for line in speed_table(steps=args.steps):
-        print(line, flush=True)
+    table.check_rows(args.rows)  # before the cartoons are drawn
+    out = args.out
+    if out is None and not (args.quick or args.rows):
+        out = home_folder() / "figures" / "benchmark.json"
+    if out is not None:
+        table.check_out(out)
+    chosen = settings.quick if args.quick else settings.full
+    with chosen(**({} if args.runs is None else {"runs": args.runs})) as what:
+        record = table.measure(what, args.rows, lambda line: print(line, flush=True), quick=args.quick)
+    if out is not None:
+        from petseg.plots.benchmark import benchmark_figure
+        from petseg.plots.style import save_figure
+
+        write_json(out, record)
+        print(f"written: {out} and {save_figure(benchmark_figure(record), out.with_suffix('.png'))}")
     return 0
 
 

@@ -145,16 +145,6 @@ def test_models_says_of_a_model_without_test_scores_that_it_has_none(small_model
     assert note.strip() == "not scored on the test split"
 
 
-def test_bench_times_each_precision(capsys, monkeypatch):
-    from petseg.training import benchmark as bench
-
-    rows = list(bench.speed_table(steps=1, batch=2, size=32))
-    assert len(rows) == 6
-    assert all(float(row.split()[-1]) > 0 for row in rows[2:])
-    assert cli.main(["bench", "--steps", "0"]) == 1
-    assert "at least 1" in capsys.readouterr().err
-
-
 def test_data_cartoon_draws_and_says_what_is_there(capsys, tmp_path, monkeypatch):
 
     monkeypatch.setattr("petseg.files.checkout", lambda: tmp_path / "own")

@@ -14,8 +14,6 @@ from petseg.course.live_progress import Progress
 from petseg.data.datamodule import PetDataModule
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
-from petseg.models.device import machine
-from petseg.training import benchmark as bench
 from petseg.training.callbacks import EpochSeeds, checkpoints
 from petseg.training.checkpoints import unfinished
 from petseg.training.command import Command
@@ -226,7 +224,7 @@ def test_a_command_that_fails_says_what_it_said_last(tmp_path):
 
 def test_a_killed_command_is_dead_and_one_that_ends_too_early_is_an_error(tmp_path):
     (tmp_path / "there").touch()
-    assert Command("petseg bench --steps 1000", tmp_path).kill_once_there(tmp_path / "there") != 0
+    assert Command("petseg bench --rows step", tmp_path).kill_once_there(tmp_path / "there") != 0
     early = Command("petseg --help", tmp_path / "early")
     with pytest.raises(RuntimeError, match=r"(?s)before it wrote never.*usage"):
         early.kill_once_there(tmp_path / "never")
@@ -235,22 +233,6 @@ def test_a_killed_command_is_dead_and_one_that_ends_too_early_is_an_error(tmp_pa
 def test_only_petseg_commands_are_run(tmp_path):
     with pytest.raises(ValueError, match="must begin with petseg"):
         Command("rm -rf /", tmp_path)
-
-
-def test_every_part_of_a_step_takes_time_and_forward_precedes_backward():
-    recipe = read_recipe()
-    parts = bench.step_parts({**recipe, "data": {**recipe["data"], "batch_size": 2, "image_size": 32}}, steps=1)
-    assert all(seconds > 0 for seconds in parts.values())
-    names = list(parts)
-    assert names.index("network forward, loss") < names.index("backward") < names.index("AdamW")
-
-
-def test_timings_cover_each_memory_format_in_two_precisions():
-    rows = list(bench.timings(steps=1, batch=2, size=32))
-    assert {(row.memory_format, row.precision == "float32") for row in rows} == {
-        (layout, full) for layout in ("contiguous", "channels_last") for full in (True, False)
-    }
-    assert machine()
 
 
 def test_the_log_of_a_run_has_a_row_for_each_epoch(cartoons):
