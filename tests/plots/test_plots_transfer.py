@@ -9,7 +9,7 @@ def test_the_data_curve_joins_the_runs_of_a_method_in_the_order_of_their_data(tr
     figure = figures.data_curves(runs, "More is better")
     ax = figure.axes[0]
     lines = [container[0] for container in ax.containers]
-    assert lines[0].get_xdata() == pytest.approx([94, 376])
+    assert lines[0].get_xdata() == pytest.approx([92, 368])
     assert lines[1].get_xdata() == pytest.approx([100])
     assert [list(line.get_ydata()) for line in lines] == [[0.5, 0.7], [0.6]]
     assert len({line.get_linestyle() for line in lines}) == len({line.get_marker() for line in lines}) == 2
