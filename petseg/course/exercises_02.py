@@ -1,4 +1,4 @@
-"""Checks of the exercises of notebook 02: folding BatchNorm, the receptive field, the cost of concatenation."""
+"""Checks of the exercises of notebook 02: folding BatchNorm, the receptive field, a decoder stage, skips."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from petseg.course.checks import NotYetError, ask, exercise
-from petseg.models.unet import UNet
+from petseg.labels import CLASSES
 
 Layers = list[tuple[int, int]]
 
 
-@exercise("02.1")
+@exercise("02.1", "fold a BatchNorm into a convolution")
 def folded_batchnorm(answer: Callable[..., Any]) -> str:
     """`fold(conv, norm)` gives the weight and bias of one convolution that does what both do in eval mode."""
     generator = torch.Generator().manual_seed(0)
@@ -31,7 +31,7 @@ def folded_batchnorm(answer: Callable[..., Any]) -> str:
     return "Export tools do the same, so BatchNorm costs nothing in inference."
 
 
-@exercise("02.2")
+@exercise("02.2", "receptive field of a sequence of layers")
 def field_of_layers(answer: Callable[..., Any]) -> str:
     """`field_size(layers)` gives the side of the receptive field of a sequence of (kernel, stride) pairs."""
     cases: list[tuple[Layers, int]] = [
@@ -52,17 +52,72 @@ def field_of_layers(answer: Callable[..., Any]) -> str:
     return "One of the cases is the path from the image to the bottleneck of the default U-Net: 284 x 284 pixels."
 
 
-@exercise("02.3")
-def cost_of_concatenation(answer: Callable[..., Any]) -> str:
-    """`saved(channels)` gives the parameters that a U-Net saves when its skips are added, not concatenated."""
-    for channels in ((4,), (8, 24), (16, 32, 64, 128, 256)):
-        result, expected = ask(answer, channels), _saved(channels)
-        if result != expected:
-            raise NotYetError(
-                f"for channels {channels} your function returns {result!r}. {_saved_hint(channels, result)}"
-            )
-    fraction = _saved((16, 32, 64, 128, 256)) / sum(p.numel() for p in UNet().parameters())
-    return f"That is {fraction:.0%} of the default network. LinkNet (2017) adds its skips."
+@exercise("02.3", "build: a decoder stage with bilinear upsampling")
+def decoder_stage(answer: Callable[..., Any]) -> str:
+    """`DecoderStage(below, out)` upsamples bilinearly, concatenates the skip, and convolves twice."""
+    generator = torch.Generator().manual_seed(0)
+    for below, out, h, w in ((6, 3, 6, 7), (8, 8, 8, 8)):
+        stage = ask(answer, below, out)
+        if not isinstance(stage, nn.Module):
+            raise NotYetError(f"expected an nn.Module, but got {type(stage).__name__}.")
+        x = torch.randn(2, below, h, w, generator=generator)
+        skip = torch.randn(2, out, 2 * h, 2 * w, generator=generator)
+        result = ask(stage.eval(), x, skip)
+        if not torch.is_tensor(result) or result.shape != skip.shape:
+            shape = tuple(getattr(result, "shape", ()))
+            raise NotYetError(f"for x {tuple(x.shape)} and skip {tuple(skip.shape)} the result has the shape {shape}.")
+        _check_stage(stage, x, skip, result)
+    return "Such a stage has fewer parameters than one with a transposed convolution, and no 2x2 pattern of its own."
+
+
+@exercise("02.4", "experiment: a U-Net without skips")
+def without_skips(prediction: Any, with_skips: Any, without: Any) -> str:
+    """Which class loses most IoU when a small U-Net is trained without its skips."""
+    if prediction not in CLASSES:
+        raise NotYetError(f"your prediction is {prediction!r}; expected one of {', '.join(CLASSES)}.")
+    scores = []
+    for name, values in (("with", with_skips), ("without", without)):
+        numbers = _three_scores(values)
+        if numbers is None:
+            raise NotYetError(f"{name} skips: expected the IoU of the three classes, three numbers from 0 to 1.")
+        scores.append(numbers)
+    loss = {name: scores[0][i] - scores[1][i] for i, name in enumerate(CLASSES)}
+    if not any(loss.values()):
+        raise NotYetError("both networks have the same scores. Was one built with `skips=False`, and both trained?")
+    most = max(loss, key=lambda name: loss[name])
+    verdict = "as you predicted" if most == prediction else f"you predicted {prediction}"
+    listed = ", ".join(f"{name} {value:+.3f}" for name, value in loss.items())
+    return f"Lost without skips: {listed}. Most: {most}, {verdict}. One short run each: an observation, not a law."
+
+
+def _three_scores(values: Any) -> list[float] | None:
+    """Three numbers from 0 to 1, or None where it is something else."""
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == len(CLASSES) and all(0 <= number <= 1 for number in numbers) else None
+
+
+def _check_stage(stage: nn.Module, x: torch.Tensor, skip: torch.Tensor, result: torch.Tensor) -> None:
+    if any(isinstance(layer, nn.ConvTranspose2d) for layer in stage.modules()):
+        raise NotYetError("this stage has a transposed convolution. Use bilinear upsampling and a 1x1 convolution.")
+    if torch.allclose(ask(stage, x, skip + 1), result):
+        raise NotYetError("the result does not depend on the skip. Concatenate it along the channels, `dim=1`.")
+    if torch.allclose(ask(stage, x + 1, skip), result):
+        raise NotYetError("the result does not depend on x, the features from below.")
+    kernels = sorted(m.kernel_size[0] for m in stage.modules() if isinstance(m, nn.Conv2d))
+    if kernels != [1, 3, 3]:
+        raise NotYetError(
+            f"its convolutions have kernels of {kernels}; expected one of 1x1 and two of 3x3 (DoubleConv)."
+        )
+    if ask(stage, x, skip).min() < 0:
+        raise NotYetError("the result has negative values; DoubleConv ends with ReLU.")
+    impulse = torch.zeros_like(x)
+    impulse[..., x.shape[2] // 2, x.shape[3] // 2] = 1
+    changed = (ask(stage, impulse, skip) - ask(stage, 0 * x, skip)).abs().sum(dim=(0, 1)) > 1e-7
+    if int(changed.any(dim=1).sum()) <= 6:  # 2 rows by nearest neighbour, 4 bilinearly; the convolutions add 2 each
+        raise NotYetError("upsampling copies pixels. Ask for mode='bilinear'.")
 
 
 def _random_layers(c_in: int, c_out: int, generator: torch.Generator) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
@@ -122,20 +177,3 @@ def _field_hint(layers: Layers, result: Any, expected: int) -> str:
     if all(stride == 1 for _, stride in layers):
         return "A kernel of k widens the field by k - 1 pixels."
     return "Keep two numbers: the side of the field, and the distance of neighbours in image pixels."
-
-
-def _saved(channels: tuple[int, ...]) -> int:
-    return 9 * sum(width * width for width in channels)
-
-
-def _saved_hint(channels: tuple[int, ...], result: Any) -> str:
-    expected = _saved(channels)
-    if result == 2 * expected:
-        return "Only the first convolution of a decoder stage gets the skip; the second gets the output of the first."
-    if result == expected // 9:
-        return "Each pair of an input and an output channel has a kernel of 3x3 weights."
-    if isinstance(result, int) and result == expected + 2 * sum(channels):
-        return "BatchNorm comes after the convolution, on its output channels, and their number stays the same."
-    if result == -expected:
-        return "The value is right, the sign is not: return a positive number."
-    return "How many input channels has a decoder's first convolution in each case, and what does each channel cost?"

@@ -42,7 +42,7 @@ STYLE: Any = {
 #: `NOTEBOOK_BYTES`: GitHub shows no notebook of more than 300 KB.
 DPI = 150
 LEAST_DPI = 90
-NOTEBOOK_BYTES = 18_000
+NOTEBOOK_BYTES = 12_000
 
 
 class DescribedFigure(Figure):

@@ -1,9 +1,10 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from petseg import course
-from petseg.models.unet import UNet
+from petseg.models.unet import DoubleConv
 
 
 def scale(norm):
@@ -104,29 +105,118 @@ def test_a_wrong_field_is_told_what_is_wrong(hint, capsys):
     assert hint in capsys.readouterr().out
 
 
-def test_the_price_of_concatenation_is_what_two_networks_differ_by():
-    def saved(channels):
-        network = UNet(channels=channels)
-        added = [nn.Conv2d(c, c, 3, bias=False) for c in reversed(channels)]
-        return sum(
-            stage[0].weight.numel() - conv.weight.numel() for stage, conv in zip(network.decoder, added, strict=True)
-        )
+class Stage(nn.Module):
+    """A right answer; the wrong ones below each change one thing."""
 
-    assert course.check("02.3", saved)
+    mode = "bilinear"
+
+    def __init__(self, below, out):
+        super().__init__()
+        self.narrow = self.narrowing(below, out)
+        self.convolutions = DoubleConv(2 * out, out)
+
+    def narrowing(self, below, out):
+        return nn.Conv2d(below, out, kernel_size=1)
+
+    def raised(self, x):
+        return self.narrow(F.interpolate(x, scale_factor=2, mode=self.mode))
+
+    def forward(self, x, skip):
+        return self.convolutions(torch.cat([skip, self.raised(x)], dim=1))
 
 
-WRONG_PRICES = {
-    "Only the first convolution": lambda channels: 18 * sum(c * c for c in channels),
-    "3x3 weights": lambda channels: sum(c * c for c in channels),
-    "BatchNorm comes after": lambda channels: sum(9 * c * c + 2 * c for c in channels),
-    "positive number": lambda channels: -9 * sum(c * c for c in channels),
-    "what does each channel cost": lambda channels: 9 * sum(channels) ** 2 + 1,
+class Transposed(Stage):
+    def narrowing(self, below, out):
+        return nn.ConvTranspose2d(below, out, 2, stride=2)
+
+    def raised(self, x):
+        return self.narrow(x)
+
+
+class Wide(Stage):
+    def narrowing(self, below, out):
+        return nn.Conv2d(below, out, kernel_size=3, padding=1)
+
+
+class Nearest(Stage):
+    mode = "nearest"
+
+
+class Unfilled(Stage):
+    def forward(self, x, skip): ...
+
+
+def changed(forward):
+    return type("Changed", (Stage,), {"forward": forward})
+
+
+def narrow_first(self, x, skip):
+    x = F.interpolate(self.narrow(x), scale_factor=2, mode="bilinear")
+    return self.convolutions(torch.cat([skip, x], dim=1))
+
+
+def aligned(self, x, skip):
+    x = F.interpolate(self.narrow(x), scale_factor=2, mode="bilinear", align_corners=True)
+    return self.convolutions(torch.cat([x, skip], dim=1))
+
+
+@pytest.mark.parametrize("answer", [Stage, changed(narrow_first), changed(aligned)])
+def test_a_decoder_stage_is_right_in_any_order_of_its_parts(answer):
+    assert course.check("02.3", answer)
+
+
+def without_skip(self, x, skip):
+    return self.convolutions(torch.cat([0 * skip, self.raised(x)], dim=1))
+
+
+def without_below(self, x, skip):
+    return self.convolutions(torch.cat([skip, 0 * skip], dim=1))
+
+
+WRONG_STAGES = {
+    "transposed convolution": Transposed,
+    "kernels of [3, 3, 3]": Wide,
+    "mode='bilinear'": Nearest,
+    "still to do": Unfilled,
+    "does not depend on the skip": changed(without_skip),
+    "does not depend on x": changed(without_below),
+    "the result has the shape": changed(lambda self, x, skip: self.narrow(x)),
+    "negative values": changed(lambda self, x, skip: Stage.forward(self, x, skip) - 1),
+    "expected an nn.Module": lambda below, out: [below, out],
+    "failed with RuntimeError": changed(lambda self, x, skip: self.convolutions(torch.cat([skip, x], dim=1))),
 }
 
 
-@pytest.mark.parametrize("hint", WRONG_PRICES)
-def test_a_wrong_price_is_told_what_is_wrong(hint, capsys):
-    assert not course.check("02.3", WRONG_PRICES[hint])
+@pytest.mark.parametrize("hint", WRONG_STAGES)
+def test_a_wrong_stage_is_told_what_is_wrong(hint, capsys):
+    assert not course.check("02.3", WRONG_STAGES[hint])
+    assert hint in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("prediction", "said"),
+    [("boundary", "as you predicted"), ("pet", "you predicted pet"), ("background", "one short")],
+)
+def test_an_experiment_that_was_run_passes_whatever_was_predicted(prediction, said, capsys):
+    assert course.check("02.4", prediction, [0.8, 0.9, 0.5], torch.tensor([0.7, 0.85, 0.2]))
+    printed = capsys.readouterr().out
+    assert said in printed.replace("One short", "one short")
+    assert "pet +0.100, background +0.050, boundary +0.300. Most: boundary" in printed
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (("fur", [0.8, 0.9, 0.5], [0.7, 0.8, 0.4]), "expected one of pet, background, boundary"),
+        (("pet", 0.7, [0.7, 0.8, 0.4]), "with skips: expected the IoU of the three classes"),
+        (("pet", [0.8, 0.9, 0.5], [0.7, 0.8]), "without skips: expected the IoU of the three classes"),
+        (("pet", [80, 90, 50], [0.7, 0.8, 0.4]), "three numbers from 0 to 1"),
+        (("pet", [0.8, 0.9, 0.5], [0.8, 0.9, 0.5]), "the same scores"),
+        (("pet", ..., ...), "still to do"),
+    ],
+)
+def test_an_experiment_that_was_not_run_gets_a_hint(answer, hint, capsys):
+    assert not course.check("02.4", *answer)
     assert hint in capsys.readouterr().out
 
 
