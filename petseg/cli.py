@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from petseg.apps.batch import command as batch
 from petseg.errors import PetsegError
 
 #: Commands that go to Lightning's command line, which has its own help, flags and YAML configurations.
@@ -35,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 when something could not be done, said in a sentence on stderr. Wrong usage exits with 2.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file may be in letters that it lacks
     try:
         if arguments and arguments[0] in TRAINING:
             return _train(arguments)
@@ -66,10 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in TRAINING.items():
         commands.add_parser(name, help=text, add_help=False)  # for the list; `main` hands their arguments on
 
-    segment = add("segment", _segment, "cut the pet out of photos: writes mask, overlay and cut-out of each")
-    segment.add_argument("photos", metavar="PHOTO", nargs="+", type=Path, help="file of a photo")
-    segment.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
-    segment.add_argument("--model", metavar="NAME", help=MODEL_HELP)
+    segment = add("segment", batch.run, "cut the pet out of photos: writes mask, overlay and cut-out of each")
+    batch.add_arguments(segment, MODEL_HELP)
 
     data = add("data", _data, "fetch or draw a data set, verify and decode it")
     data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford", help="default: oxford")
@@ -112,40 +114,6 @@ def _train(arguments: Sequence[str]) -> int:
     # Lightning's own --model would take a YAML file; its --model.NAME, which sets up the network, stays
     run([re.sub(r"^--model(?==|$)", "--weights", argument) for argument in arguments])
     return 0
-
-
-def _segment(args: argparse.Namespace) -> int:
-    from petseg.apps.notes import photo_notes
-    from petseg.errors import PhotoError
-    from petseg.inference.predictor import Predictor
-
-    predictor = Predictor(args.model)
-    failed = 0
-    for photo, stem in zip(args.photos, _stems(args.photos), strict=True):
-        try:
-            with photo_notes() as notes:
-                result = predictor(photo)
-            result.save(args.out, stem)
-        except (PhotoError, OSError) as error:
-            failed += 1
-            notes = [str(error)]
-        for note in notes:
-            print(f"petseg: {note}", file=sys.stderr)
-    done = len(args.photos) - failed
-    print(f"{done} of {len(args.photos)} photos cut out; see {args.out}")
-    return 1 if failed else 0
-
-
-def _stems(photos: Sequence[Path]) -> list[str]:
-    """A name for each photo's results: its stem; where two photos have the same one, the suffix or a number as well."""
-    stems = [photo.stem for photo in photos]
-    names: list[str] = []
-    for photo, stem in zip(photos, stems, strict=True):
-        name = stem if stems.count(stem) == 1 else photo.name.replace(".", "_")
-        while name in names:
-            name += "_2"
-        names.append(name)
-    return names
 
 
 def _data(args: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from petseg.data.cartoon.dataset import write_dataset
+from petseg.labels import PET
 from petseg.models import zoo
 from petseg.models.card import ModelCard
 from petseg.models.unet import UNet
@@ -52,10 +53,22 @@ def cartoons(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_model(tmp_path: Path) -> Path:
     """The file of a tiny network with random weights."""
+    return _save_small(tmp_path / "small.safetensors")
+
+
+@pytest.fixture
+def pet_model(tmp_path: Path) -> Path:
+    """The file of a tiny network that is sure of a pet at every pixel."""
+    return _save_small(tmp_path / "pet.safetensors", pet_bias=50.0)
+
+
+def _save_small(path: Path, pet_bias: float = 0.0) -> Path:
     torch.manual_seed(0)
     network = UNet(channels=(4, 8))
-    card = ModelCard.of(network, name="small", size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    return zoo.save(tmp_path / "small.safetensors", network, card)
+    with torch.no_grad():
+        network.head.bias[PET] += pet_bias  # the score of the pet is higher by this at every pixel
+    card = ModelCard.of(network, name=path.stem, size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    return zoo.save(path, network, card)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from skimage.data import cat
@@ -16,55 +15,6 @@ def photo(tmp_path) -> Path:
     path = tmp_path / "cat.png"
     Image.fromarray(cat()).save(path)
     return path
-
-
-def segment(*photos: Path, out: Path, model: Path) -> int:
-    return cli.main(["segment", *map(str, photos), "--out", str(out), "--model", str(model)])
-
-
-def test_segment_writes_mask_overlay_and_cutout_of_the_photos_size(photo, tmp_path, small_model):
-    out = tmp_path / "out"
-    assert segment(photo, out=out, model=small_model) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["cat.cutout.png", "cat.mask.png", "cat.overlay.png"]
-    assert {Image.open(path).size for path in out.iterdir()} == {(451, 300)}
-    mask = Image.open(out / "cat.mask.png")
-    assert mask.mode == "P"
-    assert set(np.unique(np.asarray(mask))) <= {0, 1, 2}
-    assert Image.open(out / "cat.cutout.png").mode == "RGBA"
-
-
-def test_a_photo_that_fails_is_one_line_and_the_others_go_on(photo, tmp_path, small_model, capsys):
-    bad = tmp_path / "bad.jpg"
-    bad.write_text("no photo")
-    out = tmp_path / "out"
-    assert segment(bad, photo, tmp_path / "none.jpg", out=out, model=small_model) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
-    assert "bad.jpg" in lines[0]
-    assert "none.jpg" in lines[1]
-    assert (out / "cat.mask.png").is_file()
-
-
-def test_a_note_on_a_photo_is_one_line_each_time(tmp_path, small_model, capsys):
-    frames = [Image.new("RGB", (30, 20), color) for color in ("white", "black")]
-    moving = [tmp_path / "a.gif", tmp_path / "b.gif"]
-    for path in moving:
-        frames[0].save(path, save_all=True, append_images=frames[1:])
-    assert segment(*moving, out=tmp_path / "out", model=small_model) == 0
-    lines = capsys.readouterr().err.splitlines()
-    assert [line[:15] for line in lines] == ["petseg: a.gif: ", "petseg: b.gif: "]
-
-
-def test_photos_of_one_name_do_not_overwrite_each_other(photo, tmp_path, small_model):
-    other = tmp_path / "cat.jpg"
-    Image.new("RGB", (30, 20)).save(other)
-    twin = tmp_path / "twin" / "cat.png"
-    twin.parent.mkdir()
-    Image.new("RGB", (10, 10)).save(twin)
-    out = tmp_path / "out"
-    assert segment(photo, other, twin, out=out, model=small_model) == 0
-    sizes = {Image.open(path).size for path in out.glob("*.mask.png")}
-    assert sizes == {(451, 300), (30, 20), (10, 10)}
 
 
 @pytest.mark.parametrize("arguments", [["segment"], ["segment", "a.jpg"], ["nonsense"], ["data", "elephants"], []])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from petseg.errors import PhotoWarning
 
@@ -24,3 +27,25 @@ def photo_notes() -> Iterator[list[str]]:
             notes.append(str(warning.message))
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+
+@contextmanager
+def notes_by_thread() -> Iterator[Callable[[], list[str]]]:
+    """Collects the sentences of each `PhotoWarning` that any thread gives in a `with` block, for each thread apart.
+
+    Yields:
+        A function that returns those of the thread which calls it, and forgets them.
+    """
+    notes: defaultdict[int, list[str]] = defaultdict(list)
+
+    def keep(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, PhotoWarning):
+            notes[threading.get_ident()].append(str(message))
+        else:
+            show(message, category, *where)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PhotoWarning)  # of each photo, not only of the first
+        show = warnings.showwarning
+        warnings.showwarning = keep  # type: ignore[assignment]
+        yield lambda: notes.pop(threading.get_ident(), [])
