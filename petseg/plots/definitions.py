@@ -33,7 +33,7 @@ def vision_tasks(image: NDArray[np.uint8], animals: Sequence[Region], name: str)
         "around each animal; the class of each pixel, both animals in one colour; the pixels of each animal in a "
         "separate colour; both of the last, with the background coloured too."
     )
-    with figure(7.4, 3.1, 2, 3, alt=alt) as (drawn, axes):
+    with figure(6.6, 2.8, 2, 3, alt=alt) as (drawn, axes):
         titles = ("image", "classification", "object detection", "semantic segmentation", "instance segmentation")
         for ax, title in zip(axes.flat, (*titles, "panoptic segmentation"), strict=True):
             ax.imshow(image)
