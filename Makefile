@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup course lab segment photo-named test course-colab notebooks stamp figures ablation reproduce space clean distclean FORCE
+.PHONY: help setup course lab segment photo-named test course-colab notebooks stamp figures ablation reproduce space site clean distclean FORCE
 
 # What can be chosen, for instance: make TORCH="torch==2.14.1 torchvision==0.29.1" test
 #   PYTHON    programs of which the first that is new enough makes .venv
@@ -14,7 +14,7 @@
 #   WORKERS   processes among which the tests are divided
 #   ARGS      further arguments of the command behind `lab`, `reproduce` and `ablation`
 #   NOTEBOOKS numbers of those that `course` and `notebooks` run, for instance "01 04"; all by default
-PYTHON   ?= python3 python3.13 python3.12 python3.11
+PYTHON   ?= python3 python3.14 python3.13 python3.12 python3.11
 EXTRAS   ?= dev
 TORCH    ?=
 PIP_ARGS ?=
@@ -103,7 +103,7 @@ test: $(STAMP) ## Run all checks: style, types, import layers, tests and every n
 	@.venv/bin/lint-imports
 	@echo "== pytest: the package"
 	@$(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/
-	@echo "== nbmake: the notebooks"
+	@echo "== nbmake: the notebooks, and their solutions in notebooks/solutions/"
 	@$(IN_VENV) $(PROFILE) .venv/bin/python -m pytest --nbmake --nbmake-timeout=1200 notebooks/
 	@echo "== nbmake: the notebooks that use widgets, with ipywidgets 7.7.1"
 	@$(MAKE) --no-print-directory course-colab
@@ -145,6 +145,14 @@ reproduce: $(STAMP) ## Train and score every released model again, for hours; AR
 
 space: $(STAMP) ## Assemble build/space/, a folder that Hugging Face Spaces runs (extra: web)
 	@.venv/bin/python -m petseg.upkeep.space
+
+# The site's packages are installed when it is first built, so that the set-up of all others stays as short as it is.
+site: .venv/.petseg-site ## Build the course as a web site that needs no network: build/site/html/ (extra: site)
+	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.site
+
+.venv/.petseg-site: $(STAMP)
+	@.venv/bin/python -m pip install --quiet $(PIP_ARGS) -e ".[site]"
+	@touch $@
 
 # --- Tidying -------------------------------------------------------------------------------------------------------
 
