@@ -77,7 +77,9 @@ def loss_curves(tables: Mapping[str, pd.DataFrame], title: str) -> DescribedFigu
         tables: one row per epoch, with the columns `train loss` and `val loss`, by name of the run.
         title: states the finding.
     """
-    top = 1.1 * max(table.loc[3:, ["train loss", "val loss"]].max().max() for table in tables.values())
+    # the first epochs may lie far above the rest
+    settled = [table[["train loss", "val loss"]].iloc[len(table) // 8 :] for table in tables.values()]
+    top = 1.1 * max(table.max().max() for table in settled)
     with figure(2.7 * len(tables) + 0.6, 3.3, 1, len(tables), sharey=True, squeeze=False) as (drawn, axes):
         for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
             lowest = table["val loss"].idxmin()

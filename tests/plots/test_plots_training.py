@@ -81,6 +81,10 @@ def test_loss_curves_mark_the_epoch_in_which_validation_was_lowest():
     assert "few: training ends at 0.10, validation at 0.90 after its lowest value of 0.70 in epoch 3" in figure.alt
 
 
+def test_a_run_of_one_epoch_has_loss_curves_too():
+    assert "epoch 1" in figures.loss_curves({"short": overfitted().head(1)}, "Short").alt
+
+
 def test_a_rate_sweep_marks_the_best_rate():
     figure = figures.rate_sweep({1e-3: 0.4, 1e-2: 0.7, 1e-1: 0.5}, "The best is 0.01")
     assert figure.axes[0].lines[1].get_xydata().tolist() == [[1e-2, 0.7]]
