@@ -81,29 +81,6 @@ def adjacency(masks: Masks) -> Fractions:
     return np.divide(touching, total, out=np.full((K, K), np.nan), where=total > 0)
 
 
-def erosion(masks: Masks, steps: int) -> Fractions:
-    """What is left of each class under erosion: each step removes all pixels that touch another class.
-
-    The image border is no edge: a pet that it cuts off is not eroded there.
-
-    Args:
-        masks: uint8 (N, H, W), labels; each class must occur.
-        steps: number of erosions, one after the other.
-
-    Returns:
-        float64 (steps + 1, 3), the fraction of each class's pixels that is left, from 1 downwards.
-    """
-    pixels = np.zeros((steps + 1, len(CLASSES)))
-    for part in _parts(masks):
-        for label in range(len(CLASSES)):
-            others = part != label
-            for step in range(steps + 1):
-                pixels[step, label] += others.size - others.sum()
-                others = _dilated(others)  # to erode a region is to dilate its complement
-    fractions: Fractions = pixels / pixels[0]
-    return fractions
-
-
 def mean_map(masks: Masks, label: int) -> Fractions:
     """Fraction of the masks that hold this class, for each pixel: float64 (H, W), 0 to 1."""
     fractions: Fractions = (masks == label).mean(axis=0)

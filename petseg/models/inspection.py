@@ -1,4 +1,4 @@
-"""What is inside a network: shapes, counts, feature maps, memory, and the network without some of its skips."""
+"""What is inside a network: shapes, counts, feature maps, and memory."""
 
 from __future__ import annotations
 
@@ -91,33 +91,6 @@ def feature_maps(network: UNet, image: Tensor) -> dict[str, Tensor]:
     with torch.no_grad(), in_eval_mode(network), _hooks(network, names, keep):
         network(image)
     return maps
-
-
-@contextmanager
-def skips_cut(network: UNet, cut: Collection[int]) -> Iterator[UNet]:
-    """Sets the features of some skip connections to zero, for as long as the `with` block lasts.
-
-    Args:
-        network: works as before afterwards.
-        cut: numbers of the skips: 1 is the finest, at the image's own size.
-
-    Raises:
-        ValueError: there is no such skip.
-    """
-    n = len(network.encoder)
-    if not set(cut) <= set(range(1, n + 1)):
-        raise ValueError(f"cut={sorted(cut)}: this network has the skips 1 to {n}.")
-
-    def zeros(decoder: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
-        skip, up = arguments[0].chunk(2, dim=1)  # (B, c, h, w) each, in the order of UNet.forward
-        return (torch.cat([torch.zeros_like(skip), up], dim=1),)
-
-    hooks = [network.decoder[n - number].register_forward_pre_hook(zeros) for number in set(cut)]
-    try:
-        yield network
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def kept_for_backward(network: nn.Module, image: Tensor) -> int:

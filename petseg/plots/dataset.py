@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,9 +14,6 @@ from petseg.labels import CLASSES, COLORS, HATCHES, INK, PET
 from petseg.plots.style import class_legend, figure
 
 Fractions = NDArray[np.float64]
-
-#: Dash and marker of each class, the second cue beside its colour.
-DASHES: Any = {"pet": ("-", "o"), "background": ("--", "s"), "boundary": (":", "^")}
 
 
 def photo_sizes(width: NDArray[np.int64], height: NDArray[np.int64]) -> Figure:
@@ -79,47 +75,6 @@ def region_bars(fractions: Mapping[str, Fractions], title: str) -> Figure:
         ax.invert_yaxis()
         ax.tick_params(axis="y", length=0)
         class_legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
-    return drawn
-
-
-def erosion_curves(left: Fractions, title: str) -> Figure:
-    """What erosion leaves of each class, step by step.
-
-    Args:
-        left: float (steps + 1, 3), as `statistics.erosion` returns it.
-        title: states the finding.
-    """
-    last = len(left) - 1
-    listed = ", ".join(f"{name} {fraction:.0%}" for name, fraction in zip(CLASSES, left[last], strict=True))
-    with figure(5.8, 2.7, alt=f"Left of each class after {last} erosions: {listed}.") as (drawn, ax):
-        for name, color, fractions in zip(CLASSES, COLORS, left.T, strict=True):
-            dash, marker = DASHES[name]
-            edge = [withStroke(linewidth=3.2, foreground=INK)]  # an outline, since yellow on white is pale
-            line: Any = {"marker": marker, "markeredgecolor": INK, "label": name, "path_effects": edge}
-            ax.plot(fractions, dash, color=color, linewidth=2, **line)
-        ax.set(xlabel="erosions by one pixel", ylabel="fraction left", ylim=(0, 1.03), title=title)
-        ax.set_xticks(range(last + 1))
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return drawn
-
-
-def coverage_histogram(fractions: Fractions, pooled: float) -> Figure:
-    """What fraction of each image the pet covers.
-
-    Args:
-        fractions: float (N,), the pet's fraction of each image.
-        pooled: its fraction of all pixels.
-    """
-    low, high = np.percentile(fractions, [5, 95])
-    title = f"Nine pets in ten cover between {low:.0%} and {high:.0%} of their image"
-    tails = f"5% lie below {low:.0%}, 5% above {high:.0%}"
-    alt = f"Histogram of the pet's fraction of {len(fractions)} images; mean {pooled:.0%}; {tails}."
-    with figure(6.4, 2.6, alt=alt) as (drawn, ax):
-        ax.hist(fractions, bins=np.arange(0, 1.01, 0.04).tolist(), color=COLORS[PET], edgecolor=INK, linewidth=0.4)
-        ax.set_ylim(0, 1.15 * ax.get_ylim()[1])
-        ax.axvline(pooled, color=INK, linestyle="--", linewidth=1.4)
-        ax.text(pooled, ax.get_ylim()[1], f" mean {pooled:.0%}", va="top")
-        ax.set(xlim=(0, 1), xlabel="fraction of the image's pixels that are pet", ylabel="images", title=title)
     return drawn
 
 

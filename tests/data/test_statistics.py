@@ -5,8 +5,6 @@ import pytest
 
 from petseg.data import statistics
 from petseg.data.cache import Pixels
-from petseg.data.cartoon.breeds import BREEDS
-from petseg.data.cartoon.picture import draw_pet
 from petseg.data.datamodule import PixelDataset
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 
@@ -67,18 +65,6 @@ def test_adjacency_of_an_absent_class_are_unknown_and_many_masks_are_pooled():
     assert np.isnan(alone[[BACKGROUND, BOUNDARY]]).all()
     many = np.concatenate([STRIPES] * 600)  # more than one part
     assert np.allclose(statistics.adjacency(many), statistics.adjacency(STRIPES), equal_nan=True)
-
-
-def test_erosion_takes_what_touches_another_class_and_nothing_at_the_border():
-    left = statistics.erosion(STRIPES, steps=3)
-    assert left[:, PET].tolist() == [1, 1 / 2, 0, 0]
-    assert left[:, BOUNDARY].tolist() == [1, 0, 0, 0]
-    assert left[:, BACKGROUND] == pytest.approx([1, 2 / 3, 1 / 3, 0])
-
-
-def test_the_boundary_of_cartoons_is_eroded_first():
-    masks = np.stack([draw_pet(BREEDS[i], i, 64)[1] - 1 for i in range(3)])
-    assert statistics.erosion(masks, 3)[3].argmin() == BOUNDARY
 
 
 def test_maps_are_per_pixel():

@@ -79,24 +79,6 @@ def test_feature_maps_are_what_the_stages_give(network):
         torch.testing.assert_close(network.head(maps["decoder 1"]), network(image))
 
 
-def test_a_cut_skip_gives_what_zero_weights_on_it_would(network):
-    image = torch.randn(1, 3, 32, 32)
-    network.eval()
-    with torch.no_grad():
-        whole = network(image)
-        with inspection.skips_cut(network, {2}):
-            cut = network(image)
-        torch.testing.assert_close(network(image), whole)
-        network.decoder[1][0].weight[:, :8] = 0  # skip 2 of three: 8 channels, the middle decoder
-        torch.testing.assert_close(network(image), cut)
-    assert not torch.allclose(whole, cut)
-
-
-def test_a_skip_that_is_not_there_is_refused(network):
-    with pytest.raises(ValueError, match="skips 1 to 3"), inspection.skips_cut(network, {0, 1}):
-        pass
-
-
 def test_a_convolution_and_a_batchnorm_keep_what_paper_says():
     block = nn.Sequential(*list(DoubleConv(3, 4))[:2])
     kept = inspection.kept_for_backward(block, torch.randn(2, 3, 8, 8))

@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 
-from petseg.labels import BOUNDARY, COLORS
 from petseg.plots import dataset as figures
 
 
@@ -28,22 +26,6 @@ def test_region_bars_are_as_wide_as_the_fractions_and_the_boundary_is_hatched():
     assert [bool(bar.get_hatch()) for bar in bars] == [False, False, True]
     assert [text.get_text() for text in figure.axes[0].texts] == ["", "90%", "6%"]
     assert "pet 4%, background 90%, boundary 6%" in figure.alt
-
-
-def test_erosion_curves_tell_the_classes_apart_by_dash_and_marker_too():
-    left = np.array([[1, 1, 1], [0.9, 0.95, 0.4]])
-    lines = figures.erosion_curves(left, "title").axes[0].get_lines()
-    assert [list(line.get_ydata()) for line in lines] == [[1, 0.9], [1, 0.95], [1, 0.4]]
-    assert len({line.get_linestyle() for line in lines}) == len({line.get_marker() for line in lines}) == 3
-    assert [to_hex(line.get_color()).upper() for line in lines][BOUNDARY] == COLORS[BOUNDARY]
-
-
-def test_the_coverage_histogram_counts_every_picture_and_marks_the_mean():
-    fractions = np.array([0.0, 0.1, 0.5, 1.0])
-    figure = figures.coverage_histogram(fractions, 0.4)
-    assert sum(bar.get_height() for bar in figure.axes[0].patches) == 4
-    assert [list(line.get_xdata()) for line in figure.axes[0].get_lines()] == [[0.4, 0.4]]
-    assert "mean 40%" in figure.alt
 
 
 def test_mean_maps_keep_the_first_row_at_the_top_and_say_their_peak():
