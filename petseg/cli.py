@@ -101,7 +101,9 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = add("bench", _bench, "time training on this machine, against a plain training loop (an hour and more)")
     bench.add_argument("--quick", action="store_true", help="every row in seconds, with a tiny network and cartoons")
-    bench.add_argument("--rows", metavar="NAME", nargs="+", default=[], help="measure these rows only")
+    bench.add_argument(
+        "--rows", metavar="NAME", nargs="+", default=[], help="measure these rows only (an unknown name lists them)"
+    )
     bench.add_argument("--runs", type=int, help="trainings of each way in time_to_accuracy (default 3; --quick: 1)")
     bench.add_argument("--out", metavar="FILE.json", type=Path, help=BENCH_OUT_HELP)
     return parser

@@ -33,7 +33,7 @@ class Settings:
         sides: heights and widths of images, in pixels, in `growth_side`.
         batches: batch sizes in `growth_batch`.
         counts: numbers of images in `growth_images`.
-        matrix: rows and columns of the matrices whose product gives the machine's peak.
+        matrix: rows and columns of the matrices whose product gives the machine's peak; four times as many on a GPU.
         target: mean IoU on validation that `time_to_accuracy` trains to.
         limit: seconds after which such a training ends without it.
         runs: trainings of each way in `time_to_accuracy`.
