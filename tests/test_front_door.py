@@ -85,7 +85,13 @@ def test_plain_make_lists_every_target_with_a_line() -> None:
 
 def test_every_make_command_in_the_documents_is_a_target() -> None:
     named = set()
-    for document in ("README.md", "CONTRIBUTING.md", "data/README.md", ".github/workflows/ci.yml"):
+    for document in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "data/README.md",
+        ".github/workflows/ci.yml",
+        ".github/workflows/site.yml",
+    ):
         text = (ROOT / document).read_text()
         named |= set(
             re.findall(r"""(?:`|^(?: {4})?|run: |  )make (?:[A-Z_]+="?[^`"\n]*"? )*([a-z]+)\b""", text, re.MULTILINE)
@@ -255,7 +261,7 @@ def test_the_core_admits_what_colab_has(name: str, version: str) -> None:
     assert requirement.specifier.contains(version)
 
 
-@pytest.mark.parametrize("version", ["3.11.0", "3.12.0", "3.13.0"])
+@pytest.mark.parametrize("version", ["3.11.0", "3.12.0", "3.13.0", "3.14.0"])
 def test_pythons_of_colab_and_ci_are_admitted(version: str) -> None:
     assert SpecifierSet(PROJECT["requires-python"]).contains(version)
 
@@ -274,7 +280,7 @@ def test_dependencies_are_ranges_not_pins() -> None:
 def test_ci_runs_make_test_on_every_python() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     job = workflow["jobs"]["test"]
-    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
     assert job["steps"][-1]["run"] == "make test"
     assert workflow["permissions"] == {"contents": "read"}
 
@@ -303,6 +309,8 @@ def committed_text() -> dict[str, str]:
 def test_the_top_level_holds_only_what_the_design_names() -> None:
     folders = {".ci", ".github", "data", "figures", "notebooks", "petseg", "tests"}
     files = {
+        "CHANGELOG.md",
+        "CITATION.cff",
         "CONTRIBUTING.md",
         "LICENSE",
         "Makefile",
@@ -312,6 +320,7 @@ def test_the_top_level_holds_only_what_the_design_names() -> None:
         "pyproject.toml",
         "setup.py",
         ".gitignore",
+        ".pre-commit-config.yaml",
     }
     top = {(name.split("/")[0], "/" in name) for name in committed()}
     assert {name for name, is_folder in top if is_folder} <= folders

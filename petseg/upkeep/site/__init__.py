@@ -1,0 +1,1 @@
+"""`make site`: the course as pages to read, made from notebooks, docstrings, records and model cards by Sphinx."""

@@ -1,0 +1,182 @@
+"""Pages of numbers, made from `figures/*.json` as they are: nothing is left out, and nothing is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from petseg.labels import CLASSES
+from petseg.upkeep.tables import results_table
+
+SCORES: Final = ("mean_iou", *(f"iou_{label}" for label in CLASSES), "accuracy")
+TITLES: Final = ("mean IoU", *CLASSES, "accuracy")
+
+#: Records that have pages of their own; `other_page` shows all others.
+KNOWN: Final = ("results", "ablation", "refinement")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table; the first column is text, columns of numbers are aligned to the right."""
+    numeric = [all(isinstance(row[index], int | float | None) for row in rows) for index in range(len(header))]
+    lines = [header, ["--:" if number else "---" for number in numeric], *rows]
+    return "\n".join(f"| {' | '.join(text(cell) for cell in line)} |" for line in lines)
+
+
+def text(value: Any) -> str:
+    """A cell of a table: four decimals of a small float, thousands separated, a dash where nothing is known."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value).replace("|", "\\|").replace("\n", " ")
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if abs(value) < 1 else f"{value:,.2f}"
+
+
+def results_page(results: Mapping[str, Any], references: Sequence[Mapping[str, Any]]) -> str:
+    """The released models, split by split, with their confusion matrices; then what others report."""
+    models = results["models"]
+    parts = ["# Released models", f"Scored on: {results['data']}. One pass, float16 weights."]
+    sizes = [[f"`{name}`", *(model[key] for key in _COSTS)] for name, model in models.items()]
+    parts += [table(["model", *_COSTS.values()], sizes)]
+    for split, title in (("test", "The official test split"), ("val", "The validation split")):
+        rows = [[f"`{name}`", model[split]["images"], *_scores(model[split])] for name, model in models.items()]
+        parts += [f"## {title}", table(["model", "images", *TITLES], rows)]
+    parts += ["## Confusion matrices", "Each row is a true class: the fraction of its pixels that got each label."]
+    for name, model in models.items():
+        matrix = model["test"]["confusion"]
+        rows = [[label, *(count / sum(row) for count in row)] for label, row in zip(CLASSES, matrix, strict=True)]
+        parts += [f"### `{name}`, test split", table(["true class", *CLASSES], rows)]
+    parts += [
+        "## Beside results of others",
+        "They are their authors' numbers, on other splits and at other sizes: compare with care.",
+        results_table(results, references),
+    ]
+    notes = [f"- {entry['name']}: {' '.join(entry['note'].split())}." for entry in references]
+    return "\n\n".join([*parts, "Notes:", "\n".join(notes)])
+
+
+def ablation_page(record: Mapping[str, Any]) -> str:
+    """What each change of a short recipe does to the score, and what it costs."""
+    noise = record["noise"]
+    parts = [
+        "# Ablation",
+        f"Scored on: {record['data']}. Each row changes one thing of a short recipe. The base was trained with "
+        f"{len(record['base'])} seeds: its mean is {noise['mean']:.4f}, and the standard deviation of its seeds is "
+        f"{noise['seeds']:.2f} points of mean IoU (hundredths). A change is one run. Chance alone explains a "
+        "difference up to the limit in its row, with 95 % confidence.",
+        _ablation_scores(record["variants"]),
+        _ablation_seeds(record["base"]),
+        _ablation_costs([*record["base"][:1], *record["variants"]]),
+    ]
+    return "\n\n".join(parts)
+
+
+def _ablation_scores(runs: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for run in runs:
+        beyond = "yes" if abs(run["points"]) > run["limit"] else "no"
+        scores = _scores(run["val"][run["weights"]])[1:]
+        rows.append([run["change"], run["score"], run["points"], run["limit"], beyond, *scores])
+    header = ["change", "mean IoU", "points", "limit", "beyond chance", *TITLES[1:]]
+    return f"## Scores\n\n{table(header, rows)}"
+
+
+def _ablation_seeds(runs: Sequence[Mapping[str, Any]]) -> str:
+    rows = [[str(run["seed"]), weights, *_scores(found)] for run in runs for weights, found in run["val"].items()]
+    return f"## The base, seed by seed\n\n{table(['seed', 'weights', *TITLES], rows)}"
+
+
+def _ablation_costs(runs: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for run in runs:
+        cost = [run["cost"].get(key) for key in ("parameters", "multiply_adds", "milliseconds")]
+        kept = [run["epochs"], run["seconds"], str(run["seed"]), run["host"], run.get("weights", "")]
+        rows.append([run["change"], *cost, *kept, _settings(run["settings"])])
+    machines = sorted({run["cost"]["machine"] for run in runs if "machine" in run["cost"]})
+    measured = f"Milliseconds per predicted image were measured on: {'; '.join(machines)}."
+    return f"## Costs and settings\n\n{measured}\n\n{table(_RUN, rows)}"
+
+
+def refinement_page(record: Mapping[str, Any]) -> str:
+    """Masks at the photos' original sizes: each half of the photos, each scene, each way."""
+    parts = [
+        "# Photos at their original size",
+        f"Class maps of `{record['model']}` at the photos' own sizes, by each way to get there. Boundary f is the "
+        f"F-score of the contour with a tolerance of {record['tolerance']} pixels. The gain is in mean IoU over the "
+        "first way, with its 95 % interval.",
+    ]
+    for half in ("reported", "chosen on"):
+        parts.append(f"## {half.capitalize()}: {record[half]['photos']} photos")
+        for scene, ways in record[half].items():
+            if isinstance(ways, Mapping):
+                header = [key for key in next(iter(ways.values())) if key != "gain"]
+                rows = [[way, *(found[key] for key in header), _gain(found["gain"])] for way, found in ways.items()]
+                parts += [f"### Photos {scene}", table(["way", *(_title(key) for key in header), "gain"], rows)]
+    return "\n\n".join(parts)
+
+
+def other_page(name: str, record: Any) -> str:
+    """A record without a page of its own: each group of values is a row, named by its path in the file."""
+    rows = list(_leaves(record, ()))
+    keys = list(dict.fromkeys(key for _, values in rows for key in values))
+    body = [[" / ".join(path) or name, *(values.get(key) for key in keys)] for path, values in rows]
+    return f"# {name.capitalize()}\n\nFrom `figures/{name}.json`.\n\n{table(['row', *keys], body)}"
+
+
+def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Each mapping that holds plain values, or lists of them, with its path."""
+    if isinstance(value, Mapping):
+        plain = {key: entry for key, entry in value.items() if not _nested(entry)}
+        if plain:
+            yield path, {key: _listed(entry) for key, entry in plain.items()}
+        for key, entry in value.items():
+            if _nested(entry):
+                yield from _leaves(entry, (*path, str(key)))
+    else:
+        for number, entry in enumerate(value, start=1):
+            yield from _leaves(entry, (*path, str(number)))
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value)
+    )
+
+
+def _listed(value: Any) -> Any:
+    return ", ".join(text(entry) for entry in value) if isinstance(value, list) else value
+
+
+_COSTS: Final = {
+    "parameters": "parameters",
+    "multiply_adds": "multiply-adds per image",
+    "size": "pixels per side",
+    "encoder": "encoder",
+}
+
+_RUN: Final = (
+    "change", "parameters", "multiply-adds", "ms per image", "epochs", "seconds of training", "seed", "trained on",
+    "weights scored", "settings",
+)  # fmt: skip
+
+
+def _scores(found: Mapping[str, Any]) -> list[float]:
+    return [found[key] for key in SCORES]
+
+
+def _title(key: str) -> str:
+    return dict(zip(SCORES, TITLES, strict=True)).get(key, key.replace("_", " ").replace("iou", "IoU"))
+
+
+def _gain(gain: Sequence[float]) -> str:
+    value, low, high = gain
+    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return "; ".join(f"{part}.{key}={value}" for part, keys in settings.items() for key, value in _pairs(keys))
+
+
+def _pairs(keys: Any) -> list[tuple[str, Any]]:
+    return list(keys.items()) if isinstance(keys, Mapping) else [("", keys)]

@@ -1,0 +1,92 @@
+"""What is published as wheel and sdist: built offline from the files in git, they hold what an installation needs."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel; the wheel is built from what the sdist holds."""
+    folder = tmp_path_factory.mktemp("distribution")
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        found = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"needs a git checkout: {error}")
+    for name in filter(None, found.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "notebooks/")):
+            (folder / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / "checkout" / name)
+    build(folder / "checkout", "build_sdist", folder)
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+        archive.extractall(folder / "unpacked", filter="data")
+    build(next((folder / "unpacked").iterdir()), "build_wheel", folder)
+    return folder
+
+
+def build(source: Path, what: str, folder: Path) -> None:
+    """Builds with the setuptools that is installed: no network, and no environment of its own."""
+    code = f"from setuptools import build_meta; build_meta.{what}({str(folder)!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(next(built.glob("*.whl")))
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for suffix in ("py", "js", "css", "yaml", "safetensors", "typed")
+        for path in (ROOT / "petseg").rglob(f"*.{suffix}")
+        if not path.name.startswith(".")
+    }
+    assert there - set(wheel.namelist()) == set()
+
+
+def test_the_wheel_holds_the_records_that_notebooks_show(wheel: zipfile.ZipFile) -> None:
+    records = {
+        f"petseg/course/records/{path.relative_to(ROOT / 'figures').as_posix()}"
+        for path in (ROOT / "figures").rglob("*")
+        if path.suffix in (".json", ".yaml", ".csv")
+    }
+    assert records - set(wheel.namelist()) == set()
+
+
+def test_the_wheel_holds_nothing_but_the_package_and_its_licence(wheel: zipfile.ZipFile) -> None:
+    names = [name for name in wheel.namelist() if not re.match(r"petseg/|petseg-[^/]+\.dist-info/", name)]
+    assert names == []
+    assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
+    assert not any("__pycache__" in name for name in wheel.namelist())
+
+
+def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path) -> None:
+    (unpacked,) = (built / "unpacked").iterdir()
+    names = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
+    assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "figures/results.json"} <= names
+
+
+def test_a_wheel_without_a_checkout_predicts_and_shows_its_records(built: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
+        archive.extractall(tmp_path / "installed")
+    code = (
+        "import petseg, skimage.data; from petseg import course;"
+        "assert 'installed' in petseg.__file__, petseg.__file__;"
+        "assert 'unet' in course.results()['models'];"
+        "print(petseg.Predictor('unet-separable')(skimage.data.cat()).mask.shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "installed", capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.strip() == "(300, 451)", done.stderr[-2000:]
