@@ -143,7 +143,8 @@ def test_the_check_of_pages_finds_each_kind_of_fault_and_no_other(tmp_path: Path
     assert links.faults(tmp_path) == []
     (tmp_path / "bad.html").write_text(
         '<main><a href="gone.html">1</a><a href="good.html#nowhere">2</a><img src="data:,">'
-        '<a href="good.html#top">ok</a><script src="https://cdn.example/x.js"></script><script src="gone.js"></script></main>'
+        '<a href="good.html#top">ok</a><script src="https://cdn.example/x.js"></script>'
+        '<script src="gone.js"></script></main>'
     )
     found = links.faults(tmp_path)
     assert len(found) == 5
