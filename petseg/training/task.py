@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -175,7 +175,7 @@ class SegmentationTask(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Logs the scores of the epoch's augmented images: a gap to `val/...` shows overfitting."""
-        pixels = self.all_gather(self._train_pixels).view(-1, 3, 3).cpu()  # one matrix per process
+        pixels = cast(Tensor, self.all_gather(self._train_pixels)).view(-1, 3, 3).cpu()  # one matrix per process
         if pixels.any():  # a run that is resumed between two epochs begins with this call
             self.log_dict({f"train/{name}": value for name, value in pooled_scores(pixels).items()})
         self._train_pixels.zero_()
