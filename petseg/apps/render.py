@@ -6,13 +6,14 @@ Functions of a result without any widget, so that panel and web app show the sam
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Final, Literal
 
 import numpy as np
-from PIL import Image, ImageColor, ImageFilter
+from PIL import Image, ImageColor
 
+from petseg.inference.foreground import blurred_background
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import CLASSES, hatch, palette_with_ink
 
@@ -92,7 +93,8 @@ def preview(result: Segmentation, side: int = PREVIEW_SIDE) -> Segmentation:
         return result
     small = result.photo.copy()
     small.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return Segmentation(small, result.logits, seconds=result.seconds, model=result.model)
+    alpha = result.photo_alpha and result.photo_alpha.resize(small.size, Image.Resampling.BILINEAR)
+    return replace(result, photo=small, photo_alpha=alpha)
 
 
 def confidence(result: Segmentation) -> Image.Image:
@@ -124,22 +126,14 @@ def on_background(result: Segmentation, kind: Background = "transparent", color:
     if kind == "transparent":
         return cutout
     if kind == "blur":
-        behind = blurred(result.photo)
+        behind = blurred_background(result.photo, result.alpha)
     else:
         try:
             behind = Image.new("RGB", cutout.size, ImageColor.getrgb(color)[:3])
         except ValueError as error:
             raise ValueError(f"colour {color!r}: not a colour. Write it as #ff8800 or orange.") from error
-    behind.paste(result.photo, mask=cutout.getchannel("A"))
+    behind.paste(cutout, mask=cutout.getchannel("A"))
     return behind
-
-
-def blurred(photo: Image.Image, fraction: float = 1 / 40) -> Image.Image:
-    """The photo out of focus, by a radius of `fraction` of its longest side."""
-    small = photo.copy()  # blurring at a small size takes less time and looks the same
-    small.thumbnail((600, 600), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    small = small.filter(ImageFilter.GaussianBlur(fraction * max(small.size)))
-    return small.resize(photo.size, Image.Resampling.BILINEAR)
 
 
 def png(image: Image.Image) -> bytes:

@@ -14,7 +14,7 @@ from petseg.errors import ModelError, SettingsError
 from petseg.inference import photo as photos
 from petseg.inference.inputs import PhotoInput
 from petseg.inference.segmentation import Segmentation
-from petseg.inference.two_pass import merge_logits, pet_box
+from petseg.inference.two_pass import merge_logits, pet_boxes
 from petseg.models import zoo
 from petseg.models.device import best_device
 
@@ -27,7 +27,7 @@ class Predictor:
             model that this installation can run.
         device: as PyTorch names it; default: "cuda" where there is one, else "mps", else "cpu".
         max_pixels: the largest photo that is decoded.
-        passes: how often the network runs on a photo: 1, on the whole of it; 2, then also on the pet alone, where a
+        passes: how often the network runs on a photo: 1, on the whole of it; 2, then also on each pet alone, where a
             small pet gets more pixels; see `two_pass`. More repeat the second pass.
 
     Raises:
@@ -64,10 +64,10 @@ class Predictor:
             PhotoError: the photo cannot be used.
         """
         start = time.perf_counter()
-        upright = self.load_photo(photo, name=name)
-        logits = self.photo_logits(upright)
+        upright, alpha = photos.decode_photo(photo, max_pixels=self.max_pixels, name=name)
+        logits = self.photo_logits(upright).numpy()
         seconds = time.perf_counter() - start
-        return Segmentation(upright, logits.numpy(), seconds=seconds, model=self.card.name)
+        return Segmentation(upright, logits, seconds=seconds, model=self.card.name, photo_alpha=alpha)
 
     def load_photo(self, photo: PhotoInput, *, name: str | None = None) -> Image.Image:
         """Step 1: the upright RGB photo, at its own size; see `petseg.inference.photo.load_photo`."""
@@ -99,7 +99,7 @@ class Predictor:
         return scores.float().cpu().contiguous()
 
     def photo_logits(self, photo: Image.Image, passes: int | None = None) -> Tensor:
-        """Steps 2 and 3, first on the whole photo and then on the part that shows the pet.
+        """Steps 2 and 3, first on the whole photo and then on each part that shows a pet.
 
         Args:
             photo: RGB, upright, any size.
@@ -114,11 +114,9 @@ class Predictor:
         passes = self.passes if passes is None else _checked_passes(passes)
         logits = self.logits(self.prepare(photo))[0]  # (3, h, w)
         for _ in range(passes - 1):
-            box = pet_box(logits, photo.size)
-            if box is None:  # no pet was found, so there is nothing to enlarge
-                break
-            closer = self.logits(self.prepare(photo.crop(box)))[0]  # (3, h, w) of the box alone
-            logits = merge_logits(logits, closer, box, photo.size)
+            for box in pet_boxes(logits, photo.size):  # none where no pet was found: there is nothing to enlarge
+                closer = self.logits(self.prepare(photo.crop(box)))[0]  # (3, h, w) of the box alone
+                logits = merge_logits(logits, closer, box, photo.size)
         return logits
 
 

@@ -1,23 +1,33 @@
-"""Two passes: the first, over the whole photo, finds the pet; the second, over the pet alone, sees more detail.
+"""Two passes: the first, over the whole photo, finds the pets; the second, over each pet alone, sees more detail.
 
 At 128x128 pixels for the whole photo, a pet that fills a quarter of it has 64x64 pixels, and the network was trained on
 pets that fill most of theirs. So the pet is cropped with a margin, resized to the working size as the whole photo was,
-and segmented again. The result is a weighted mean of both. `python -m petseg.upkeep.fullsize` measures what that gains.
+and segmented again. The result is a weighted mean of both. Pets that stand apart are looked at one by one: a box round
+two of them would show both as small as before. `python -m petseg.upkeep.fullsize` measures what that gains.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import label
 from torch import Tensor
 
 from petseg.labels import BACKGROUND
 
 #: Fraction of the pet that may lie beyond each side of its box, so that specks far away do not widen the box.
 BEYOND: Final = 0.01
+
+#: A region of the first pass is a pet if it has at least this fraction of the largest one's pixels.
+SMALLEST_PET: Final = 0.15
+
+#: As many pets are looked at one by one, the largest ones: each takes a pass.
+MOST_PETS: Final = 6
 
 #: Added to the box on each side, as a fraction of its width or height: the network needs to see where the fur ends.
 MARGIN: Final = 0.15
@@ -32,24 +42,42 @@ FADE: Final = 0.1
 Box = tuple[int, int, int, int]
 
 
-def pet_box(logits: Tensor, size: tuple[int, int]) -> Box | None:
-    """The part of a photo that the second pass runs on.
+def pet_boxes(logits: Tensor, size: tuple[int, int]) -> list[Box]:
+    """The parts of a photo that the second pass runs on, one for each pet.
+
+    A pet is a connected region of the class map; the boundary belongs to it. Boxes that overlap become one.
 
     Args:
         logits: float (3, h, w), of the whole photo, in the order of `labels.CLASSES`.
         size: width and height of the photo in pixels.
 
     Returns:
-        The box of the pet and its boundary, with a margin, clipped to the photo; None where no pixel is more likely
-        pet or boundary than background.
+        Boxes of each pet with its boundary and a margin, clipped to the photo, at most `MOST_PETS`, the largest pet
+        first; none where no pixel is more likely pet or boundary than background.
     """
     pet = (0.5 - logits.softmax(dim=0)[BACKGROUND]).clamp(min=0)  # (h, w): above 0 where background is less likely
-    if not pet.any():
-        return None
-    W, H = size
-    left, right = _span(pet.sum(dim=0), W)  # sums of the columns
-    top, bottom = _span(pet.sum(dim=1), H)  # sums of the rows
+    regions, count = label((pet > 0).numpy(), np.ones((3, 3)))  # corners connect
+    areas = np.bincount(regions.ravel(), minlength=count + 1)[1:]
+    pets = [index for index in np.argsort(-areas) if areas[index] >= SMALLEST_PET * areas.max()][:MOST_PETS]
+    whole = len(pets) == 1  # the specks round a single pet may be its ears
+    return _merged([_box(pet if whole else pet * torch.from_numpy(regions == index + 1), size) for index in pets])
+
+
+def _box(pet: Tensor, size: tuple[int, int]) -> Box:
+    """The box with its margin, in a photo of `size`, of what is above 0 in float (h, w)."""
+    left, right = _span(pet.sum(dim=0), size[0])  # sums of the columns
+    top, bottom = _span(pet.sum(dim=1), size[1])  # sums of the rows
     return left, top, right, bottom
+
+
+def _merged(boxes: list[Box]) -> list[Box]:
+    """The boxes, with those that overlap replaced by the box round both, until none overlap."""
+    for first, second in combinations(boxes, 2):
+        if first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]:
+            left, top, right, bottom = zip(first, second, strict=True)
+            around = min(left), min(top), max(right), max(bottom)
+            return _merged([around, *(box for box in boxes if box not in (first, second))])
+    return boxes
 
 
 def merge_logits(logits: Tensor, closer: Tensor, box: Box, size: tuple[int, int]) -> Tensor:

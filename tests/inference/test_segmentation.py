@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,13 +147,13 @@ def test_a_cutout_is_opaque_on_the_pet_and_clear_off_it() -> None:
     assert np.array_equal(cutout[:, :15, :3], photo[:, :15])
 
 
-def test_a_cutouts_edge_is_soft_and_keeps_the_photos_colours() -> None:
+def test_without_a_matte_the_edge_is_soft_and_keeps_the_photos_colours() -> None:
     logits = np.zeros((3, 1, 2), np.float32)
     logits[0] = [[3, -3]]  # from pet to background; the boundary stays unlikely
     logits[1] = [[-3, 3]]
     logits[2] = -20
     result = Segmentation(noise(200, 1), logits)
-    cutout = np.asarray(result.cutout())[0]
+    cutout = np.asarray(result.cutout(matte=False))[0]
     alpha = cutout[:, 3].astype(int)
     assert alpha[0] == 255
     assert alpha[-1] == 0
@@ -163,8 +164,30 @@ def test_a_cutouts_edge_is_soft_and_keeps_the_photos_colours() -> None:
     assert np.array_equal(cutout[visible, :3], np.asarray(result.photo)[0][visible])
 
 
-def test_a_certain_boundary_is_half_see_through() -> None:
-    assert sure_result([[2]]).cutout().getpixel((0, 0))[3] == 128
+def test_without_a_matte_a_certain_boundary_is_half_see_through() -> None:
+    assert sure_result([[2]]).cutout(matte=False).getpixel((0, 0))[3] == 128
+
+
+@pytest.mark.parametrize("matte", [True, False])
+def test_what_is_see_through_in_the_photo_stays_so(matte: bool) -> None:
+    given = Image.fromarray(np.linspace(0, 255, 40 * 30).astype(np.uint8).reshape(30, 40))
+    result = sure_result([[0]], photo=Image.new("RGB", (40, 30), "red"))
+    shown = replace(result, photo_alpha=given)
+    assert np.array_equal(shown.cutout(matte=matte).getchannel("A"), given)
+    assert np.asarray(result.cutout(matte=matte).getchannel("A")).min() == 255
+
+
+def test_a_pet_is_found_if_enough_pixels_are_surely_pet() -> None:
+    labels = np.full((50, 50), BACKGROUND)
+    assert not sure_result(labels).found
+    assert not sure_result(np.full((50, 50), BOUNDARY)).found
+    labels[10, 10:14] = PET  # 4 of 2500 pixels: less than 0.2 %
+    assert not sure_result(labels).found
+    labels[10, 10:15] = PET
+    assert sure_result(labels).found
+    unsure = np.zeros((3, 50, 50), np.float32)
+    unsure[PET] = 1.5  # P(pet) is 0.69 everywhere
+    assert not Segmentation(noise(9, 9), unsure).found
 
 
 def test_saving_writes_three_files_and_no_others(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def with_pet(rows: slice, columns: slice, size: int = 100) -> torch.Tensor:
 
 
 def test_the_box_holds_the_pet_and_a_margin_in_pixels_of_the_photo():
-    left, top, right, bottom = two_pass.pet_box(with_pet(slice(40, 60), slice(20, 50)), (1000, 500))
+    [(left, top, right, bottom)] = two_pass.pet_boxes(with_pet(slice(40, 60), slice(20, 50)), (1000, 500))
     assert (left, right) == (pytest.approx(200 - 0.15 * 300, abs=8), pytest.approx(500 + 0.15 * 300, abs=8))
     assert (top, bottom) == (pytest.approx(200 - 0.15 * 100, abs=4), pytest.approx(300 + 0.15 * 100, abs=4))
 
@@ -33,24 +33,53 @@ def test_the_box_holds_the_pet_and_a_margin_in_pixels_of_the_photo():
 def test_the_boundary_belongs_to_the_pet():
     label = np.full((50, 50), BACKGROUND)
     label[20:30, 20:30] = BOUNDARY
-    assert two_pass.pet_box(scores(label), (50, 50)) is not None
+    assert len(two_pass.pet_boxes(scores(label), (50, 50))) == 1
 
 
 def test_a_speck_far_from_the_pet_does_not_widen_the_box():
     alone, spotted = with_pet(slice(40, 80), slice(40, 80)), with_pet(slice(40, 80), slice(40, 80))
     spotted[:, 2, 3] = scores(np.array([[PET]]))[:, 0, 0]
-    assert two_pass.pet_box(spotted, (100, 100)) == pytest.approx(two_pass.pet_box(alone, (100, 100)), abs=1)
+    [with_speck], [without] = (two_pass.pet_boxes(logits, (100, 100)) for logits in (spotted, alone))
+    assert with_speck == pytest.approx(without, abs=1)
 
 
 def test_without_a_pet_there_is_no_box_and_with_nothing_but_pet_it_is_the_whole_photo():
-    assert two_pass.pet_box(scores(np.full((20, 20), BACKGROUND)), (300, 200)) is None
-    assert two_pass.pet_box(scores(np.full((20, 20), PET)), (300, 200)) == (0, 0, 300, 200)
+    assert two_pass.pet_boxes(scores(np.full((20, 20), BACKGROUND)), (300, 200)) == []
+    assert two_pass.pet_boxes(scores(np.full((20, 20), PET)), (300, 200)) == [(0, 0, 300, 200)]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (128, 128), (4000, 3000)])
 def test_the_box_lies_within_a_photo_of_any_size(size):
-    box = two_pass.pet_box(with_pet(slice(97, 100), slice(0, 2)), size)
-    assert box is None or (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1])
+    for box in two_pass.pet_boxes(with_pet(slice(97, 100), slice(0, 2)), size):
+        assert 0 <= box[0] < box[2] <= size[0]
+        assert 0 <= box[1] < box[3] <= size[1]
+
+
+def two_pets(columns: slice, others: slice) -> torch.Tensor:
+    label = np.full((100, 100), BACKGROUND)
+    label[30:70, columns] = PET
+    label[30:60, others] = PET
+    return scores(label)
+
+
+def test_each_of_two_pets_that_stand_apart_has_a_box_of_its_own() -> None:
+    logits = two_pets(slice(10, 30), slice(70, 90))
+    larger, smaller = two_pass.pet_boxes(logits, (200, 100))
+    assert larger[0] < 20 < 60 < larger[2] < 80
+    assert 120 < smaller[0] < 140 < 180 < smaller[2]
+    assert larger[3] > smaller[3]
+
+
+def test_boxes_that_overlap_become_one() -> None:
+    [(left, _, right, _)] = two_pass.pet_boxes(two_pets(slice(10, 48), slice(50, 90)), (100, 100))
+    assert left < 10 < 90 < right
+
+
+def test_a_region_far_smaller_than_the_largest_is_no_pet_to_look_at() -> None:
+    label = np.full((100, 100), BACKGROUND)
+    label[30:70, 10:50] = PET
+    label[45:50, 90:95] = PET  # 25 pixels beside 1600
+    assert len(two_pass.pet_boxes(scores(label), (100, 100))) == 1
 
 
 def test_outside_the_box_the_first_pass_stays_and_inside_it_is_the_weighted_mean_of_both():
@@ -96,8 +125,7 @@ def test_one_pass_is_the_network_alone_and_the_default_is_two(small_model):
             label[10:20, 10:20] = PET
             return scores(label)[None]
 
-    spy = Spy(small_model)
-    spy(photo)
+    Spy(small_model)(photo)
     assert seen == [(1, 3, 32, 32)] * 2
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from petseg.inference.predictor import Predictor, resize_to_model
-from petseg.inference.two_pass import merge_logits, pet_box
+from petseg.inference.two_pass import merge_logits, pet_boxes
 from petseg.upkeep.fullsize.guided import guided_filter
 
 #: From a photo to logits or probabilities (3, H, W) of its size.
@@ -32,8 +32,7 @@ def passes(predictor: Predictor, photo: Image.Image, count: int = 1, mode: str =
 def two_in_proportion(predictor: Predictor, photo: Image.Image) -> Tensor:
     """Two passes, the second in the pet's own proportions and with about as many pixels as the working size has."""
     logits = predictor.photo_logits(photo, 1)
-    box = pet_box(logits, photo.size)
-    if box is not None:
+    for box in pet_boxes(logits, photo.size):
         part = photo.crop(box)
         h, w = predictor.card.size
         closer = _logits_at(predictor, part, own_shape(part.size, (h * w) ** 0.5))

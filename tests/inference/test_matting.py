@@ -1,0 +1,145 @@
+"""Alpha matting: silhouette, trimap, colours; and the colours on both sides of the edge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from petseg.inference.foreground import blurred_background, foreground
+from petseg.inference.matting import MatteSettings, color_fit, limits, matte, silhouette
+from petseg.inference.scaling import at_pixels, enlarged, shrunk
+from petseg.labels import BACKGROUND, BOUNDARY, PET
+from petseg.upkeep.mattes.__main__ import fur_errors, plain
+from petseg.upkeep.mattes.fur import fur_picture
+
+LETTERS = {"#": PET, ".": BACKGROUND, "o": BOUNDARY}
+
+
+def sure_logits(rows: list[str]) -> np.ndarray:
+    labels = np.array([[LETTERS[letter] for letter in row] for row in rows])
+    return np.ascontiguousarray(9 * np.eye(3, dtype=np.float32)[labels].transpose(2, 0, 1))
+
+
+def inside(rows: list[str], speck: float = 0.0) -> list[str]:
+    mask = silhouette(sure_logits(rows), (len(rows), len(rows[0])), speck)
+    return ["".join(".#"[value] for value in row) for row in mask.astype(int)]
+
+
+def test_boundary_enclosed_by_pet_is_pet_and_enclosed_background_stays_open() -> None:
+    assert inside(["......", ".####.", ".#oo#.", ".####."]) == ["......", ".####.", ".####.", ".####."]
+    assert inside(["......", ".####.", ".#o.#.", ".####."]) == ["......", ".####.", ".#..#.", ".####."]
+    assert inside(["oooo", "oooo"]) == ["....", "...."]  # nothing encloses it
+
+
+def test_a_body_taken_for_boundary_is_pet_if_background_is_less_likely_still() -> None:
+    logits = sure_logits(["." * 20] * 5 + ["....oooooooooooo...."] * 10 + ["." * 20] * 5)
+    logits[PET][5:15, 4:16] = 1.0  # P(pet) 0.0003, P(background) 0.0001, P(boundary) 0.9995
+    photo = Image.new("RGB", (200, 200), "white")
+    alpha = matte(photo, logits)
+    assert alpha[60:140, 50:150].min() == 255
+    assert plain(photo, logits)[60:140, 50:150].max() < 140  # the plain ramp leaves it half see-through
+
+
+def test_a_speck_is_removed_and_a_second_pet_stays() -> None:
+    rows = ["##....#", "##.....", "##...##", "##...##"]
+    assert inside(rows, speck=0.2) == ["##.....", "##.....", "##...##", "##...##"]
+    assert inside(rows) == rows
+
+
+def test_alpha_is_certain_beyond_the_band_and_free_at_the_edge() -> None:
+    mask = np.zeros((10, 100), bool)
+    mask[:, 50:] = True
+    lower, upper = limits(mask, MatteSettings(inner=0.1, outer=0.2))
+    assert lower[0, :55].max() == 0
+    assert upper[0, 40:].min() == 1
+    assert (lower[:, 59:] == 1).all()
+    assert (upper[:, :30] == 0).all()
+    assert (np.diff(lower[0]) >= 0).all()
+    assert (np.diff(upper[0]) >= 0).all()
+    for value in (True, False):  # without an edge there is no band
+        for limit in limits(np.full((4, 4), value), MatteSettings()):
+            assert (limit == value).all()
+
+
+def test_where_alpha_is_a_linear_function_of_colour_the_fit_finds_it() -> None:
+    colors = np.random.default_rng(0).random((3, 30, 40), dtype=np.float32)
+    alpha = 0.2 + 0.3 * colors[0] - 0.1 * colors[1] + 0.4 * colors[2]
+    *slope, offset = color_fit(colors, alpha, np.ones_like(alpha), 4, 1e-7)
+    for plane, value in zip((*slope, offset), (0.3, -0.1, 0.4, 0.2), strict=True):
+        np.testing.assert_allclose(plane, value, atol=2e-3)
+
+
+def test_pixels_of_small_weight_hardly_change_the_fit() -> None:
+    rng = np.random.default_rng(1)
+    colors = rng.random((3, 30, 40), dtype=np.float32)
+    wrong, weights = colors[0].copy(), np.ones((30, 40), np.float32)
+    wrong[:, ::2], weights[:, ::2] = 0.5, 1e-4
+    slope = color_fit(colors, wrong, weights, 4, 1e-6)[0]
+    np.testing.assert_allclose(slope, 1, atol=0.01)
+
+
+def test_alpha_follows_the_photo_where_the_network_is_two_pixels_off() -> None:
+    pixels = np.full((500, 500, 3), (30, 90, 40), np.uint8)
+    pixels[125:375, 127:373] = (220, 180, 150)
+    logits = np.full((3, 20, 20), -4, np.float32)
+    logits[BACKGROUND] = 4
+    logits[PET, 5:15, 5:15], logits[BACKGROUND, 5:15, 5:15] = 4, -4  # columns 125 to 374: two too many on each side
+    photo = Image.fromarray(pixels)
+    alpha = matte(photo, logits)
+    assert alpha[240:260, 118:127].max() < 40
+    assert alpha[240:260, 127:140].min() > 215
+    assert plain(photo, logits)[240:260, 118:127].max() > 128
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 300), (500, 375), (1300, 700)])
+def test_a_matte_has_the_size_of_its_photo(size: tuple[int, int]) -> None:
+    logits = np.random.default_rng(2).normal(0, 3, (3, 8, 8)).astype(np.float32)
+    photo = Image.fromarray(np.random.default_rng(3).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    alpha = matte(photo, logits)
+    assert (alpha.shape, alpha.dtype) == (size[::-1], np.uint8)
+    assert foreground(photo, alpha).shape == (*size[::-1], 3)
+
+
+def test_on_drawn_fur_the_errors_of_alpha_and_of_colour_are_below_the_ramps() -> None:
+    pictures = [fur_picture(seed) for seed in range(200, 204)]
+    ramp, matted = fur_errors(pictures, plain, estimate=False), fur_errors(pictures, matte)
+    assert matted["alpha"] < 0.9 * ramp["alpha"]
+    assert matted["color"] < 0.7 * ramp["color"]
+
+
+def test_the_pets_colour_holds_nothing_of_the_background() -> None:
+    row = np.concatenate([np.zeros(150), np.linspace(0, 255, 12), np.full(150, 255)]).astype(np.uint8)
+    alpha = np.tile(row, (200, 1))
+    opacity = alpha[..., None] / 255
+    photo = Image.fromarray((opacity * (200, 40, 40) + (1 - opacity) * (20, 60, 220)).round().astype(np.uint8))
+    colors = foreground(photo, alpha)
+    visible = alpha > 40
+    assert np.abs(colors[visible] - np.array([200.0, 40, 40])).max() < 25
+    assert np.abs(np.asarray(photo)[visible] - np.array([200.0, 40, 40])).max() > 100
+    assert (colors[alpha == 0] == 0).all()
+    assert np.array_equal(colors[alpha == 255], np.asarray(photo)[alpha == 255])
+
+
+def test_a_blurred_background_takes_no_light_from_the_pet() -> None:
+    pixels = np.full((200, 300, 3), (20, 40, 60), np.uint8)
+    alpha = np.zeros((200, 300), np.uint8)
+    pixels[60:140, 100:200], alpha[60:140, 100:200] = 255, 255  # a white pet
+    behind = np.asarray(blurred_background(Image.fromarray(pixels), alpha)).astype(int)
+    assert np.abs(behind - (20, 40, 60)).max() <= 1
+
+
+def test_a_photo_without_background_is_blurred_as_it_is() -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    behind = np.asarray(blurred_background(Image.fromarray(pixels), np.full((60, 80), 255, np.uint8)))
+    assert behind.std() < pixels.std() / 2
+    assert behind.mean() == pytest.approx(pixels.mean(), abs=3)
+
+
+def test_planes_are_read_where_an_enlarged_picture_shows_them() -> None:
+    plane = np.random.default_rng(5).random((6, 8), dtype=np.float32)
+    large = enlarged(plane, (40, 30)) / 255
+    rows, columns = np.nonzero(np.ones((30, 40)))
+    np.testing.assert_allclose(at_pixels(plane[None], rows, columns, (40, 30))[0], large.ravel(), atol=0.01)
+    assert shrunk(Image.new("RGB", (400, 100)), 80).shape == (3, 20, 80)
+    assert shrunk(Image.new("L", (40, 10)), 80).shape == (1, 10, 40)
