@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,14 @@ def test_the_first_set_up_makes_a_venv_and_installs_the_second_does_nothing(chec
 def test_a_target_installs_nothing_once_set_up(checkout: Path, target: str) -> None:
     set_up(checkout)
     assert "pip install" not in make("-n", target, folder=checkout).stdout
+
+
+def test_the_site_installs_its_own_packages_which_no_other_target_needs(checkout: Path) -> None:
+    set_up(checkout)
+    assert '-m pip install --quiet  -e ".[site]"' in make("-n", "site", folder=checkout).stdout
+    assert not any(one.name == "petseg" and "site" in one.extras for one in EXTRAS["dev"])
+    (checkout / ".venv/.petseg-site").touch()
+    assert "pip install" not in make("-n", "site", folder=checkout).stdout
 
 
 def test_a_changed_pyproject_updates_the_venv_that_is_there(checkout: Path) -> None:
@@ -289,6 +298,22 @@ def test_the_ci_script_can_be_called_and_calls_make_test() -> None:
     script = ROOT / ".ci/run"
     assert os.access(script, os.X_OK)
     assert re.search(r"^make .*test$", script.read_text(), flags=re.MULTILINE)
+
+
+def test_checks_before_a_commit_use_the_tools_of_the_venv() -> None:
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    own = [hook for hook in local["hooks"] if hook["language"] == "system"]
+    assert {"ruff-check", "words", "notebooks"} <= {hook["id"] for hook in own}
+    for hook in own:
+        module = re.match(r"\.venv/bin/python -m ([\w.]+)", hook["entry"])
+        assert module, hook["id"]
+        assert find_spec(module[1]), hook["id"]
+
+
+def test_the_citation_and_the_changelog_know_the_version() -> None:
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == PROJECT["version"]
+    sections = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert sections[:2] == ["Unreleased", PROJECT["version"]]
 
 
 def committed() -> list[str]:

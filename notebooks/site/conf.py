@@ -19,6 +19,8 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # Notebooks come with the outputs that are committed: nothing is run here.
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_code_prompt_show = "Show the set-up cell"  # no other cell is folded
+nb_code_prompt_hide = "Hide the set-up cell"
 nb_ipywidgets_js = {}  # no widget is shown, and none of its scripts is fetched
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4
@@ -38,7 +40,7 @@ suppress_warnings = [
 ]  # a plain word of a docstring, as `size`, is the name of several fields
 
 html_theme = "sphinx_book_theme"
-html_title = "petseg: segmentation, step by step"
+html_title = "petseg"
 html_show_sourcelink = False
 html_copy_source = False
 html_static_path = ["static"]
@@ -57,6 +59,7 @@ html_theme_options = {
         "notebook_interface": "jupyterlab",
     },
     "navbar_persistent": [],  # the search stands in the side bar
+    "footer_content_items": ["copyright.html"],
     "show_navbar_depth": 1,
     "show_toc_level": 2,
 }

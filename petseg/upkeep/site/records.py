@@ -14,6 +14,16 @@ TITLES: Final = ("mean IoU", *CLASSES, "accuracy")
 #: Records that have pages of their own; `other_page` shows all others.
 KNOWN: Final = ("results", "ablation", "refinement")
 
+#: Title of a page of another record, and a sentence about it.
+DESCRIBED: Final = {
+    "benchmark": ("Benchmark", "What `petseg bench` measured."),
+    "duplicates": (
+        "How far annotators agree",
+        "Photos that Oxford-IIIT Pet holds twice under two names, each with its own mask: `agreement` compares the two "
+        "masks, as value and ends of a 95 % interval.",
+    ),
+}
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table; the first column is text, columns of numbers are aligned to the right."""
@@ -102,7 +112,7 @@ def refinement_page(record: Mapping[str, Any]) -> str:
     """Masks at the photos' original sizes: each half of the photos, each scene, each way."""
     parts = [
         "# Photos at their original size",
-        f"Class maps of `{record['model']}` at the photos' own sizes, by each way to get there. Boundary f is the "
+        f"Class maps of `{record['model']}` at the photos' own sizes, by each way to get there. Boundary F is the "
         f"F-score of the contour with a tolerance of {record['tolerance']} pixels. The gain is in mean IoU over the "
         "first way, with its 95 % interval.",
     ]
@@ -116,12 +126,22 @@ def refinement_page(record: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def other_page(name: str, record: Any) -> str:
-    """A record without a page of its own: each group of values is a row, named by its path in the file."""
-    rows = list(_leaves(record, ()))
+def other_page(name: str, record: Mapping[str, Any]) -> str:
+    """A record without a page of its own: lists are tables, and of the rest each group of values is a row."""
+    title, sentence = DESCRIBED.get(name, (name.capitalize(), ""))
+    lists = {key: value for key, value in record.items() if isinstance(value, list) and _nested(value)}
+    rest = {key: value for key, value in record.items() if key not in lists}
+    parts = [f"# {title}", f"{sentence} From `figures/{name}.json`.".strip(), _rows(name, _leaves(rest, ()))]
+    for key, entries in lists.items():
+        parts += [f"## {key.capitalize()}", _rows(key, _leaves(entries, ()))]
+    return "\n\n".join(parts)
+
+
+def _rows(name: str, leaves: Iterator[tuple[tuple[str, ...], dict[str, Any]]]) -> str:
+    rows = list(leaves)
     keys = list(dict.fromkeys(key for _, values in rows for key in values))
     body = [[" / ".join(path) or name, *(values.get(key) for key in keys)] for path, values in rows]
-    return f"# {name.capitalize()}\n\nFrom `figures/{name}.json`.\n\n{table(['row', *keys], body)}"
+    return table(["row", *(_title(key) for key in keys)], body)
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
@@ -166,12 +186,13 @@ def _scores(found: Mapping[str, Any]) -> list[float]:
 
 
 def _title(key: str) -> str:
-    return dict(zip(SCORES, TITLES, strict=True)).get(key, key.replace("_", " ").replace("iou", "IoU"))
+    words = key.replace("_", " ").replace("iou", "IoU").replace("boundary f", "boundary F")
+    return dict(zip(SCORES, TITLES, strict=True)).get(key, words)
 
 
 def _gain(gain: Sequence[float]) -> str:
     value, low, high = gain
-    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
+    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
