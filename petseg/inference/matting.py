@@ -49,12 +49,12 @@ class MatteSettings:
 
     side: int = 512
     inner: float = 0.016
-    outer: float = 0.018
+    outer: float = 0.022
     speck: float = 0.05
-    window: float = 0.032
-    epsilon: float = 1e-3
+    window: float = 0.04
+    epsilon: float = 1e-4
     doubt: float = 0.1
-    contrast: float = 1.25
+    contrast: float = 1.5
 
 
 def matte(photo: Image.Image, logits: Floats, settings: MatteSettings = MatteSettings()) -> NDArray[np.uint8]:
