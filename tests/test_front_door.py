@@ -312,7 +312,7 @@ def test_checks_before_a_commit_use_the_tools_of_the_venv() -> None:
 
 def test_the_citation_and_the_changelog_know_the_version() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == PROJECT["version"]
-    sections = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    sections = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert sections[:2] == ["Unreleased", PROJECT["version"]]
 
 

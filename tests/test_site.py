@@ -99,8 +99,11 @@ def test_every_change_of_the_ablation_and_every_way_to_full_size_is_on_its_page(
                 assert f"| {way} | {found['mean_iou']:.4f} |" in refinement
 
 
-def test_a_record_without_a_page_of_its_own_shows_each_group_of_values_as_a_row() -> None:
-    page = records.other_page("speed", {"machine": {"name": "A"}, "step": {"values": {"ours": {"low": 1, "high": 2}}}})
+def test_a_record_without_a_page_of_its_own_shows_values_groups_and_lists() -> None:
+    record = {"photos": 30, "machine": {"name": "A"}, "step": {"values": {"ours": {"low": 1, "high": 2}}}}
+    page = records.other_page("speed", record | {"pairs": [{"names": ["a", "b"]}]})
+    assert "- photos: 30" in page
+    assert "## Pairs\n\n| row | names |\n| --- | --- |\n| 1 | a, b |" in page
     assert "| row | name | low | high |" in page
     assert "| step / values / ours | - | 1 | 2 |" in page
 

@@ -127,20 +127,22 @@ def refinement_page(record: Mapping[str, Any]) -> str:
 
 
 def other_page(name: str, record: Mapping[str, Any]) -> str:
-    """A record without a page of its own: lists are tables, and of the rest each group of values is a row."""
+    """A record without a page of its own: values, then a table of all groups of values, then a table for each list."""
     title, sentence = DESCRIBED.get(name, (name.capitalize(), ""))
     lists = {key: value for key, value in record.items() if isinstance(value, list) and _nested(value)}
-    rest = {key: value for key, value in record.items() if key not in lists}
-    parts = [f"# {title}", f"{sentence} From `figures/{name}.json`.".strip(), _rows(name, _leaves(rest, ()))]
+    groups = {key: value for key, value in record.items() if isinstance(value, Mapping)}
+    plain = [f"- {key}: {text(_listed(value))}" for key, value in record.items() if key not in lists | groups]
+    parts = [f"# {title}", f"{sentence} From `figures/{name}.json`.".strip(), "\n".join(plain)]
+    parts += [_rows(_leaves(groups, ()))] if groups else []
     for key, entries in lists.items():
-        parts += [f"## {key.capitalize()}", _rows(key, _leaves(entries, ()))]
-    return "\n\n".join(parts)
+        parts += [f"## {key.capitalize()}", _rows(_leaves(entries, ()))]
+    return "\n\n".join(filter(None, parts))
 
 
-def _rows(name: str, leaves: Iterator[tuple[tuple[str, ...], dict[str, Any]]]) -> str:
+def _rows(leaves: Iterator[tuple[tuple[str, ...], dict[str, Any]]]) -> str:
     rows = list(leaves)
     keys = list(dict.fromkeys(key for _, values in rows for key in values))
-    body = [[" / ".join(path) or name, *(values.get(key) for key in keys)] for path, values in rows]
+    body = [[" / ".join(path), *(values.get(key) for key in keys)] for path, values in rows]
     return table(["row", *(_title(key) for key in keys)], body)
 
 
