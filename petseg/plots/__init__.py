@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ablation": ["ablation_bars"],
         "grid": ["show_examples", "show_images", "show_masks"],
         "images": ["mask_overlay", "mask_picture", "on_checkerboard"],
-        "scores": ["iou_bars", "learning_curves"],
+        "scores": ["iou_bars"],
         "style": [
             "STYLE",
             "DescribedFigure",

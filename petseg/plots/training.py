@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
 from petseg.plots.style import DescribedFigure, figure
@@ -88,7 +89,8 @@ def loss_curves(tables: Mapping[str, pd.DataFrame], title: str) -> DescribedFigu
             ax.plot(lowest, table["val loss"][lowest], "o", color=ACCENT, label=f"lowest: epoch {lowest}")
             ax.set(xlabel="epoch", ylim=(0, top))
             ax.set_title(name, fontweight="normal")
-            ax.legend(loc="lower left", fontsize=9)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+            ax.legend(loc="best", fontsize=9)
         axes[0, 0].set_ylabel("loss")
         drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
     drawn.alt = "Losses over the epochs. " + "; ".join(

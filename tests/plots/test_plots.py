@@ -23,13 +23,6 @@ def test_bars_have_the_class_colours_and_the_boundary_a_hatch():
     assert [bool(bar.get_hatch()) for bar in class_bars] == [False, False, True]
 
 
-def test_learning_curves_draw_averaged_and_raw_weights():
-    log = {f"{kind}/iou_pet": [(1, 0.1), (2, 0.5)] for kind in ("val", "val_raw")}
-    lines = plots.learning_curves(log, "title").axes[0].get_lines()
-    drawn = [line for line in lines if len(line.get_xdata()) == 2]
-    assert [list(line.get_ydata()) for line in drawn] == [[0.1, 0.5]] * 3  # edge, average, raw
-
-
 def test_figures_leave_no_open_window_and_no_changed_style():
     before = dict(plt.rcParams)
     plots.iou_bars(SCORES, "title")
