@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from petseg.errors import DataError
 from petseg.files import read_json
 from petseg.models import zoo
-from petseg.upkeep.site import chapters, links, records, sources
+from petseg.upkeep.site import chapters, links, markdown, records, sources
 from petseg.upkeep.site.reference import reference_pages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,7 +83,7 @@ def test_attached_pictures_become_files_beside_the_page(tmp_path: Path) -> None:
 
 
 def test_a_table_aligns_numbers_and_escapes_bars() -> None:
-    lines = records.table(["name", "count", "score"], [["a|b", 7_778_643, 0.77216], ["c", None, 12.345]]).splitlines()
+    lines = markdown.table(["name", "count", "score"], [["a|b", 7_778_643, 0.77216], ["c", None, 12.345]]).splitlines()
     assert lines[1:] == ["| --- | --: | --: |", "| a\\|b | 7,778,643 | 0.7722 |", "| c | - | 12.35 |"]
 
 
@@ -104,8 +104,8 @@ def test_a_record_without_a_page_of_its_own_shows_values_groups_and_lists() -> N
     page = records.other_page("speed", record | {"pairs": [{"names": ["a", "b"]}]})
     assert "- photos: 30" in page
     assert "## Pairs\n\n| row | names |\n| --- | --- |\n| 1 | a, b |" in page
-    assert "| row | name | low | high |" in page
-    assert "| step / values / ours | - | 1 | 2 |" in page
+    assert "| row | name |\n| --- | --- |\n| machine | A |" in page
+    assert "| row | low | high |\n| --- | --: | --: |\n| step / values / ours | 1 | 2 |" in page
 
 
 def test_every_record_and_every_model_has_a_page(assembled: Path) -> None:

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from petseg.labels import CLASSES
+from petseg.upkeep.site.markdown import SCORES, TITLES, table, text, title
 from petseg.upkeep.tables import results_table
-
-SCORES: Final = ("mean_iou", *(f"iou_{label}" for label in CLASSES), "accuracy")
-TITLES: Final = ("mean IoU", *CLASSES, "accuracy")
 
 #: Records that have pages of their own; `other_page` shows all others.
 KNOWN: Final = ("results", "ablation", "refinement")
@@ -17,6 +15,11 @@ KNOWN: Final = ("results", "ablation", "refinement")
 #: Title of a page of another record, and a sentence about it.
 DESCRIBED: Final = {
     "benchmark": ("Benchmark", "What `petseg bench` measured."),
+    "matting": (
+        "Soft edges",
+        "The alpha matte of cut-outs, compared with the ramp of probabilities that it replaces: how much of the pet is "
+        "see-through, how much background is left as haze, and the settings that were tried.",
+    ),
     "duplicates": (
         "How far annotators agree",
         "Photos that Oxford-IIIT Pet holds twice under two names, each with its own mask: `agreement` compares the two "
@@ -25,33 +28,15 @@ DESCRIBED: Final = {
 }
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table; the first column is text, columns of numbers are aligned to the right."""
-    numeric = [all(isinstance(row[index], int | float | None) for row in rows) for index in range(len(header))]
-    lines = [header, ["--:" if number else "---" for number in numeric], *rows]
-    return "\n".join(f"| {' | '.join(text(cell) for cell in line)} |" for line in lines)
-
-
-def text(value: Any) -> str:
-    """A cell of a table: four decimals of a small float, thousands separated, a dash where nothing is known."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value).replace("|", "\\|").replace("\n", " ")
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4f}" if abs(value) < 1 else f"{value:,.2f}"
-
-
 def results_page(results: Mapping[str, Any], references: Sequence[Mapping[str, Any]]) -> str:
     """The released models, split by split, with their confusion matrices; then what others report."""
     models = results["models"]
     parts = ["# Released models", f"Scored on: {results['data']}. One pass, float16 weights."]
     sizes = [[f"`{name}`", *(model[key] for key in _COSTS)] for name, model in models.items()]
     parts += [table(["model", *_COSTS.values()], sizes)]
-    for split, title in (("test", "The official test split"), ("val", "The validation split")):
+    for split, heading in (("test", "The official test split"), ("val", "The validation split")):
         rows = [[f"`{name}`", model[split]["images"], *_scores(model[split])] for name, model in models.items()]
-        parts += [f"## {title}", table(["model", "images", *TITLES], rows)]
+        parts += [f"## {heading}", table(["model", "images", *TITLES], rows)]
     parts += ["## Confusion matrices", "Each row is a true class: the fraction of its pixels that got each label."]
     for name, model in models.items():
         matrix = model["test"]["confusion"]
@@ -122,28 +107,29 @@ def refinement_page(record: Mapping[str, Any]) -> str:
             if isinstance(ways, Mapping):
                 header = [key for key in next(iter(ways.values())) if key != "gain"]
                 rows = [[way, *(found[key] for key in header), _gain(found["gain"])] for way, found in ways.items()]
-                parts += [f"### Photos {scene}", table(["way", *(_title(key) for key in header), "gain"], rows)]
+                parts += [f"### Photos {scene}", table(["way", *(title(key) for key in header), "gain"], rows)]
     return "\n\n".join(parts)
 
 
 def other_page(name: str, record: Mapping[str, Any]) -> str:
-    """A record without a page of its own: values, then a table of all groups of values, then a table for each list."""
-    title, sentence = DESCRIBED.get(name, (name.capitalize(), ""))
+    """A record without a page of its own: values, then tables of groups of values, then tables of each list."""
+    heading, sentence = DESCRIBED.get(name, (name.capitalize(), ""))
     lists = {key: value for key, value in record.items() if isinstance(value, list) and _nested(value)}
     groups = {key: value for key, value in record.items() if isinstance(value, Mapping)}
     plain = [f"- {key}: {text(_listed(value))}" for key, value in record.items() if key not in lists | groups]
-    parts = [f"# {title}", f"{sentence} From `figures/{name}.json`.".strip(), "\n".join(plain)]
-    parts += [_rows(_leaves(groups, ()))] if groups else []
+    parts = [f"# {heading}", f"{sentence} From `figures/{name}.json`.".strip(), "\n".join(plain)]
+    parts += [_tables(_leaves(groups, ()))] if groups else []
     for key, entries in lists.items():
-        parts += [f"## {key.capitalize()}", _rows(_leaves(entries, ()))]
+        parts += [f"## {key.capitalize()}", _tables(_leaves(entries, ()))]
     return "\n\n".join(filter(None, parts))
 
 
-def _rows(leaves: Iterator[tuple[tuple[str, ...], dict[str, Any]]]) -> str:
-    rows = list(leaves)
-    keys = list(dict.fromkeys(key for _, values in rows for key in values))
-    body = [[" / ".join(path), *(values.get(key) for key in keys)] for path, values in rows]
-    return table(["row", *(_title(key) for key in keys)], body)
+def _tables(leaves: Iterator[tuple[tuple[str, ...], dict[str, Any]]]) -> str:
+    """A table for each kind of row, so that none has empty columns."""
+    kinds: dict[tuple[str, ...], list[list[Any]]] = {}
+    for path, values in leaves:
+        kinds.setdefault(tuple(values), []).append([" / ".join(path), *values.values()])
+    return "\n\n".join(table(["row", *map(title, keys)], rows) for keys, rows in kinds.items())
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
@@ -185,11 +171,6 @@ _RUN: Final = (
 
 def _scores(found: Mapping[str, Any]) -> list[float]:
     return [found[key] for key in SCORES]
-
-
-def _title(key: str) -> str:
-    words = key.replace("_", " ").replace("iou", "IoU").replace("boundary f", "boundary F")
-    return dict(zip(SCORES, TITLES, strict=True)).get(key, words)
 
 
 def _gain(gain: Sequence[float]) -> str:
