@@ -1,5 +1,6 @@
 """What is published as wheel and sdist: built offline from the files in git, they hold what an installation needs."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,16 +79,19 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path) -> None:
     assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "figures/results.json"} <= names
 
 
-def test_a_wheel_without_a_checkout_predicts_and_shows_its_records(built: Path, tmp_path: Path) -> None:
+def test_notebook_05_runs_from_the_wheel_without_a_checkout(built: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
         archive.extractall(tmp_path / "installed")
-    code = (
-        "import petseg, skimage.data; from petseg import course;"
-        "assert 'installed' in petseg.__file__, petseg.__file__;"
-        "assert 'unet' in course.results()['models'];"
-        "print(petseg.Predictor('unet-separable')(skimage.data.cat()).mask.shape)"
+    name = "05_segment_your_pet.ipynb"
+    notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)
+    where = (
+        "import petseg\nfrom petseg import course\nassert 'unet' in course.results()['models']\nprint(petseg.__file__)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path / "installed", capture_output=True, text=True, timeout=300
-    )
-    assert done.stdout.strip() == "(300, 451)", done.stderr[-2000:]
+    notebook.cells.append(nbformat.v4.new_code_cell(where))
+    nbformat.write(notebook, tmp_path / name)
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", name]
+    variables = os.environ | {"PYTHONPATH": str(tmp_path / "installed"), "PETSEG_PROFILE": "quick"}
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    executed = nbformat.read(tmp_path / name, as_version=4)
+    assert executed.cells[-1].outputs[0].text.startswith(str(tmp_path / "installed"))
