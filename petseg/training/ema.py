@@ -24,7 +24,7 @@ class WarmupEMA(WeightAveraging):
     `state_dict`, and stay in the model at the end; the raw weights are validated as `val_raw/...`.
 
     Args:
-        decay: share of the old average that an update keeps, 0 to 1, once warmed up.
+        decay: fraction of the old average that an update keeps, 0 to 1, once warmed up.
     """
 
     def __init__(self, decay: float = 0.998) -> None:

@@ -17,7 +17,7 @@ from petseg.errors import SettingsError
 from petseg.labels import BACKGROUND, BOUNDARY, PET, trimap_from_labels
 
 #: Half the width of the boundary, as a part of the picture's side. In the real trimaps the boundary covers
-#: about an eighth of a picture; this gives the same share.
+#: about an eighth of an image; this gives the same fraction.
 BAND: Final = 0.019
 SMALLEST: Final = 32
 

@@ -32,7 +32,7 @@ def yaml_file(path: Path) -> dict[str, Any]:
 def stages(recipe: Mapping[str, Any]) -> list[tuple[int, int]]:
     """(first epoch, height and width in pixels) of each of a recipe's sizes; epochs count from 1."""
     model, epochs, full = recipe["model"], recipe["trainer"]["max_epochs"], recipe["data"]["image_size"]
-    starts = [math.ceil(share * epochs) + 1 for share in model["size_starts"]]
+    starts = [math.ceil(fraction * epochs) + 1 for fraction in model["size_starts"]]
     return [(start, round(size * full)) for start, size in zip(starts, model["sizes"], strict=True)]
 
 
