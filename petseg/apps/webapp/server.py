@@ -70,7 +70,7 @@ def launch(session: Session, folder: Path, host: str, port: int) -> gr.Blocks:
         run_history=False,
         mcp_server=False,
         num_workers=0,
-        max_threads=8,
+        max_threads=4,
         max_file_size=MAX_FILE,
         state_session_capacity=MAX_SESSIONS,
         allowed_paths=[],

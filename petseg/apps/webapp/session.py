@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -98,8 +98,9 @@ class Session:
             self.first = Path(model).name  # visitors need not know its folder
             self.choices = [*self.choices, (f"{self.first}: a model of your own", self.first)]
         self._predictors = {self.first: Predictor(model)}
-        # one photo at a time: large ones side by side need memory side by side, and `photo_notes` allows no threads
-        self._lock = threading.Lock()
+        # one photo at a time: large ones side by side need memory side by side, and `photo_notes` allows no threads;
+        # always in the same thread, since the allocator keeps a pool of freed memory for each thread that needed much
+        self._worker = ThreadPoolExecutor(max_workers=1)
 
     def segment(self, photo: ChosenPhoto, model: str) -> tuple[Segmentation, list[str]]:
         """Segments a photo.
@@ -111,9 +112,7 @@ class Session:
             PhotoError: the photo cannot be used.
             ModelError: the page offers no model of this name.
         """
-        with self._lock, photo_notes() as notes:
-            result = self._predictor(model)(photo.read(), name=photo.name)
-        return result, notes
+        return self._worker.submit(self._segment, photo, model).result()
 
     def full_size(self, segmented: SegmentedPhoto) -> Segmentation:
         """The kept result for the photo at its own size.
@@ -121,15 +120,22 @@ class Session:
         Raises:
             PhotoError: the photo was deleted since.
         """
-        photo = segmented.photo
-        with self._lock, photo_notes():  # they were shown when the photo was segmented
-            image = self._predictor(segmented.model).load_photo(photo.read(), name=photo.name)
+        image = self._worker.submit(self._load, segmented.photo, segmented.model).result()
         return Segmentation(image, segmented.logits, model=segmented.model)
 
     def finish(self, seconds: float) -> None:
         """Waits until no photo is being segmented, at most some seconds."""
-        if self._lock.acquire(timeout=seconds):
-            self._lock.release()
+        wait([self._worker.submit(int)], timeout=seconds)
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _segment(self, photo: ChosenPhoto, model: str) -> tuple[Segmentation, list[str]]:
+        with photo_notes() as notes:
+            result = self._predictor(model)(photo.read(), name=photo.name)
+        return result, notes
+
+    def _load(self, photo: ChosenPhoto, model: str) -> Image.Image:
+        with photo_notes():  # they were shown when the photo was segmented
+            return self._predictor(model).load_photo(photo.read(), name=photo.name)
 
     def _predictor(self, model: str) -> Predictor:
         if model not in [name for _, name in self.choices]:
