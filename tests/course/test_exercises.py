@@ -85,6 +85,21 @@ def test_solutions_are_a_notebook_of_their_own_that_fails_unless_every_check_pas
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_solutions_are_committed_executed_with_every_check_passed(path: Path) -> None:
+    cells = code_of(solutions_of(path))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert {output.get("name", output.output_type) for output in outputs} <= {
+        "stdout",
+        "display_data",
+        "execute_result",
+    }
+    said = "".join(output.get("text", "") for output in outputs)
+    for task in tasks(path):
+        assert f"Exercise {task.number}, right" in said
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_no_solution_is_on_the_same_page_as_its_exercise(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert not [cell.source for cell in notebook.cells if "<summary>Solution" in cell.source]
