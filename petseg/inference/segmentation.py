@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,6 @@ from scipy.ndimage import minimum_filter1d
 from torch import Tensor
 
 from petseg.errors import SettingsError
-from petseg.files import atomic_write
 from petseg.inference import matting
 from petseg.inference.foreground import foreground
 from petseg.inference.scaling import ROWS
@@ -127,21 +125,6 @@ class Segmentation:
         pet.paste(self.photo, mask=alpha.point([0] + [255] * 255))
         pet.putalpha(alpha)
         return pet
-
-    def save(self, folder: str | Path, stem: str) -> list[Path]:
-        """Writes `<stem>.mask.png`, `<stem>.overlay.png` and `<stem>.cutout.png`, each whole or not at all.
-
-        Returns:
-            The three paths, in this order.
-        """
-        paths = []
-        for kind, draw in (("mask", self.mask_image), ("overlay", self.overlay), ("cutout", self.cutout)):
-            path = Path(folder) / f"{stem}.{kind}.png"
-            with atomic_write(path) as partial:
-                # a photo gains little from a higher level, which takes five times as long
-                draw().save(partial, format="PNG", compress_level=1)
-            paths.append(path)
-        return paths
 
     def _within_photo(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The smaller of an alpha (H, W) and the photo's own."""

@@ -6,7 +6,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from petseg.files import cache_folder, data_folder
@@ -40,17 +39,6 @@ class Command:
                 stdout=None if show else output,
                 stderr=None if show else subprocess.STDOUT,
             )
-
-    def kill_once_there(self, path: Path, timeout: float = 300) -> int:
-        """Kills the process (SIGKILL: it cannot tidy up) as soon as a file is there; returns its exit status."""
-        end = time.monotonic() + timeout
-        while not path.is_file():
-            if self.process.poll() is not None or time.monotonic() > end:
-                self.process.kill()
-                raise RuntimeError(f"{self.line}: ended, or took too long, before it wrote {path.name}. {self._tail()}")
-            time.sleep(0.01)
-        self.process.kill()
-        return self.process.wait()
 
     def finish(self, timeout: float | None = 300) -> None:
         """Waits for the end, at most `timeout` seconds; None waits for as long as it takes.

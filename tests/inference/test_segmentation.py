@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -188,18 +187,6 @@ def test_a_pet_is_found_if_enough_pixels_are_surely_pet() -> None:
     unsure = np.zeros((3, 50, 50), np.float32)
     unsure[PET] = 1.5  # P(pet) is 0.69 everywhere
     assert not Segmentation(noise(9, 9), unsure).found
-
-
-def test_saving_writes_three_files_and_no_others(tmp_path: Path) -> None:
-    result = random_result(60, 40)
-    paths = result.save(tmp_path / "new", "dog.of.mine")
-    assert [path.name for path in paths] == [f"dog.of.mine.{kind}.png" for kind in ("mask", "overlay", "cutout")]
-    assert sorted((tmp_path / "new").iterdir()) == sorted(paths)
-    for path, drawn in zip(paths, (result.mask_image(), result.overlay(), result.cutout()), strict=True):
-        with Image.open(path) as image:
-            assert image.format == "PNG"
-            assert image.mode == drawn.mode
-            assert image.tobytes() == drawn.tobytes()
 
 
 def test_asking_twice_works_once() -> None:

@@ -222,14 +222,6 @@ def test_a_command_that_fails_says_what_it_said_last(tmp_path):
         command.finish()
 
 
-def test_a_killed_command_is_dead_and_one_that_ends_too_early_is_an_error(tmp_path):
-    (tmp_path / "there").touch()
-    assert Command("petseg bench --rows step", tmp_path).kill_once_there(tmp_path / "there") != 0
-    early = Command("petseg --help", tmp_path / "early")
-    with pytest.raises(RuntimeError, match=r"(?s)before it wrote never.*usage"):
-        early.kill_once_there(tmp_path / "never")
-
-
 def test_only_petseg_commands_are_run(tmp_path):
     with pytest.raises(ValueError, match="must begin with petseg"):
         Command("rm -rf /", tmp_path)
