@@ -38,6 +38,9 @@ from petseg.upkeep.server import Server, free_port, serving
 #: How many photos are uploaded at once by 16 visitors; more than by default where this says so.
 UPLOADS = int(os.environ.get("PETSEG_UPLOADS", "40"))
 
+#: glibc's allocator gives freed memory back at once, so that what the process holds is what it still uses.
+GIVE_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+
 LOOK = [0.5, ["pet", "boundary"], "transparent", "#ffffff"]
 
 
@@ -186,7 +189,8 @@ sys.exit(main(["app", "--port", sys.argv[1]]))
 @contextmanager
 def app_in(folder: Path) -> Iterator[Server]:
     port = free_port()
-    with serving(["-c", WATCHED, str(port)], port, folder, os.environ | {"TMPDIR": str(folder)}) as server:
+    variables = {"TMPDIR": str(folder), **GIVE_BACK}
+    with serving(["-c", WATCHED, str(port)], port, folder, os.environ | variables) as server:
         yield server
 
 
