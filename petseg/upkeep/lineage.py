@@ -6,6 +6,7 @@ Each model has a folder whose name changes with its recipe, with the flags, and 
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +20,23 @@ from petseg.training.checkpoints import last_epoch
 from petseg.training.recipes import RECIPES, fingerprint
 from petseg.training.runs import attempts
 
-#: Models in the order of training: what a model starts from, and its teacher, come before it. Each has a recipe of its
+#: Models in the order of training: what a model starts from, and its teachers, come before it. Each has a recipe of its
 #: name.
-MODELS: Final = ("unet-lite0-first", "unet-lite0-second", "unet-lite0", "unet-first", "unet", "unet-separable")
+MODELS: Final = (
+    "unet-lite0-first",
+    "unet-lite0-second",
+    "unet-lite0",
+    "unet-lite2",
+    "unet-first",
+    "unet",
+    "unet-separable",
+)
 
-#: Those that are made for others alone and are not scored on the test split. `unet-lite0-first` and
-#: `unet-first` were once released, as the first `unet-lite0` and the first `unet`, and scored then (figures/runs/).
-STEPS: Final = ("unet-lite0-first", "unet-lite0-second", "unet-first")
+#: Those that are made for others alone; they are not released and not scored on the test split.
+STEPS: Final = ("unet-lite0-first", "unet-lite0-second", "unet-lite2", "unet-first")
+
+#: Steps that were once released, and scored then, by the name that they had: cards and logs of that time name them so.
+ONCE_RELEASED: Final = {"unet-lite0-first": "unet-lite0", "unet-first": "unet"}
 
 
 def recipe_of(name: str) -> Path:
@@ -33,13 +44,14 @@ def recipe_of(name: str) -> Path:
     return RECIPES / f"{name}.yaml"
 
 
-def teacher_of(recipe: Path) -> str | None:
-    """The model that a recipe's `Distillation` asks; None where none teaches."""
+def teachers_of(recipe: Path) -> list[str]:
+    """The models whose probabilities a recipe's `Distillation` averages, in its order; none where nothing teaches."""
     callbacks = yaml.safe_load(recipe.read_text())["trainer"].get("callbacks", [])
     for callback in callbacks:
         if callback["class_path"] == "petseg.training.distillation.Distillation":
-            return Path(callback["init_args"]["teacher"]).stem
-    return None
+            teacher = callback["init_args"]["teacher"]
+            return [Path(name).stem for name in ([teacher] if isinstance(teacher, str) else teacher)]
+    return []
 
 
 def start_of(recipe: Path) -> str | None:
@@ -48,12 +60,18 @@ def start_of(recipe: Path) -> str | None:
     return Path(weights).stem if weights and weights != "random" else None
 
 
+def made_from(recipe: Path) -> list[str]:
+    """The models that a recipe needs: what it starts from and its teachers, each once."""
+    start = start_of(recipe)
+    return list(dict.fromkeys([*([start] if start else []), *teachers_of(recipe)]))
+
+
 def with_steps(names: Sequence[str]) -> list[str]:
-    """Models in the order of training, with the `STEPS` that they need; a released teacher is ready as it is."""
+    """Models in the order of training, with the `STEPS` that they need; a released model is used as it is."""
     chosen: list[str] = []
     for name in reversed(MODELS):  # from the last trained to the first, so that a step's own steps are found
-        used = {other for one in chosen for other in (start_of(recipe_of(one)), teacher_of(recipe_of(one)))}
-        if name in names or (name in STEPS and name in used):
+        needed = {other for later in chosen for other in made_from(recipe_of(later))}
+        if name in names or (name in STEPS and name in needed):
             chosen.insert(0, name)
     return chosen
 
@@ -73,13 +91,9 @@ def weights_of(name: str, folder: Path, extra: Sequence[str] = ()) -> Path:
 
 
 def used(name: str, folder: Path, extra: Sequence[str] = ()) -> dict[str, str]:
-    """What a model starts from and its teacher: the file where it is trained again, else the released one's name."""
-    found = {}
-    for other in (start_of(recipe_of(name)), teacher_of(recipe_of(name))):
-        if other:
-            file = weights_of(other, folder, extra)
-            found[other] = str(file) if other in STEPS or file.is_file() else other
-    return found
+    """What a model starts from and its teachers: the file where it is trained again, else the released one's name."""
+    files = {other: weights_of(other, folder, extra) for other in made_from(recipe_of(name))}
+    return {other: str(file) if other in STEPS or file.is_file() else other for other, file in files.items()}
 
 
 def fit_arguments(name: str, folder: Path, extra: Sequence[str] = ()) -> list[str]:
@@ -95,8 +109,9 @@ def fit_arguments(name: str, folder: Path, extra: Sequence[str] = ()) -> list[st
     if done >= epochs_of(recipe, extra):
         return []
     flags = ["fit", "--config", str(recipe), *extra]
-    if teacher := teacher_of(recipe):
-        flags += ["--trainer.callbacks.init_args.teacher", others[teacher]]
+    if teachers := [others[teacher] for teacher in teachers_of(recipe)]:
+        value = teachers[0] if len(teachers) == 1 else json.dumps(teachers)
+        flags += ["--trainer.callbacks.init_args.teacher", value]
     if start := start_of(recipe):
         flags += ["--weights", others[start]]
     return flags + (["--ckpt_path", str(last.resolve())] if last else [])

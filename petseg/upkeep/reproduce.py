@@ -21,7 +21,7 @@ from petseg.models import zoo
 from petseg.models.card import ModelCard
 from petseg.training.command import Command
 from petseg.training.runs import read_log
-from petseg.upkeep.lineage import MODELS, fit_arguments, release_arguments, weights_of, with_steps
+from petseg.upkeep.lineage import MODELS, STEPS, fit_arguments, release_arguments, weights_of, with_steps
 
 CHECKOUT = home_folder()
 RUNS = CHECKOUT / "figures" / "runs"
@@ -128,7 +128,7 @@ def _arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         description=__doc__,
         allow_abbrev=False,
     )
-    parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(MODELS)}; default: all")
+    parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(MODELS)}; default: all released")
     parser.add_argument("--folder", type=Path, default=CHECKOUT / "build" / "reproduce")
     ours = ("--folder", "--help")
     others = (i for i, word in enumerate(argv) if word.startswith("--") and word.partition("=")[0] not in ours)
@@ -138,7 +138,7 @@ def _arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains what is named, everything by default.
+    """Trains what is named, by default every released model, and the steps that it needs.
 
     Args:
         argv: the arguments without the program's name; those of the process when None.
@@ -147,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 when something could not be done and 2 for a model without a recipe, printed on stderr; 130 when stopped.
     """
     arguments, extra = _arguments(sys.argv[1:] if argv is None else argv)
-    names = arguments.models or list(MODELS)
+    names = arguments.models or [name for name in MODELS if name not in STEPS]
     if unknown := [name for name in names if name not in MODELS]:
         print(f"petseg: {', '.join(unknown)}: no recipe of this name; choose of {', '.join(MODELS)}.", file=sys.stderr)
         return 2

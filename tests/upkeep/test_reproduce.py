@@ -21,7 +21,10 @@ from petseg.upkeep import lineage, reproduce
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch, cartoons):
-    """Recipes of three tiny models, each the teacher of the next, and what `petseg fit` is told besides."""
+    """Recipes of four tiny models, and what `petseg fit` is told besides.
+
+    A step is start and teacher of `unet-lite0`, which teaches `unet`; both teach `unet-separable`.
+    """
     recipes = tmp_path / "recipes"
     recipes.mkdir()
 
@@ -35,6 +38,7 @@ def tiny(tmp_path, monkeypatch, cartoons):
         ("unet-lite0-first", [], None),
         ("unet-lite0", taught(first), first),
         ("unet", taught("unet-lite0"), None),
+        ("unet-separable", taught(["unet-lite0", first]), None),
     ):
         recipe = {
             "seed_everything": 1,
@@ -50,7 +54,7 @@ def tiny(tmp_path, monkeypatch, cartoons):
         }
         (recipes / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
     monkeypatch.setattr(lineage, "RECIPES", recipes)
-    monkeypatch.setattr(lineage, "MODELS", {name: name for name in ("unet-lite0-first", "unet-lite0", "unet")})
+    monkeypatch.setattr(lineage, "MODELS", ("unet-lite0-first", "unet-lite0", "unet", "unet-separable"))
     monkeypatch.setattr(lineage, "STEPS", ("unet-lite0-first",))
     monkeypatch.setenv("PETSEG_DATA_DIR", str(cartoons))
     monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path / "cache"))
@@ -110,9 +114,9 @@ def fit_that_dies(name, folder, flags, monkeypatch, epoch, scores):
 
 
 def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_done_twice(tiny, here, tmp_path, capsys):
-    folder = tmp_path / "again"
-    cards = reproduce.reproduce(["unet-lite0", "unet"], folder, tiny)
-    assert list(cards) == ["unet-lite0", "unet"]
+    folder, names = tmp_path / "again", ["unet-lite0", "unet", "unet-separable"]
+    cards = reproduce.reproduce(names, folder, tiny)
+    assert list(cards) == names
     said = capsys.readouterr().out
     order = [f"unet-lite0{part}" for part in ("-first: petseg release", ": petseg fit", ": petseg release")]
     order.append("unet: petseg fit")
@@ -120,20 +124,21 @@ def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_do
     first = zoo.card(lineage.weights_of("unet-lite0-first", folder, tiny))
     assert list(first.scores) == ["val"]  # a step on the way never sees the test split
     assert cards["unet-lite0"].recipe["starts_from"] == cards["unet-lite0"].recipe["teacher"] == "unet-lite0-first"
+    assert cards["unet-separable"].recipe["teacher"] == "unet-lite0, unet-lite0-first"
     taught = next(step for step in here if "--trainer.callbacks.init_args.teacher" in step and "unet.yaml" in step[2])
     assert str(lineage.weights_of("unet-lite0", folder, tiny)) in taught
     log = folder_of("unet", folder, tiny) / "log"
     config = yaml.safe_load((log / "config.yaml").read_text())
     assert [one["init_args"]["teacher"] for one in config["trainer"]["callbacks"]] == ["unet-lite0.safetensors"]
     assert reproduce.training_seconds(log / "metrics.csv") > 0
-    line = reproduce.comparison(cards).splitlines()[-1]
+    line = reproduce.comparison(cards).splitlines()[2]
     assert line.split()[:3] == [
         "unet",
         f"{zoo.card('unet').scores['test']['mean_iou']:.4f}",
         f"{cards['unet'].scores['test']['mean_iou']:.4f}",
     ]
     here.clear()
-    reproduce.reproduce(["unet-lite0", "unet"], folder, tiny)
+    reproduce.reproduce(names, folder, tiny)
     assert here == []
 
 
@@ -187,7 +192,8 @@ def test_other_flags_or_another_recipe_have_another_folder_and_so_has_all_that_i
     recipe = lineage.RECIPES / "unet-lite0-first.yaml"
     recipe.write_text(recipe.read_text().replace("seed_everything: 1", "seed_everything: 2"))
     after = folders()
-    assert [name for name in before if after[name] != before[name]] == ["unet-lite0-first", "unet-lite0"]
+    changed = [name for name in before if after[name] != before[name]]
+    assert changed == ["unet-lite0-first", "unet-lite0", "unet-separable"]  # the teacher of `unet` is released
 
 
 def test_a_student_is_trained_anew_once_its_teacher_is(tiny, tmp_path):
@@ -282,28 +288,60 @@ def test_it_says_how_long_all_takes_and_what_is_not_recorded():
     assert [line.partition(":")[0] for line in lines if "time not recorded" in line] == unknown
 
 
-def test_every_released_model_is_reproduced_and_after_its_teacher():
+def test_every_released_model_is_reproduced_and_after_what_it_is_made_from():
     assert set(lineage.MODELS) - set(lineage.STEPS) == set(zoo.available())
     order = list(lineage.MODELS)
     for name in order:
-        recipe = lineage.recipe_of(name)
-        for other in (lineage.teacher_of(recipe), lineage.start_of(recipe)):
-            assert other is None or order.index(other) < order.index(name)
+        assert all(order.index(other) < order.index(name) for other in lineage.made_from(lineage.recipe_of(name)))
 
 
-@pytest.mark.parametrize("name", ["unet", "unet-separable"])
-def test_the_teacher_of_a_recipe_is_found(name):
-    assert lineage.teacher_of(lineage.RECIPES / f"{name}.yaml") == "unet-lite0"
+@pytest.mark.parametrize(
+    ("teacher", "names"),
+    [
+        (None, []),
+        ("unet-lite0", ["unet-lite0"]),
+        (["unet-lite0", "some/folder/unet-lite2.safetensors"], ["unet-lite0", "unet-lite2"]),
+    ],
+)
+def test_all_teachers_of_a_recipe_are_found_by_name(tmp_path, teacher, names):
+    callbacks = [{"class_path": "petseg.training.callbacks.EpochSeeds"}]
+    if teacher:
+        distillation = "petseg.training.distillation.Distillation"
+        callbacks.append({"class_path": distillation, "init_args": {"teacher": teacher, "weight": 0.5}})
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({"trainer": {"callbacks": callbacks}, "weights": "unet-lite0"}))
+    assert lineage.teachers_of(recipe) == names
+    assert lineage.made_from(recipe) == ["unet-lite0", *names[1:]]  # start and teacher in one is named once
 
 
-def test_a_step_on_the_way_is_trained_for_its_model_and_a_released_teacher_is_taken_as_it_is():
-    assert lineage.with_steps(["unet-lite0"]) == ["unet-lite0-first", "unet-lite0-second", "unet-lite0"]
-    assert lineage.with_steps(["unet"]) == ["unet-first", "unet"]
+def test_the_steps_that_a_model_needs_are_trained_and_a_released_teacher_is_taken_as_it_is(tiny):
+    assert lineage.with_steps(["unet-lite0"]) == ["unet-lite0-first", "unet-lite0"]
+    assert lineage.with_steps(["unet"]) == ["unet"]
+    assert lineage.with_steps(["unet-separable"]) == ["unet-lite0-first", "unet-separable"]
 
 
-def test_without_its_teacher_trained_anew_a_student_asks_the_released_one(tmp_path):
-    fit = lineage.fit_arguments("unet", tmp_path)
-    assert fit[fit.index("--trainer.callbacks.init_args.teacher") + 1] == "unet-lite0"
+def test_whatever_a_model_needs_is_released_or_trained_before_it():
+    for name in zoo.available():
+        trained = lineage.with_steps([name])
+        assert trained[-1] == name
+        assert set(trained[:-1]) <= set(lineage.STEPS)
+        for step in trained:
+            assert set(lineage.made_from(lineage.recipe_of(step))) <= {*trained, *zoo.available()}
+
+
+def test_steps_that_no_released_model_needs_are_trained_when_they_are_named_alone(tiny, monkeypatch):
+    asked = []
+    monkeypatch.setattr(reproduce, "MODELS", lineage.MODELS)
+    monkeypatch.setattr(reproduce, "fetched", list)
+    monkeypatch.setattr(reproduce, "reproduce", lambda names, *_: asked.append(names) or {})
+    for words in ([], ["unet-lite0-first"]):
+        assert reproduce.main(words) == 0
+    assert asked == [["unet-lite0", "unet", "unet-separable"], ["unet-lite0-first"]]
+
+
+def names_of(model):
+    """What a card may call a model: its name, and that under which it was once released."""
+    return {model, lineage.ONCE_RELEASED.get(model, model)}
 
 
 def test_the_recipe_of_a_released_model_is_the_one_that_its_card_tells():
@@ -323,10 +361,12 @@ def test_the_recipe_of_a_released_model_is_the_one_that_its_card_tells():
             "batch_size": recipe["data"]["batch_size"],
             "max_epochs": recipe["trainer"]["max_epochs"],
             "gradient_clip_val": recipe["trainer"]["gradient_clip_val"],
-            "starts_from": lineage.start_of(path),
-            "teacher": lineage.teacher_of(path),
         }
         assert {key: told.get(key) for key in expected} == expected, name
+        assert told.get("starts_from") in names_of(lineage.start_of(path)), name
+        teachers = told["teacher"].split(", ") if "teacher" in told else []
+        for teacher, known in zip(teachers, lineage.teachers_of(path), strict=True):
+            assert teacher in names_of(known), name
         assert told["epochs"] <= told["max_epochs"]
 
 
