@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePath
 
+from petseg.apps.batch.names import shortened
 from petseg.errors import PetsegError
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK
@@ -45,11 +46,17 @@ def caption(result: Segmentation) -> str:
     return f"{W} x {H} pixels ({W * H / 1e6:.1f} megapixels), segmented by {result.model} in {result.seconds:.2f} s"
 
 
-def file_name(photo: str, kind: str) -> str:
-    """Name of a file to download: `my dog.jpg` and `cutout` give `my dog.cutout.png`."""
+def file_name(photo: str, kind: str, ending: str = "png") -> str:
+    """Name of a file to download: `my dog.jpg` and `cutout` give `my dog.cutout.png`; at most 255 bytes."""
     stem = PurePath(photo.replace("\\", "/")).stem
     plain = re.sub(r"[^\w .()-]", "_", stem).strip(" .")
-    return f"{plain or 'photo'}.{kind}.png"
+    ending = f".{kind}.{ending}"
+    return shortened(plain or "photo", 255 - len(ending)) + ending
+
+
+def no_pet(photo: str) -> str:
+    """What to tell the user whose photo shows no pet that the model finds."""
+    return f"No pet found in {photo}, so there is no cut-out of it. Try a photo that shows the pet larger."
 
 
 def model_choices() -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ Functions of a result without any widget, so that panel and web app show the sam
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -148,3 +149,20 @@ def jpeg(image: Image.Image, quality: int = 85) -> bytes:
     file = BytesIO()
     image.convert("RGB").save(file, format="JPEG", quality=quality)
     return file.getvalue()
+
+
+def for_screen(image: Image.Image) -> tuple[str, bytes]:
+    """MIME type and file of a picture: PNG for a palette, WebP for transparency, JPEG for the rest; each is small."""
+    if image.mode == "P":
+        return "image/png", png(image)
+    if image.mode == "RGB":
+        return "image/jpeg", jpeg(image)
+    file = BytesIO()
+    image.save(file, format="WEBP", quality=85, method=0)
+    return "image/webp", file.getvalue()
+
+
+def data_uri(image: Image.Image) -> str:
+    """A picture that HTML can hold, encoded `for_screen`."""
+    kind, data = for_screen(image)
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

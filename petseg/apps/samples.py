@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
-from PIL import Image
+from PIL import Image, ImageOps
+
+from petseg.apps.render import data_uri
 
 
 def sample_photos() -> dict[str, Callable[[], Image.Image]]:
@@ -14,6 +17,16 @@ def sample_photos() -> dict[str, Callable[[], Image.Image]]:
         By name, a function that loads or draws the RGB image; what it needs is imported only then.
     """
     return {"Chelsea the cat": _chelsea, "cartoon cat": lambda: _cartoon(0), "cartoon dog": lambda: _cartoon(-1)}
+
+
+@lru_cache(maxsize=1)
+def sample_thumbnails(side: int = 128) -> dict[str, str]:
+    """The samples as small squares to click: by name, the data URI of a JPEG.
+
+    Args:
+        side: of the squares, in pixels.
+    """
+    return {name: data_uri(ImageOps.fit(load(), (side, side))) for name, load in sample_photos().items()}
 
 
 def _chelsea() -> Image.Image:

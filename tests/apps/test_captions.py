@@ -33,6 +33,13 @@ def test_a_download_is_named_after_its_photo(photo: str, expected: str) -> None:
     assert captions.file_name(photo, "cutout") == expected
 
 
+def test_the_name_of_a_download_has_its_format_and_at_most_255_bytes() -> None:
+    assert captions.file_name("rex.jpg", "cutout", "webp") == "rex.cutout.webp"
+    long = captions.file_name("ü" * 300 + ".jpg", "confidence", "webp")
+    assert 250 <= len(long.encode()) <= 255
+    assert long.endswith(".confidence.webp")
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

@@ -29,20 +29,20 @@ def result_names(photos: Sequence[Path], folder: Path) -> list[str]:
         photos: different paths.
         folder: where the results will lie. A name whose results would overwrite one of the photos is not given.
     """
-    occupied = {_folded(absolute(photo)) for photo in photos}
+    occupied = {folded(absolute(photo)) for photo in photos}
     names: dict[int, str] = {}
 
     def give(index: int, name: str) -> None:
-        files = {_folded(absolute(folder / f"{name}{ending}")) for ending in RESULT_ENDINGS}
+        files = {folded(absolute(folder / f"{name}{ending}")) for ending in RESULT_ENDINGS}
         if not files & occupied:
             occupied.update(files)
             names[index] = name
 
     for proposal in (_with_stem, _with_format, _with_folder):
-        proposed = [_shortened(proposal(photo)) for photo in photos]
-        times = Counter(map(_folded, proposed))
+        proposed = [shortened(proposal(photo)) for photo in photos]
+        times = Counter(map(folded, proposed))
         for index, name in enumerate(proposed):
-            if index not in names and times[_folded(name)] == 1:
+            if index not in names and times[folded(name)] == 1:
                 give(index, name)
     for index, photo in enumerate(photos):
         attempts = count()
@@ -63,17 +63,18 @@ def _with_folder(photo: Path) -> str:
     return f"{Path(absolute(photo)).parent.name}_{_with_format(photo)}".lstrip("_")
 
 
-def _with_hash(name: str, origin: str) -> str:
-    """A name of at most `LONGEST` bytes that ends in a hash of where it comes from."""
+def _with_hash(name: str, origin: str, most: int = LONGEST) -> str:
+    """A name of at most so many bytes that ends in a hash of where it comes from."""
     digest = hashlib.sha256(os.fsencode(origin)).hexdigest()[:8]
-    start = os.fsencode(name)[: LONGEST - len(digest) - 1].decode("utf-8", "ignore")  # no half character at its end
+    start = os.fsencode(name)[: most - len(digest) - 1].decode("utf-8", "ignore")  # no half character at its end
     return f"{start}-{digest}"
 
 
-def _shortened(name: str) -> str:
-    return name if len(os.fsencode(name)) <= LONGEST else _with_hash(name, name)
+def shortened(name: str, most: int = LONGEST) -> str:
+    """The name, or its start and a hash of it, so that it has at most so many bytes."""
+    return name if len(os.fsencode(name)) <= most else _with_hash(name, name, most)
 
 
-def _folded(path: str) -> str:
+def folded(path: str) -> str:
     """The same text for all spellings that some file system takes for one name."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())

@@ -140,4 +140,4 @@ def _write(predictor: Predictor, output: Output, job: Job, data: bytes, name: st
             f"{name}: the results cannot be written to {folder} ({error.strerror or error}). "
             "Check its permissions and the space on the disk."
         ) from error
-    return [] if len(files) == len(job.files) else [f"{name}: no pet found, so there is no cut-out of it."]
+    return [] if len(files) == len(job.files) else [captions.no_pet(name)]

@@ -104,7 +104,10 @@ def test_a_photo_without_a_pet_is_said_to_have_none_and_gets_no_cutout(
 ) -> None:
     assert segment("cat.png", model=small_model) == 1
     assert names(photos / "out") == ["cat.mask.png", "cat.overlay.png"]
-    assert capsys.readouterr().err == "petseg: cat.png: no pet found, so there is no cut-out of it.\n"
+    assert (
+        capsys.readouterr().err
+        == "petseg: No pet found in cat.png, so there is no cut-out of it. Try a photo that shows the pet larger.\n"
+    )
     assert segment("cat.png", "--only", "mask", model=small_model) == 0
 
 

@@ -1,0 +1,138 @@
+"""The cut-out as its owner wants it: background, crop, edge, file."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from petseg.apps.cutouts import CutoutSettings, encode, pet_frame
+from petseg.errors import PhotoError, SettingsError
+from petseg.inference.segmentation import Segmentation
+from petseg.labels import BACKGROUND, PET
+
+BLUE, GREEN = (40, 60, 200), (30, 160, 60)
+
+
+def square(size: int = 200, left: int = 60, right: int = 140, **more: Any) -> Segmentation:
+    """A blue square, certainly a pet, on green."""
+    logits = np.zeros((3, size, size), dtype=np.float32)
+    logits[BACKGROUND] = 50
+    logits[:, left:right, left:right] = 0
+    logits[PET, left:right, left:right] = 50
+    photo = Image.new("RGB", (size, size), GREEN)
+    photo.paste(BLUE, (left, left, right, right))
+    return Segmentation(photo, logits, **more)
+
+
+def opacity(result: Segmentation, **settings: Any) -> np.ndarray:
+    return np.asarray(CutoutSettings(**settings).draw(result))[..., 3]
+
+
+def test_without_a_wish_it_is_the_cutout_of_the_result() -> None:
+    result = square()
+    assert np.array_equal(np.asarray(CutoutSettings().draw(result)), np.asarray(result.cutout()))
+
+
+def test_a_colour_or_an_image_stands_behind_the_pet_and_fills_the_frame() -> None:
+    stripes = Image.new("RGB", (400, 20), "red")
+    stripes.paste("blue", (0, 0, 200, 20))
+    for background, left, right in (("#ff8800", (255, 136, 0), (255, 136, 0)), (stripes, (0, 0, 255), (255, 0, 0))):
+        for crop in (False, True):
+            picture = CutoutSettings(background, crop).draw(square())
+            assert picture.mode == "RGB"
+            W, H = picture.size
+            assert picture.getpixel((W // 2, H // 2)) == BLUE
+            assert (picture.getpixel((0, 0)), picture.getpixel((W - 1, H - 1))) == (left, right)
+
+
+def test_a_blurred_background_is_that_of_the_photo_without_the_pet() -> None:
+    pixels = np.asarray(CutoutSettings("blur").draw(square())).astype(int)
+    assert np.abs(pixels[:40] - GREEN).max() <= 2
+    assert tuple(pixels[100, 100]) == BLUE
+
+
+def test_a_crop_shows_all_of_the_pet_and_a_margin_and_the_photo_can_be_cropped_alike() -> None:
+    result = square()
+    settings = CutoutSettings(crop=True)
+    left, top, right, bottom = settings.frame(result)
+    assert 50 <= left <= 57
+    assert 143 <= right <= 150
+    assert (left, right) == (top, bottom)
+    assert settings.draw(result).size == (right - left, bottom - top)
+    assert CutoutSettings().frame(result) == (0, 0, 200, 200)
+
+
+def test_a_crop_ends_at_the_photos_frame_and_without_a_pet_it_is_all_of_it() -> None:
+    alpha = np.zeros((50, 80), np.uint8)
+    assert pet_frame(alpha) == (0, 0, 80, 50)
+    alpha[20:50, 40:80] = 255
+    assert pet_frame(alpha) == (38, 18, 80, 50)
+
+
+@pytest.mark.parametrize("size", [200, 2000])
+def test_an_edge_moves_by_the_same_fraction_of_a_photo_of_any_size(size: int) -> None:
+    result = square(200)
+    large = Segmentation(result.photo.resize((size, size), Image.Resampling.NEAREST), result.logits)
+    widths = [(opacity(large, grow=grow)[size // 2] > 127).sum() / size for grow in (-10, 0, 10)]
+    np.testing.assert_allclose(np.diff(widths), 0.02, atol=0.006)  # 10 per mille on both sides
+
+
+def test_what_grows_shows_the_photo_and_neither_black_nor_a_halo() -> None:
+    grown = np.asarray(CutoutSettings(grow=10).draw(square(400, 120, 280)))
+    near = grown[200, 117:119]  # beyond the square, within its growth
+    assert (near[:, 3] > 200).all()
+    np.testing.assert_allclose(near[:, :3], np.tile(GREEN, (2, 1)), atol=25)
+    assert (grown[grown[..., 3] == 0] == 0).all()
+
+
+def test_a_soft_edge_keeps_the_pets_colour() -> None:
+    soft = np.asarray(CutoutSettings(feather=8).draw(square(400, 120, 280)))
+    row = soft[200]
+    faint = (row[:, 3] > 10) & (row[:, 3] < 100)
+    assert faint.sum() >= 4
+    assert np.abs(row[faint, :3].astype(int) - BLUE).max() < 60  # green is 100 away
+    assert np.all(np.diff(row[:200, 3].astype(int)) >= 0)
+
+
+def test_no_edge_makes_visible_what_is_see_through_in_the_photo() -> None:
+    clear = Image.new("L", (200, 200), 255)
+    clear.paste(0, (0, 0, 200, 100))
+    alpha = opacity(square(photo_alpha=clear), grow=10, feather=10)
+    assert alpha[:100].max() == 0
+    assert alpha[110, 100] == 255
+
+
+def test_without_a_pet_there_is_nothing_to_grow() -> None:
+    assert opacity(square(left=0, right=0), grow=10, feather=5).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"format": "jpg"}, "a JPEG cannot be transparent. Choose webp or png, or a background such as white"),
+        ({"format": "gif"}, "format 'gif': expected one of png, webp, jpg"),
+        ({"background": "#ff"}, "colour '#ff': not a colour"),
+        ({"grow": 11}, "grow 11: expected -10 to 10, per mille"),
+        ({"feather": -1}, "feather -1: expected 0 to 10, per mille"),
+    ],
+)
+def test_settings_that_are_impossible_are_one_sentence(settings: Any, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        CutoutSettings(**settings)
+
+
+@pytest.mark.parametrize(("format", "name", "mode"), [("png", "PNG", "RGBA"), ("webp", "WEBP", "RGBA")])
+def test_a_file_has_its_format_and_stays_transparent(format: Any, name: str, mode: str) -> None:
+    with Image.open(BytesIO(encode(CutoutSettings(format=format).draw(square()), format))) as image:
+        assert (image.format, image.mode, image.getpixel((5, 5))[3]) == (name, mode, 0)
+
+
+def test_a_picture_too_large_for_its_format_is_refused_with_a_remedy() -> None:
+    for format, title, most in (("webp", "WEBP", 16383), ("jpg", "JPEG", 65500)):
+        words = f"rex.jpg: {most + 1} x 2 pixels; {title} has at most {most} per side. Choose the format png"
+        with pytest.raises(PhotoError, match=words):
+            encode(Image.new("RGB", (most + 1, 2)), format, "rex.jpg")  # type: ignore[arg-type]
