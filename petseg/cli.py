@@ -93,9 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     export = add("export", _export, "write a model as ONNX")
     export.add_argument("--model", metavar="NAME", help=MODEL_HELP)
     export.add_argument("--out", metavar="FILE.onnx", type=Path, required=True, help="file to write")
+    export.add_argument("--half", action="store_true", help="store the weights in float16: half the size")
 
     app = add("app", _app, "serve the web app: the same cut-outs in a browser")
-    app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in")
+    app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 or :: lets other machines in")
     app.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
     app.add_argument("--model", metavar="NAME", help=MODEL_HELP)
 
@@ -168,19 +169,14 @@ def _release(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from petseg.inference.onnx import export_onnx
 
-    export_onnx(args.model, args.out)
+    export_onnx(args.model, args.out, half=args.half)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
 def _app(args: argparse.Namespace) -> int:
-    try:
-        from petseg.apps.webapp.server import serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "gradio":
-            raise
-        print('petseg: the web app needs Gradio. Install it with: pip install "petseg[web]"', file=sys.stderr)
-        return 1
+    from petseg.apps.webapp.start import serve
+
     serve(args.model, args.host, args.port)
     return 0
 

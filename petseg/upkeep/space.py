@@ -69,7 +69,7 @@ APP: Final = '''"""Starts the web app; the Space runs this file."""
 
 import os
 
-from petseg.apps.webapp.server import serve
+from petseg.apps.webapp.start import serve
 
 if __name__ == "__main__":
     serve(host=os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0"), port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
 import subprocess
@@ -11,10 +9,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +18,21 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from skimage.data import cat
+from visitor import (
+    LOOK,
+    Visitor,
+    animation,
+    app_in,
+    chelsea,
+    cut_short,
+    encoded,
+    expected,
+    memory,
+    on_its_side,
+    picture,
+    some_photo,
+    wrong,
+)
 
 from petseg import cli
 from petseg.apps import render
@@ -32,46 +42,10 @@ from petseg.apps.webapp import html
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
 from petseg.errors import ModelError, PhotoError
 from petseg.inference.predictor import Predictor
-from petseg.inference.segmentation import Segmentation
-from petseg.upkeep.server import Server, free_port, serving
+from petseg.upkeep.server import Server
 
 #: How many photos are uploaded at once by 16 visitors; more than by default where this says so.
 UPLOADS = int(os.environ.get("PETSEG_UPLOADS", "40"))
-
-#: glibc's allocator gives freed memory back at once, so that what the process holds is what it still uses.
-GIVE_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-
-LOOK = [0.5, ["pet", "boundary"], "transparent", "#ffffff"]
-
-
-def chelsea(width: int = 451, height: int = 300) -> Image.Image:
-    return Image.fromarray(cat()).resize((width, height))
-
-
-def encoded(image: Image.Image, kind: str = "JPEG", **settings: Any) -> bytes:
-    file = BytesIO()
-    image.save(file, format=kind, **settings)
-    return file.getvalue()
-
-
-def some_photo(number: int) -> bytes:
-    """Different for each number, in size and content."""
-    return encoded(chelsea(200 + 7 * number, 300).rotate(9 * number), quality=90)
-
-
-def cut_short(data: bytes, fraction: float = 0.95) -> bytes:
-    return data[: int(fraction * len(data))]
-
-
-def animation() -> bytes:
-    return encoded(chelsea(), "GIF", save_all=True, append_images=[chelsea().rotate(90)])
-
-
-def on_its_side() -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return encoded(chelsea().rotate(90, expand=True), exif=exif)
-
 
 # --- Without Gradio --------------------------------------------------------------------------------------------------
 
@@ -171,115 +145,12 @@ def test_petseg_loads_no_gradio() -> None:
 
 # --- The command, as a visitor's browser meets it -------------------------------------------------------------------
 
-#: Runs `petseg app`, and prints each address beyond this machine that it asks for.
-WATCHED = """
-import sys
-def watch(event, values):
-    if event in ("socket.connect", "socket.getaddrinfo"):
-        host = values[1] if event == "socket.connect" else values[0]
-        host = host[0] if isinstance(host, tuple) else host
-        if host not in ("127.0.0.1", "::1", "localhost", "0.0.0.0", None, b"127.0.0.1", b"localhost"):
-            print("WENT OUT", event, host, flush=True)
-sys.addaudithook(watch)
-from petseg.cli import main
-sys.exit(main(["app", "--port", sys.argv[1]]))
-"""
-
-
-@contextmanager
-def app_in(folder: Path) -> Iterator[Server]:
-    port = free_port()
-    variables = {"TMPDIR": str(folder), **GIVE_BACK}
-    with serving(["-c", WATCHED, str(port)], port, folder, os.environ | variables) as server:
-        yield server
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
     with app_in(tmp_path_factory.mktemp("server")) as server:
         yield server
-
-
-def memory(server: Server) -> float:
-    """Megabytes that the process holds; 0 where the system does not say."""
-    status = Path(f"/proc/{server.process.pid}/status")
-    found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
-    return int(found[1]) / 1024 if found else 0.0
-
-
-class Visitor:
-    """Speaks to the server as the page in a browser does: upload, join the queue, listen for the answer."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.session = uuid.uuid4().hex
-        self.config = json.loads(urllib.request.urlopen(f"{server.address}/config").read())
-
-    def upload(self, data: bytes, name: str) -> dict[str, Any]:
-        mark = uuid.uuid4().hex
-        head = f'--{mark}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
-        body = head.encode() + data + f"\r\n--{mark}--\r\n".encode()
-        (path,) = json.loads(self.ask("upload", body, f"multipart/form-data; boundary={mark}"))
-        return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
-
-    def ask(self, where: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
-        request = urllib.request.Request(f"{self.server.address}/gradio_api/{where}", body, {"Content-Type": kind})
-        answer: bytes = urllib.request.urlopen(request, timeout=60).read()
-        return answer
-
-    def do(self, event: int, *values: Any) -> dict[str, Any]:
-        """What comes back of an event: `data`, or `error`."""
-        message = {"data": values, "fn_index": event, "session_hash": self.session}
-        self.ask("queue/join", json.dumps(message).encode())
-        request = f"{self.server.address}/gradio_api/queue/data?session_hash={self.session}"
-        with urllib.request.urlopen(request, timeout=60) as stream:
-            for line in stream:
-                news = json.loads(line[5:]) if line.startswith(b"data:") else {}
-                if news.get("msg") == "process_completed":
-                    output: dict[str, Any] = news["output"]
-                    return output
-        raise AssertionError("the stream ended without an answer")
-
-    def event(self, kind: str, component: str, label: str = "") -> int:
-        """The number of what happens when this is done to a component of this kind."""
-        ids = {c["id"] for c in self.config["components"] if c["type"] == component}
-        ids &= {c["id"] for c in self.config["components"] if label in _label(c)}
-        for dependency in self.config["dependencies"]:
-            if any(target[0] in ids and target[1] == kind for target in dependency["targets"]):
-                number: int = dependency["id"]
-                return number
-        raise AssertionError(f"nothing happens on {kind} of {component} {label}")
-
-    def choose(self, *photos: tuple[bytes, str]) -> list[Any]:
-        """Uploads photos: status, (segmented), choice, results, photo, overlay, mask, cut-out, confidence, legend."""
-        files = [self.upload(data, name) for data, name in photos]
-        answer = self.do(self.event("upload", "file"), files, "unet", *LOOK)
-        assert "data" in answer, answer
-        data: list[Any] = answer["data"]
-        return data
-
-
-def _label(component: dict[str, Any]) -> str:
-    props = component["props"]
-    return str(props.get("label") or props.get("value") or "")
-
-
-def picture(html: str) -> Image.Image:
-    found = re.search(r'src="data:image/\w+;base64,([^"]+)"', html)
-    assert found, html[:200]
-    return Image.open(BytesIO(base64.b64decode(found[1])))
-
-
-def expected(data: bytes) -> Segmentation:
-    return render.preview(Predictor("unet", device="cpu")(data))
-
-
-def wrong(image: Image.Image, mask: Any) -> float:
-    """Fraction of pixels that differ; on another device or with more threads, a logit's last digit may."""
-    assert image.size == mask.shape[::-1]
-    found = np.asarray(image)
-    return float(np.mean(np.where(found == 3, 2, found) != mask))  # 3: the lines over the boundary on the screen
 
 
 def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(server: Server) -> None:

@@ -37,29 +37,51 @@ def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 
 
     Args:
         model: the one to begin with, as `Predictor` takes it.
-        host: address to listen at; `0.0.0.0` lets other machines in.
+        host: address to listen at; `0.0.0.0` and `::` let other machines in.
         port: to listen at; 0 takes a free one.
 
     Raises:
         MissingError: the address is not available.
         ModelError: the model cannot be loaded.
     """
+    host = host.strip("[]")  # an IPv6 address may be written as in a URL
     port = _free(host, port)
     session = Session(model)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C, so that the photos are removed
     with _temporary_folder() as folder:
         blocks = launch(session, folder, host, port)
-        print(f"petseg: http://{host}:{port} shows the app; Ctrl+C ends it.", flush=True)
+        print(f"petseg: {address(host, port)} shows the app; Ctrl+C ends it.", flush=True)
         blocks.block_thread()  # until Ctrl+C, which closes the server
         session.finish(PATIENCE)  # Python's end would abort within PyTorch
 
 
 def launch(session: Session, folder: Path, host: str, port: int) -> gr.Blocks:
-    """Begins to serve in a thread; `close()` of the result ends it."""
+    """Begins to serve in a thread; `close()` of the result ends it.
+
+    Raises:
+        MissingError: the port was taken in the meantime.
+    """
     blocks = build(session, folder)
     blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=2)
+    try:
+        _launch(blocks, host, port)
+    except OSError as error:  # Gradio also asks for the port of 127.0.0.1, whatever the host
+        raise _taken(host, port, "the port is in use") from error
+    return blocks
+
+
+def address(host: str, port: int) -> str:
+    """What a browser on this machine opens to reach a server that listens at this host and port."""
+    return f"http://{_in_url({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host))}:{port}"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _launch(blocks: gr.Blocks, host: str, port: int) -> None:
     blocks.launch(
-        server_name=host,
+        server_name=_in_url(host),
         server_port=port,
         prevent_thread_lock=True,
         quiet=True,
@@ -79,7 +101,6 @@ def launch(session: Session, folder: Path, host: str, port: int) -> gr.Blocks:
         theme=gr.themes.Default(primary_hue="blue", font=SANS, font_mono=MONO),
         css=CSS,
     )
-    return blocks
 
 
 @contextmanager
@@ -100,6 +121,8 @@ def _free(host: str, port: int) -> int:
             free: int = probe.getsockname()[1]
             return free
     except (OSError, OverflowError) as error:
-        raise MissingError(
-            f"{host}:{port} cannot be listened at ({error}). Choose another --host or --port."
-        ) from error
+        raise _taken(host, port, error) from error
+
+
+def _taken(host: str, port: int, reason: object) -> MissingError:
+    return MissingError(f"{_in_url(host)}:{port} cannot be listened at ({reason}). Choose another --host or --port.")

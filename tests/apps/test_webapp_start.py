@@ -1,0 +1,102 @@
+"""`petseg app` starts and works wherever it is started: behind a proxy, on IPv6, beside a taken port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from visitor import Visitor, chelsea, encoded
+
+from petseg import cli
+from petseg.upkeep.server import Server, free_port
+
+pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
+
+
+@contextmanager
+def started(folder: Path, *arguments: str, **variables: str) -> Iterator[Server]:
+    """`petseg app`, at the address that it prints."""
+    environment = {**os.environ, "TMPDIR": str(folder), **variables}
+    log = folder / "log.txt"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "petseg.cli", "app", *arguments], env=environment, stdout=output, stderr=output
+        )
+    try:
+        while " shows the app" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield Server(log.read_text().split()[1], log, process)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def counting_proxy() -> Iterator[tuple[int, list[Any]]]:
+    """A port, and the connections that were made to it."""
+    connections: list[Any] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                connections.append(connection)
+                connection.close()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1], connections
+
+
+@pytest.mark.parametrize(
+    ("variable", "scheme", "modules"),
+    [
+        ("HTTP_PROXY", "http", []),
+        ("ALL_PROXY", "socks5", []),
+        ("ALL_PROXY", "socks5", ["socksio"]),  # as far as HTTPX looks
+    ],
+)
+def test_behind_a_proxy_the_app_works_and_does_not_ask_it(
+    tmp_path: Path, variable: str, scheme: str, modules: list[str]
+) -> None:
+    for name in modules:
+        (tmp_path / f"{name}.py").touch()
+    with counting_proxy() as (port, connections):
+        proxy = {variable: f"{scheme}://127.0.0.1:{port}", "NO_PROXY": "example.com", "PYTHONPATH": str(tmp_path)}
+        with started(tmp_path, "--port", "0", **proxy) as server:
+            status, *_ = Visitor(server).choose((encoded(chelsea()), "chelsea.jpg"))
+            assert status == ""
+    assert not connections
+
+
+@pytest.mark.parametrize("host", ["[::1]", "::", "0.0.0.0"])
+def test_the_address_that_is_printed_answers(tmp_path: Path, host: str) -> None:
+    port = free_port()
+    with started(tmp_path, "--host", host, "--port", str(port)) as server:
+        assert server.address == f"http://{'[::1]' if ':' in host else '127.0.0.1'}:{port}"
+        Visitor(server).choose((encoded(chelsea()), "chelsea.jpg"))
+
+
+@pytest.mark.parametrize(("host", "taken"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::1", "127.0.0.1")])
+def test_a_port_that_is_taken_is_one_sentence(capsys: Any, host: str, taken: str) -> None:
+    family = socket.AF_INET6 if ":" in taken else socket.AF_INET
+    with socket.create_server((taken, 0), family=family) as other:
+        port = other.getsockname()[1]
+        assert cli.main(["app", "--host", host, "--port", str(port)]) == 1
+    shown = "[::1]" if host == "::1" else host
+    error = capsys.readouterr().err
+    assert error.startswith(f"petseg: {shown}:{port} cannot be listened at (")
+    assert error.endswith("). Choose another --host or --port.\n")
+    assert error.count("\n") == 1
