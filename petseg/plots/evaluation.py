@@ -23,7 +23,7 @@ SPECIES = {"cat": ("o", INK), "dog": ("s", "white")}
 
 
 def compared_scores(scores: Mapping[str, Interval], title: str) -> Figure:
-    """Mean IoU of several segmentations of a split, a marker and a 95 % interval each, the lowest at the bottom.
+    """Mean IoU of several segmentations of a split, a line and a 95 % interval each, the lowest at the bottom.
 
     Args:
         scores: by name; where `low` equals `high`, no interval is drawn.
@@ -31,14 +31,18 @@ def compared_scores(scores: Mapping[str, Interval], title: str) -> Figure:
     """
     rows = sorted(scores.items(), key=lambda item: float(item[1].value))
     alt = "Mean IoU: " + "; ".join(f"{name} {s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" for name, s in reversed(rows))
-    with figure(6.5, 0.9 + 0.38 * len(rows), alt=alt + ".") as (drawn, ax):
+    middle = sum(float(score.value) for _, score in (rows[0], rows[-1])) / 2
+    with figure(6.5, 0.9 + 0.45 * len(rows), alt=alt + ".") as (drawn, ax):
         for row, (_, score) in enumerate(rows):
-            ax.plot([float(score.low), float(score.high)], [row, row], color=INK, linewidth=5, alpha=0.35)
-            ax.plot(float(score.value), row, "o", color=INK, markersize=6)
-            text = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 9}
-            ax.annotate(f"{score.value:.3f}", (float(score.value), row), **text)
+            # a thin line marks the score, so that it does not cover a narrow interval
+            low, value, high = (float(part) for part in (score.low, score.value, score.high))
+            ax.plot([low, high], [row, row], color="#7FB2D9", linewidth=9, solid_capstyle="butt")
+            ax.plot([value, value], [row - 0.22, row + 0.22], color=INK, linewidth=2)
+            text = f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low < high else "")
+            where: Any = {"xytext": (0, 11), "textcoords": "offset points", "fontsize": 9}
+            ax.annotate(text, (value, row), ha="right" if value > middle else "left", **where)
         ax.set_yticks(range(len(rows)), [name for name, _ in rows])
-        ax.set(xlabel="mean IoU, pooled, and 95 % interval", ylim=(-0.5, len(rows) - 0.2))
+        ax.set(xlabel="mean IoU, pooled, and 95 % interval", ylim=(-0.5, len(rows) - 0.1))
         ax.grid(axis="x", color="#E4E4E4", linewidth=0.8)
         ax.set_axisbelow(True)
         drawn.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")

@@ -52,9 +52,12 @@ def show_images(
     height = rows * (width * ratio + 0.05) + 0.2 * sum(lines) + (0.4 if legend else 0)
     alt = alt or "Pictures side by side: " + "; ".join(title for title in titles if title) + "."
     with figure(width * columns, height, rows, columns, alt=alt, photo=photo, squeeze=False) as (drawn, axes):
-        for ax in axes.flat:
+        for ax in axes.flat[len(pictures) :]:
             ax.axis("off")
         for ax, picture, name in zip(axes.flat, pictures, names, strict=False):
+            ax.set(xticks=[], yticks=[])
+            for side in ax.spines.values():  # a white mask would have no edge
+                side.set(visible=not photo, color="#BBBBBB", linewidth=0.6)
             ax.imshow(picture, interpolation=None if photo else "nearest")
             ax.set_title(name, fontweight="normal", fontsize=9 if width < 2 else 11)
         if legend:

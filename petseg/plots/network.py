@@ -25,7 +25,7 @@ ARROWS: dict[str, dict[str, Any]] = {
 }
 
 #: Half the width of a box, and the shift to the middle from one level of the U to the next.
-HALF, SHIFT = 1.1, 1.25
+HALF, SHIFT = 1.5, 1.25
 
 
 def unet_diagram(steps: Sequence[Step], title: str) -> Figure:
@@ -45,16 +45,16 @@ def unet_diagram(steps: Sequence[Step], title: str) -> Figure:
         f"{', '.join(map(_by, encoder))} to the bottleneck of {_by(shapes['bottleneck'][0])}, and up again through "
         f"{', '.join(map(_by, decoder))} to logits of {_by(shapes['head'][0])}. A skip joins the stages of equal size."
     )
-    with figure(8.6, 0.95 * n + 1.9, alt=alt) as (drawn, ax):
-        middle = SHIFT * n + 1.0
+    with figure(7.4, 0.9 * n + 1.7, alt=alt) as (drawn, ax):
+        middle = SHIFT * n + 1.6
         _box(ax, middle, -n, shapes["bottleneck"][0], "bottleneck")
         for level, (down, raised, out) in enumerate(zip(encoder, up[::-1], decoder[::-1], strict=True)):
             left, right = SHIFT * level, 2 * middle - SHIFT * level
             _box(ax, left, -level, down, f"encoder {level + 1}")
             _box(ax, right, -level, out, f"decoder {level + 1}", joined=True)
             _arrow(ax, "skip", (left + HALF, -level + 0.12), (right - HALF, -level + 0.12))
-            ax.text(middle, -level + 0.2, f"{down[0]} + {raised[0]}", ha="center", va="bottom", fontsize=8.5)
-            below = SHIFT if level + 1 < n else SHIFT + 0.6
+            ax.text(middle, -level + 0.2, f"{down[0]} + {raised[0]}", ha="center", va="bottom", fontsize=10)
+            below = SHIFT if level + 1 < n else SHIFT + 1.2
             _arrow(ax, "pool", (left + 0.2, -level - 0.34), (left + below - 0.2, -level - 0.66))
             _arrow(ax, "up", (right - below + 0.2, -level - 0.66), (right - 0.2, -level - 0.34))
         _end(ax, 0, f"image\n{_by(steps[0].input[1:])}", inwards=True)
@@ -142,9 +142,11 @@ def skip_scores(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
     with figure(6.4, 2.8, alt=f"IoU of each class by the skip that is removed. {listed}.") as (drawn, ax):
         for label, (name, color, marker) in enumerate(zip(CLASSES, COLORS, "os^", strict=True)):
             values = [row[label] for row in scores.values()]
+            places = [column + 0.17 * (label - 1) for column in range(len(scores))]  # beside each other if equal
             style: Any = {"color": color, "marker": marker, "markersize": 9, "linestyle": "none"}
-            ax.plot(list(scores), values, markeredgecolor=INK, label=name, **style)
-        ax.set(ylim=(0, 1), xlabel="skip that carries zeros", ylabel="IoU, pooled", title=title)
+            ax.plot(places, values, markeredgecolor=INK, label=name, **style)
+        ax.set_xticks(range(len(scores)), list(scores))
+        ax.set(ylim=(-0.05, 1), xlabel="skip whose features are set to zero", ylabel="IoU, pooled", title=title)
         ax.grid(axis="y", color="#dddddd", linewidth=0.6)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return drawn
@@ -161,8 +163,8 @@ def _box(ax: Axes, x: float, y: float, shape: Sequence[int], name: str, joined: 
         ax.add_patch(Rectangle((x - HALF, y), 0.14, 0.34, facecolor="white", edgecolor=SKIP, hatch="/////"))
         ax.add_patch(Rectangle((x - HALF, y - 0.34), 0.14, 0.34, facecolor=ARROWS["up"]["color"], edgecolor=INK))
     shift = 0.07 if joined else 0
-    ax.text(x + shift, y + 0.13, name, ha="center", va="center", fontsize=8.5, fontweight="bold")
-    ax.text(x + shift, y - 0.14, _by(shape), ha="center", va="center", fontsize=8.5)
+    ax.text(x + shift, y + 0.13, name, ha="center", va="center", fontsize=10, fontweight="bold")
+    ax.text(x + shift, y - 0.14, _by(shape), ha="center", va="center", fontsize=10)
 
 
 def _arrow(ax: Axes, name: str, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -174,7 +176,7 @@ def _end(ax: Axes, x: float, text: str, inwards: bool) -> None:
     points = ((x, 0.74), (x, 0.36)) if inwards else ((x, 0.36), (x, 0.74))
     ax.annotate("", points[1], points[0], arrowprops={"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0})
     side = "left" if inwards else "right"
-    ax.text(x + (-HALF if inwards else HALF), 0.8, text, ha=side, va="bottom", fontsize=9)
+    ax.text(x + (-HALF if inwards else HALF), 0.8, text, ha=side, va="bottom", fontsize=10)
 
 
 def _frame(ax: Axes, rows: tuple[int, int], columns: tuple[int, int], dash: str, label: str) -> None:

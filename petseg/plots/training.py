@@ -62,11 +62,11 @@ def learning_rates(rates: Sequence[float], steps_per_epoch: int, stages: Stages 
         ax.plot(epochs, rates, color=INK, linewidth=2)
         ax.plot(epochs[top], rates[top], "o", color=ACCENT)
         ax.annotate(
-            f"{rates[top]:.2g}", (epochs[top], rates[top]), va="center", xytext=(6, 2), textcoords="offset points"
+            f"{rates[top]:.2g}", (epochs[top], rates[top]), ha="center", xytext=(0, 6), textcoords="offset points"
         )
         title = f"Up for {top / len(rates):.0%} of the steps, down for the rest"
         ax.set(xlabel="epochs done", ylabel="learning rate", title=title)
-        ax.set_ylim(0, 1.12 * max(rates))
+        ax.set_ylim(0, 1.2 * max(rates))
         _mark(ax, [(first - 1, size) for first, size in stages])
     return drawn
 
@@ -79,19 +79,19 @@ def loss_curves(tables: Mapping[str, pd.DataFrame], title: str) -> DescribedFigu
         title: states the finding.
     """
     # the first epochs may lie far above the rest
-    settled = [table[["train loss", "val loss"]].iloc[len(table) // 8 :] for table in tables.values()]
+    settled = [table[["train loss", "val loss"]].iloc[len(table) // 20 :] for table in tables.values()]
     top = 1.1 * max(table.max().max() for table in settled)
-    with figure(2.7 * len(tables) + 0.6, 3.3, 1, len(tables), sharey=True, squeeze=False) as (drawn, axes):
+    with figure(max(4.4, 2.2 * len(tables)), 3.6, 1, len(tables), sharey=True, squeeze=False) as (drawn, axes):
         for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
             lowest = table["val loss"].idxmin()
             ax.plot(table["train loss"], color=MUTED, linestyle="--", linewidth=1.8, label="training")
             ax.plot(table["val loss"], color=INK, linewidth=1.8, label="validation")
-            ax.plot(lowest, table["val loss"][lowest], "o", color=ACCENT, label=f"lowest: epoch {lowest}")
+            ax.plot(lowest, table["val loss"][lowest], "o", color=ACCENT, label="lowest on validation")
             ax.set(xlabel="epoch", ylim=(0, top))
-            ax.set_title(name, fontweight="normal")
+            ax.set_title(f"{name}\nlowest: epoch {lowest}", fontweight="normal", fontsize=10)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-            ax.legend(loc="best", fontsize=9)
         axes[0, 0].set_ylabel("loss")
+        drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
         drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
     drawn.alt = "Losses over the epochs. " + "; ".join(
         f"{name}: training ends at {table['train loss'].iloc[-1]:.2f}, validation at {table['val loss'].iloc[-1]:.2f} "
@@ -155,7 +155,7 @@ def run_curves(log: Mapping[str, Points], epochs: int, stages: Stages = ()) -> D
     """
     scores = log.get("val/mean_iou", [])
     now = f"mean IoU {scores[-1][1]:.3f} after epoch {scores[-1][0]} of {epochs}" if scores else "No scores yet"
-    with figure(8, 3.1, 1, 2) as (drawn, (left, right)):
+    with figure(6.7, 3.3, 1, 2) as (drawn, (left, right)):
         _line(left, log.get("train/loss"), "training, augmented images", color=MUTED, linestyle="--")
         _line(left, log.get("val/loss"), "validation, averaged weights", color=INK, marker="o", markersize=3)
         _line(right, scores, "averaged weights", color=INK, marker="o", markersize=3)
@@ -164,7 +164,7 @@ def run_curves(log: Mapping[str, Points], epochs: int, stages: Stages = ()) -> D
         off = any(value > top for _, value in log.get("val/loss", []))
         title = "Losses, early ones off the scale" if off else "Losses"
         left.set(ylabel="cross-entropy + weighted Dice", title=title, ylim=(0, top))
-        right.set(ylabel="mean IoU on validation", title=now, ylim=(0, 1))
+        right.set(ylabel="mean IoU on validation", title=now.removeprefix("mean IoU "), ylim=(0, 1))
         for ax, where in ((left, "lower left"), (right, "lower right")):
             ax.set(xlabel="epoch", xlim=(0.5, epochs + 0.5))
             _mark(ax, stages)

@@ -91,7 +91,7 @@ def step_curves(runs: Sequence[TransferRun], title: str) -> DescribedFigure:
         title: states the finding.
     """
     ends = "; ".join(f"{run.method}, {run.steps:,} steps: {run.val[-1][1]:.3f}" for run in runs)
-    with figure(8, 3.1, 1, 2, alt=f"Loss and mean IoU over the steps. It ends at: {ends}.") as (drawn, axes):
+    with figure(6.7, 3.3, 1, 2, alt=f"Loss and mean IoU over the steps. It ends at: {ends}.") as (drawn, axes):
         for run in runs:
             twice = sum(other.method == run.method for other in runs) > 1
             label = f"{run.method}, {run.steps:,} steps" if twice else run.method

@@ -49,7 +49,7 @@ def test_curves_of_a_run_show_losses_scores_and_stages():
     left, right = figure.axes
     assert drawn(left)[:2] == [LOG["train/loss"], LOG["val/loss"]]
     assert drawn(right)[:2] == [LOG["val/mean_iou"], LOG["val_raw/mean_iou"]]
-    assert right.get_title(loc="left") == "mean IoU 0.550 after epoch 4 of 8"
+    assert right.get_title(loc="left") == "0.550 after epoch 4 of 8"
     assert right.get_xlim()[1] > 8
     assert np.array_equal(right.get_lines()[2].get_xdata(), [3, 3])  # the second stage
     assert "128 pixels from epoch 3" in figure.alt
@@ -77,7 +77,8 @@ def test_loss_curves_mark_the_epoch_in_which_validation_was_lowest():
     assert len(figure.axes) == 2
     for ax in figure.axes:
         assert ax.lines[2].get_xydata().tolist() == [[3, 0.7]]
-        assert ax.get_legend_handles_labels()[1] == ["training", "validation", "lowest: epoch 3"]
+        assert ax.get_legend_handles_labels()[1] == ["training", "validation", "lowest on validation"]
+        assert ax.get_title(loc="left").endswith("\nlowest: epoch 3")
     assert "few: training ends at 0.10, validation at 0.90 after its lowest value of 0.70 in epoch 3" in figure.alt
 
 
