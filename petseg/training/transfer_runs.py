@@ -10,7 +10,7 @@ from petseg.errors import DataError
 from petseg.files import read_json, write_json
 
 #: The methods that are compared: all weights start at random values; ImageNet's encoder, frozen; ImageNet's encoder,
-#: trained with a learning rate of its own.
+#: trained with a separate learning rate.
 METHODS = ("scratch", "frozen", "fine-tuned")
 
 
@@ -88,13 +88,14 @@ def publish_runs(folder: Path, out: Path) -> int:
 
     Args:
         folder: that of notebook 06's runs.
-        out: the file, for instance `figures/runs/transfer/runs.json`.
+        out: the file, for instance `figures/runs/transfer/runs.json`. Runs that it holds already stay, unless the
+            folder has one of the same settings.
 
     Returns:
-        the number of runs.
+        the number of runs that the file holds.
 
     Raises:
-        DataError: there is none, or one cannot be read.
+        DataError: the folder has none, or one cannot be read.
     """
     paths = sorted(folder.glob("*.json"))
     if not paths:
@@ -103,6 +104,10 @@ def publish_runs(folder: Path, out: Path) -> int:
         {"settings": read_json(path)["settings"], "run": _rounded(asdict(run))}
         for path, run in zip(paths, map(read_run, paths), strict=True)
     ]
+    if out.is_file():
+        read_runs(out)  # refuses a damaged file
+        settings = [record["settings"] for record in records]
+        records += [record for record in read_json(out) if record["settings"] not in settings]
     records.sort(key=lambda record: (record["run"]["steps"], record["run"]["images"], record["run"]["method"]))
     write_json(out, records)
     return len(records)
