@@ -45,11 +45,10 @@ def take(folder: Path) -> list[Path]:
 
 
 def _shoot(page: Any) -> bytes:
-    page.get_by_label("or try").select_option("Chelsea the cat")
-    page.locator("img[data-key='confidence']").wait_for(timeout=60 * SECONDS)
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(".petseg-after img[alt^='The pet']").wait_for(timeout=60 * SECONDS)
     page.wait_for_timeout(1.5 * SECONDS)  # the last picture is drawn, and nothing moves any more
-    panel = page.locator(".jp-OutputArea-output").filter(has=page.locator(".petseg-dropzone")).first
-    picture: bytes = panel.screenshot()
+    picture: bytes = page.locator(".petseg-panel").first.screenshot()
     return picture
 
 
@@ -88,7 +87,7 @@ def run_all_until_panel(page: Any, address: str, seconds: int = 60) -> bool:
 
     On a busy machine JupyterLab may miss a click while it starts: then it is worth a second call.
     """
-    page.goto(f"{address}/lab/tree/{NOTEBOOK}?reset")
+    page.goto(f"{address}/lab/tree/{NOTEBOOK}?reset", timeout=120 * SECONDS)
     page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60 * SECONDS)
     idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first
     idle.wait_for(state="attached", timeout=60 * SECONDS)
@@ -96,7 +95,7 @@ def run_all_until_panel(page: Any, address: str, seconds: int = 60) -> bool:
     page.get_by_text("Restart Kernel and Run All Cells").click()
     page.locator(".jp-Dialog .jp-mod-accept").click()
     for _ in range(2 * seconds):
-        if page.locator(".petseg-dropzone").count():
+        if page.locator(".petseg-zone").count():
             return True
         page.wait_for_timeout(SECONDS / 2)
     return False

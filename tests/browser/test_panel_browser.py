@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -18,6 +19,9 @@ from petseg.upkeep.screenshots import NOTEBOOK, SECONDS, jupyterlab, run_all_unt
 from petseg.upkeep.server import Server
 
 NUMBERS = count(1)
+
+#: The two pictures of the comparison.
+BEFORE, AFTER = ".petseg-before img", ".petseg-after img"
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +61,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cut.jpg").write_bytes(whole.getvalue()[:6000])
     (folder / "diary.jpg").write_text("Dear diary, today I met a cat.")
     (folder / "empty.jpg").touch()
+    Image.new("RGB", (64, 64), (255, 136, 0)).save(folder / "orange.png")
     return folder
 
 
@@ -68,12 +73,20 @@ def upload(page: Any, *paths: Path) -> list[str]:
         for name, path in zip(names, paths, strict=True)
     ]
     with page.expect_file_chooser() as chooser:
-        page.locator(".petseg-dropzone input").click()
+        page.get_by_text("Choose photos").click()
     chooser.value.set_files(payloads)
     return names
 
 
-def pixels(page: Any, key: str) -> Any:
+def show(page: Any, path: Path) -> str:
+    """Uploads a photo and waits for its cut-out; gives its name."""
+    (name,) = upload(page, path)
+    wait_for(page, f"{name}: ")
+    page.locator(f"img[alt^='The pet of {name}']").wait_for()
+    return name
+
+
+def pixels(page: Any, image: str) -> Any:
     """What the browser shows for a picture of the panel: uint8 (H, W, 4)."""
     script = """async (image) => {
         await image.decode();
@@ -83,8 +96,16 @@ def pixels(page: Any, key: str) -> Any:
         ink.drawImage(image, 0, 0);
         return [canvas.height, canvas.width, ...ink.getImageData(0, 0, canvas.width, canvas.height).data];
     }"""
-    height, width, *values = page.locator(f"img[data-key='{key}']").evaluate(script)
+    height, width, *values = page.locator(image).evaluate(script)
     return np.array(values, dtype=np.uint8).reshape(height, width, 4)
+
+
+def changed(page: Any, image: str, act: Callable[[], Any]) -> Any:
+    """The pixels of a picture after an action that must change it."""
+    old = page.locator(image).get_attribute("src")
+    act()
+    page.wait_for_function("([image, old]) => document.querySelector(image).src !== old", arg=[image, old])
+    return pixels(page, image)
 
 
 def wait_for(page: Any, words: str, seconds: float = 20) -> None:
@@ -92,7 +113,7 @@ def wait_for(page: Any, words: str, seconds: float = 20) -> None:
 
 
 def test_a_photo_of_a_phone_comes_out_upright_and_cut_out(panel: Any, files: Path, tmp_path: Path) -> None:
-    (name,) = upload(panel, files / "phone.jpg")
+    name = show(panel, files / "phone.jpg")
     wait_for(panel, f"{name}: 451 x 300 pixels")
     with panel.expect_download() as download:
         panel.get_by_role("button", name="Download cut-out").click()
@@ -103,16 +124,73 @@ def test_a_photo_of_a_phone_comes_out_upright_and_cut_out(panel: Any, files: Pat
         assert cutout.getchannel("A").getextrema() == (0, 255)
 
 
-def test_the_opacity_slider_changes_the_overlay_and_not_the_photo(panel: Any, files: Path) -> None:
-    (name,) = upload(panel, files / "chelsea.jpg")
-    wait_for(panel, f"{name}: 451 x 300 pixels")
-    before = {key: pixels(panel, key) for key in ("photo", "overlay")}
-    shown = panel.locator("img[data-key='overlay']").get_attribute("src")
-    panel.locator(".noUi-handle, .ui-slider-handle").first.focus()
-    panel.keyboard.press("End")
-    panel.wait_for_function("old => document.querySelector(\"img[data-key='overlay']\").src !== old", arg=shown)
-    assert not np.array_equal(pixels(panel, "overlay"), before["overlay"])
-    assert np.array_equal(pixels(panel, "photo"), before["photo"])
+def test_the_line_between_photo_and_cutout_follows_mouse_and_keyboard(panel: Any, files: Path) -> None:
+    show(panel, files / "chelsea.jpg")
+    box = panel.locator(".petseg-comparison").bounding_box()
+    position = "element => parseFloat(element.style.getPropertyValue('--petseg-position'))"
+    for fraction in (0.02, 0.8):
+        panel.mouse.click(box["x"] + fraction * box["width"], box["y"] + box["height"] / 2)
+        assert abs(panel.locator(".petseg-comparison").evaluate(position) - 100 * fraction) < 1
+    panel.get_by_label("Move the line between photo and cut-out").focus()
+    panel.keyboard.press("ArrowLeft")
+    panel.keyboard.press("ArrowDown")  # which would choose another cell, were it JupyterLab's
+    assert 77 < panel.locator(".petseg-comparison").evaluate(position) < 79.5
+    panel.keyboard.press("Home")
+    assert panel.locator(".petseg-comparison").evaluate(position) == 0
+
+
+def test_settings_change_the_cutout_alone(panel: Any, files: Path) -> None:
+    show(panel, files / "chelsea.jpg")
+    photo = pixels(panel, BEFORE)
+    assert pixels(panel, AFTER)[..., 3].min() == 0
+    white = changed(panel, AFTER, panel.get_by_text("White", exact=True).click)
+    assert white[..., 3].min() == 255
+    panel.get_by_label("File format").select_option("JPEG")
+    with panel.expect_download() as download:
+        panel.get_by_role("button", name="Download cut-out").click()
+    assert download.value.suggested_filename.endswith(".cutout.jpg")
+    transparent = changed(panel, AFTER, panel.get_by_text("Transparent", exact=True).click)
+    assert panel.get_by_label("File format").input_value() == "png"  # a JPEG cannot be transparent
+    panel.get_by_label("Edge: shrink or grow").focus()
+    grown = changed(panel, AFTER, lambda: panel.keyboard.press("End"))
+    panel.wait_for_timeout(SECONDS)
+    assert (pixels(panel, AFTER)[..., 3] > 127).sum() > 1.02 * (transparent[..., 3] > 127).sum()
+    assert grown.shape == photo.shape
+    assert np.array_equal(pixels(panel, BEFORE), photo)
+    changed(panel, AFTER, lambda: panel.get_by_label("Edge: shrink or grow").fill("0"))
+
+
+def test_an_image_of_ones_own_stands_behind_the_pet(panel: Any, files: Path) -> None:
+    show(panel, files / "chelsea.jpg")
+    panel.get_by_text("Image", exact=True).click()
+
+    def choose() -> None:
+        with panel.expect_file_chooser() as chooser:
+            panel.get_by_text("Choose an image").click()
+        chooser.value.set_files(files / "orange.png")
+
+    changed(panel, AFTER, choose)
+    wait_for(panel, "orange.png")
+    np.testing.assert_allclose(pixels(panel, AFTER)[5, -5], (255, 136, 0, 255), atol=6)
+    changed(panel, AFTER, panel.get_by_text("Transparent", exact=True).click)
+
+
+def test_details_hold_overlay_class_map_and_confidence_and_the_opacity_changes_the_overlay(
+    panel: Any, files: Path
+) -> None:
+    show(panel, files / "chelsea.jpg")
+    panel.get_by_text("Details: overlay, class map, confidence").click()
+    for key in ("overlay", "mask", "confidence"):
+        panel.locator(f"img[data-key='{key}']").wait_for()
+    mask, overlay = pixels(panel, "img[data-key='mask']"), pixels(panel, "img[data-key='overlay']")
+    panel.get_by_label("Opacity").focus()
+    stronger = changed(panel, "img[data-key='overlay']", lambda: panel.keyboard.press("End"))
+    assert not np.array_equal(stronger, overlay)
+    assert np.array_equal(pixels(panel, "img[data-key='mask']"), mask)
+    with panel.expect_download() as download:
+        panel.get_by_role("button", name="Download class map").click()
+    assert download.value.suggested_filename.endswith(".mask.png")
+    panel.get_by_text("Details: overlay, class map, confidence").click()
 
 
 def test_a_large_photo_is_seen_soon(panel: Any, files: Path) -> None:
@@ -142,24 +220,71 @@ def test_every_file_gets_its_result_or_its_sentence(panel: Any, files: Path, kin
     assert panel.get_by_text(f"{name}: ").count() == 0  # what was said of the file before is gone
 
 
-def test_several_photos_at_once_are_all_there(panel: Any, files: Path) -> None:
-    names = upload(panel, files / "chelsea.jpg", files / "diary.jpg", files / "grey.png")
+def test_several_photos_at_once_are_all_there_and_in_one_zip(panel: Any, files: Path, tmp_path: Path) -> None:
+    names = upload(panel, files / "chelsea.jpg", files / "diary.jpg", files / "phone.jpg")
     wait_for(panel, f"{names[2]}: 451 x 300 pixels")
     wait_for(panel, f"{names[1]}: not an image")
-    offered = panel.locator("select").filter(has_text=names[2]).inner_text().replace("\xa0", " ")
-    assert names[0] in offered
-    assert names[1] not in offered
+    photos = panel.get_by_role("group", name="Open photos")
+    assert photos.get_by_role("button", name=names[1]).count() == 0
+    assert photos.get_by_role("button", name=names[2]).get_attribute("aria-pressed") == "true"
+    photos.get_by_role("button", name=names[0]).click()
+    wait_for(panel, f"{names[0]}: 451 x 300 pixels")
+    with panel.expect_download() as download:
+        panel.get_by_role("button", name="Download all (ZIP)").click()
+    download.value.save_as(tmp_path / "all.zip")
+    with ZipFile(tmp_path / "all.zip") as archive:
+        assert {name.replace(".jpg", ".cutout.png") for name in (names[0], names[2])} <= set(archive.namelist())
 
 
-def test_a_photo_can_be_dropped(panel: Any, files: Path) -> None:
-    name = f"{next(NUMBERS)} dropped.jpg"
-    drop = """(zone, [name, data]) => {
-        const dropped = new DataTransfer();
-        dropped.items.add(new File([new Uint8Array(data)], name, { type: "image/jpeg" }));
-        zone.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+def test_a_photo_without_a_pet_is_said_to_have_none(panel: Any, files: Path) -> None:
+    (name,) = upload(panel, files / "orange.png")
+    wait_for(panel, f"No pet found in {name}")
+    assert not panel.get_by_role("button", name="Download cut-out").is_visible()
+    show(panel, files / "chelsea.jpg")
+    assert panel.get_by_role("button", name="Download cut-out").is_visible()
+    assert panel.get_by_text("No pet found").count() == 0
+
+
+def test_a_sample_is_one_click_or_one_key(panel: Any) -> None:
+    panel.get_by_role("button", name="Chelsea the cat").first.focus()
+    panel.keyboard.press("Enter")
+    wait_for(panel, "Chelsea the cat: 451 x 300 pixels")
+    image = panel.get_by_role("group", name="Sample photos").locator("img").first
+    assert image.evaluate("image => image.naturalWidth") == 128
+
+
+def test_a_typed_path_is_opened(panel: Any, files: Path) -> None:
+    panel.get_by_label("Path or address").fill(str(files / "chelsea.jpg"))
+    panel.keyboard.press("Enter")
+    wait_for(panel, "chelsea.jpg: 451 x 300 pixels")
+
+
+@pytest.mark.parametrize("way", ["dropped", "pasted"])
+def test_a_photo_can_be_dropped_or_pasted(panel: Any, files: Path, way: str) -> None:
+    name = f"{next(NUMBERS)} {way}.jpg"
+    script = """(zone, [way, name, data]) => {
+        const files = new DataTransfer();
+        files.items.add(new File([new Uint8Array(data)], name, { type: "image/jpeg" }));
+        const settings = { bubbles: true, cancelable: true };
+        if (way === "dropped") zone.dispatchEvent(new DragEvent("drop", { dataTransfer: files, ...settings }));
+        else document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: files, ...settings }));
     }"""
-    panel.locator(".petseg-dropzone").evaluate(drop, [name, list((files / "phone.jpg").read_bytes())])
+    panel.locator(".petseg-zone").hover()  # a paste is meant for the panel if the pointer is over it
+    panel.locator(".petseg-zone").evaluate(script, [way, name, list((files / "phone.jpg").read_bytes())])
     wait_for(panel, f"{name}: 451 x 300 pixels")
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_panel_fits_its_width_and_the_comparison_a_screen(panel: Any, files: Path, width: int) -> None:
+    show(panel, files / "chelsea.jpg")
+    panel.locator(".petseg-panel").evaluate(f"panel => panel.style.width = '{width}px'")
+    wide = panel.locator(".petseg-panel").evaluate(
+        "panel => [...panel.querySelectorAll('*')].filter((part) => part.offsetParent && !part.closest('.petseg-unseen, .petseg-comparison, svg') && part.getBoundingClientRect().right > panel.getBoundingClientRect().right + 1).map((part) => part.outerHTML.slice(0, 80))"  # noqa: E501
+    )
+    height = panel.locator(".petseg-comparison").bounding_box()["height"]
+    panel.locator(".petseg-panel").evaluate("panel => panel.style.width = ''")
+    assert wide == []
+    assert 150 < height <= 560
 
 
 def test_no_photo_is_in_the_saved_notebook(panel: Any, lab: Server, files: Path) -> None:
@@ -169,5 +294,5 @@ def test_no_photo_is_in_the_saved_notebook(panel: Any, lab: Server, files: Path)
     panel.wait_for_timeout(2 * SECONDS)
     saved = (lab.log.parent / NOTEBOOK).read_text()
     assert '"output_type": "display_data"' in saved or '"output_type": "execute_result"' in saved
-    assert "image/" not in saved
+    assert "data:image" not in saved
     assert len(saved) < 5_000

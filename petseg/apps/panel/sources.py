@@ -1,20 +1,24 @@
-"""Photos that are not uploaded: of a path or address that the user typed, and samples."""
+"""Photos that are not uploaded: of a path or address that the user typed, and of a breed of the data set."""
 
 from __future__ import annotations
 
 import random
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from petseg.apps.samples import sample_photos
 from petseg.errors import PhotoError
 
 #: Of a photo fetched from an address.
 MAX_BYTES = 64_000_000
+
+#: Characters that stay in an address: those with a meaning, and the percent sign of what is encoded already.
+SAFE = "/:;,?&=+$!*'()@~%[]"
 
 
 def typed_photo(text: str) -> tuple[str, bytes]:
@@ -41,34 +45,52 @@ def typed_photo(text: str) -> tuple[str, bytes]:
 
 
 def _fetch(address: str) -> tuple[str, bytes]:
-    name = address.rpartition("/")[2].partition("?")[0] or "photo"
-    request = urllib.request.Request(address, headers={"User-Agent": "petseg"})
     try:
+        request = urllib.request.Request(ascii_address(address), headers={"User-Agent": "petseg"})
         with urllib.request.urlopen(request, timeout=20) as answer:
             data: bytes = answer.read(MAX_BYTES + 1)
-    except (urllib.error.URLError, TimeoutError, ValueError, OSError) as error:
+    except (urllib.error.URLError, TimeoutError, ValueError, OSError, HTTPException) as error:
         why = getattr(error, "reason", error)
         raise PhotoError(
             f"{address}: cannot be fetched ({why}). Save the photo with a browser and upload it."
         ) from error
+    name = unquote(urlsplit(address).path).rpartition("/")[2] or "photo"
     if len(data) > MAX_BYTES:
         raise PhotoError(f"{name}: larger than {MAX_BYTES / 1e6:.0f} MB. Download it and type its path instead.")
     return name, data
 
 
-def sample_choices(images: Path | None = None) -> dict[str, Callable[[], Any]]:
-    """Photos to try: those that come with the package, and one of each breed where the data set is.
+def ascii_address(address: str) -> str:
+    """An address as people write it, in the characters that the web allows: RFC 3987, section 3.1.
+
+    A host's name is written by IDNA (`käse.de` becomes `xn--kse-qla.de`), other characters as UTF-8 with percent signs.
+    What is written with percent signs already stays.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    parts = urlsplit(re.sub(r"%(?![0-9a-fA-F]{2})", "%25", address))  # a percent sign that encodes nothing
+    if not parts.hostname:
+        raise ValueError("no server is named")
+    host = parts.hostname if ":" in parts.hostname else parts.hostname.encode("idna").decode()
+    host = f"[{host}]" if ":" in host else host
+    user, at, _ = parts.netloc.rpartition("@")
+    port = f":{parts.port}" if parts.port is not None else ""
+    netloc = f"{quote(user, SAFE)}{at}{host}{port}"
+    return urlunsplit((parts.scheme, netloc, quote(parts.path, SAFE), quote(parts.query, SAFE), ""))
+
+
+def breed_samples(images: Path | None = None) -> dict[str, Callable[[], Path]]:
+    """A photo of each breed, where the data set is.
 
     Args:
         images: folder of the data set's photos, `Abyssinian_1.jpg` and so on; it may be missing.
 
     Returns:
-        By name, a function that returns a path or an image.
+        By the name of the breed, a function that returns the path of one of its photos.
     """
-    choices: dict[str, Callable[[], Any]] = dict(sample_photos())
     by_breed: dict[str, list[Path]] = {}
     for path in sorted(images.glob("*.jpg")) if images else []:
         by_breed.setdefault(path.stem.rpartition("_")[0], []).append(path)
-    for breed, paths in sorted(by_breed.items(), key=lambda entry: entry[0].casefold()):
-        choices[f"{breed.replace('_', ' ')} (data set)"] = partial(random.choice, paths)
-    return choices
+    breeds = sorted(by_breed.items(), key=lambda entry: entry[0].casefold())
+    return {breed.replace("_", " "): partial(random.choice, paths) for breed, paths in breeds}
