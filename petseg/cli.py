@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from petseg.apps.batch import command as batch
-from petseg.errors import PetsegError
+from petseg.errors import exit_with_sentence
 
 #: Commands that go to Lightning's command line, which has its own help, flags and YAML configurations.
 TRAINING = {
@@ -27,6 +27,7 @@ BENCH_OUT_HELP = (
 )
 
 
+@exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `petseg ARGUMENTS`.
 
@@ -39,18 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file may be in letters that it lacks
-    try:
-        if arguments and arguments[0] in TRAINING:
-            return _train(arguments)
-        parsed = _parser().parse_args(arguments)
-        command: Callable[[argparse.Namespace], int] = parsed.command
-        return command(parsed)
-    except PetsegError as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("petseg: stopped", file=sys.stderr)
-        return 130
+    if arguments and arguments[0] in TRAINING:
+        return _train(arguments)
+    parsed = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = parsed.command
+    return command(parsed)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from typing import Any
 
 from petseg.data.datamodule import PetDataModule
 from petseg.data.duplicates import THRESHOLD, duplicates
-from petseg.errors import PetsegError
+from petseg.errors import exit_with_sentence
 from petseg.evaluation.agreement import annotator_agreement
 from petseg.files import home_folder, write_json
 from petseg.labels import CLASSES
@@ -48,16 +48,13 @@ def _rounded(interval: Interval) -> list[float]:
     return [round(float(end), 4) for end in interval]
 
 
+@exit_with_sentence()
 def main() -> int:
     """Writes `figures/duplicates.json`."""
     data = PetDataModule()
-    try:
-        data.prepare_data()
-        data.setup()
-        found = record(data)
-    except PetsegError as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
+    data.prepare_data()
+    data.setup()
+    found = record(data)
     write_json(home_folder() / "figures" / "duplicates.json", found)
     print(f"{len(found['pairs'])} pairs; mean IoU of their masks {found['agreement']['mean_iou'][0]:.3f}")
     return 0

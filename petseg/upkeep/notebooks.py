@@ -18,7 +18,7 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 from nbconvert.preprocessors import ExecutePreprocessor, TagRemovePreprocessor
 
-from petseg.errors import DataError, PetsegError
+from petseg.errors import DataError, exit_with_sentence
 from petseg.files import atomic_write
 from petseg.upkeep.pages import page
 from petseg.upkeep.stamp import repository, stamped, stamped_readme, with_pictures
@@ -147,20 +147,17 @@ def _write(path: Path, notebook: Any) -> None:
         draft.write_text(text)
 
 
+@exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `python -m petseg.upkeep.notebooks course|notebooks|stamp [01 02 ...]`."""
     parser = argparse.ArgumentParser(prog="petseg.upkeep.notebooks", description=__doc__)
     parser.add_argument("command", choices=("course", "notebooks", "stamp"))
     parser.add_argument("names", nargs="*", help="numbers of the notebooks, all by default")
     chosen = parser.parse_args(argv)
-    try:
-        if chosen.command == "stamp":
-            stamp()
-            return 0
-        return course(chosen.names) if chosen.command == "course" else renew(chosen.names)
-    except PetsegError as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
+    if chosen.command == "stamp":
+        stamp()
+        return 0
+    return course(chosen.names) if chosen.command == "course" else renew(chosen.names)
 
 
 if __name__ == "__main__":

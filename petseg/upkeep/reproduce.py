@@ -15,7 +15,7 @@ from typing import get_args
 
 from petseg.data.datamodule import PetDataModule, Source
 from petseg.data.download import fetch_oxford
-from petseg.errors import DataError, PetsegError
+from petseg.errors import DataError, exit_with_sentence
 from petseg.files import home_folder
 from petseg.models import zoo
 from petseg.models.card import ModelCard
@@ -137,6 +137,7 @@ def _arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_intermixed_args(argv[:end]), extra[1:] if extra[:1] == ["--"] else extra
 
 
+@exit_with_sentence(stopped="stopped; the next call goes on from here")
 def main(argv: Sequence[str] | None = None) -> int:
     """Trains what is named, by default every released model, and the steps that it needs.
 
@@ -152,15 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"petseg: {', '.join(unknown)}: no recipe of this name; choose of {', '.join(MODELS)}.", file=sys.stderr)
         return 2
     print(times(with_steps(names)), flush=True)
-    try:
-        extra = fetched(extra)  # before the hours begin
-        print(comparison(reproduce(names, arguments.folder, extra)))
-    except PetsegError as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("petseg: stopped; the next call goes on from here", file=sys.stderr)
-        return 130
+    extra = fetched(extra)  # before the hours begin
+    print(comparison(reproduce(names, arguments.folder, extra)))
     return 0
 
 

@@ -16,7 +16,7 @@ from skimage.data import cat
 
 from petseg import plots
 from petseg.course.record import references
-from petseg.errors import DataError, MissingError, PetsegError
+from petseg.errors import DataError, MissingError, exit_with_sentence
 from petseg.files import atomic_write, home_folder, read_json, write_json
 from petseg.inference.predictor import Predictor
 from petseg.metrics.confusion import pooled_scores
@@ -76,17 +76,14 @@ def _screenshots() -> list[Path]:
         return []
 
 
+@exit_with_sentence()
 def main() -> int:
     """Writes the results, README's table and the pictures."""
-    try:
-        models = {name: model_results(name) for name in zoo.available()}
-        results = {"data": "Oxford-IIIT Pet at 128x128, official splits, pooled over all pixels", "models": models}
-        readme = with_table((CHECKOUT / "README.md").read_text(), results_table(results, references()))
-        for path in [draw_chelsea(FIGURES), *_screenshots()]:
-            print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
-    except PetsegError as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
+    models = {name: model_results(name) for name in zoo.available()}
+    results = {"data": "Oxford-IIIT Pet at 128x128, official splits, pooled over all pixels", "models": models}
+    readme = with_table((CHECKOUT / "README.md").read_text(), results_table(results, references()))
+    for path in [draw_chelsea(FIGURES), *_screenshots()]:
+        print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
     write_json(FIGURES / "results.json", results)
     with atomic_write(CHECKOUT / "README.md") as draft:
         draft.write_text(readme)

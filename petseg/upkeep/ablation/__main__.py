@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from petseg.errors import PetsegError
+from petseg.errors import PetsegError, exit_with_sentence
 from petseg.files import home_folder
 from petseg.upkeep.ablation import runs
 from petseg.upkeep.ablation.compare import averaged_score
@@ -15,6 +15,7 @@ from petseg.upkeep.ablation.plan import PLAN, Run, read_plan
 from petseg.upkeep.ablation.records import Records
 
 
+@exit_with_sentence(stopped="stopped; the next call goes on from here")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the ablation.
 
@@ -25,21 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 when a run failed or something could not be read, printed on stderr.
     """
     args = _parser().parse_args(argv)
-    try:
-        plan = read_plan(args.plan)
-        records = Records(plan, args.out, args.curves)
-        chosen = plan.chosen(args.names)
-        if args.list:
-            known = records.summaries()
-            print("\n".join(_listed(run, run.name in known) for run in chosen))
-            return 0
-        return 1 if _work(chosen, records, args.work, args.time) else 0
-    except PetsegError as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("petseg: stopped; the next call goes on from here", file=sys.stderr)
-        return 130
+    plan = read_plan(args.plan)
+    records = Records(plan, args.out, args.curves)
+    chosen = plan.chosen(args.names)
+    if args.list:
+        known = records.summaries()
+        print("\n".join(_listed(run, run.name in known) for run in chosen))
+        return 0
+    return 1 if _work(chosen, records, args.work, args.time) else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from petseg.errors import PetsegError
+from petseg.errors import exit_with_sentence
 from petseg.files import write_json
 from petseg.inference.predictor import Predictor
 from petseg.labels import PET
@@ -62,17 +62,14 @@ def _scores(matrices: Tensor, edges: Tensor, first: Tensor) -> dict[str, Any]:
     return rounded | {"gain": [round(float(value), 4) for value in gain]}
 
 
+@exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the comparison; 0, or 1 and a sentence where the photos or the model are not there."""
     parser = argparse.ArgumentParser(prog="python -m petseg.upkeep.fullsize", description=__doc__)
     parser.add_argument("--model", help="released model or .safetensors file; default: the most accurate")
     parser.add_argument("--out", type=Path, default=Path("figures/refinement.json"), metavar="FILE")
     args = parser.parse_args(argv)
-    try:
-        results = _compared(folder(), Predictor(args.model))
-    except PetsegError as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
+    results = _compared(folder(), Predictor(args.model))
     write_json(args.out, results)
     print("\n".join(_table(results["reported"])))
     return 0

@@ -24,7 +24,7 @@ from scipy.ndimage import distance_transform_edt
 
 from petseg.data.datamodule import PetDataModule
 from petseg.data.splits import example_files
-from petseg.errors import PetsegError
+from petseg.errors import exit_with_sentence
 from petseg.files import write_json
 from petseg.inference.foreground import foreground
 from petseg.inference.matting import MatteSettings, matte
@@ -170,6 +170,7 @@ def study(predictor: Predictor, choosing: bool) -> dict[str, Any]:
     return record
 
 
+@exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the record; 0, or 1 and a sentence where the photos or the model are not there."""
     parser = argparse.ArgumentParser(prog="python -m petseg.upkeep.mattes", description=__doc__)
@@ -177,11 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--choose", action="store_true", help="try settings first; else those of MatteSettings stand")
     parser.add_argument("--out", type=Path, default=Path("figures/matting.json"), metavar="FILE")
     args = parser.parse_args(argv)
-    try:
-        record = study(Predictor(args.model), args.choose)
-    except PetsegError as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
+    record = study(Predictor(args.model), args.choose)
     write_json(args.out, record)
     for title, results in record.items():
         if title not in ("tried", "settings", "goals", "model"):
