@@ -1,0 +1,166 @@
+"""The open photos of a panel, and the pictures of the one that is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+from PIL import Image, ImageOps
+
+from petseg.apps import captions, render
+from petseg.apps.cutouts import CutoutSettings, encode
+from petseg.apps.panel.widget import PanelWidget, Picture
+from petseg.apps.render import RenderSettings
+from petseg.inference.segmentation import Segmentation
+
+#: Photos that stay open; the oldest goes first. Each takes 3 bytes per pixel.
+MAX_OPEN: Final = 8
+
+THUMBNAIL: Final = 128  # pixels
+
+#: Traits that change the cut-out, and those that change the overlay.
+CUTOUT: Final = ("background", "color", "crop", "grow", "feather")
+OVERLAY: Final = ("opacity", "classes")
+
+#: What is unfolded under "Details", in this order.
+DETAILS: Final = ("overlay", "mask", "confidence")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A photo that was segmented: its number and name, the result, and a small copy of the result to show."""
+
+    number: int
+    name: str
+    result: Segmentation
+    preview: Segmentation
+
+
+class Gallery:
+    """Shows one of the open photos in a panel's widget, and again whenever a setting changes.
+
+    Args:
+        widget: of the panel.
+
+    Attributes:
+        entries: the open photos, oldest first.
+    """
+
+    def __init__(self, widget: PanelWidget) -> None:
+        self.entries: list[Entry] = []
+        self._widget = widget
+        self._numbers = count(1)
+        self._image: Image.Image | None = None  # the user's own background
+        self._before: Any = None  # what of which photo the comparison shows on its left
+        widget.observe(lambda _: self._draw_cutout(), list(CUTOUT))
+        widget.observe(lambda _: self._draw_details("overlay"), list(OVERLAY))
+        widget.observe(lambda _: self._draw_details(*DETAILS), "details")
+
+    def current(self) -> Entry | None:
+        """The photo that is shown."""
+        return next((entry for entry in self.entries if entry.number == self._widget.photo), None)
+
+    def add(self, name: str, result: Segmentation) -> None:
+        """Opens a photo and chooses it; who observes the choice shows it."""
+        entry = Entry(next(self._numbers), name, result, render.preview(result))
+        self.entries.append(entry)
+        closed, self.entries = self.entries[:-MAX_OPEN], self.entries[-MAX_OPEN:]
+        self._widget.forget({_key(old) for old in closed})
+        small = ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL))
+        self._widget.show([Picture(_key(entry), "", *render.for_screen(small))])
+        self._widget.photos = [[shown.number, shown.name] for shown in self.entries]
+        self._widget.photo = entry.number
+
+    def replace(self, entry: Entry, result: Segmentation) -> None:
+        """Shows another result for an open photo."""
+        new = Entry(entry.number, entry.name, result, render.preview(result))
+        self.entries[self.entries.index(entry)] = new
+        self.show()
+
+    def use_background(self, name: str, image: Image.Image) -> None:
+        """Puts an image behind the pets."""
+        self._image = image
+        self._widget.image_name = name
+        if self._widget.background == "image":
+            self._draw_cutout()
+        self._widget.background = "image"
+
+    def show(self) -> None:
+        """Draws everything of the photo that is shown."""
+        if (entry := self.current()) is None:
+            return
+        self._widget.notice = "" if entry.result.found else captions.no_pet(entry.name)
+        self._widget.caption = f"{entry.name}: {captions.caption(entry.result)}"
+        self._widget.legend = captions.legend(entry.result.fractions)
+        self._before = None
+        self._draw_cutout()
+        self._draw_details(*DETAILS)
+
+    def settings(self) -> CutoutSettings:
+        """What the user has chosen of the cut-out; a JPEG without a background becomes a PNG."""
+        chosen = self._widget
+        backgrounds = {"white": "white", "colour": chosen.color, "blur": "blur", "image": self._image}
+        background = backgrounds.get(chosen.background)
+        format: Any = "png" if chosen.format == "jpg" and background is None else chosen.format
+        return CutoutSettings(background, chosen.crop, format, chosen.grow, chosen.feather)
+
+    def file(self, entry: Entry, kind: str) -> tuple[str, bytes]:
+        """Name and bytes of a picture's file, at the photo's own size.
+
+        Args:
+            entry: the photo.
+            kind: `cutout`, as its settings are, or a PNG of the `overlay` or the `mask`.
+
+        Raises:
+            PhotoError: the picture is too large for its format.
+        """
+        if kind == "cutout":
+            settings = self.settings()
+            data = encode(settings.draw(entry.result), settings.format, entry.name)
+            return captions.file_name(entry.name, kind, settings.format), data
+        return captions.file_name(entry.name, kind), render.png(self._draw(entry.result, kind))
+
+    def _draw_cutout(self) -> None:
+        """Sends the comparison's pictures: the photo only where what is shown of it has changed."""
+        if (entry := self.current()) is None:
+            return
+        settings = self.settings()
+        frame = settings.frame(entry.preview) if entry.result.found else (0, 0, *entry.preview.photo.size)
+        size = (frame[2] - frame[0], frame[3] - frame[1])
+        pictures = []
+        if self._before != (entry.number, frame):
+            photo = entry.preview.photo.crop(frame)
+            alt = f"The photo {entry.name}. {captions.description(entry.result)}"
+            pictures.append(Picture("before", alt, *render.for_screen(photo)))
+            self._before = (entry.number, frame)
+        if entry.result.found:
+            alt = f"The pet of {entry.name}, cut out. Background: {self._widget.background}."
+            pictures.append(Picture("after", alt, *render.for_screen(settings.draw(entry.preview))))
+        self._widget.show(pictures, size)
+
+    def _draw_details(self, *kinds: str) -> None:
+        """Sends pictures that are folded away, where they are unfolded."""
+        entry = self.current()
+        if entry is None or not self._widget.details:
+            return
+        description = captions.description(entry.result)
+        alts = {
+            "overlay": f"Photo with {' and '.join(self._widget.classes) or 'nothing'} painted over. {description}",
+            "mask": f"Class map. {description}",
+            "confidence": "Map of how sure the model is, dark to light",
+        }
+        pictures = [Picture(kind, alts[kind], *render.for_screen(self._shown(entry.preview, kind))) for kind in kinds]
+        self._widget.show(pictures)
+
+    def _shown(self, result: Segmentation, kind: str) -> Image.Image:
+        """A picture for the screen: the class map is hatched there."""
+        return render.hatched_mask(result) if kind == "mask" else self._draw(result, kind)
+
+    def _draw(self, result: Segmentation, kind: str) -> Image.Image:
+        return render.draw(result, kind, RenderSettings(self._widget.opacity, self._widget.classes))
+
+
+def _key(entry: Entry) -> str:
+    """What the photo's thumbnail is called among the pictures."""
+    return f"photo {entry.number}"

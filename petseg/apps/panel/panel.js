@@ -1,0 +1,104 @@
+// The panel as a whole: what its parts share, and how it starts and ends.
+class PanelView {
+  constructor(model) {
+    this.model = model;
+    this.view = Math.random().toString(36).slice(2);
+    this.pictures = new Map(); // image elements by key
+    this.receivers = []; // [type of message, function]
+    this.ending = new AbortController();
+    this.signal = this.ending.signal;
+    this.root = make("div", { className: "petseg-panel" });
+    this.root.append(inputs(this), status(this), results(this));
+    this.receive = this.receive.bind(this);
+    model.on("msg:custom", this.receive);
+    this.signal.addEventListener("abort", () => model.off("msg:custom", this.receive));
+    keepKeys(this);
+    this.send({ type: "ready", view: this.view }); // the kernel sends what is to be shown
+  }
+
+  get(trait) {
+    return this.model.get(trait);
+  }
+
+  set(trait, value) {
+    if (value === this.get(trait)) return;
+    this.model.set(trait, value);
+    this.model.save_changes();
+  }
+
+  send(content, buffers) {
+    this.model.send(content, undefined, buffers);
+  }
+
+  // Calls a function now and whenever one of the traits changes.
+  watch(traits, react) {
+    for (const event of traits.map((trait) => `change:${trait}`)) {
+      this.model.on(event, react);
+      this.signal.addEventListener("abort", () => this.model.off(event, react));
+    }
+    react();
+  }
+
+  on(type, react) {
+    this.receivers.push([type, react]);
+  }
+
+  // The image element of a key: a new one, which takes the place of an older one and its picture.
+  picture(key) {
+    const image = make("img", { alt: "", src: this.pictures.get(key)?.src ?? "" });
+    image.dataset.key = key;
+    this.pictures.set(key, image);
+    return image;
+  }
+
+  receive(content, buffers = []) {
+    for (const [type, react] of this.receivers) if (type === content.type) react(content, buffers);
+    if (content.type !== "show") return;
+    content.pictures.forEach(({ key, kind, alt }, index) => {
+      if (!this.pictures.has(key)) this.picture(key);
+      show(this.pictures.get(key), buffers[index], kind, alt);
+    });
+  }
+}
+
+// What is being done, and what went wrong.
+function status(panel) {
+  const words = make("p", { className: "petseg-status", role: "status" });
+  const progress = make("progress", { className: "petseg-progress", "aria-label": "Photos" });
+  const messages = make("div", {});
+  panel.say = (text) => {
+    words.textContent = text;
+    panel.root.classList.toggle("petseg-busy", Boolean(text));
+    panel.root.setAttribute("aria-busy", Boolean(text));
+  };
+  panel.watch(["busy"], () => panel.say(panel.get("busy")));
+  panel.watch(["busy", "step"], () => {
+    const [done, all] = panel.get("step");
+    progress.hidden = !panel.get("busy") || all < 2;
+    progress.max = all;
+    progress.value = done;
+  });
+  panel.watch(["messages"], () => {
+    const lines = panel.get("messages").map((text) => make("p", { className: "petseg-message", role: "alert" }, text));
+    messages.replaceChildren(...lines);
+  });
+  return make("div", { className: "petseg-news" }, words, progress, messages);
+}
+
+// Keys that are pressed in the panel belong to its controls: else JupyterLab takes arrows and letters for its own.
+function keepKeys(panel) {
+  const decide = (event) => {
+    if (!panel.root.contains(event.target)) return;
+    const own = !(event.ctrlKey || event.metaKey || event.altKey);
+    panel.root.toggleAttribute("data-lm-suppress-shortcuts", own);
+  };
+  window.addEventListener("keydown", decide, { capture: true, signal: panel.signal });
+}
+
+function render({ model, el }) {
+  const panel = new PanelView(model);
+  el.append(panel.root);
+  return () => panel.ending.abort();
+}
+
+export default { render };
