@@ -82,10 +82,11 @@ course: $(STAMP) ## Run every notebook (PETSEG_PROFILE=quick or full) and write 
 lab: $(STAMP) ## Open the notebooks in JupyterLab
 	$(IN_VENV) .venv/bin/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
-segment: photo-named $(STAMP) ## Cut the pet out of a photo: make segment PHOTO=my_dog.jpg
+segment: photo-named $(STAMP) ## Cut the pet out of a photo, or of all in a folder: make segment PHOTO=my_dog.jpg
 	@case "$$PHOTO" in "~/"*) PHOTO="$$HOME/$${PHOTO#??}" ;; esac; \
 	.venv/bin/petseg segment --out out -- "$$PHOTO" || exit 1; \
-	name=$${PHOTO##*/}; echo "The cut-out is out/$${name%.*}.cutout.png"
+	if [ -d "$$PHOTO" ]; then echo "The cut-outs are out/*.cutout.png"; \
+	else name=$${PHOTO##*/}; echo "The cut-out is out/$${name%.*}.cutout.png"; fi
 
 photo-named:
 	@if [ -z "$$PHOTO" ]; then echo "Which photo? Say it like this: make segment PHOTO=my_dog.jpg" >&2; exit 2; fi

@@ -208,6 +208,16 @@ def test_segment_says_where_the_cut_out_is_even_for_a_name_with_spaces(checkout:
     assert "The cut-out is out/My dog's photo.cutout.png" in result.stdout
 
 
+def test_segment_of_a_folder_says_where_all_cut_outs_are(checkout: Path) -> None:
+    set_up(checkout)
+    petseg = checkout / ".venv/bin/petseg"
+    petseg.write_text("#!/bin/sh\n")
+    petseg.chmod(0o755)
+    (checkout / "my photos").mkdir()
+    result = make("segment", "PHOTO=my photos/", folder=checkout)
+    assert "The cut-outs are out/*.cutout.png" in result.stdout
+
+
 def write_notebook(path: Path, *sources: str) -> None:
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     path.parent.mkdir(exist_ok=True)
