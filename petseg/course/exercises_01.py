@@ -103,7 +103,7 @@ def _random_flip(answer: Any) -> str:
             raise NotYetError(f"of {len(pairs)} pairs your data set must make {len(pairs)}: look at `__len__`.")
         flipped = [_read(dataset, pairs, i % len(pairs)) for i in range(200)]
         _check_fraction(flipped, p)
-    return "One random number decides for image and mask together, so they cannot part."
+    return "One random number decides for image and mask together, so the two always fit together."
 
 
 def _numbered_pairs() -> Pairs:
