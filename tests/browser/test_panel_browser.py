@@ -108,7 +108,7 @@ def changed(page: Any, image: str, act: Callable[[], Any]) -> Any:
     return pixels(page, image)
 
 
-def wait_for(page: Any, words: str, seconds: float = 20) -> None:
+def wait_for(page: Any, words: str, seconds: float = 60) -> None:
     page.get_by_text(words).first.wait_for(timeout=seconds * SECONDS)
 
 

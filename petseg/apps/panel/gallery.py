@@ -11,7 +11,6 @@ from PIL import Image, ImageOps
 from petseg.apps import captions, render
 from petseg.apps.cutouts import CutoutSettings, encode
 from petseg.apps.panel.widget import PanelWidget, Picture
-from petseg.apps.render import RenderSettings
 from petseg.inference.segmentation import Segmentation
 
 #: Photos that stay open; the oldest goes first. Each takes 3 bytes per pixel.
@@ -158,7 +157,9 @@ class Gallery:
         return render.hatched_mask(result) if kind == "mask" else self._draw(result, kind)
 
     def _draw(self, result: Segmentation, kind: str) -> Image.Image:
-        return render.draw(result, kind, RenderSettings(self._widget.opacity, self._widget.classes))
+        if kind == "overlay":
+            return result.overlay(self._widget.opacity, self._widget.classes)
+        return result.mask_image() if kind == "mask" else render.confidence(result)
 
 
 def _key(entry: Entry) -> str:

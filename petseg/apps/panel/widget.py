@@ -17,7 +17,6 @@ import traitlets as t
 from petseg.apps.comparison import CSS, comparison
 from petseg.apps.cutouts import FEATHER, GROW
 from petseg.apps.panel.uploads import MAX_BYTES
-from petseg.apps.render import RenderSettings
 from petseg.labels import CLASSES
 
 HERE: Final = Path(__file__).parent
@@ -78,8 +77,8 @@ class PanelWidget(anywidget.AnyWidget):
     grow = t.Float(0).tag(sync=True)
     feather = t.Float(0).tag(sync=True)
     details = t.Bool(False).tag(sync=True)  # whether overlay, class map and confidence are unfolded
-    opacity = t.Float(RenderSettings.opacity).tag(sync=True)
-    classes = t.List(t.Unicode(), list(RenderSettings.classes)).tag(sync=True)
+    opacity = t.Float(0.5).tag(sync=True)
+    classes = t.List(t.Unicode(), ["pet", "boundary"]).tag(sync=True)
 
     def __init__(self, on_message: Callable[[Mapping[str, Any], Sequence[Any]], None], **settings: Any) -> None:
         super().__init__(**settings)
