@@ -11,10 +11,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from petseg.errors import DataError
+from petseg.errors import DataError, MissingError
 from petseg.files import read_json
 from petseg.models import zoo
-from petseg.upkeep.site import chapters, links, markdown, records, sources
+from petseg.upkeep import minutes
+from petseg.upkeep.site import chapters, links, live, markdown, records, sources
 from petseg.upkeep.site.reference import reference_pages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,15 +129,18 @@ def test_the_first_page_has_a_start_for_each_reader_and_the_time_of_each_noteboo
     text = (assembled / "index.md").read_text()
     for reader in ("You are a student", "You are an engineer", "You have a photo of your pet"):
         assert reader in text
+    times = read_json(ROOT / minutes.RECORD)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        title, needs = sources.opening(nbformat.read(path, as_version=4), path.name)
-        assert f"| [{path.stem[:2]} {title}]({path.name}) | {needs} |" in text
+        title = sources.title(nbformat.read(path, as_version=4), path.name)
+        quick = minutes.duration(times[path.stem]["quick"]["seconds"])
+        assert f"| [{path.stem[:2]} {title}]({path.name}) | {quick} | " in text
+    assert "(live.md)" in text
     assert "<!--" not in text
 
 
-def test_a_notebook_without_its_time_is_named() -> None:
-    with pytest.raises(DataError, match="01_a: its first cell lacks"):
-        sources.opening(new_notebook(cells=[new_markdown_cell("# Title")]), "01_a")
+def test_a_notebook_without_a_title_is_named() -> None:
+    with pytest.raises(DataError, match="01_a: its first cell has no title"):
+        sources.title(new_notebook(cells=[new_markdown_cell("Text")]), "01_a")
 
 
 def test_the_check_of_pages_finds_each_kind_of_fault_and_no_other(tmp_path: Path) -> None:
@@ -162,3 +166,30 @@ def test_sphinx_builds_the_site_without_a_warning_and_every_link_leads_somewhere
     built = subprocess.run([sys.executable, "-m", "petseg.upkeep.site"], cwd=tmp_path, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "build/site/html/05_segment_your_pet.html").is_file()
+
+
+def test_without_the_page_s_packages_the_site_says_how_to_get_them(tmp_path: Path) -> None:
+    for name in ("package.json", "page.html"):
+        (tmp_path / name).write_bytes((ROOT / live.SOURCE / name).read_bytes())
+    assert not live.installed(tmp_path)
+    assert "Node.js" in live.page_parts(tmp_path)["live"]
+    there = tmp_path / "node_modules" / live.PACKAGE / "package.json"
+    there.parent.mkdir(parents=True)
+    there.write_text('{"version": "0.0.1"}')
+    assert not live.installed(tmp_path)  # another version than package.json names
+    version = read_json(ROOT / live.SOURCE / "package.json")["dependencies"][live.PACKAGE]
+    there.write_text(f'{{"version": "{version}"}}')
+    assert "petseg-comparison" in live.page_parts(tmp_path)["live"]
+
+
+def test_without_npm_the_remedy_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "package.json").write_bytes((ROOT / live.SOURCE / "package.json").read_bytes())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingError, match=r"^npm is missing, .* Install Node\.js"):
+        live.install(tmp_path)
+
+
+def test_the_lock_file_names_no_server() -> None:
+    packages = read_json(ROOT / live.SOURCE / "package-lock.json")["packages"]
+    assert f"node_modules/{live.PACKAGE}" in packages
+    assert all("resolved" not in entry for entry in packages.values())

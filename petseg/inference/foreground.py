@@ -22,6 +22,9 @@ SIDE: Final = 512
 #: Half the width of the two windows of blur fusion, as fractions of the longest side: first wide, then narrow.
 WINDOWS: Final = (0.12, 0.012)
 
+#: Standard deviation of the blur of a background, as a fraction of the longest side.
+BLUR: Final = 1 / 40
+
 TINY: Final = 1e-5  # keeps a quotient defined where no pixel of a window belongs to one side
 
 
@@ -52,7 +55,7 @@ def foreground(photo: Image.Image, alpha: NDArray[np.uint8]) -> NDArray[np.uint8
     return colors
 
 
-def blurred_background(photo: Image.Image, alpha: NDArray[np.uint8], fraction: float = 1 / 40) -> Image.Image:
+def blurred_background(photo: Image.Image, alpha: NDArray[np.uint8], fraction: float = BLUR) -> Image.Image:
     """The photo's background, out of focus, without the pet: it does not glow into what is around it.
 
     A *normalised convolution* (Knutsson, Westin, CVPR 1993): the blurred sum of the background's pixels, divided by

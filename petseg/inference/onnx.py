@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -26,7 +27,7 @@ from petseg.models import zoo
 from petseg.models.normalisation import Normalisation
 
 
-def export_onnx(model: str | Path, out: str | Path) -> Path:
+def export_onnx(model: str | Path, out: str | Path, *, half: bool = False) -> Path:
     """Writes a model as ONNX, whole or not at all.
 
     The graph takes `image`, float32 (batch, 3, h, w): RGB in 0..1, resized to the card's working size; and gives
@@ -36,6 +37,8 @@ def export_onnx(model: str | Path, out: str | Path) -> Path:
     Args:
         model: a released name, or a path that ends in `.safetensors`.
         out: where to, ending in `.onnx`; a file that is there is replaced.
+        half: whether weights are stored in float16, as in a weights file: half the bytes and not one value changed. The
+            network computes in float32 all the same.
 
     Returns:
         The path.
@@ -50,7 +53,9 @@ def export_onnx(model: str | Path, out: str | Path) -> Path:
     _extra("onnxscript")  # PyTorch's exporter needs it and would say so less plainly
     network, card = zoo.load(model)
     # the card's normalisation becomes part of the graph, which so takes pixels as they are
-    graph = _graph(nn.Sequential(Normalisation(card.mean, card.std), network).eval(), card.size)
+    graph = _graph(nn.Sequential(Normalisation(card.mean, card.std), network).eval(), card.size, fold=not half)
+    if half:
+        _halve(graph.graph, onnx)
     for key, value in card.to_header().items():
         graph.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(graph)
@@ -59,8 +64,12 @@ def export_onnx(model: str | Path, out: str | Path) -> Path:
     return out
 
 
-def _graph(network: nn.Module, size: tuple[int, int]) -> Any:
-    """The network as an ONNX model with a free batch size."""
+def _graph(network: nn.Module, size: tuple[int, int], fold: bool) -> Any:
+    """The network as an ONNX model with a free batch size.
+
+    `fold` merges BatchNorm into the convolution before it, whose weights then are no float16 values any more; programs
+    that run the file do the same when they load it.
+    """
     example = torch.zeros(2, 3, *size)  # 2, as the exporter takes a size of 1 for a constant
     program = torch.onnx.export(
         network,
@@ -69,11 +78,30 @@ def _graph(network: nn.Module, size: tuple[int, int]) -> Any:
         output_names=["logits"],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         dynamo=True,
+        optimize=fold,
         verbose=False,
     )
     if program is None:
         raise RuntimeError("torch.onnx.export returns a program when it is given no file")
+    if not fold:
+        optimizer = _extra("onnxscript").optimizer
+        optimizer.fold_constants(program.model)
+        optimizer.remove_unused_nodes(program.model)
     return program.model_proto
+
+
+def _halve(graph: Any, onnx: Any) -> None:
+    """Stores each float32 weight in float16 where that is exact, and casts it back when the network is loaded."""
+    casts = []
+    for weight in graph.initializer:
+        name, values = weight.name, onnx.numpy_helper.to_array(weight)
+        half = values.astype(np.float16)
+        if values.dtype == np.float32 and np.array_equal(half.astype(np.float32), values):
+            weight.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}.half"))
+            casts.append(onnx.helper.make_node("Cast", [weight.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]  # in the order in which they run
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _extra(module: str) -> Any:

@@ -1,7 +1,8 @@
 """Notebooks as the repository holds them: run from top to bottom, stripped of photos, stamped with its address.
 
 `make course` runs them and writes pages, `make notebooks` runs them and keeps their outputs, `make stamp` renews
-set-up cells, badges and pictures. All work in the checkout that is the current folder.
+set-up cells, badges and pictures; `minutes` runs them only to record how long they take. All work in the checkout that
+is the current folder.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from nbconvert.preprocessors import ExecutePreprocessor, TagRemovePreprocessor
 
 from petseg.errors import DataError, exit_with_sentence
 from petseg.files import atomic_write
+from petseg.upkeep import minutes
 from petseg.upkeep.pages import page
 from petseg.upkeep.stamp import repository, stamped, stamped_readme, with_pictures
 
@@ -112,7 +115,21 @@ def renew(names: Sequence[str]) -> int:
         except CellExecutionError as error:
             return _failed(path, error)
         _write(path, notebook)
-        say()
+        minutes.keep(path.stem, os.environ["PETSEG_PROFILE"], say())
+    return 0
+
+
+def measure(names: Sequence[str]) -> int:
+    """Runs notebooks, each from an empty folder of runs, to record how long they take; keeps nothing else."""
+    profile = os.environ.setdefault("PETSEG_PROFILE", "quick")
+    for path, say in _counted(names):
+        with tempfile.TemporaryDirectory() as runs:
+            os.environ["PETSEG_RUNS_DIR"] = runs
+            try:
+                run(path)
+            except CellExecutionError as error:
+                return _failed(path, error)
+        minutes.keep(path.stem, profile, say())
     return 0
 
 
@@ -129,7 +146,12 @@ def _counted(names: Sequence[str]) -> Iterator[tuple[Path, Any]]:
     for number, path in enumerate(paths, start=1):
         print(f"[{number}/{len(paths)}] {path.stem} ... ", end="", flush=True)
         begun = time.monotonic()
-        yield path, lambda begun=begun: print(f"{time.monotonic() - begun:.0f} s", flush=True)
+        yield path, lambda begun=begun: _said(time.monotonic() - begun)
+
+
+def _said(seconds: float) -> float:
+    print(f"{seconds:.0f} s", flush=True)
+    return seconds
 
 
 def _failed(path: Path, error: CellExecutionError) -> int:
@@ -149,9 +171,9 @@ def _write(path: Path, notebook: Any) -> None:
 
 @exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `python -m petseg.upkeep.notebooks course|notebooks|stamp [01 02 ...]`."""
+    """Runs `python -m petseg.upkeep.notebooks course|notebooks|stamp|minutes [01 02 ...]`."""
     parser = argparse.ArgumentParser(prog="petseg.upkeep.notebooks", description=__doc__)
-    parser.add_argument("command", choices=("course", "notebooks", "stamp"))
+    parser.add_argument("command", choices=("course", "notebooks", "stamp", "minutes"))
     parser.add_argument("names", nargs="*", help="numbers of the notebooks, all by default")
     chosen = parser.parse_args(argv)
     if chosen.command == "stamp":

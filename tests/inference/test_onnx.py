@@ -42,6 +42,14 @@ def session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
+def weights(path: Path) -> list[Any]:
+    """The tensors of floats that an ONNX file holds."""
+    import onnx
+
+    arrays = [onnx.numpy_helper.to_array(weight) for weight in onnx.load(path).graph.initializer]
+    return [array for array in arrays if array.dtype.kind == "f"]
+
+
 def noise(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
@@ -72,6 +80,19 @@ def test_the_example_of_the_docstring_gives_a_class_map(exported: Path, tmp_path
 
 def test_the_export_is_one_file(exported: Path) -> None:
     assert sorted(path.name for path in exported.parent.iterdir()) == ["tiny.onnx", "tiny.safetensors"]
+
+
+def test_float16_halves_the_file_and_changes_no_weight(model: Path, exported: Path) -> None:
+    half = export_onnx(model, model.with_name("half.onnx"), half=True)
+    image = np.random.default_rng(0).random((2, 3, 30, 48), dtype=np.float32)
+    (whole,), (found,) = (session(path).run(["logits"], {"image": image}) for path in (exported, half))
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+    stored = {array.size: array for array in weights(half)}
+    largest = {key: value for key, value in zoo.load(model)[0].state_dict().items() if value.dim() == 4}
+    assert stored[max(stored)].dtype == np.float16
+    assert any(np.array_equal(stored[max(stored)], value.numpy()) for value in largest.values())
+    assert sum(array.nbytes for array in weights(half)) < 0.6 * sum(array.nbytes for array in weights(exported))
+    half.unlink()
 
 
 def test_a_name_that_is_not_one_of_an_onnx_file_is_refused(tmp_path: Path, model: Path) -> None:

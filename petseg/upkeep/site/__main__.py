@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from petseg.errors import MissingError, PetsegError
+from petseg.errors import MissingError, PetsegError, exit_with_sentence
+from petseg.upkeep.site import live
 from petseg.upkeep.site.links import faults
 from petseg.upkeep.site.sources import assemble
 
@@ -28,21 +29,24 @@ def build(folder: Path) -> Path:
     """
     if find_spec("sphinx") is None or find_spec("myst_nb") is None:
         raise MissingError("the site needs Sphinx and MyST-NB. Install them with: make site")
+    try:
+        live.install()
+    except MissingError as error:  # all other pages are built
+        print(f"petseg: {error}", file=sys.stderr)
     shutil.rmtree(folder / "html", ignore_errors=True)  # no page of an earlier build stays
     sources = assemble(folder / "source")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-c", "notebooks/site"]
     if subprocess.run([*command, str(sources), str(folder / "html")], check=False).returncode:
         raise PetsegError("Sphinx found faults, see above. Mend them in the notebooks, docstrings or notebooks/site/.")
+    if live.installed():
+        live.write(folder / "html" / "live")
     return folder / "html"
 
 
+@exit_with_sentence()
 def main() -> int:
     """Builds the site; 1 when there is a fault, each said in a sentence on stderr."""
-    try:
-        pages = build(BUILD)
-    except PetsegError as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
+    pages = build(BUILD)
     found = faults(pages)
     for fault in found:
         print(f"petseg: {fault}", file=sys.stderr)

@@ -20,6 +20,10 @@ DESCRIBED: Final = {
         "The alpha matte of cut-outs, compared with the ramp of probabilities that it replaces: how much of the pet is "
         "see-through, how much background is left as haze, and the settings that were tried.",
     ),
+    "minutes": (
+        "Times of the notebooks",
+        "From the start of a notebook's kernel to its end; `make notebooks` records it.",
+    ),
     "duplicates": (
         "How far annotators agree",
         "Photos that Oxford-IIIT Pet holds twice under two names, each with its own mask: `agreement` compares the two "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,8 @@ import yaml
 from petseg.errors import DataError
 from petseg.files import read_json
 from petseg.models import zoo
+from petseg.upkeep import minutes
+from petseg.upkeep.site import live
 from petseg.upkeep.site.chapters import chapter, page_text
 from petseg.upkeep.site.records import KNOWN, ablation_page, other_page, refinement_page, results_page
 from petseg.upkeep.site.reference import reference_pages
@@ -27,7 +28,7 @@ def assemble(folder: Path) -> Path:
     """Writes the folder from the checkout that is the current folder.
 
     Raises:
-        DataError: a notebook does not say its title, time and hardware in its first cell.
+        DataError: a notebook has no title, or its time was never measured.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -68,12 +69,15 @@ def _write_records(folder: Path) -> None:
 
 def _write_texts(folder: Path) -> None:
     """The texts of `notebooks/site/`, with what the other pages say about themselves in place of `<!-- NAME -->`."""
+    named, times = titles(folder), read_json(minutes.RECORD)
     parts = {
-        "notebooks": notebook_table(folder.glob("0*.ipynb")),
-        "chapters": chapter_entries(folder.glob("0*.ipynb")),
+        "notebooks": minutes.minutes_table(named, times),
+        "chapters": "\n".join(f"{name[:2]} {words} <{name}>" for name, words in named.items()),
         "solutions": _entries(folder, "solutions/*.ipynb"),
         "records": _records(folder),
         "glossary": _entries(folder, "glossary.md"),
+        **minutes.sentences(times),
+        **live.page_parts(),
     }
     for path in sorted(Path("notebooks/site").glob("*.md")):
         text = path.read_text(encoding="utf-8")
@@ -92,34 +96,21 @@ def _records(folder: Path) -> str:
     return "\n".join([*(f"results/{name}" for name in others), *cards])
 
 
-def chapter_entries(paths: Iterable[Path]) -> str:
-    """Entries of the navigation: each notebook with its number and title."""
-    named = {path.stem: opening(nbformat.read(path, as_version=4), path.name)[0] for path in sorted(paths)}
-    return "\n".join(f"{stem[:2]} {title} <{stem}>" for stem, title in named.items())
+def titles(folder: Path) -> dict[str, str]:
+    """The title of each notebook of the course, by its name without its ending."""
+    return {path.stem: title(nbformat.read(path, as_version=4), path.name) for path in sorted(folder.glob("0*.ipynb"))}
 
 
-def notebook_table(paths: Iterable[Path]) -> str:
-    """A table of the notebooks: title, time and hardware, each in the words of its first cell."""
-    lines = ["| notebook | time and hardware |", "|---|---|"]
-    for path in sorted(paths):
-        title, needs = opening(nbformat.read(path, as_version=4), path.name)
-        lines.append(f"| [{path.stem[:2]} {title}]({path.name}) | {needs} |")
-    return "\n".join(lines)
-
-
-def opening(notebook: Any, name: str) -> tuple[str, str]:
-    """Title, and time and hardware, from a notebook's first cell.
+def title(notebook: Any, name: str) -> str:
+    """The title in a notebook's first cell.
 
     Raises:
-        DataError: it lacks one of them.
+        DataError: there is none.
     """
-    source = notebook.cells[0].source
-    title = re.search(r"^# (.+)$", source, re.MULTILINE)
-    needs = re.search(r"^\*\*Time and hardware\*\*:? *(.+?)(?:\n\n|\Z)", source, re.MULTILINE | re.DOTALL)
-    if not title or not needs:
-        raise DataError(f"{name}: its first cell lacks a title or the line '**Time and hardware**: ...'. Add it.")
-    sentence = " ".join(needs[1].split())
-    return title[1], sentence[0].upper() + sentence[1:]
+    found = re.search(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE)
+    if not found:
+        raise DataError(f"{name}: its first cell has no title. Begin it with '# ' and the title.")
+    return found[1]
 
 
 def _write(path: Path, text: str) -> None:

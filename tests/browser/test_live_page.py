@@ -1,0 +1,257 @@
+"""The site's live page in a real browser: what it computes equals what `Predictor` computes, and nothing leaves it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from petseg import Predictor, Segmentation
+from petseg.apps.samples import sample_photos
+from petseg.errors import MissingError
+from petseg.labels import palette
+from petseg.models import zoo
+from petseg.upkeep.server import free_port, serving
+from petseg.upkeep.site import live
+
+SOURCE = Path(__file__).resolve().parents[2] / live.SOURCE
+WAIT = 60_000  # milliseconds; the tests run beside others
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page, without the site's theme."""
+    pytest.importorskip("onnxscript", reason='the exporter is not installed; pip install -e ".[export]" brings it')
+    try:
+        live.install(SOURCE)
+    except MissingError as error:
+        pytest.skip(str(error))
+    folder, port = tmp_path_factory.mktemp("live"), free_port()
+    live.write(folder / "live", SOURCE)
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>petseg</title>'
+    (folder / "live.html").write_text(f"{head}<main>{live.fragment(SOURCE)}</main></html>")
+    with serving(["-m", "http.server", str(port), "--bind", "127.0.0.1"], port, folder) as server:
+        yield f"{server.address}/live.html"
+
+
+@pytest.fixture
+def requests() -> list[str]:
+    """Addresses that the page of the same test has asked for, other than those of its own memory."""
+    return []
+
+
+@pytest.fixture
+def page(chromium: Any, site: str, requests: list[str]) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    errors: list[str] = []
+    context.on("request", lambda seen: requests.append(seen.url) if seen.url.startswith("http") else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(site)
+    page.locator(".petseg-ready").wait_for()
+    page.wait_for_load_state("networkidle")
+    yield page
+    context.close()
+    assert not errors
+
+
+@lru_cache(maxsize=1)
+def predictor() -> Predictor:
+    return Predictor(live.MODEL, device="cpu")
+
+
+def encoded(image: Image.Image, format: str, **settings: Any) -> bytes:
+    file = BytesIO()
+    image.save(file, format, **settings)
+    return file.getvalue()
+
+
+def choose(page: Any, data: bytes, name: str, words: str = "cut out in") -> str:
+    """Chooses a file and waits until the page has said these words of it; returns the whole sentence."""
+    page.set_input_files("input[type=file]", {"name": name, "mimeType": "image/jpeg", "buffer": data})
+    page.locator(".petseg-status", has_text=words).and_(page.locator(".petseg-status", has_text=name)).wait_for()
+    page.locator(".petseg-live:not(.petseg-busy)").wait_for()
+    return str(page.locator(".petseg-status").inner_text())
+
+
+def downloaded(page: Any, choice: str) -> Image.Image:
+    page.get_by_role("radio", name=choice).check()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download PNG").click()
+    with Image.open(download.value.path()) as image:
+        image.load()
+        return image
+
+
+def class_map(page: Any) -> Any:
+    """The labels of the page's class map: uint8 (H, W)."""
+    pixels = np.asarray(downloaded(page, "class map").convert("RGB")).astype(int)
+    distance = np.abs(pixels[:, :, None] - np.reshape(palette(), (3, 3))).sum(axis=-1)  # (H, W, 3)
+    assert distance.min(axis=-1).max() == 0  # no other colour
+    return distance.argmin(axis=-1)
+
+
+def agreement(page: Any, result: Segmentation) -> tuple[float, float, float]:
+    """Fraction of equal labels; mean differences of alpha, and of colours where the pet is opaque, of 0 to 255."""
+    labels = class_map(page)
+    assert labels.shape == result.mask.shape
+    pixels = [np.asarray(image).astype(int) for image in (downloaded(page, "transparent"), result.cutout())]
+    alpha, colors = (np.abs(pixels[0] - pixels[1])[..., part] for part in (3, slice(3)))
+    shown = np.minimum(pixels[0][..., 3], pixels[1][..., 3]) > 127
+    return float((labels == result.mask).mean()), float(alpha.mean()), float(colors[shown].mean())
+
+
+def assert_equal_to_python(page: Any, data: bytes, name: str) -> None:
+    choose(page, data, name)
+    labels, alpha, colors = agreement(page, predictor()(data))
+    print(f"{name}: {labels:.2%} of labels equal; mean difference of alpha {alpha:.2f}, of colours {colors:.2f}")
+    assert labels >= 0.99
+    assert alpha < 1
+    assert colors < 2
+
+
+@pytest.mark.parametrize("sample", list(sample_photos()))
+def test_a_sample_is_segmented_as_python_segments_it(page: Any, sample: str) -> None:
+    page.get_by_role("button", name=sample).click()
+    page.locator(".petseg-status", has_text="cut out in").wait_for()
+    labels, alpha, colors = agreement(page, predictor()(sample_photos()[sample]()))
+    assert labels >= 0.999
+    assert alpha < 0.5
+    assert colors < 1
+
+
+def kinds() -> dict[str, bytes]:
+    """Chelsea in the ways in which people keep photos."""
+    chelsea = sample_photos()["Chelsea the cat"]()
+    note = Image.Exif()
+    note[0x0112] = 6
+    corner = chelsea.copy()
+    corner.putalpha(Image.linear_gradient("L").resize(chelsea.size).point(lambda value: min(255, value * 2)))
+    return {
+        "phone.jpg": encoded(chelsea.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=92, exif=note),
+        "see-through.png": encoded(corner, "PNG"),
+        "grey.png": encoded(chelsea.convert("L"), "PNG"),
+        "print.jpg": encoded(chelsea.convert("CMYK"), "JPEG", quality=95),
+        "large.jpg": encoded(chelsea.resize((4000, 3000)), "JPEG", quality=90),
+        "narrow.webp": encoded(chelsea.crop((100, 0, 190, 300)), "WEBP", lossless=True),
+    }
+
+
+@pytest.mark.parametrize("name", list(kinds()))
+def test_a_photo_of_any_kind_is_segmented_as_python_segments_it(page: Any, name: str) -> None:
+    assert_equal_to_python(page, kinds()[name], name)
+
+
+@pytest.mark.real_data
+def test_photos_at_their_own_size_are_segmented_as_python_segments_them(page: Any, fullsize: Path) -> None:
+    photos = sorted((fullsize / "oxford-iiit-pet" / "images").glob("*.jpg"))[::10]
+    assert len(photos) == 6
+    for photo in photos:
+        assert_equal_to_python(page, photo.read_bytes(), photo.name)
+
+
+def test_nothing_is_fetched_or_sent_once_the_page_is_loaded(page: Any, requests: list[str]) -> None:
+    assert any(address.endswith("model.onnx") for address in requests)
+    before = len(requests)
+    choose(page, kinds()["phone.jpg"], "phone.jpg")
+    for sample in sample_photos():
+        page.get_by_role("button", name=sample).click()
+        page.locator(".petseg-status", has_text=f"{sample}.png: ").wait_for()
+    for choice in ("transparent", "colour", "blurred", "class map"):
+        downloaded(page, choice)
+    assert requests[before:] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("diary.txt", b"Dear diary, today I met a cat.", "not an image"),
+        ("cut.jpg", b"\xff\xd8\xff\xe0\0\0", "cannot read it as an image. Save it again as JPEG or PNG."),
+        ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "cannot read HEIC"),
+        ("empty.jpg", b"", "the file is empty"),
+        ("sky.png", encoded(Image.new("RGB", (300, 200), "#88aadd"), "PNG"), "No pet found in sky.png"),
+    ],
+)
+def test_a_file_without_a_pet_gets_one_sentence_and_the_page_goes_on(
+    page: Any, name: str, data: bytes, words: str
+) -> None:
+    sentence = choose(page, data, name, words)
+    assert "Error" not in sentence
+    choose(page, kinds()["phone.jpg"], "phone.jpg")
+
+
+def test_a_photo_is_dropped_or_pasted_and_the_line_moves_by_keyboard(page: Any) -> None:
+    script = """([event, target, key]) => fetch(document.querySelector(".petseg-samples img").src)
+        .then((answer) => answer.blob())
+        .then((blob) => {
+          const files = new DataTransfer();
+          files.items.add(new File([blob], `${event}.png`));
+          document.querySelector(target).dispatchEvent(new window[key](event, {
+            bubbles: true, dataTransfer: files, clipboardData: files,
+          }));
+        })"""
+    for event, target, kind in (("drop", ".petseg-drop", "DragEvent"), ("paste", "body", "ClipboardEvent")):
+        page.evaluate(script, [event, target, kind])
+        page.locator(".petseg-status", has_text=f"{event}.png: 451 x 300 pixels").wait_for()
+    line = page.locator(".petseg-slider")
+    line.focus()
+    page.keyboard.press("Home")
+    assert line.input_value() == "0"
+    page.keyboard.press("ArrowRight")
+    assert float(line.input_value()) > 0
+
+
+def test_the_background_is_transparent_of_one_colour_or_the_blurred_photo(page: Any) -> None:
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(".petseg-status", has_text="cut out in").wait_for()
+    page.get_by_label("Colour of the background").fill("#00ff00")
+    colored, blurred, clear = (downloaded(page, choice) for choice in ("colour", "blurred", "transparent"))
+    outside = np.asarray(clear)[..., 3] == 0
+    assert outside.any()
+    assert (np.asarray(colored)[outside] == (0, 255, 0, 255)).all()
+    photo = np.asarray(sample_photos()["Chelsea the cat"]())
+    assert 0 < np.abs(np.asarray(blurred)[outside][:, :3].astype(int) - photo[outside]).mean() < 40
+
+
+def test_a_phone_s_narrow_screen_needs_no_scrolling_to_the_side(page: Any) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(".petseg-status", has_text="cut out in").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_the_first_cut_out_is_there_soon(chromium: Any, site: str) -> None:
+    page = chromium.new_page()
+    begun = time.monotonic()
+    page.goto(site)
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(".petseg-status", has_text="cut out in").wait_for()
+    seconds = time.monotonic() - begun
+    print(f"from opening the page to the first cut-out: {seconds:.2f} s")
+    page.close()
+    assert seconds < 15  # 3 on a quiet core; these tests run beside others
+
+
+def test_the_page_s_model_is_small_and_computes_with_the_package_s_numbers() -> None:
+    assert zoo.card(live.MODEL).parameters * 2 < 4_000_000
+    settings = live.settings()
+    assert settings["size"] == zoo.card(live.MODEL).size
+    assert settings["two_pass"]["margin"] == 0.15
+    assert settings["matte"]["side"] == 512
+
+
+def test_the_types_of_the_page_s_modules_are_right() -> None:
+    compiler = SOURCE / "node_modules" / ".bin" / "tsc"
+    if not compiler.is_file():
+        pytest.skip("TypeScript is not installed; npm ci in notebooks/site/live brings it")
+    checked = subprocess.run([compiler], cwd=SOURCE, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
