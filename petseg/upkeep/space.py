@@ -24,7 +24,7 @@ from petseg.models import zoo
 PACKAGE = Path(__file__).parents[1]
 
 #: What the app imports of the package's dependencies. Gradio comes with the Space, in the version of its `sdk_version`.
-NEEDED: Final = ("torch", "safetensors", "numpy", "pillow", "scipy", "scikit-image", "lazy-loader")
+NEEDED: Final = ("torch", "safetensors", "numpy", "pillow", "pillow-heif", "scipy", "scikit-image", "lazy-loader")
 
 #: What the models on pretrained encoders need besides: the extra `pretrained`.
 ENCODERS: Final = ("segmentation-models-pytorch", "timm")
@@ -58,7 +58,7 @@ Choose a photo of a cat or a dog: a network with {parameters:.1f} million parame
 boundary and the background, and cuts it out with a soft edge. It was trained on Oxford-IIIT Pet, in the petseg course.
 
 Photos are segmented within this Space and are deleted after an hour or so. For programs there is one endpoint,
-`/segment`; *Use via API* at the foot of the page shows how to call it.
+`/segment`; *Use it from a program* at the foot of the page shows how to call it.
 
 This folder was made by `make space`. To put it into a Space of your own:
 

@@ -14,12 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from PIL import Image
 from visitor import (
-    LOOK,
+    CUTOUT,
+    OVERLAY,
+    Answer,
     Visitor,
     animation,
     app_in,
@@ -36,10 +39,11 @@ from visitor import (
 
 from petseg import cli
 from petseg.apps import render
-from petseg.apps.render import RenderSettings
+from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.samples import sample_photos
 from petseg.apps.webapp import html
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
+from petseg.apps.webapp.settings import agreed_background, agreed_format, cutout_settings
 from petseg.errors import ModelError, PhotoError
 from petseg.inference.predictor import Predictor
 from petseg.upkeep.server import Server
@@ -61,10 +65,35 @@ def test_what_is_kept_of_a_large_photo_is_small_and_draws_the_same_mask(session:
     photo = ChosenPhoto("large.jpg", path)
     result, _ = session.segment(photo, "unet")
     segmented = SegmentedPhoto.from_result(photo, result, "unet")
-    assert len(segmented.jpeg) + segmented.logits.nbytes < 1_000_000
+    assert len(segmented.jpeg) + len(segmented.alpha) + segmented.logits.nbytes < 1_000_000
     assert np.array_equal(segmented.preview().mask, render.preview(result).mask)
     assert segmented.caption.startswith("4000 x 3000 pixels (12.0 megapixels), segmented by unet")
     assert np.array_equal(session.full_size(segmented).cutout(), result.cutout())
+
+
+def test_what_is_see_through_in_a_photo_stays_so(session: Session, tmp_path: Path) -> None:
+    path, photo = tmp_path / "hole.png", chelsea(2000, 1400)
+    hole = Image.new("L", photo.size, 255)
+    hole.paste(0, (900, 600, 1300, 1000))  # amid the cat's face
+    photo.putalpha(hole)
+    photo.save(path)
+    chosen = ChosenPhoto("hole.png", path)
+    result, _ = session.segment(chosen, "unet")
+    segmented = SegmentedPhoto.from_result(chosen, result, "unet")
+    large = np.asarray(session.full_size(segmented).cutout())[..., 3]
+    small = np.asarray(segmented.preview().cutout())[..., 3]
+    assert large[620:980, 920:1280].max() == small[279:441, 414:576].max() == 0
+    assert large[800, 700] == small[360, 315] == 255
+    assert len(segmented.alpha) < 10_000
+
+
+def test_an_image_for_the_background_is_kept_small(session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "beach.jpg"
+    chelsea(4000, 3000).save(path)
+    background = session.background(ChosenPhoto("beach.jpg", path))
+    assert background.preview().size == (900, 675)
+    assert len(background.jpeg) < 300_000
+    assert session.image(background.photo).size == (4000, 3000)
 
 
 def test_a_photo_that_is_not_kept_any_longer_is_a_sentence(session: Session, tmp_path: Path) -> None:
@@ -108,18 +137,32 @@ def test_a_model_that_is_not_offered_is_a_sentence(session: Session, small_model
 def test_pictures_say_to_those_who_cannot_see_them_what_they_show(session: Session) -> None:
     photo = ChosenPhoto("cartoon cat")
     result, _ = session.segment(photo, "unet")
-    page = "".join(html.pictures(SegmentedPhoto.from_result(photo, result, "unet"), RenderSettings()))
+    shown = SegmentedPhoto.from_result(photo, result, "unet")
+    page = html.compared("cartoon cat", shown.preview(), CutoutSettings(), "white") + "".join(
+        html.details(shown, 0.5, [])
+    )
     alts = re.findall(r'<img [^>]*alt="([^"]+)"', page)
     assert len(alts) == page.count("<img") == 5
+    assert alts[:2] == ["The pet, cut out, on white", "The photo cartoon cat"]
     assert f"pet {result.fractions['pet']:.0%}" in page
 
 
 def test_a_name_that_is_html_is_shown_as_it_is(session: Session) -> None:
     result, _ = session.segment(ChosenPhoto("cartoon cat"), "unet")
     name = '"><script>alert(1)</script>${value}.jpg'
-    page = "".join(html.pictures(SegmentedPhoto.from_result(ChosenPhoto(name), result, "unet"), RenderSettings()))
-    assert "<script" not in page + html.messages([name], [name])
-    assert page.count("&lt;script&gt;") == 2
+    shown = SegmentedPhoto.from_result(ChosenPhoto(name), result, "unet")
+    page = html.compared(name, shown.preview(), CutoutSettings(), "white") + html.thumbnails([shown, shown])
+    assert "<script" not in page + html.messages([name], [name]) + html.busy(name)
+    assert page.count("&lt;script&gt;") == 1
+
+
+def test_several_photos_have_a_thumbnail_each_and_one_has_none(session: Session) -> None:
+    result, _ = session.segment(ChosenPhoto("cartoon cat"), "unet")
+    shown = SegmentedPhoto.from_result(ChosenPhoto("cartoon cat"), result, "unet")
+    assert html.thumbnails([shown]) == ""
+    style = html.thumbnails([shown] * 10)
+    assert style.count("url(data:image/jpeg") == 10
+    assert len(style) < 60_000
 
 
 @pytest.mark.parametrize(
@@ -127,13 +170,32 @@ def test_a_name_that_is_html_is_shown_as_it_is(session: Session) -> None:
     [("#ff8800", "#ff8800"), ("rgba(255, 136.4, 0, 1)", "#ff8800"), ("rgb(0,0,9)", "#000009"), ("orange", "orange")],
 )
 def test_colours_are_read_as_gradio_writes_them(given: str, expected: str) -> None:
-    assert html.settings_of(0.5, [], "colour", given).color == expected
+    assert cutout_settings("color", given, None, False, "png", 0, 0).background == expected
+
+
+@pytest.mark.parametrize(("background", "expected"), [("transparent", None), ("white", "white"), ("blur", "blur")])
+def test_a_background_that_needs_no_colour_and_no_image_takes_none(background: str, expected: str | None) -> None:
+    own = Image.new("RGB", (9, 9))
+    assert cutout_settings(background, "#ff8800", own, False, "png", 0, 0).background == expected
+    assert cutout_settings("image", "#ff8800", own, False, "png", 0, 0).background is own
+    assert cutout_settings("image", "#ff8800", None, False, "png", 0, 0).background is None
+
+
+def test_background_and_format_agree_since_a_jpeg_cannot_be_transparent() -> None:
+    assert agreed_background("transparent", "jpg") == "white"
+    assert agreed_background("blur", "jpg") == "blur"
+    assert agreed_background("transparent", "webp") == "transparent"
+    assert agreed_format("transparent", "jpg") == "png"
+    assert agreed_format("white", "jpg") == "jpg"
 
 
 def test_without_gradio_the_command_says_what_to_install(monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
-    for name in ("server", "page", "handlers"):
-        monkeypatch.delitem(sys.modules, f"petseg.apps.webapp.{name}", raising=False)
+    for name in [name for name in sys.modules if name.startswith("petseg.apps.webapp.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("petseg.apps.webapp.server", raising=False)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
     assert cli.main(["app"]) == 1
     assert capsys.readouterr().err == 'petseg: the web app needs Gradio. Install it with: pip install "petseg[web]"\n'
 
@@ -159,7 +221,7 @@ def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(se
     for number in range(min(UPLOADS, 20)):
         masks[number] = render.preview(local(some_photo(number))).mask
 
-    def visit(number: int) -> tuple[int, list[Any]]:
+    def visit(number: int) -> tuple[int, Answer]:
         return number, Visitor(server).choose((some_photo(number % 20), f"photo {number}.jpg"))
 
     with ThreadPoolExecutor(16) as visitors:
@@ -169,11 +231,11 @@ def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(se
     after, seconds = memory(server), time.perf_counter() - start
     print(f"{UPLOADS} uploads by 16 visitors: {seconds:.1f} s, {before:.0f} MB before, {after:.0f} MB after")
     assert len(answers) == UPLOADS
-    for number, (status, _, choice, _, photo, _, mask, *_) in answers:
-        assert status == ""
-        assert choice["choices"] == [[f"photo {number}.jpg", 0]]
-        assert f"photo {number}.jpg" in photo
-        assert wrong(picture(mask), masks[number % 20]) < 1e-3
+    for number, answer in answers:
+        assert answer.status == ""
+        assert answer.choice["choices"] == [[f"photo {number}.jpg", 0]]
+        assert f"photo {number}.jpg" in answer.comparison
+        assert wrong(picture(answer.mask), masks[number % 20]) < 1e-3
     assert after - before < 30 + min(UPLOADS, 100)  # at most 100 visitors may come back to what they saw
 
 
@@ -188,17 +250,20 @@ def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(se
             (451, 300),
         ),
         ("printer.jpg", encoded(chelsea().convert("CMYK")), (451, 300)),
-        ("one pixel.gif", encoded(chelsea(1, 1), "GIF"), (1, 1)),
+        ("tiny.gif", encoded(chelsea(24, 16), "GIF"), (24, 16)),
         ("large.jpg", encoded(chelsea(4000, 3000)), (4000, 3000)),
+        ("without an ending", encoded(chelsea()), (451, 300)),
+        ("wrong.pdf", encoded(chelsea()), (451, 300)),
+        ("a PNG.jpg", encoded(chelsea(), "PNG"), (451, 300)),
     ],
 )
 def test_photos_of_all_kinds_are_taken_as_they_are(
     server: Server, name: str, data: bytes, size: tuple[int, int]
 ) -> None:
-    status, *_, mask, _, _, legend = Visitor(server).choose((data, name))
-    assert status == ""
-    assert legend.count(f"{size[0]} x {size[1]} pixels") == 1
-    assert wrong(picture(mask), expected(data).mask) < 1e-3
+    answer = Visitor(server).choose((data, name))
+    assert answer.status == ""
+    assert answer.legend.count(f"{size[0]} x {size[1]} pixels") == 1
+    assert wrong(picture(answer.mask), expected(data).mask) < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -209,83 +274,161 @@ def test_photos_of_all_kinds_are_taken_as_they_are(
         ("half.jpg", cut_short(encoded(chelsea()), 0.4), "half.jpg: "),
         ("bomb.png", encoded(Image.new("1", (20000, 20000)), "PNG"), "bomb.png: 400 megapixels"),
         ("<b>.svg", b"<svg></svg>", "&lt;b&gt;.svg: "),
+        ("no ending", b"\0\1\2", "no ending: not an image; JPEG"),
+        ("grey.jpg", encoded(Image.new("RGB", (300, 200), "grey")), "No pet found in grey.jpg, so there is no cut-out"),
     ],
 )
 def test_what_is_no_photo_is_one_sentence_and_the_server_goes_on(
     server: Server, name: str, data: bytes, sentence: str
 ) -> None:
     visitor = Visitor(server)
-    status, _, choice, results, *pictures = visitor.choose((data, name))
-    assert status.startswith(f'<p class="failed">{sentence}')
-    assert status.count("<p") == 1
-    assert "Traceback" not in status
-    assert choice["choices"] == []
-    assert not results["visible"]
-    assert pictures == [""] * 6
-    assert "Overlay" in visitor.choose((some_photo(0), "good.jpg"))[5]
+    answer = visitor.choose((data, name))
+    assert answer.status.startswith(f'<p class="failed">{sentence}')
+    assert answer.status.count("<p") == 1
+    assert "Traceback" not in answer.status
+    assert answer.choice["choices"] == []
+    assert not answer.results["visible"]
+    assert answer[6:] == ("",) * 5
+    assert "Overlay" in visitor.choose((some_photo(0), "good.jpg")).overlay
 
 
 def test_a_note_on_a_photo_is_shown_beside_its_pictures(server: Server) -> None:
-    status, _, choice, *_ = Visitor(server).choose((animation(), "moving.gif"))
-    assert status.startswith("<p>moving.gif: ")
-    assert choice["choices"] == [["moving.gif", 0]]
+    answer = Visitor(server).choose((animation(), "moving.gif"))
+    assert answer.status.startswith("<p>moving.gif: ")
+    assert answer.choice["choices"] == [["moving.gif", 0]]
 
 
 def test_of_several_photos_the_good_ones_are_shown_and_each_bad_one_is_named(server: Server) -> None:
     good = [(some_photo(number), f"{number}.jpg") for number in range(10)]
-    status, _, choice, *_ = Visitor(server).choose((b"", "empty.jpg"), *good)
-    assert choice["choices"] == [[f"{number}.jpg", number] for number in range(9)]
-    assert choice["visible"]
-    assert "empty.jpg: the file is empty" in status
-    assert "11 photos came; at most 10 at a time" in status
+    answer = Visitor(server).choose((b"", "empty.jpg"), *good, refused=["<huge>.jpg: 60 MB; at most 50 are taken."])
+    assert answer.choice["choices"] == [[f"{number}.jpg", number] for number in range(9)]
+    assert answer.choice["visible"]
+    assert answer.every["visible"]
+    assert "&lt;huge&gt;.jpg: 60 MB" in answer.status
+    assert "empty.jpg: the file is empty" in answer.status
+    assert "11 photos came; at most 10 at a time" in answer.status
 
 
 def test_another_photo_and_other_settings_redraw_what_is_kept(server: Server) -> None:
     visitor = Visitor(server)
     data = some_photo(3)
     visitor.choose((some_photo(2), "2.jpg"), (data, "3.jpg"))
-    *_, mask, _, _, _ = visitor.do(visitor.event("input", "radio", "Photo"), None, 1, *LOOK)["data"]
+    _, _, mask, _, _ = visitor.do(visitor.event("input", "radio", "Photo"), None, 1, *OVERLAY, *CUTOUT)["data"]
     assert wrong(picture(mask), expected(data).mask) < 1e-3
 
     opacity = visitor.event("input", "slider", "Opacity")
-    (plain,) = visitor.do(opacity, None, 1, 0, *LOOK[1:])["data"]
+    (plain,) = visitor.do(opacity, None, 1, 0, *OVERLAY[1:])["data"]
     difference = np.asarray(picture(plain), dtype=int) - np.asarray(expected(data).photo, dtype=int)
     assert np.abs(difference).mean() < 4  # JPEG twice
-    (full,) = visitor.do(opacity, None, 1, 1, ["pet", "background", "boundary"], *LOOK[2:])["data"]
+    (full,) = visitor.do(opacity, None, 1, 1, ["pet", "background", "boundary"])["data"]
     assert len(picture(full).convert("RGB").quantize(8).getcolors() or []) <= 8
     assert "Photo with pet and background and boundary painted over" in full
 
-    background = visitor.event("input", "radio", "Background")
-    (white,) = visitor.do(background, None, 1, *LOOK[:2], "colour", "rgba(255, 255, 255, 1)")["data"]
-    assert picture(white).mode == "RGB"
-    assert "not a colour" in visitor.do(background, None, 1, *LOOK[:2], "colour", "#ff")["error"]
-    (clear,) = visitor.do(background, None, 1, *LOOK)["data"]
+
+def test_the_comparison_follows_the_options_of_the_cut_out(server: Server) -> None:
+    visitor = Visitor(server)
+    small = chelsea(150, 100)
+    photo = Image.new("RGB", (451, 300), "#808080")
+    photo.paste(small, (200, 100))
+    clear = visitor.choose((encoded(photo, "PNG"), "small.png")).comparison
+    crop = visitor.event("input", "checkbox", "Crop")
+
+    def compared(*cutout: Any) -> str:
+        (html,) = visitor.do(crop, None, 0, *cutout)["data"]
+        return str(html)
+
     assert picture(clear).mode == "RGBA"
+    assert picture(clear).size == picture(clear, 1).size == (451, 300)
+    white = picture(compared("white", *CUTOUT[1:]))
+    assert white.mode == "RGB"
+    assert white.getpixel((3, 3)) == (255, 255, 255)
+    cropped = compared(*CUTOUT[:3], True, *CUTOUT[4:])
+    assert picture(cropped).size == picture(cropped, 1).size < (400, 280)
+    grown, shrunk = (np.asarray(picture(compared(*CUTOUT[:5], by, 0)))[..., 3].mean() for by in (10, -10))
+    assert shrunk < np.asarray(picture(clear))[..., 3].mean() < grown
+    answer = visitor.do(crop, None, 0, "color", "#ff", *CUTOUT[2:])
+    assert answer["error"] == "colour '#ff': not a colour. Write it as #ff8800 or orange."
 
 
-@pytest.mark.parametrize("kind", html.FILES)
-def test_downloads_have_the_photos_own_upright_size_and_its_name(server: Server, kind: str) -> None:
+def test_an_own_image_stands_behind_the_pet(server: Server) -> None:
+    visitor = Visitor(server)
+    visitor.choose((some_photo(0), "cat.jpg"))
+    blue = visitor.upload(encoded(Image.new("RGB", (640, 480), "#0000ff"), "PNG"), "sea.png")
+    field = visitor.event("upload", "html", "background-image")
+    said, _ = visitor.do(field, {"files": [blue], "refused": []})["data"]
+    assert said == "<p>Background: sea.png</p>"
+    button = visitor.event("click", "button", "Download cut-out")
+    (file,) = visitor.do(button, None, 0, "image", *CUTOUT[1:4], "jpg", 0, 0)["data"]
+    assert file["orig_name"] == "cat.cutout.jpg"
+    cutout = visitor.file(file)
+    own = np.asarray(Predictor("unet")(some_photo(0)).cutout())
+    outside = np.asarray(cutout, dtype=int)[own[..., 3] == 0]
+    assert np.abs(np.median(outside, axis=0) - [0, 0, 254]).max() <= 2
+    text = visitor.upload(b"no image", "text.png")
+    said, _ = visitor.do(field, {"files": [text], "refused": []})["data"]
+    assert said.startswith('<p class="failed">text.png: not an image')
+
+
+@pytest.mark.parametrize(("format", "mode"), [("png", "RGBA"), ("webp", "RGBA"), ("jpg", "RGB")])
+def test_the_cut_out_is_downloaded_upright_at_the_photos_own_size(server: Server, format: str, mode: str) -> None:
     visitor = Visitor(server)
     visitor.choose((on_its_side(), "my dog.jpg"))
-    button = visitor.event("click", "button", f"{html.FILES[kind]} (PNG)")
-    (file,) = visitor.do(button, None, 0, *LOOK)["data"]
+    button = visitor.event("click", "button", "Download cut-out")
+    background = "white" if format == "jpg" else "transparent"
+    (file,) = visitor.do(button, None, 0, background, *CUTOUT[1:4], format, 0, 0)["data"]
+    assert file["orig_name"] == f"my dog.cutout.{format}"
+    cutout = visitor.file(file)
+    assert (cutout.mode, cutout.size) == (mode, (451, 300))
+    right = CutoutSettings(None if mode == "RGBA" else "white").draw(Predictor("unet")(on_its_side()))
+    difference = np.abs(np.asarray(cutout, dtype=int) - np.asarray(right, dtype=int))
+    assert difference.mean() < (0.05 if format == "png" else 4)
+
+
+def test_a_jpeg_that_should_be_transparent_is_a_sentence(server: Server) -> None:
+    visitor = Visitor(server)
+    visitor.choose((some_photo(0), "cat.jpg"))
+    answer = visitor.do(visitor.event("click", "button", "Download cut-out"), None, 0, *CUTOUT[:4], "jpg", 0, 0)
+    assert "a JPEG cannot be transparent" in answer["error"]
+
+
+@pytest.mark.parametrize("kind", ["overlay", "mask"])
+def test_the_other_pictures_have_the_photos_own_size_and_its_name(server: Server, kind: str) -> None:
+    visitor = Visitor(server)
+    visitor.choose((on_its_side(), "my dog.jpg"))
+    title = {"overlay": "Download overlay", "mask": "Download class map"}[kind]
+    (file,) = visitor.do(visitor.event("click", "button", title), None, 0, *OVERLAY)["data"]
     assert file["orig_name"] == f"my dog.{kind}.png"
-    found = Image.open(BytesIO(visitor.ask(f"file={file['path']}".replace(" ", "%20"))))
     result = Predictor("unet")(on_its_side())
-    right = {"overlay": result.overlay(), "mask": result.mask_image(), "cutout": result.cutout()}[kind]
-    assert found.mode == right.mode
-    assert wrong(found, np.asarray(right)) < 1e-3 if kind == "mask" else found.size == right.size
+    right = {"overlay": result.overlay(), "mask": result.mask_image()}[kind]
+    found = visitor.file(file)
+    assert (found.mode, found.size) == (right.mode, right.size)
     assert np.abs(np.asarray(found, dtype=int) - np.asarray(right, dtype=int)).mean() < 0.05
+
+
+def test_all_cut_outs_come_in_one_archive_and_a_photo_that_is_gone_is_named(server: Server) -> None:
+    visitor = Visitor(server)
+    answer = visitor.choose((some_photo(1), "rex.jpg"), (some_photo(2), "Rex.png"), (some_photo(3), "gone.jpg"))
+    assert answer.every["visible"]
+    uploads = [path for path in server.log.parent.rglob("gone.jpg") if path.is_file()]
+    for path in uploads:
+        path.unlink()
+    button = visitor.event("click", "button", "Download all")
+    file, status = visitor.do(button, None, *CUTOUT)["data"]
+    assert status == '<p class="failed">gone.jpg: is not kept any longer. Choose the photo again.</p>'
+    with ZipFile(BytesIO(visitor.ask(f"file={file['path']}"))) as archive:
+        assert archive.namelist() == ["rex.cutout.png", "Rex-2.cutout.png"]
+        sizes = [Image.open(BytesIO(archive.read(name))).size for name in archive.namelist()]
+    assert sizes == [Image.open(BytesIO(some_photo(number))).size for number in (1, 2)]
 
 
 def test_what_one_visitor_sees_no_other_does(server: Server) -> None:
     first, second = Visitor(server), Visitor(server)
     first.choose((some_photo(1), "secret.jpg"))
-    answer = second.do(second.event("click", "button", "Cut-out (PNG)"), None, 0, *LOOK)
+    answer = second.do(second.event("click", "button", "Download cut-out"), None, 0, *CUTOUT)
     assert answer["error"] == "The photo is not kept any longer. Choose it again."
 
 
-def test_programs_get_the_same_mask_through_the_one_endpoint(server: Server) -> None:
+def test_programs_get_the_same_pictures_through_the_one_endpoint(server: Server) -> None:
     from gradio_client import Client, handle_file
 
     path = server.log.parent / "program.jpg"
@@ -296,9 +439,27 @@ def test_programs_get_the_same_mask_through_the_one_endpoint(server: Server) -> 
     result = Predictor("unet")(path)
     assert wrong(Image.open(file), result.mask) < 1e-3
     assert fractions == pytest.approx(result.fractions, abs=1e-3)
+
+    settings = {"model": "unet", "crop": True, "format": "webp", "grow": 2, "feather": 1, "background": "#ff8800"}
+    file, _ = client.predict(photo=handle_file(path), **settings, api_name="/segment")
+    assert Path(file).name == "program.cutout.webp"
+    right = CutoutSettings("#ff8800", True, "webp", 2, 1).draw(result)
+    found = Image.open(file)
+    assert (found.mode, found.size) == ("RGB", right.size)
+    assert np.abs(np.asarray(found, dtype=int) - np.asarray(right, dtype=int)).mean() < 4
+    own = server.log.parent / "sea.png"
+    Image.new("RGB", (64, 48), "#0000ff").save(own)
+    file, _ = client.predict(
+        photo=handle_file(path), model="unet", background_image=handle_file(own), format="jpg", api_name="/segment"
+    )
+    assert np.asarray(Image.open(file))[result.alpha == 0].mean(axis=0) == pytest.approx([0, 0, 254], abs=4)
+
     path.write_bytes(b"no photo")
     with pytest.raises(Exception, match=r"program\.jpg: not an image; JPEG, PNG"):
         client.predict(handle_file(path), "mask", "unet", api_name="/segment")
+    path.write_bytes(encoded(Image.new("RGB", (300, 200), "grey")))
+    with pytest.raises(Exception, match=r"No pet found in program\.jpg"):
+        client.predict(handle_file(path), api_name="/segment")
 
 
 @pytest.mark.parametrize("where", ["file=/etc/hosts", "file=https://example.com/", "proxy=https://example.com/"])
@@ -314,20 +475,23 @@ def naming(path: str) -> dict[str, Any]:
 
 def test_no_file_but_an_uploaded_one_is_segmented(server: Server) -> None:
     visitor = Visitor(server)
-    assert "error" in visitor.do(visitor.event("upload", "file"), [naming("/etc/hosts")], "unet", *LOOK)
+    field = visitor.event("upload", "html", "drop")
+    assert "error" in visitor.do(field, {"files": [naming("/etc/hosts")], "refused": []}, "unet", *OVERLAY, *CUTOUT)
+    plain = {"files": [{"path": "/etc/hosts", "orig_name": "hosts"}], "refused": []}  # not marked as a file for Gradio
+    assert "error" in visitor.do(field, plain, "unet", *OVERLAY, *CUTOUT)
 
 
 @pytest.mark.parametrize("address", ["https://example.com/cat.jpg", " HTTP://example.com/cat.jpg"])
 def test_an_address_in_place_of_an_upload_is_refused(server: Server, address: str) -> None:
-    visitor = Visitor(server)
+    visitor, field = Visitor(server), {"files": [naming(address)], "refused": []}
     with pytest.raises(urllib.error.HTTPError) as error:
-        visitor.do(visitor.event("upload", "file"), [naming(address)], "unet", *LOOK)
+        visitor.do(visitor.event("upload", "html", "drop"), field, "unet", *OVERLAY, *CUTOUT)
     assert error.value.code == 403
 
 
 def test_a_file_that_is_too_large_is_refused(server: Server) -> None:
     with pytest.raises(urllib.error.HTTPError) as error:
-        Visitor(server).upload(bytes(21_000_000), "large.jpg")
+        Visitor(server).upload(bytes(51_000_000), "large.jpg")
     assert error.value.code == 413
 
 
@@ -337,14 +501,6 @@ def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:
     assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="?(?:https?:)?//', page)
     assert not re.findall(r"url\([\"']?(?:https?:)?//", style)
     assert Visitor(server).config["analytics_enabled"] is False
-
-
-def test_a_port_that_is_taken_is_one_sentence(server: Server, capsys: Any) -> None:
-    port = server.address.rpartition(":")[2]
-    assert cli.main(["app", "--port", port]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith(f"petseg: 127.0.0.1:{port} cannot be listened at")
-    assert error.count("\n") == 1
 
 
 def test_a_model_that_is_missing_is_one_sentence(server: Server, capsys: Any) -> None:

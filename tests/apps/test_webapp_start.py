@@ -95,7 +95,7 @@ def test_a_port_that_is_taken_is_one_sentence(capsys: Any, host: str, taken: str
     with socket.create_server((taken, 0), family=family) as other:
         port = other.getsockname()[1]
         assert cli.main(["app", "--host", host, "--port", str(port)]) == 1
-    shown = "[::1]" if host == "::1" else host
+    shown = "[::1]" if taken == "::1" else taken
     error = capsys.readouterr().err
     assert error.startswith(f"petseg: {shown}:{port} cannot be listened at (")
     assert error.endswith("). Choose another --host or --port.\n")

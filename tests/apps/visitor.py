@@ -6,13 +6,14 @@ import base64
 import json
 import os
 import re
+import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -26,7 +27,25 @@ from petseg.upkeep.server import Server, free_port, serving
 #: glibc's allocator gives freed memory back at once, so that what the process holds is what it still uses.
 GIVE_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
-LOOK = [0.5, ["pet", "boundary"], "transparent", "#ffffff"]
+#: What the page's fields hold at first: opacity and classes of the overlay, and all of the cut-out.
+OVERLAY: list[Any] = [0.5, ["pet", "boundary"]]
+CUTOUT: list[Any] = ["transparent", "#4a90d9", None, False, "png", 0, 0]
+
+
+class Answer(NamedTuple):
+    """What comes back when photos are chosen."""
+
+    status: str
+    segmented: Any
+    choice: dict[str, Any]
+    thumbnails: str
+    results: dict[str, Any]
+    every: dict[str, Any]
+    comparison: str
+    overlay: str
+    mask: str
+    confidence: str
+    legend: str
 
 
 def chelsea(width: int = 451, height: int = 300) -> Image.Image:
@@ -131,24 +150,28 @@ class Visitor:
                 return number
         raise AssertionError(f"nothing happens on {kind} of {component} {label}")
 
-    def choose(self, *photos: tuple[bytes, str]) -> list[Any]:
-        """Uploads photos: status, (segmented), choice, results, photo, overlay, mask, cut-out, confidence, legend."""
+    def choose(self, *photos: tuple[bytes, str], refused: Sequence[str] = ()) -> Answer:
+        """Uploads photos and waits for their cut-outs."""
         files = [self.upload(data, name) for data, name in photos]
-        answer = self.do(self.event("upload", "file"), files, "unet", *LOOK)
+        field = {"files": files, "refused": list(refused)}
+        answer = self.do(self.event("upload", "html", "drop"), field, "unet", *OVERLAY, *CUTOUT)
         assert "data" in answer, answer
-        data: list[Any] = answer["data"]
-        return data
+        return Answer(*answer["data"])
+
+    def file(self, described: dict[str, Any]) -> Image.Image:
+        """A file that the server wrote."""
+        return Image.open(BytesIO(self.ask(f"file={urllib.parse.quote(described['path'])}")))
 
 
 def _label(component: dict[str, Any]) -> str:
     props = component["props"]
-    return str(props.get("label") or props.get("value") or "")
+    return " ".join(str(props.get(key) or "") for key in ("label", "value", "elem_id"))
 
 
-def picture(html: str) -> Image.Image:
-    found = re.search(r'src="data:image/\w+;base64,([^"]+)"', html)
-    assert found, html[:200]
-    return Image.open(BytesIO(base64.b64decode(found[1])))
+def picture(html: str, index: int = 0) -> Image.Image:
+    """A picture that HTML holds; in a comparison the first is the cut-out and the second the photo."""
+    found = re.findall(r'src="data:image/\w+;base64,([^"]+)"', html)
+    return Image.open(BytesIO(base64.b64decode(found[index])))
 
 
 def expected(data: bytes) -> Segmentation:

@@ -2,143 +2,142 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
-from petseg.apps import captions, render
-from petseg.apps.render import RenderSettings
+from petseg.apps import captions
 from petseg.apps.webapp import html
-from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
-from petseg.errors import PetsegError
-from petseg.inference.segmentation import Segmentation
+from petseg.apps.webapp.answers import at, refusal, sentence, uploaded
+from petseg.apps.webapp.session import ChosenBackground, ChosenPhoto, SegmentedPhoto, Session
+from petseg.apps.webapp.settings import BACKGROUND_ALT, cutout_settings
+from petseg.errors import PetsegError, PhotoError
 
 MAX_PHOTOS: Final = 10  # at a time
-PROGRESS: Final = gr.Progress()  # a default that Gradio replaces by the progress bar of the request
 
-log = logging.getLogger(__name__)
+#: How many values `Handlers.choose` gives after the status.
+RESULTS: Final = 10
 
 
 class Handlers:
     """Answers the page. Holds nothing of a visitor: what is kept comes in with each call and goes out again.
 
-    In all of them `settings` are the values of the page's settings, in the order of `html.settings_of`.
+    In all of them `cutout` are the values of the page's fields for the cut-out: a value of `settings.BACKGROUNDS`,
+    the colour, the `ChosenBackground` or None, crop, format, grow and feather.
 
     Args:
         session: the models.
-        folder: where files to download are written; the caller removes it.
+        folder: where uploads lie.
     """
 
     def __init__(self, session: Session, folder: Path) -> None:
         self.session = session
         self.folder = folder
 
-    def upload(
-        self, files: Sequence[Mapping[str, Any]] | None, model: str, progress: gr.Progress = PROGRESS, *settings: Any
-    ) -> list[Any]:
-        """Segments uploaded files, as Gradio describes them; returns what `choose` does."""
-        return self.choose([_uploaded(file) for file in files or []], model, progress, *settings)
+    def upload(self, chosen: Mapping[str, Any], model: str, *settings: Any) -> Iterator[list[Any]]:
+        """Segments uploaded files; yields what `choose` does.
+
+        Args:
+            chosen: as `upload.js` gives it: `files`, and `refused`, sentences on what was not uploaded.
+            model: the name of the model.
+            settings: as in `choose`.
+        """
+        photos = [uploaded(file, self.folder) for file in chosen["files"]]
+        yield from self.choose(photos, model, *settings, refused=chosen["refused"])
 
     def choose(
-        self, photos: Sequence[ChosenPhoto], model: str, progress: gr.Progress = PROGRESS, *settings: Any
-    ) -> list[Any]:
-        """Segments photos and shows the first; a sentence for each that cannot be used.
+        self,
+        photos: Sequence[ChosenPhoto],
+        model: str,
+        opacity: float,
+        classes: Sequence[str],
+        *cutout: Any,
+        refused: Sequence[str] = (),
+    ) -> Iterator[list[Any]]:
+        """Segments photos and shows the first; a sentence for each that cannot be used or shows no pet.
 
-        Returns:
-            Values for: status, segmented photos, choice of photo, the results' column, the six of `html.pictures`.
+        Yields:
+            Values for: status, segmented photos, choice of photo and its pictures, the results' column, the button
+            for all photos, comparison, overlay, class map, confidence map and legend. Until the last time, the status
+            alone.
         """
         segmented: list[SegmentedPhoto] = []
-        failed: list[str] = []
-        notes: list[str] = []
-        for index, photo in enumerate(photos[:MAX_PHOTOS]):
-            progress((index, min(len(photos), MAX_PHOTOS)), desc=photo.name, unit="photos")
+        failed, notes = list(refused), []
+        count = min(len(photos), MAX_PHOTOS)
+        for index, photo in enumerate(photos[:MAX_PHOTOS], start=1):
+            yield _status(html.busy(f"Cutting out {photo.name}" + (f" ({index} of {count})" if count > 1 else "")))
             try:
                 result, photo_notes = self.session.segment(photo, model)
-                segmented.append(SegmentedPhoto.from_result(photo, result, model))
                 notes += photo_notes
+                if not result.found:
+                    raise PhotoError(captions.no_pet(photo.name))
+                segmented.append(SegmentedPhoto.from_result(photo, result, model))
             except Exception as error:  # whatever happens to one photo, the others go on
-                failed.append(_sentence(error, photo.name))
+                failed.append(sentence(error, photo.name))
         if len(photos) > MAX_PHOTOS:
             failed.append(f"{len(photos)} photos came; at most {MAX_PHOTOS} at a time. Choose the others afterwards.")
-        return _results(segmented, html.messages(failed, notes), html.settings_of(*settings))
+        yield [html.messages(failed, notes), *self._results(segmented, opacity, classes, *cutout)]
 
-    def choose_again(
-        self, segmented: Sequence[SegmentedPhoto], model: str, progress: gr.Progress = PROGRESS, *settings: Any
-    ) -> list[Any]:
+    def choose_again(self, segmented: Sequence[SegmentedPhoto], model: str, *settings: Any) -> Iterator[list[Any]]:
         """Segments the shown photos with another model."""
-        return self.choose([shown.photo for shown in segmented], model, progress, *settings)
+        yield from self.choose([shown.photo for shown in segmented], model, *settings)
 
-    def clear(self) -> list[Any]:
-        """Shows nothing."""
-        return _results([], "", RenderSettings())
-
-    def redraw(
+    def show(
         self,
-        draw: Callable[[Segmentation, RenderSettings], str],
         segmented: Sequence[SegmentedPhoto],
         index: int | None,
-        *settings: Any,
+        opacity: float,
+        classes: Sequence[str],
+        *cutout: Any,
+    ) -> list[str]:
+        """HTML of comparison, overlay, class map, confidence map and legend of another photo."""
+        return [self.compare(segmented, index, *cutout), *html.details(at(segmented, index), opacity, classes)]
+
+    def compare(self, segmented: Sequence[SegmentedPhoto], index: int | None, *cutout: Any) -> str:
+        """HTML of the comparison, after a change of the cut-out's settings."""
+        shown = at(segmented, index)
+        background, color, own, *others = cutout
+        try:
+            settings = cutout_settings(background, color, own and own.preview(), *others)
+            alt = BACKGROUND_ALT["transparent" if settings.background is None else background]
+            return html.compared(shown.photo.name, shown.preview(), settings, alt)
+        except PetsegError as error:  # a colour half written, for instance
+            raise refusal(error, shown.photo.name) from error
+
+    def overlay(
+        self, segmented: Sequence[SegmentedPhoto], index: int | None, opacity: float, classes: Sequence[str]
     ) -> str:
-        """HTML of one picture after a change of the settings."""
-        preview = _at(segmented, index).preview()
-        try:
-            return draw(preview, html.settings_of(*settings))
-        except ValueError as error:  # a colour half written, for instance
-            raise gr.Error(str(error), print_exception=False) from error
+        """HTML of the overlay, after a change of its settings."""
+        return html.overlay(at(segmented, index).preview(), opacity, classes)
 
-    def show(self, segmented: Sequence[SegmentedPhoto], index: int | None, *settings: Any) -> list[str]:
-        """HTML of all pictures of another photo."""
-        return html.pictures(_at(segmented, index), html.settings_of(*settings))
-
-    def download(self, kind: str, segmented: Sequence[SegmentedPhoto], index: int | None, *settings: Any) -> str:
-        """Writes one of `html.FILES` at the photo's own size; returns the file's path."""
-        shown = _at(segmented, index)
+    def background(self, chosen: Mapping[str, Any]) -> tuple[str, ChosenBackground | None]:
+        """An uploaded image to put behind the pet: its name or what is wrong with it, and the image itself."""
         try:
-            return self._write(html.settings_of(*settings), self.session.full_size(shown), kind, shown.photo.name)
+            if not chosen["files"]:
+                raise PhotoError(" ".join(chosen["refused"]))
+            photo = uploaded(chosen["files"][0], self.folder)
+            return html.messages([], [f"Background: {photo.name}"]), self.session.background(photo)
         except Exception as error:
-            raise gr.Error(_sentence(error, shown.photo.name), print_exception=False) from error
+            return html.messages([sentence(error, "the image")]), None
 
-    def segment(self, file: Mapping[str, Any] | None, kind: str, model: str) -> tuple[str, dict[str, float]]:
-        """The endpoint for programs: one of `html.FILES` of a photo, and each class's fraction of its pixels."""
-        if file is None:
-            raise gr.Error("No photo came. Upload one.", print_exception=False)
-        photo = _uploaded(file)
-        try:
-            result, _ = self.session.segment(photo, model)
-            return self._write(RenderSettings(), result, kind, photo.name), result.fractions
-        except Exception as error:
-            raise gr.Error(_sentence(error, photo.name), print_exception=False) from error
-
-    def _write(self, settings: RenderSettings, result: Segmentation, kind: str, name: str) -> str:
-        path = self.folder / uuid.uuid4().hex / captions.file_name(name, kind)
-        path.parent.mkdir(parents=True)
-        path.write_bytes(render.png(render.draw(result, kind, settings)))
-        return str(path)
+    def _results(
+        self, segmented: Sequence[SegmentedPhoto], opacity: float, classes: Sequence[str], *cutout: Any
+    ) -> list[Any]:
+        """What `choose` yields after the status."""
+        names = [(shown.photo.name, index) for index, shown in enumerate(segmented)]
+        several = len(segmented) > 1
+        return [
+            tuple(segmented),
+            gr.update(choices=names, value=0 if segmented else None, visible=several),
+            html.thumbnails(segmented),
+            gr.update(visible=bool(segmented)),
+            gr.update(visible=several),
+            *(self.show(segmented, 0, opacity, classes, *cutout) if segmented else [""] * 5),
+        ]
 
 
-def _uploaded(file: Mapping[str, Any]) -> ChosenPhoto:
-    return ChosenPhoto(PurePath(file.get("orig_name") or file["path"]).name, Path(file["path"]))
-
-
-def _results(segmented: Sequence[SegmentedPhoto], status: str, settings: RenderSettings) -> list[Any]:
-    """What `Handlers.choose` returns."""
-    names = [(shown.photo.name, index) for index, shown in enumerate(segmented)]
-    choice = gr.update(choices=names, value=0 if segmented else None, visible=len(segmented) > 1)
-    pictures = html.pictures(segmented[0], settings) if segmented else [""] * 6
-    return [status, tuple(segmented), choice, gr.update(visible=bool(segmented)), *pictures]
-
-
-def _at(segmented: Sequence[SegmentedPhoto], index: int | None) -> SegmentedPhoto:
-    if (index or 0) >= len(segmented):
-        raise gr.Error("The photo is not kept any longer. Choose it again.", print_exception=False)
-    return segmented[index or 0]
-
-
-def _sentence(error: Exception, name: str) -> str:
-    if not isinstance(error, PetsegError):
-        log.error("%s", name, exc_info=error)  # a defect: the log gets what is needed to mend it
-    return captions.sentence(error, name)
+def _status(text: str) -> list[Any]:
+    """What `Handlers.choose` yields where the status alone changes."""
+    return [text, *[gr.skip()] * RESULTS]

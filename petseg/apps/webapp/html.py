@@ -2,81 +2,73 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from io import BytesIO
 from typing import Final
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from petseg.apps import captions, render
-from petseg.apps.render import RenderSettings
+from petseg.apps.comparison import comparison
+from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.webapp.session import SegmentedPhoto
 from petseg.inference.segmentation import Segmentation
 
-#: What can be downloaded, at the photo's own size, and what the buttons say.
-FILES: Final = {"overlay": "Overlay", "mask": "Mask", "cutout": "Cut-out"}
+#: The side of the small pictures by which one of several photos is chosen, in pixels.
+THUMBNAIL: Final = 72
 
-#: How the alt text of the cut-out names its background.
-BACKGROUND_ALT: Final[dict[render.Background, str]] = {
-    "transparent": "a transparent background",
-    "colour": "a background of one colour",
-    "blur": "the blurred photo",
-}
+HEADER: Final = """<header><h1>Cut your pet out of its photo</h1>
+<p>Cats and dogs, with fur and whiskers. Choose a photo, look at the edge, download the cut-out.</p></header>"""
 
-CSS: Final = """
-.gradio-container main { width: 100%; max-width: 1500px; margin: 0 auto }
-#pictures { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 260px), 1fr)) }
-#pictures figure { margin: 0 }
-#pictures figcaption { font-size: var(--text-sm); padding-top: 2px; overflow-wrap: anywhere }
-#pictures img { display: block; margin: 0; max-width: 100%; max-height: 400px; border-radius: 4px }
-#pictures .cutout img { background: repeating-conic-gradient(#b4b4b4 0 25%, #e4e4e4 0 50%) 0 0 / 20px 20px }
-#pictures .scale { display: inline-block; width: 5em; height: .8em; border: 1px solid #888; vertical-align: -.05em }
-#model input { font-size: var(--text-sm); padding-right: 2em; text-overflow: ellipsis }
-.sample { padding: 6px 4px !important; white-space: nowrap }
-#status p { margin: 0 0 .3em; overflow-wrap: anywhere }
-#status .failed { border-left: 4px solid #d55e00; padding-left: .6em }
-"""
+FOOTER: Final = """<footer><p>Photos stay on the machine that runs this page and are deleted after an hour or so.
+It shows what the <em>petseg</em> course teaches. <a href="?view=api">Use it from a program</a></p></footer>"""
 
 
-def settings_of(opacity: float, classes: Collection[str], background: render.Background, color: str) -> RenderSettings:
-    """The settings that the page's fields hold, in their order.
+def compared(name: str, preview: Segmentation, settings: CutoutSettings, background: str) -> str:
+    """HTML of photo and cut-out, compared.
 
-    Raises:
-        ValueError: the colour is not one that Gradio's field gives: `#rrggbb`, or `rgba(r, g, b, a)` with fractions.
+    Args:
+        name: of the photo.
+        preview: the result for a small copy of it.
+        settings: of the cut-out.
+        background: what the alt text says of the background.
     """
-    if color.startswith("rgb"):
-        values = color[color.index("(") + 1 : -1].split(",")[:3]
-        color = "#" + "".join(f"{round(float(value)):02x}" for value in values)
-    return RenderSettings(opacity, classes, background, color)
+    cutout = settings.draw(preview)
+    photo = preview.photo.crop(settings.frame(preview))
+    before = (render.data_uri(photo), f"The photo {name}")
+    return comparison(before, (render.data_uri(cutout), f"The pet, cut out, on {background}"), cutout.size)
 
 
-def pictures(segmented: SegmentedPhoto, settings: RenderSettings) -> list[str]:
-    """HTML of the photo, overlay, mask, cut-out, confidence map and legend, in this order."""
+def details(segmented: SegmentedPhoto, opacity: float, classes: Collection[str]) -> list[str]:
+    """HTML of overlay, class map, confidence map and legend, in this order."""
     preview = segmented.preview()
-    name = captions.as_html(segmented.photo.name)
     hatched, confidence = render.hatched_mask(preview), render.confidence(preview)
     return [
-        _figure(preview.photo, f"Photo: {name}", f"The photo {name}"),
-        overlay(preview, settings),
-        _figure(hatched, "Mask", f"Mask. {captions.percentages(preview)}"),
-        cutout(preview, settings),
+        overlay(preview, opacity, classes),
+        _figure(hatched, "Class map", f"Class map. {captions.percentages(preview)}"),
         _figure(confidence, f"Confidence: guessed {_scale()} sure", "Map of how sure the model is"),
         captions.legend(preview.fractions) + f"<p>{captions.as_html(segmented.caption)}</p>",
     ]
 
 
-def overlay(preview: Segmentation, settings: RenderSettings) -> str:
+def overlay(preview: Segmentation, opacity: float, classes: Collection[str]) -> str:
     """HTML of the overlay."""
-    painted = " and ".join(settings.classes) or "nothing"
-    alt = f"Photo with {painted} painted over. {captions.percentages(preview)}"
-    return _figure(render.draw(preview, "overlay", settings), "Overlay", alt)
+    alt = f"Photo with {' and '.join(classes) or 'nothing'} painted over. {captions.percentages(preview)}"
+    return _figure(preview.overlay(opacity, classes), "Overlay", alt)
 
 
-def cutout(preview: Segmentation, settings: RenderSettings) -> str:
-    """HTML of the cut-out before the background of the settings."""
-    image = render.draw(preview, "cutout", settings)  # first, since it refuses a background that is not known
-    return _figure(image, "Cut-out", f"The pet, cut out, on {BACKGROUND_ALT[settings.background]}", "cutout")
+def thumbnails(segmented: Sequence[SegmentedPhoto]) -> str:
+    """A style sheet that shows each photo beside its name in the choice of photos; the names alone say enough."""
+    rules = (
+        f"#choice label:nth-of-type({number})::before {{ background-image: url({_thumbnail(shown.jpeg)}) }}"
+        for number, shown in enumerate(segmented, start=1)
+    )
+    return f"<style>{' '.join(rules)}</style>" if len(segmented) > 1 else ""
+
+
+def busy(text: str) -> str:
+    """HTML of a sentence that says what is being done."""
+    return f'<p class="busy">{captions.as_html(text)}</p>'
 
 
 def messages(failed: Iterable[str], notes: Iterable[str] = ()) -> str:
@@ -85,21 +77,13 @@ def messages(failed: Iterable[str], notes: Iterable[str] = ()) -> str:
     return "".join([*lines, *(f"<p>{captions.as_html(text)}</p>" for text in notes)])
 
 
-def _figure(image: Image.Image, title: str, alt: str, style: str = "") -> str:
-    kind, data = _encoded(image)
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return f'<figure class="{style}"><img src="{source}" alt="{alt}"><figcaption>{title}</figcaption></figure>'
+def _figure(image: Image.Image, title: str, alt: str) -> str:
+    return f'<figure><img src="{render.data_uri(image)}" alt="{alt}"><figcaption>{title}</figcaption></figure>'
 
 
-def _encoded(image: Image.Image) -> tuple[str, bytes]:
-    """MIME subtype and bytes: PNG for a palette, WebP for transparency, JPEG for the rest, since each is then small."""
-    if image.mode == "P":
-        return "png", render.png(image)
-    if image.mode == "RGB":
-        return "jpeg", render.jpeg(image)
-    file = BytesIO()
-    image.save(file, format="WEBP", quality=80, method=0)
-    return "webp", file.getvalue()
+def _thumbnail(jpeg: bytes) -> str:
+    with Image.open(BytesIO(jpeg)) as image:
+        return render.data_uri(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
 
 
 def _scale() -> str:

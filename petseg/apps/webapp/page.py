@@ -1,4 +1,4 @@
-"""The page in Gradio: its controls, its gallery, and which handler answers which event."""
+"""The page in Gradio: its fields, and which handler answers which event."""
 
 from __future__ import annotations
 
@@ -8,48 +8,22 @@ from typing import Any, Final
 
 import gradio as gr
 
-from petseg.apps.render import BACKGROUNDS, RenderSettings
 from petseg.apps.samples import sample_photos
 from petseg.apps.webapp import html
+from petseg.apps.webapp.downloads import Downloads
+from petseg.apps.webapp.endpoint import add_endpoint
+from petseg.apps.webapp.events import DRAWING, LIVE, SEGMENTING, add_download
 from petseg.apps.webapp.handlers import Handlers
+from petseg.apps.webapp.options import CutoutOptions, Details
 from petseg.apps.webapp.session import ChosenPhoto, Session
-from petseg.labels import CLASSES
+from petseg.apps.webapp.uploads import photos_field
 
 KEEP_SECONDS: Final = 3600  # photos and results of a visitor
 
-INTRODUCTION: Final = """# Cut pets out of photos
-The petseg course's U-Net finds the cat or dog in a photo. Photos are deleted after an hour or so."""
-
-#: Screen readers read out what changes in an element with this.
-LIVE: Final = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite')"
-
-#: Saves the file that the server wrote for a button.
-SAVE: Final = """(file) => {
-  const link = document.createElement("a");
-  link.href = file.url;
-  link.download = file.orig_name;
-  document.body.appendChild(link);
-  link.click();
-  link.remove();
-}"""
-
-#: The page's events are no endpoints for programs.
-PRIVATE: Final[dict[str, Any]] = {"api_visibility": "private"}
-AT_ONCE: Final[dict[str, Any]] = {**PRIVATE, "queue": False, "show_progress": "hidden"}
-
-#: Handlers get values as the browser sends them. Gradio's own checks would refuse files by their suffix, with a
-#: message of its own, and the choice of a visitor who was away for long.
-RAW: Final[dict[str, Any]] = {"preprocess": False}
-
-SEGMENTING: Final[dict[str, Any]] = {**RAW, "concurrency_id": "segment", "concurrency_limit": 2}
-DRAWING: Final[dict[str, Any]] = {
-    **PRIVATE,
-    **RAW,
-    "show_progress": "hidden",
-    "trigger_mode": "always_last",
-    "concurrency_id": "draw",
-    "concurrency_limit": 4,
-}
+#: After new HTML the line of the comparison goes back to where its slider stands.
+LINE: Final = """watch('value', () => {
+  element.querySelector('.petseg-slider')?.dispatchEvent(new Event('input'));
+});"""
 
 
 def build(session: Session, folder: Path) -> gr.Blocks:
@@ -57,110 +31,89 @@ def build(session: Session, folder: Path) -> gr.Blocks:
 
     Args:
         session: the models.
-        folder: for files to download.
+        folder: of uploads and of files to download.
     """
-    handlers = Handlers(session, folder)
-    settings: dict[str, Any] = {"title": "petseg", "analytics_enabled": False}
+    handlers, downloads = Handlers(session, folder), Downloads(session, folder)
+    settings: dict[str, Any] = {"title": "Cut your pet out of its photo", "analytics_enabled": False}
     with gr.Blocks(**settings, delete_cache=(KEEP_SECONDS // 6, KEEP_SECONDS), fill_width=True) as blocks:
-        gr.Markdown(INTRODUCTION)
-        with gr.Row():
-            with gr.Column(scale=2, min_width=320):
-                controls = Controls(session)
-            with gr.Column(scale=5, min_width=320):
-                gallery = Gallery(handlers)
-        controls.connect(gallery)
-        _add_endpoint(handlers)
+        gr.HTML(html.HEADER)
+        start = Start()
+        results = Results(session, handlers, downloads, start.status)
+        start.connect(results)
+        gr.HTML(html.FOOTER)
+        add_endpoint(downloads)
     return blocks
 
 
-class Gallery:
-    """Where results are shown, adjusted and downloaded.
+class Start:
+    """Where photos and samples are chosen; small once there are results."""
 
-    Args:
-        handlers: of its events.
-    """
+    def __init__(self) -> None:
+        with gr.Column(elem_id="start"):
+            self.field = photos_field()
+            with gr.Row(elem_id="samples"):
+                gr.HTML("<p>No photo at hand? Try one of these.</p>")
+                self.samples = [
+                    gr.Button(name, elem_id=f"sample-{index}", elem_classes="sample", min_width=96)
+                    for index, name in enumerate(sample_photos())
+                ]
+        self.status = gr.HTML(elem_id="status", js_on_load=LIVE)
 
-    def __init__(self, handlers: Handlers) -> None:
-        self.handlers = handlers
-        self.segmented = gr.State((), time_to_live=KEEP_SECONDS)  # a tuple of SegmentedPhoto
-        with gr.Column(visible=False) as self.results:
-            self.choice = gr.Radio([], label="Photo", visible=False)
-            with gr.Row(elem_id="pictures"):
-                self.pictures = [gr.HTML() for _ in range(5)]
-            self.pictures.append(gr.HTML(elem_id="legend"))
-            self._add_settings()
-            self._add_downloads()
-        self.outputs = [self.segmented, self.choice, self.results, *self.pictures]
-        self._redraw_on_change()
-
-    def _add_settings(self) -> None:
-        with gr.Row():
-            with gr.Column(min_width=260):
-                opacity = gr.Slider(0, 1, RenderSettings.opacity, step=0.05, label="Opacity of the overlay")
-                painted = list(RenderSettings.classes)
-                classes = gr.CheckboxGroup(list(CLASSES), value=painted, label="Classes of the overlay")
-            with gr.Column(min_width=260):
-                first = RenderSettings.background
-                background = gr.Radio(list(BACKGROUNDS), value=first, label="Background of the cut-out")
-                color = gr.ColorPicker(RenderSettings.color, label="Colour of the background", visible=False)
-        background.change(lambda kind: gr.update(visible=kind == "colour"), background, color, **AT_ONCE)
-        self.settings: list[Any] = [opacity, classes, background, color]
-        self.inputs = [self.segmented, self.choice, *self.settings]
-
-    def _add_downloads(self) -> None:
-        gr.Markdown("Download at the photo's own size:")
-        file = gr.File(visible=False)
-        with gr.Row():
-            for kind, title in html.FILES.items():
-                button = gr.Button(f"{title} (PNG)", min_width=120)
-                write = partial(self.handlers.download, kind)
-                written = button.click(write, self.inputs, file, show_progress_on=button, **PRIVATE, **SEGMENTING)
-                written.success(None, file, None, js=SAVE)
-
-    def _redraw_on_change(self) -> None:
-        opacity, classes, background, color = self.settings
-        overlay, cutout = (partial(self.handlers.redraw, draw) for draw in (html.overlay, html.cutout))
-        for control in (opacity, classes):
-            control.input(overlay, self.inputs, self.pictures[1], **DRAWING)
-        for control in (background, color):
-            control.input(cutout, self.inputs, self.pictures[3], **DRAWING)
-        self.choice.input(self.handlers.show, self.inputs, self.pictures, **DRAWING)
+    def connect(self, results: Results) -> None:
+        """Shows in the results what is chosen here."""
+        settings = [results.details.model, *results.details.overlay, *results.options.fields]
+        outputs = [self.status, *results.outputs]
+        segmenting: dict[str, Any] = {"outputs": outputs, "trigger_mode": "always_last", **SEGMENTING}
+        self.field.upload(results.handlers.upload, [self.field, *settings], **segmenting)
+        for button in self.samples:
+            photo = ChosenPhoto(button.value)
+            button.click(partial(results.handlers.choose, [photo]), settings, **segmenting)
+        results.details.model.input(results.handlers.choose_again, [results.segmented, *settings], **segmenting)
 
 
-class Controls:
-    """Where photos, samples and the model are chosen.
+class Results:
+    """The comparison with its options and downloads, and the details below.
 
     Args:
         session: whose models are offered.
+        handlers: of the events.
+        downloads: of the files.
+        status: HTML for what is worth saying.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.files = gr.File(label="Photos", file_count="multiple", file_types=["image"], height=200)
-        self.status = gr.HTML(elem_id="status", js_on_load=LIVE, min_height=40)
-        gr.Markdown("or try a sample:")
-        with gr.Row():
-            names = sample_photos()
-            self.samples = [gr.Button(name, size="sm", min_width=90, elem_classes="sample") for name in names]
-        self.model = gr.Dropdown(session.choices, value=session.first, label="Model", filterable=False, elem_id="model")
+    def __init__(self, session: Session, handlers: Handlers, downloads: Downloads, status: gr.HTML) -> None:
+        self.handlers = handlers
+        self.segmented = gr.State((), time_to_live=KEEP_SECONDS)  # a tuple of SegmentedPhoto
+        with gr.Column(visible=False, elem_id="results") as self.column:
+            self.choice = gr.Radio([], label="Photo", visible=False, elem_id="choice")
+            self.thumbnails = gr.HTML(elem_id="thumbnails")
+            with gr.Row(elem_id="hero"):
+                with gr.Column(scale=5, min_width=300):
+                    self.comparison = gr.HTML(js_on_load=LINE, elem_id="comparison")
+                with gr.Column(scale=2, min_width=280, elem_id="options"):
+                    button = gr.Button("Download cut-out", variant="primary", size="lg", elem_id="download")
+                    every = gr.Button("Download all as ZIP", visible=False, elem_id="download-all")
+                    self.options = CutoutOptions(handlers)
+            self.details = Details(session)
+        self.every = every
+        shown = [self.segmented, self.choice]
+        self.pictures = [self.comparison, *self.details.pictures]
+        self._connect(shown)
+        add_download(button, downloads.cutout, [*shown, *self.options.fields])
+        add_download(every, downloads.archive, [self.segmented, *self.options.fields], status)
+        for kind, other in self.details.downloads.items():
+            add_download(other, partial(downloads.detail, kind), [*shown, *self.details.overlay])
 
-    def connect(self, gallery: Gallery) -> None:
-        """Shows in a gallery what is chosen here."""
-        handlers, settings = gallery.handlers, [self.model, *gallery.settings]
-        outputs = [self.status, *gallery.outputs]
-        segmenting: dict[str, Any] = {"outputs": outputs, "show_progress_on": self.status, **PRIVATE, **SEGMENTING}
-        for event in (self.files.upload, self.files.delete):
-            event(handlers.upload, [self.files, *settings], **segmenting)
-        self.files.clear(handlers.clear, None, outputs, **AT_ONCE)
-        for button in self.samples:
-            button.click(partial(handlers.choose, [ChosenPhoto(button.value)]), settings, **segmenting)
-            button.click(lambda: None, None, self.files, **AT_ONCE)
-        self.model.input(handlers.choose_again, [gallery.segmented, *settings], **segmenting)
+    @property
+    def outputs(self) -> list[Any]:
+        """What `Handlers.choose` gives after the status."""
+        return [self.segmented, self.choice, self.thumbnails, self.column, self.every, *self.pictures]
 
-
-def _add_endpoint(handlers: Handlers) -> None:
-    """The one endpoint for programs, `/segment`: a photo in; a file and each class's fraction of the pixels out."""
-    photo = gr.File(label="photo", visible=False)
-    kind = gr.Radio(list(html.FILES), value="cutout", label="kind", visible=False)
-    model = gr.Dropdown(handlers.session.choices, value=handlers.session.first, label="model", visible=False)
-    outputs = [gr.File(label="file", visible=False), gr.JSON(label="fractions", visible=False)]
-    gr.Button(visible=False).click(handlers.segment, [photo, kind, model], outputs, api_name="segment", **SEGMENTING)
+    def _connect(self, shown: list[Any]) -> None:
+        compare = partial(self.handlers.compare)
+        self.options.on_change(compare, [*shown, *self.options.fields], self.comparison)
+        for field in self.details.overlay:
+            inputs = [*shown, *self.details.overlay]
+            field.input(self.handlers.overlay, inputs, self.details.pictures[0], **DRAWING)
+        inputs = [*shown, *self.details.overlay, *self.options.fields]
+        self.choice.input(self.handlers.show, inputs, self.pictures, **DRAWING)

@@ -14,13 +14,14 @@ from typing import Final
 import gradio as gr
 from starlette.middleware import Middleware
 
-from petseg.apps.webapp.html import CSS
+from petseg.apps import comparison
+from petseg.apps.samples import sample_thumbnails
 from petseg.apps.webapp.middleware import OwnFilesOnly
 from petseg.apps.webapp.page import build
 from petseg.apps.webapp.session import Session
+from petseg.apps.webapp.uploads import MAX_MEGABYTES
 from petseg.errors import MissingError
 
-MAX_FILE: Final = "20mb"  # each
 MAX_WAITING: Final = 100  # requests in the queue; the next one is told that it is full
 MAX_SESSIONS: Final = 100  # visitors whose photos are kept; beyond, the one who was away longest loses them
 
@@ -65,8 +66,9 @@ def launch(session: Session, folder: Path, host: str, port: int) -> gr.Blocks:
     blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=2)
     try:
         _launch(blocks, host, port)
-    except OSError as error:  # Gradio also asks for the port of 127.0.0.1, whatever the host
-        raise _taken(host, port, "the port is in use") from error
+    except OSError as error:
+        _free("127.0.0.1", port)  # which Gradio asks for, whatever the host
+        raise MissingError("The server did not start within 5 seconds: this machine is busy. Try again.") from error
     return blocks
 
 
@@ -93,14 +95,33 @@ def _launch(blocks: gr.Blocks, host: str, port: int) -> None:
         mcp_server=False,
         num_workers=0,
         max_threads=4,
-        max_file_size=MAX_FILE,
+        max_file_size=MAX_MEGABYTES * 1_000_000,
         state_session_capacity=MAX_SESSIONS,
         allowed_paths=[],
-        footer_links=["api", "settings"],
+        footer_links=[],
         app_kwargs={"middleware": [Middleware(OwnFilesOnly)]},
-        theme=gr.themes.Default(primary_hue="blue", font=SANS, font_mono=MONO),
-        css=CSS,
+        theme=_theme(),
+        css=_css(),
     )
+
+
+def _theme() -> gr.themes.Base:
+    theme = gr.themes.Default(primary_hue="blue", font=SANS, font_mono=MONO)
+    return theme.set(  # white on these blues has a contrast above 4.5
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_700",
+    )
+
+
+def _css() -> str:
+    """The style sheets of page and comparison, and the samples' thumbnails."""
+    page = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    samples = (
+        f"#sample-{index} {{ background-image: url({uri}) }}" for index, uri in enumerate(sample_thumbnails().values())
+    )
+    return "\n".join([comparison.CSS, page, *samples])
 
 
 @contextmanager

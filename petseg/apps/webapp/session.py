@@ -15,6 +15,7 @@ from petseg.apps import captions, render
 from petseg.apps.notes import photo_notes
 from petseg.apps.samples import sample_photos
 from petseg.errors import ModelError, PhotoError
+from petseg.inference.photo import Photo, decode_photo
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation
 from petseg.models import zoo
@@ -52,6 +53,7 @@ class SegmentedPhoto:
     Attributes:
         photo: where the photo itself is.
         jpeg: a small copy of it, at most `render.PREVIEW_SIDE` pixels long.
+        alpha: a PNG file of what is see-through in that copy; empty where all of it is opaque.
         logits: float32 (3, h, w), as in `Segmentation`.
         model: that has segmented it, by its name in `Session.choices`.
         caption: size, model and time.
@@ -59,6 +61,7 @@ class SegmentedPhoto:
 
     photo: ChosenPhoto
     jpeg: bytes = field(repr=False)
+    alpha: bytes = field(repr=False)
     logits: NDArray[np.float32] = field(repr=False)
     model: str
     caption: str
@@ -66,14 +69,37 @@ class SegmentedPhoto:
     @classmethod
     def from_result(cls, photo: ChosenPhoto, result: Segmentation, model: str) -> SegmentedPhoto:
         """Keeps what is needed of a result."""
-        small = render.preview(result).photo
-        return cls(photo, render.jpeg(small, 92), result.logits, model, captions.caption(result))
+        small = render.preview(result)
+        alpha = render.png(small.photo_alpha) if small.photo_alpha else b""
+        return cls(photo, render.jpeg(small.photo, 92), alpha, result.logits, model, captions.caption(result))
 
     def preview(self) -> Segmentation:
         """The result for the small copy."""
-        with Image.open(BytesIO(self.jpeg)) as image:
-            image.load()
-            return Segmentation(image, self.logits, model=self.model)
+        alpha = _opened(self.alpha) if self.alpha else None
+        return Segmentation(_opened(self.jpeg), self.logits, model=self.model, photo_alpha=alpha)
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenBackground:
+    """An image of the visitor's own to put behind the pet.
+
+    Attributes:
+        photo: where the image itself is.
+        jpeg: a small copy of it, at most `render.PREVIEW_SIDE` pixels long.
+    """
+
+    photo: ChosenPhoto
+    jpeg: bytes = field(repr=False)
+
+    def preview(self) -> Image.Image:
+        """The small copy, RGB."""
+        return _opened(self.jpeg)
+
+
+def _opened(data: bytes) -> Image.Image:
+    with Image.open(BytesIO(data)) as image:
+        image.load()
+        return image
 
 
 class Session:
@@ -120,8 +146,29 @@ class Session:
         Raises:
             PhotoError: the photo was deleted since.
         """
-        image = self._worker.submit(self._load, segmented.photo, segmented.model).result()
-        return Segmentation(image, segmented.logits, model=segmented.model)
+        image, alpha = self._decoded(segmented.photo)
+        return Segmentation(image, segmented.logits, model=segmented.model, photo_alpha=alpha)
+
+    def background(self, photo: ChosenPhoto) -> ChosenBackground:
+        """An image to put behind pets.
+
+        Raises:
+            PhotoError: it cannot be used.
+        """
+        image = self.image(photo)
+        image.thumbnail((render.PREVIEW_SIDE, render.PREVIEW_SIDE))
+        return ChosenBackground(photo, render.jpeg(image, 92))
+
+    def image(self, photo: ChosenPhoto) -> Image.Image:
+        """A photo at its own size, RGB.
+
+        Raises:
+            PhotoError: it cannot be used, or was deleted since.
+        """
+        return self._decoded(photo).image
+
+    def _decoded(self, photo: ChosenPhoto) -> Photo:
+        return self._worker.submit(_decode, photo).result()
 
     def finish(self, seconds: float) -> None:
         """Waits until no photo is being segmented, at most some seconds."""
@@ -133,13 +180,14 @@ class Session:
             result = self._predictor(model)(photo.read(), name=photo.name)
         return result, notes
 
-    def _load(self, photo: ChosenPhoto, model: str) -> Image.Image:
-        with photo_notes():  # they were shown when the photo was segmented
-            return self._predictor(model).load_photo(photo.read(), name=photo.name)
-
     def _predictor(self, model: str) -> Predictor:
         if model not in [name for _, name in self.choices]:
             raise ModelError(f"{model}: this page has no such model. Choose one from its list.")
         if model not in self._predictors:
             self._predictors[model] = Predictor(model)
         return self._predictors[model]
+
+
+def _decode(photo: ChosenPhoto) -> Photo:
+    with photo_notes():  # they were shown when the photo was segmented
+        return decode_photo(photo.read(), name=photo.name)
