@@ -14,8 +14,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import SettingsError
+from petseg.models.architectures import load_pretrained_encoder
 from petseg.models.device import best_precision
-from petseg.models.pretrained import PretrainedUNet, load_imagenet
 from petseg.training.callbacks import EpochSeconds, EpochSeeds, checkpoints
 from petseg.training.checkpoints import find_checkpoint
 from petseg.training.ema import WarmupEMA
@@ -94,8 +94,8 @@ class PetCLI(LightningCLI):
         weights = self.config["fit"]["weights"]
         if weights and weights != "random":
             use_weights(self.model, weights, own_network=True)
-        elif not weights and not self.config["fit"]["ckpt_path"] and isinstance(self.model.network, PretrainedUNet):
-            load_imagenet(self.model.network)
+        elif not weights and not self.config["fit"]["ckpt_path"]:
+            load_pretrained_encoder(self.model.network)
 
     def before_validate(self) -> None:
         """Puts the released weights into the network."""

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
 from petseg.errors import SettingsError
-from petseg.models.pretrained import PretrainedUNet
+from petseg.models.architectures import has_pretrained_encoder
 
 
 def parameter_groups(network: nn.Module, learning_rate: float, encoder_lr_scale: float) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def parameter_groups(network: nn.Module, learning_rate: float, encoder_lr_scale:
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             # the U-Net's own encoder starts from random weights and learns like the rest
-            is_pretrained = isinstance(network, PretrainedUNet) and name.startswith("encoder.")
+            is_pretrained = has_pretrained_encoder(network) and name.startswith("encoder.")
             (pretrained if is_pretrained else rest).append(parameter)
     groups = [{"params": rest, "lr": learning_rate}, {"params": pretrained, "lr": learning_rate * encoder_lr_scale}]
     return [group for group in groups if group["params"]]

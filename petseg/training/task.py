@@ -19,9 +19,8 @@ from petseg.files import write_json
 from petseg.labels import CLASSES
 from petseg.metrics.calibration import reliability_counts
 from petseg.metrics.confusion import SplitConfusion, batch_confusion, class_map, pooled_scores
+from petseg.models.architectures import build_network, has_pretrained_encoder
 from petseg.models.normalisation import Normalisation
-from petseg.models.pretrained import PretrainedUNet
-from petseg.models.unet import UNet
 from petseg.training.loss import class_weights, distillation_loss, segmentation_loss
 from petseg.training.optimizer import one_cycle, parameter_groups, planned_steps
 
@@ -52,9 +51,13 @@ class SegmentationTask(L.LightningModule):
         geometry_until: fraction of all epochs after which no image is rotated, scaled or shifted any more, so that the
             last epochs see images as sharp as those that are scored; see `AugmentSettings.geometry`.
         compile: fuse the network's operations with `torch.compile`: a minute at the start, then faster steps.
+        architecture: kind of network, a key of `models.architectures.ARCHITECTURES`; by default `pretrained-unet` where
+            there is an `encoder`, else `unet`. It takes those of the settings above that its constructor knows.
+        network_settings: further arguments of that constructor, by their names.
 
     Raises:
-        SettingsError: `sizes` and `size_starts` do not fit each other, or a number is out of its range.
+        SettingsError: `sizes` and `size_starts` do not fit each other, a number is out of its range, or the kind of
+            network or one of its settings is unknown.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class SegmentationTask(L.LightningModule):
         augment: AugmentSettings | None = None,
         geometry_until: float = 1.0,
         compile: bool = False,
+        architecture: str | None = None,
+        network_settings: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         _check_stages(sizes, size_starts)
@@ -82,13 +87,11 @@ class SegmentationTask(L.LightningModule):
             raise SettingsError(f"geometry_until={geometry_until}: must lie between 0 and 1, for instance 0.8.")
         augment = augment or AugmentSettings()
         self.save_hyperparameters(ignore=["augment"])
-        network: UNet | PretrainedUNet
-        if encoder is None:
-            network = UNet(channels=channels, separable=separable, skips=skips)
-        else:
-            network = PretrainedUNet(encoder, input_scale=input_scale)
-            if encoder_lr_scale == 0:
-                network.freeze()
+        kind = architecture or ("pretrained-unet" if encoder else "unet")
+        shared = {"channels": channels, "separable": separable, "skips": skips}
+        network = build_network(kind, shared | {"encoder": encoder, "input_scale": input_scale}, network_settings)
+        if encoder_lr_scale == 0 and has_pretrained_encoder(network):
+            network.freeze()
         self.network = network.to(memory_format=torch.channels_last)
         if compile:
             self.network.compile()
@@ -104,6 +107,7 @@ class SegmentationTask(L.LightningModule):
         self._soft: Tensor | None = None
         self._soft_weight = 0.0
 
+    network: Any  # an nn.Module with `settings` and `statistics`
     class_weights: Tensor
     _train_pixels: Tensor
 

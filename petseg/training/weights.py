@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -13,8 +13,6 @@ from petseg.errors import SettingsError
 from petseg.models import zoo
 from petseg.models.card import ModelCard
 from petseg.models.normalisation import Normalisation
-from petseg.models.pretrained import PretrainedUNet
-from petseg.models.unet import UNet
 from petseg.training.task import SegmentationTask
 
 
@@ -40,7 +38,7 @@ def use_weights(task: SegmentationTask, name: str | Path | None = None, own_netw
     if own_network or task.network.settings == card.settings:
         task.network.load_state_dict(network.state_dict())  # stays compiled, if it was
     else:
-        task.network = cast(UNet | PretrainedUNet, network.to(memory_format=torch.channels_last))
+        task.network = network.to(memory_format=torch.channels_last)
     return card
 
 

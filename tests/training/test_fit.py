@@ -304,7 +304,7 @@ def test_the_log_that_is_kept_has_one_row_an_epoch_with_all_that_was_logged(fitt
 def test_an_encoder_begins_with_imagenets_weights_unless_random_ones_are_asked_for(cartoons, monkeypatch):
     pytest.importorskip("segmentation_models_pytorch")
     loaded = []
-    monkeypatch.setattr(training, "load_imagenet", loaded.append)
+    monkeypatch.setattr(training, "load_pretrained_encoder", loaded.append)
     flags = {"model.encoder": "tf_efficientnet_lite0", "model.input_scale": "1", "trainer.fast_dev_run": "1"}
     training.run(["fit", *small(cartoons, **flags)])
     assert len(loaded) == 1
@@ -314,7 +314,7 @@ def test_an_encoder_begins_with_imagenets_weights_unless_random_ones_are_asked_f
 
 def test_a_slower_rate_for_the_encoder_reaches_its_parameters_alone(cartoons, monkeypatch):
     pytest.importorskip("segmentation_models_pytorch")
-    monkeypatch.setattr(training, "load_imagenet", lambda network: None)
+    monkeypatch.setattr(training, "load_pretrained_encoder", lambda network: None)
     flags = {"model.encoder": "tf_efficientnet_lite0", "model.encoder_lr_scale": "0.1", "trainer.fast_dev_run": "1"}
     run = training.run(["fit", *small(cartoons, **flags, **{"model.input_scale": "1"})])
     rest, encoder = run.trainer.optimizers[0].param_groups

@@ -8,8 +8,22 @@ from petseg.data.augment import AugmentSettings
 from petseg.data.datamodule import Batch
 from petseg.errors import SettingsError
 from petseg.metrics.confusion import class_map
+from petseg.models import zoo
+from petseg.models.architectures import ARCHITECTURES, Architecture
+from petseg.models.card import ModelCard
+from petseg.models.normalisation import IMAGENET
 from petseg.training.loss import soft_dice_loss
 from petseg.training.task import SegmentationTask
+
+
+class PixelNet(torch.nn.Conv2d):
+    """The smallest kind of network: each pixel for itself."""
+
+    statistics = IMAGENET
+
+    def __init__(self, num_classes: int = 3, dilation: int = 1) -> None:
+        super().__init__(3, num_classes, 3, padding=dilation, dilation=dilation)
+        self.settings = {"num_classes": num_classes, "dilation": dilation}
 
 
 def logits_of(mask: torch.Tensor, certainty: float) -> torch.Tensor:
@@ -136,3 +150,25 @@ def test_the_last_epochs_keep_the_pixels_of_every_image(epoch, moved):
 def test_a_fraction_out_of_range_is_refused(name):
     with pytest.raises(SettingsError, match=rf"{name}=1\.5: must lie between 0 and 1"):
         SegmentationTask(channels=(4,), **{name: 1.5})
+
+
+def test_an_entry_in_architectures_is_all_that_a_new_kind_of_network_needs(tmp_path, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "pixel-net", Architecture(PixelNet))
+    task = SegmentationTask(architecture="pixel-net", network_settings={"dilation": 2}, encoder_lr_scale=0)
+    assert task.network.settings == {"num_classes": 3, "dilation": 2}
+    image = torch.rand(1, 3, 8, 8)
+    card = ModelCard.of(task.network, name="pixels", size=(8, 8))
+    network, card = zoo.load(zoo.save(tmp_path / "pixels.safetensors", task.network, card))
+    torch.testing.assert_close(network(card.normalise(image)), task.eval()(image), atol=2e-3, rtol=2e-3)  # float16
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"architecture": "resnet"}, "architecture=resnet: petseg knows unet, pretrained-unet"),
+        ({"network_settings": {"depth": 3}}, "unet has no setting 'depth'; it has in_channels, "),
+    ],
+)
+def test_a_kind_of_network_or_a_setting_that_does_not_exist_is_one_sentence(settings, sentence):
+    with pytest.raises(SettingsError, match=sentence):
+        SegmentationTask(**settings)
