@@ -138,7 +138,7 @@ stamp: $(STAMP) ## Write the repository's address and the latest pictures into t
 figures: $(STAMP) ## Write figures/results.json, README's table and its pictures from the released weights
 	.venv/bin/python -m petseg.upkeep.results
 
-ablation: $(STAMP) ## Train the short runs of the ablation that are not on record; ARGS="NAME ..." chooses
+ablation: $(STAMP) ## Train the short runs of the ablation that are not on record; ARGS="NAME ..." or --long
 	@.venv/bin/python -m petseg.upkeep.ablation $(ARGS)
 
 reproduce: $(STAMP) ## Train and score every released model again, for hours; ARGS="unet" chooses

@@ -11,7 +11,7 @@ from petseg.errors import PetsegError, exit_with_sentence
 from petseg.files import home_folder
 from petseg.upkeep.ablation import runs
 from petseg.upkeep.ablation.compare import averaged_score
-from petseg.upkeep.ablation.plan import PLAN, Run, read_plan
+from petseg.upkeep.ablation.plan import LONG, PLAN, Run, read_plan
 from petseg.upkeep.ablation.records import Records
 
 
@@ -26,8 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 when a run failed or something could not be read, printed on stderr.
     """
     args = _parser().parse_args(argv)
-    plan = read_plan(args.plan)
-    records = Records(plan, args.out, args.curves)
+    record, figures = "ablation-long" if args.long else "ablation", home_folder() / "figures"
+    plan = read_plan(args.plan or (LONG if args.long else PLAN))
+    records = Records(plan, args.out or figures / f"{record}.json", args.curves or figures / "runs" / f"{record}.csv")
     chosen = plan.chosen(args.names)
     if args.list:
         known = records.summaries()
@@ -45,14 +46,15 @@ def _parser() -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list the runs, and which are on record")
     what.add_argument("--time", action="store_true", help="train nothing; time the networks of what is on record again")
-    home = home_folder()
-    for flag, default, text in (
-        ("--plan", PLAN, "the file that lists the runs"),
-        ("--work", home / "runs" / "ablations", "where runs keep their checkpoints until they are done"),
-        ("--out", home / "figures" / "ablation.json", "where the results are kept"),
-        ("--curves", home / "figures" / "runs" / "ablation.csv", "where the curves are kept"),
+    parser.add_argument("--long", action="store_true", help="the longer runs of long.yaml, which have their own record")
+    work = home_folder() / "runs" / "ablations"
+    parser.add_argument("--work", type=Path, default=work, help="where runs keep their checkpoints until they are done")
+    for flag, text in (
+        ("--plan", "the file that lists the runs (default: plan.yaml or long.yaml)"),
+        ("--out", "where the results are kept (default: figures/ablation.json or ablation-long.json)"),
+        ("--curves", "where the curves are kept (default: figures/runs/ablation.csv or ablation-long.csv)"),
     ):
-        parser.add_argument(flag, type=Path, default=default, help=text)
+        parser.add_argument(flag, type=Path, help=text)
     return parser
 
 

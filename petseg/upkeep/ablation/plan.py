@@ -15,6 +15,9 @@ from petseg.training.recipes import fingerprint
 
 PLAN: Final = Path(__file__).with_name("plan.yaml")
 
+#: Fewer and longer runs, on record beside those of `PLAN`.
+LONG: Final = Path(__file__).with_name("long.yaml")
+
 Weights = Literal["averaged", "raw"]
 
 
