@@ -87,7 +87,7 @@ def without_skips(prediction: Any, with_skips: Any, without: Any) -> str:
     most = max(loss, key=lambda name: loss[name])
     verdict = "as you predicted" if most == prediction else f"you predicted {prediction}"
     listed = ", ".join(f"{name} {value:+.3f}" for name, value in loss.items())
-    return f"Lost without skips: {listed}. Most: {most}, {verdict}. One short run each: an observation, not a law."
+    return f"Lost without skips: {listed}. Most: {most}, {verdict}. One short run each, so another seed may differ."
 
 
 def _three_scores(values: Any) -> list[float] | None:

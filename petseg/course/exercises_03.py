@@ -85,7 +85,7 @@ def relative_cost(answer: Callable[..., Any]) -> str:
     return "With the recipe's own stages, the steps cost about half of those at full size, by their pixels."
 
 
-@exercise("03.3", "build the soft Dice loss")
+@exercise("03.3", "build: the soft Dice loss")
 def soft_dice(answer: Callable[..., Any]) -> str:
     """The soft Dice loss of a batch: one sum over all its pixels, a mean over the classes that occur."""
     for seed, labels in enumerate(([0, 1, 2], [0, 1], [1])):

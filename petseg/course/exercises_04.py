@@ -40,7 +40,7 @@ def dice_from_iou(answer: Any) -> str:
     return "The function is increasing, so for one class and one image both rank models alike; their means need not."
 
 
-@exercise("04.2", "Temperature scaling")
+@exercise("04.2", "temperature scaling")
 def temperature_scaling(answer: Any) -> str:
     """Softmax of log p / T."""
     generator = torch.Generator().manual_seed(0)
@@ -56,7 +56,7 @@ def temperature_scaling(answer: Any) -> str:
     return "Temperature changes probabilities only: the class map stays the same, and so does every IoU."
 
 
-@exercise("04.3", "Build: a metric that pools")
+@exercise("04.3", "build: a metric that pools")
 def pooled_iou(answer: Any) -> str:
     """A class with `update(prediction, target)` and `compute()`, the IoU per class of all batches together."""
     batches = _random_batches()
@@ -81,7 +81,7 @@ def pooled_iou(answer: Any) -> str:
     return "The result does not depend on how the images are divided into batches."
 
 
-@exercise("04.4", "Experiment: four changes of the images")
+@exercise("04.4", "experiment: four changes of the images")
 def four_changes(guess: Any, loss: Any) -> str:
     """A guess, and a function that measures how much mean IoU a change of the images costs."""
     if guess not in CHANGES:

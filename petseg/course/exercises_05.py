@@ -18,7 +18,7 @@ PASSES = (1, 2, 3)
 QUARTER_TURNS = {1: 0, 3: 2, 6: 1, 8: 3}
 
 
-@exercise("05.1", "Upright by EXIF")
+@exercise("05.1", "upright by EXIF")
 def upright(answer: Any) -> str:
     """Rotates stored pixels (H, W, 3) upright, for the EXIF orientations 1, 3, 6 and 8."""
     photo = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
@@ -40,7 +40,7 @@ def upright(answer: Any) -> str:
     return "Four more orientations mirror the photo; `load_photo` handles them all."
 
 
-@exercise("05.2", "Class map of enlarged logits")
+@exercise("05.2", "class map of enlarged logits")
 def class_map(answer: Any) -> str:
     """Labels (height, width) of logits (3, h, w): upsampled bilinearly, the class taken last."""
     logits = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3
@@ -74,7 +74,7 @@ def _why_not(result: torch.Tensor, logits: torch.Tensor, size: tuple[int, int]) 
     return "some labels are wrong. Upsample the logits bilinearly, then take the class over the first axis."
 
 
-@exercise("05.3", "Build: the blend of two passes")
+@exercise("05.3", "build: the blend of two passes")
 def blend(answer: Any) -> str:
     """Logits (3, H, W) of the first pass with those of the second (3, h, w) faded into the box."""
     first = torch.randn(3, 12, 16, generator=torch.Generator().manual_seed(0))
@@ -90,7 +90,7 @@ def blend(answer: Any) -> str:
     return "`merge_logits` does the same on the pixels of the working size, so that a large photo costs no more."
 
 
-@exercise("05.4", "Experiment: a small pet")
+@exercise("05.4", "experiment: a small pet")
 def small_pet(guess: Any, padded: Any, agreement: Any) -> str:
     """A guess, a function that pads a photo, and one that measures how well the mask survives it."""
     if guess not in PASSES:
@@ -147,7 +147,7 @@ def _blend_hint(
         return "there is a seam: at an edge inside the photo the weight must rise over `fade` pixels."
     everywhere = _faded_everywhere(first, second, box, fade)
     if torch.allclose(result, everywhere, atol=1e-5):
-        return "at the photo's own frame the weight must not fall: nothing lies beyond it to fade to."
+        return "at an edge of the photo the weight must not fall: nothing lies beyond it to fade to."
     return (
         "near the edges the weight is wrong: at the centre of pixel i, counted from the edge, it is (i + 0.5) / fade."
     )

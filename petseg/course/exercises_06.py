@@ -70,7 +70,7 @@ def images_needed(answer: Callable[..., Any]) -> str:
     return "Divide by the images that the other method needs, and you know how many labelled images pretraining saves."
 
 
-@exercise("06.3", "build freezing with two learning rates")
+@exercise("06.3", "build: freezing with two learning rates")
 def freeze_stages(answer: Callable[..., Any]) -> str:
     """The first stages of an encoder frozen, the others at a scaled learning rate, the rest at the full one."""
     for stages in (2, 0, 1, 3):

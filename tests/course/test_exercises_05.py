@@ -57,7 +57,7 @@ WRONG = {
         "only the second pass counts": lambda *parts: blended(*parts, weight=1),
         "first + 2/3": lambda *parts: blended(*parts, weight=0.5),
         "a seam": lambda first, second, box, fade: blended(first, second, box, 1),
-        "the photo's own frame": lambda *parts: blended(*parts, frame=True),
+        "an edge of the photo": lambda *parts: blended(*parts, frame=True),
         "near the edges": lambda first, second, box, fade: blended(first, second, box, fade + 1),
     },
 }
