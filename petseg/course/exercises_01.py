@@ -135,7 +135,9 @@ def _is_flipped(result: Any, pair: tuple[Tensor, Tensor]) -> bool:
         else:
             raise NotYetError(f"your {name} is neither the one that was given nor its mirror image (`flip(-1)`).")
     if states[0] != states[1]:
-        raise NotYetError("image and mask do not fit: one is flipped and the other is not. Draw one random number for both.")
+        raise NotYetError(
+            "image and mask do not fit: one is flipped and the other is not. Draw one random number for both."
+        )
     return states[0]
 
 
