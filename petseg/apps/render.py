@@ -1,4 +1,4 @@
-"""The pictures that panel and web app draw of a `Segmentation`: mask, confidence map, cut-out before a background.
+"""The pictures that panel and web app draw of a `Segmentation` beside its cut-out: overlay, class map, confidence.
 
 Functions of a result without any widget, so that panel and web app show the same and are tested without a browser.
 """
@@ -6,22 +6,15 @@ Functions of a result without any widget, so that panel and web app show the sam
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import Image
 
-from petseg.inference.foreground import blurred_background
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import CLASSES, hatch, palette_with_ink
-
-Background = Literal["transparent", "colour", "blur"]
-
-#: What can stand behind a pet that was cut out.
-BACKGROUNDS: Final[tuple[Background, ...]] = ("transparent", "colour", "blur")
 
 #: Longest side of what is shown while somebody looks; files keep the photo's own size.
 PREVIEW_SIDE: Final = 900
@@ -29,47 +22,6 @@ PREVIEW_SIDE: Final = 900
 #: Colours of the confidence map at a largest probability of 1/3 (no idea), 2/3 and 1 (sure): dark to light, so that
 #: they also read in grey.
 CONFIDENCE: Final = ((20, 20, 60), (180, 70, 110), (255, 235, 170))
-
-
-@dataclass(frozen=True)
-class RenderSettings:
-    """What a user can change of the pictures.
-
-    Attributes:
-        opacity: of the overlay's colours, 0 to 1.
-        classes: that the overlay shows, names of `labels.CLASSES`.
-        background: of the cut-out, one of `BACKGROUNDS`.
-        color: of the background `colour`, as CSS writes it.
-    """
-
-    opacity: float = 0.5
-    classes: Collection[str] = ("pet", "boundary")
-    background: Background = "transparent"
-    color: str = "#ffffff"
-
-
-def draw(result: Segmentation, kind: str, settings: RenderSettings) -> Image.Image:
-    """A picture of a result, of the size of its photo.
-
-    Args:
-        result: what to draw.
-        kind: `photo`, `overlay`, `mask`, `cutout` or `confidence`.
-        settings: of overlay and cut-out.
-
-    Raises:
-        ValueError: the kind, or a value of the settings, is not known.
-    """
-    if kind == "photo":
-        return result.photo
-    if kind == "overlay":
-        return result.overlay(settings.opacity, settings.classes)
-    if kind == "mask":
-        return result.mask_image()
-    if kind == "cutout":
-        return on_background(result, settings.background, settings.color)
-    if kind == "confidence":
-        return confidence(result)
-    raise ValueError(f"picture {kind!r}: expected photo, overlay, mask, cutout or confidence.")
 
 
 def hatched_mask(result: Segmentation) -> Image.Image:
@@ -108,33 +60,6 @@ def confidence(result: Segmentation) -> Image.Image:
     step = np.clip((surest - 1 / 3) / (2 / 3), 0, 1)
     channels = [np.interp(step, (0, 0.5, 1), values) for values in zip(*CONFIDENCE, strict=True)]
     return Image.fromarray(np.stack(channels, axis=-1).round().astype(np.uint8))
-
-
-def on_background(result: Segmentation, kind: Background = "transparent", color: str = "#ffffff") -> Image.Image:
-    """The cut-out before another background.
-
-    Args:
-        result: what to cut out.
-        kind: `transparent` gives RGBA; `colour` and `blur` (the photo itself, out of focus) give RGB.
-        color: of the background, as CSS writes it.
-
-    Raises:
-        ValueError: the background or the colour is not known.
-    """
-    if kind not in BACKGROUNDS:
-        raise ValueError(f"background {kind!r}: expected one of {', '.join(BACKGROUNDS)}.")
-    cutout = result.cutout()
-    if kind == "transparent":
-        return cutout
-    if kind == "blur":
-        behind = blurred_background(result.photo, result.alpha)
-    else:
-        try:
-            behind = Image.new("RGB", cutout.size, ImageColor.getrgb(color)[:3])
-        except ValueError as error:
-            raise ValueError(f"colour {color!r}: not a colour. Write it as #ff8800 or orange.") from error
-    behind.paste(cutout, mask=cutout.getchannel("A"))
-    return behind
 
 
 def png(image: Image.Image) -> bytes:

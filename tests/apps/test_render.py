@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from petseg.apps import render
-from petseg.apps.render import RenderSettings
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 
@@ -35,12 +37,6 @@ def test_confidence_is_light_where_the_model_is_sure_and_dark_where_it_guesses()
     assert tuple(guess[0, 0]) == render.CONFIDENCE[0]
 
 
-def test_the_chosen_colour_stands_behind_the_pet() -> None:
-    image = np.asarray(render.on_background(halves(PET, BACKGROUND), "colour", "#ff8800"))
-    assert tuple(image[10, 0]) == (90, 90, 90)
-    assert tuple(image[10, -1]) == (255, 136, 0)
-
-
 def test_a_preview_is_smaller_and_keeps_the_proportions() -> None:
     large = halves(PET, BACKGROUND, (4000, 2000))
     assert render.preview(large, 100).photo.size == (100, 50)
@@ -48,14 +44,10 @@ def test_a_preview_is_smaller_and_keeps_the_proportions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings", "words"),
-    [
-        ("shadow", RenderSettings(), "'shadow': expected photo, overlay, mask, cutout or confidence"),
-        ("cutout", RenderSettings(background="moon"), "background 'moon': expected one of transparent, colour, blur"),  # type: ignore[arg-type]
-        ("cutout", RenderSettings(background="colour", color="#ff"), "colour '#ff': not a colour"),
-        ("overlay", RenderSettings(opacity=2), "opacity 2: expected 0"),
-    ],
+    ("mode", "kind", "format"), [("RGB", "jpeg", "JPEG"), ("RGBA", "webp", "WEBP"), ("P", "png", "PNG")]
 )
-def test_what_cannot_be_drawn_is_refused_in_a_sentence(kind: str, settings: RenderSettings, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        render.draw(halves(PET, BACKGROUND), kind, settings)
+def test_a_picture_in_a_page_keeps_its_transparency_and_its_palette(mode: str, kind: str, format: str) -> None:
+    start, _, data = render.data_uri(Image.new(mode, (40, 20))).partition(",")
+    assert start == f"data:image/{kind};base64"
+    with Image.open(BytesIO(base64.b64decode(data))) as image:
+        assert (image.format, image.mode, image.size) == (format, mode, (40, 20))
