@@ -441,7 +441,7 @@ def test_programs_get_the_same_pictures_through_the_one_endpoint(server: Server)
     assert fractions == pytest.approx(result.fractions, abs=1e-3)
 
     settings = {"model": "unet", "crop": True, "format": "webp", "grow": 2, "feather": 1, "background": "#ff8800"}
-    file, _ = client.predict(photo=handle_file(path), **settings, api_name="/segment")
+    file, _ = client.predict(file=handle_file(path), **settings, api_name="/segment")
     assert Path(file).name == "program.cutout.webp"
     right = CutoutSettings("#ff8800", True, "webp", 2, 1).draw(result)
     found = Image.open(file)
@@ -450,7 +450,7 @@ def test_programs_get_the_same_pictures_through_the_one_endpoint(server: Server)
     own = server.log.parent / "sea.png"
     Image.new("RGB", (64, 48), "#0000ff").save(own)
     file, _ = client.predict(
-        photo=handle_file(path), model="unet", background_image=handle_file(own), format="jpg", api_name="/segment"
+        file=handle_file(path), model="unet", background_image=handle_file(own), format="jpg", api_name="/segment"
     )
     assert np.asarray(Image.open(file))[result.alpha == 0].mean(axis=0) == pytest.approx([0, 0, 254], abs=4)
 

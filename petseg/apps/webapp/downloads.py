@@ -11,7 +11,7 @@ import gradio as gr
 
 from petseg.apps import captions, render
 from petseg.apps.archive import write_archive
-from petseg.apps.cutouts import encode
+from petseg.apps.cutouts import Format, encode
 from petseg.apps.webapp import html
 from petseg.apps.webapp.answers import at, refusal, sentence, uploaded
 from petseg.apps.webapp.session import SegmentedPhoto, Session
@@ -84,8 +84,11 @@ class Downloads:
         kind: str,
         model: str,
         background: str,
-        background_image: Mapping[str, Any] | None,
-        *others: Any,
+        background_image: Mapping[str, Any] | None = None,
+        crop: bool = False,
+        format: Format = "png",
+        grow: float = 0,
+        feather: float = 0,
     ) -> tuple[str, dict[str, float]]:
         """The endpoint for programs: a picture of a photo, and each class's fraction of its pixels.
 
@@ -95,7 +98,10 @@ class Downloads:
             model: a name in `Session.choices`.
             background: `transparent`, `blur` or a colour.
             background_image: replaces the background.
-            others: crop, format, grow and feather, as in `CutoutSettings`.
+            crop: as in `CutoutSettings`.
+            format: as in `CutoutSettings`.
+            grow: as in `CutoutSettings`.
+            feather: as in `CutoutSettings`.
         """
         if file is None:
             raise gr.Error("No photo came. Upload one.", print_exception=False)
@@ -108,7 +114,7 @@ class Downloads:
             if not result.found:
                 raise PhotoError(captions.no_pet(photo.name))
             own = background_image and self.session.image(uploaded(background_image, self.folder))
-            chosen = ("image" if own else background, "", own, *others)
+            chosen = ("image" if own else background, "", own, crop, format, grow, feather)
             return self._write(*_encoded(result, photo.name, chosen)), result.fractions
         except Exception as error:
             raise refusal(error, str(file.get("orig_name") or "photo")) from error
