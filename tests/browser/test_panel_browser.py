@@ -126,17 +126,18 @@ def test_a_photo_of_a_phone_comes_out_upright_and_cut_out(panel: Any, files: Pat
 
 def test_the_line_between_photo_and_cutout_follows_mouse_and_keyboard(panel: Any, files: Path) -> None:
     show(panel, files / "chelsea.jpg")
-    box = panel.locator(".petseg-comparison").bounding_box()
+    comparison = panel.locator(".petseg-comparison")
+    box = comparison.bounding_box()
     position = "element => parseFloat(element.style.getPropertyValue('--petseg-position'))"
     for fraction in (0.02, 0.8):
-        panel.mouse.click(box["x"] + fraction * box["width"], box["y"] + box["height"] / 2)
-        assert abs(panel.locator(".petseg-comparison").evaluate(position) - 100 * fraction) < 1
+        comparison.click(position={"x": fraction * box["width"], "y": box["height"] / 2})
+        assert abs(comparison.evaluate(position) - 100 * fraction) < 1
     panel.get_by_label("Move the line between photo and cut-out").focus()
     panel.keyboard.press("ArrowLeft")
     panel.keyboard.press("ArrowDown")  # which would choose another cell, were it JupyterLab's
-    assert 77 < panel.locator(".petseg-comparison").evaluate(position) < 79.5
+    assert 77 < comparison.evaluate(position) < 79.5
     panel.keyboard.press("Home")
-    assert panel.locator(".petseg-comparison").evaluate(position) == 0
+    assert comparison.evaluate(position) == 0
 
 
 def test_settings_change_the_cutout_alone(panel: Any, files: Path) -> None:
@@ -278,9 +279,11 @@ def test_a_photo_can_be_dropped_or_pasted(panel: Any, files: Path, way: str) -> 
 def test_the_panel_fits_its_width_and_the_comparison_a_screen(panel: Any, files: Path, width: int) -> None:
     show(panel, files / "chelsea.jpg")
     panel.locator(".petseg-panel").evaluate(f"panel => panel.style.width = '{width}px'")
-    wide = panel.locator(".petseg-panel").evaluate(
-        "panel => [...panel.querySelectorAll('*')].filter((part) => part.offsetParent && !part.closest('.petseg-unseen, .petseg-comparison, svg') && part.getBoundingClientRect().right > panel.getBoundingClientRect().right + 1).map((part) => part.outerHTML.slice(0, 80))"  # noqa: E501
-    )
+    script = """panel => [...panel.querySelectorAll("button, input:not(.petseg-unseen), select, p, span")]
+        .filter((part) => !part.closest(".petseg-strip, .petseg-comparison"))
+        .filter((part) => part.getBoundingClientRect().right > panel.getBoundingClientRect().right + 1)
+        .map((part) => part.outerHTML)"""
+    wide = panel.locator(".petseg-panel").evaluate(script)
     height = panel.locator(".petseg-comparison").bounding_box()["height"]
     panel.locator(".petseg-panel").evaluate("panel => panel.style.width = ''")
     assert wide == []

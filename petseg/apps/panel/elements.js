@@ -41,7 +41,7 @@ function select(panel, trait, choices) {
 // A slider whose value is a trait; beside it, its value in words.
 function slider(panel, trait, text, [min, max], step, words) {
   const control = make("input", { type: "range", min, max, step });
-  const value = make("output", { className: "petseg-value" });
+  const value = make("span", { className: "petseg-value" }); // no output element: the label would name that
   control.oninput = () => panel.set(trait, Number(control.value));
   panel.watch([trait], () => {
     if (Number(control.value) !== panel.get(trait)) control.value = panel.get(trait);

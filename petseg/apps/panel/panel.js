@@ -7,7 +7,7 @@ class PanelView {
     this.receivers = []; // [type of message, function]
     this.ending = new AbortController();
     this.signal = this.ending.signal;
-    this.root = make("div", { className: "petseg-panel" });
+    this.root = make("div", { className: "petseg-panel", role: "group", "aria-label": "Cut pets out of photos" });
     this.root.append(inputs(this), status(this), results(this));
     this.receive = this.receive.bind(this);
     model.on("msg:custom", this.receive);
@@ -85,14 +85,15 @@ function status(panel) {
   return make("div", { className: "petseg-news" }, words, progress, messages);
 }
 
-// Keys that are pressed in the panel belong to its controls: else JupyterLab takes arrows and letters for its own.
+// Keys that are pressed in the panel belong to its controls: else JupyterLab takes arrows, letters and Enter for its own,
+// some on their way down to the control, which an attribute tells it to leave alone, and some on their way up.
 function keepKeys(panel) {
+  const own = (event) => !(event.ctrlKey || event.metaKey || event.altKey);
   const decide = (event) => {
-    if (!panel.root.contains(event.target)) return;
-    const own = !(event.ctrlKey || event.metaKey || event.altKey);
-    panel.root.toggleAttribute("data-lm-suppress-shortcuts", own);
+    if (panel.root.contains(event.target)) panel.root.toggleAttribute("data-lm-suppress-shortcuts", own(event));
   };
   window.addEventListener("keydown", decide, { capture: true, signal: panel.signal });
+  panel.root.addEventListener("keydown", (event) => own(event) && event.stopPropagation());
 }
 
 function render({ model, el }) {
