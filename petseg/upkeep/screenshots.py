@@ -35,7 +35,7 @@ def take(folder: Path) -> list[Path]:
     with chromium() as browser, tempfile.TemporaryDirectory() as work:
         write_notebook(Path(work, NOTEBOOK))
         with jupyterlab(Path(work)) as server:
-            page = browser.new_page(viewport={"width": 1600, "height": 1200})
+            page = browser.new_page(viewport={"width": 1280, "height": 1200})
             if not run_all_until_panel(page, server.address):
                 raise MissingError("no picture of the panel: JupyterLab did not show it within a minute.")
             picture = _shoot(page)
