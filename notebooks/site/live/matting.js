@@ -2,7 +2,7 @@
 
 import { boxMean, eachRow, enlarged, plane, positions, round, shrunk, zeros } from "./planes.js";
 import { distances, label } from "./regions.js";
-import { probabilities } from "./two_pass.js";
+import { probability } from "./two_pass.js";
 
 /** @typedef {import("./planes.js").Planes} Planes */
 /** @typedef {import("./resample.js").Pixels} Pixels */
@@ -49,7 +49,7 @@ function silhouette(logits, width, height, speck) {
   eachRow(logits, width, height, (row, y) => {
     for (let x = 0; x < width; x++) {
       inside[y * width + x] = Number(row[x] > row[width + x]);
-      background[y * width + x] = probabilities(row, x, width)[1];
+      background[y * width + x] = probability(1, row, x, width);
     }
   });
   const holes = label(inside.map((pet) => 1 - pet), width, height);
@@ -95,21 +95,22 @@ function colorFit(colors, alpha, weights, radius, epsilon) {
   const mean = (/** @type {Float32Array} */ values) => boxMean(values, width, height, radius);
   const channels = [plane(colors, 0), plane(colors, 1), plane(colors, 2), alpha];
   const total = mean(weights);
-  const weighted = (/** @type {Float32Array[]} */ ...factors) => {
-    const product = weights.map((weight, i) => factors.reduce((value, factor) => value * factor[i], weight));
-    return mean(product).map((value, i) => value / total[i]);
+  const weighted = channels.map((channel) => product(weights, channel));
+  const average = weighted.map((channel) => quotient(mean(channel), total));
+  const covariance = (/** @type {number} */ a, /** @type {number} */ b) => {
+    const moment = quotient(mean(product(weighted[a], channels[b])), total);
+    for (let i = 0; i < moment.length; i++) moment[i] -= average[a][i] * average[b][i];
+    return moment;
   };
-  const average = channels.map((channel) => weighted(channel));
-  const covariance = (/** @type {number} */ a, /** @type {number} */ b) =>
-    weighted(channels[a], channels[b]).map((value, i) => value - average[a][i] * average[b][i]);
   const [rr, rg, rb, ra] = [0, 1, 2, 3].map((other) => covariance(0, other));
   const [gg, gb, ga] = [1, 2, 3].map((other) => covariance(1, other));
   const [bb, ba] = [2, 3].map((other) => covariance(2, other));
   const fit = zeros(4, width, height);
+  const [slope, right] = [new Float64Array(3), new Float64Array(3)];
   const [red, green, blue, offset] = [0, 1, 2, 3].map((index) => plane(fit, index));
   for (let i = 0; i < offset.length; i++) {
-    const matrix = [rr[i] + epsilon, rg[i], rb[i], gg[i] + epsilon, gb[i], bb[i] + epsilon];
-    const slope = solve(matrix, [ra[i], ga[i], ba[i]]);
+    right.set([ra[i], ga[i], ba[i]]);
+    solve(rr[i] + epsilon, rg[i], rb[i], gg[i] + epsilon, gb[i], bb[i] + epsilon, right, slope);
     [red[i], green[i], blue[i]] = slope;
     offset[i] = average[3][i] - slope[0] * average[0][i] - slope[1] * average[1][i] - slope[2] * average[2][i];
   }
@@ -117,16 +118,32 @@ function colorFit(colors, alpha, weights, radius, epsilon) {
   return fit;
 }
 
+/** @param {Float32Array} one @param {Float32Array} other */
+function product(one, other) {
+  const result = new Float32Array(one.length);
+  for (let i = 0; i < result.length; i++) result[i] = one[i] * other[i];
+  return result;
+}
+
+/** Divides in place. @param {Float32Array} values @param {Float32Array} by */
+function quotient(values, by) {
+  for (let i = 0; i < values.length; i++) values[i] /= by[i];
+  return values;
+}
+
 /**
- * Solves a symmetric system of three equations by Cramer's rule.
- * @param {number[]} matrix its upper triangle, row by row
- * @param {number[]} right
+ * Solves a symmetric system of three equations by Cramer's rule; a to f are its upper triangle, row by row.
+ * @param {number} a @param {number} b @param {number} c @param {number} d @param {number} e @param {number} f
+ * @param {Float64Array} right
+ * @param {Float64Array} result
  */
-function solve([a, b, c, d, e, f], [x, y, z]) {
+function solve(a, b, c, d, e, f, [x, y, z], result) {
   const [A, B, C] = [d * f - e * e, c * e - b * f, b * e - c * d]; // the adjugate's upper triangle
   const [D, E, F] = [a * f - c * c, b * c - a * e, a * d - b * b];
   const determinant = a * A + b * B + c * C;
-  return [A * x + B * y + C * z, B * x + D * y + E * z, C * x + E * y + F * z].map((value) => value / determinant);
+  result[0] = (A * x + B * y + C * z) / determinant;
+  result[1] = (B * x + D * y + E * z) / determinant;
+  result[2] = (C * x + E * y + F * z) / determinant;
 }
 
 /**

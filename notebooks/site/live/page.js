@@ -56,7 +56,7 @@ const pictures = new Map();
 let noPet = "";
 
 /** Segments a photo and shows it. @param {Blob} file @param {string} name */
-async function open(file, name) {
+async function openPhoto(file, name) {
   const photo = ++photos;
   setBusy(true);
   say(`Looking for the pet in ${name} …`);
@@ -69,10 +69,11 @@ async function open(file, name) {
     pictures.forEach((address) => URL.revokeObjectURL(address));
     pictures.clear();
     photoName = name;
-    await show(found);
+    if (found.found) await show(found);
     if (photo !== photos) return;
+    result.hidden = !found.found;
     const text = `${name}: ${found.width} x ${found.height} pixels, cut out in ${seconds} s.`;
-    say(found.found ? `${text} ${found.note}`.trim() : noPet.replace("{photo}", name), !found.found);
+    say(found.found ? `${text} ${found.note}`.trim() : noPet.replace("{photo}", () => name), !found.found);
   } catch (error) {
     if (photo === photos) say(/** @type {Error} */ (error).message, true);
   }
@@ -80,13 +81,12 @@ async function open(file, name) {
 }
 
 /** @param {Result} found */
-async function show({ width, height, found }) {
+async function show({ width, height }) {
   const comparison = /** @type {HTMLElement} */ (before.parentElement);
   comparison.style.setProperty("--petseg-ratio", String(width / height));
   await put(before, "photo", `The photo ${photoName}`);
   await showAfter();
   result.hidden = false;
-  result.classList.toggle("petseg-nothing", !found);
   result.scrollIntoView({ block: "nearest" });
 }
 
@@ -142,7 +142,7 @@ async function download() {
 
 /** @param {FileList | undefined} files @param {string} name of a file that has none */
 function take(files, name = "photo") {
-  if (files?.length) open(files[0], files[0].name || name);
+  if (files?.length) openPhoto(files[0], files[0].name || name);
   else say("That was no file. Choose a photo from your computer or phone.", true);
 }
 
@@ -172,7 +172,7 @@ find(".petseg-download").addEventListener("click", download);
 for (const button of page.querySelectorAll(".petseg-samples button")) {
   const image = /** @type {HTMLImageElement} */ (button.querySelector("img"));
   const loaded = fetch(image.src).then((answer) => answer.blob());
-  button.addEventListener("click", async () => open(await loaded, decodeURI(image.src.split("/").at(-1) ?? "")));
+  button.addEventListener("click", async () => openPhoto(await loaded, decodeURI(image.src.split("/").at(-1) ?? "")));
 }
 
 say("Loading the model …");

@@ -8,6 +8,9 @@ export class PhotoError extends Error {}
 // A canvas of more pixels cannot be drawn by the browser of a phone.
 const MOST_PIXELS = 4096 * 4096;
 
+/** How files of images begin: JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF. */
+const KNOWN = /^(\xff\xd8\xff|.PNG|GIF8|RIFF.{4}WEBP|BM|II\*|MM\0\*|.{4}ftyp)/s;
+
 /**
  * Decodes a file.
  * @param {Blob} file
@@ -48,9 +51,8 @@ async function reason(file, name) {
   if (/^.{4}ftyp(hei|hev|mif1|msf1)/s.test(head)) {
     return "this browser cannot read HEIC, the format of iPhones. Save the photo as JPEG, or open this page in Safari.";
   }
-  const image = file.type.startsWith("image/") || /\.(jpe?g|png|webp|gif|avif|bmp|tiff?)$/i.test(name);
-  return image
-    ? "this browser cannot read it as an image. Save it again as JPEG or PNG."
+  return KNOWN.test(head)
+    ? "damaged, or of a kind that this browser cannot read. Save it again as JPEG or PNG."
     : "not an image. Choose a photo in JPEG, PNG or WebP format.";
 }
 

@@ -57,7 +57,8 @@ export function shrunk(image, side) {
  * @param {{width: number, height: number}} to
  */
 export function enlarged(values, from, to) {
-  const data = Uint8Array.from(values, (value) => round(255 * value));
+  const data = new Uint8Array(values.length);
+  for (let i = 0; i < data.length; i++) data[i] = round(255 * values[i]);
   return resize({ data, width: from.width, height: from.height, channels: 1 }, to.width, to.height, BILINEAR).data;
 }
 
@@ -133,13 +134,12 @@ export function boxMean(values, width, height, radius) {
 function slidingMean(values, lines, length, step, next, radius) {
   const result = new Float32Array(values.length);
   for (let line = 0; line < lines; line++) {
-    const start = line * next;
-    const value = (/** @type {number} */ i) => values[start + Math.min(length - 1, Math.max(0, i)) * step];
+    const [first, last] = [line * next, line * next + (length - 1) * step];
     let sum = 0;
-    for (let i = -radius; i <= radius; i++) sum += value(i);
-    for (let i = 0; i < length; i++) {
-      result[start + i * step] = sum / (2 * radius + 1);
-      sum += value(i + radius + 1) - value(i - radius);
+    for (let i = -radius; i <= radius; i++) sum += values[Math.min(last, Math.max(first, first + i * step))];
+    for (let at = first; at <= last; at += step) {
+      result[at] = sum / (2 * radius + 1);
+      sum += values[Math.min(last, at + (radius + 1) * step)] - values[Math.max(first, at - radius * step)];
     }
   }
   return result;

@@ -2,7 +2,7 @@
 
 import { eachRow, toPlanes } from "./planes.js";
 import { BILINEAR, crop, resize } from "./resample.js";
-import { mergeLogits, petBoxes, probabilities } from "./two_pass.js";
+import { mergeLogits, petBoxes, probability } from "./two_pass.js";
 
 /** @typedef {import("./planes.js").Planes} Planes */
 /** @typedef {import("./resample.js").Pixels} Pixels */
@@ -46,7 +46,7 @@ export async function photoLogits(photo, run, settings) {
 export function petFound(logits, { sure, smallest }) {
   const size = logits.width * logits.height;
   let count = 0;
-  for (let i = 0; i < size; i++) count += Number(probabilities(logits.data, i, size)[0] > sure);
+  for (let i = 0; i < size; i++) count += Number(probability(0, logits.data, i, size) > sure);
   return count / size >= smallest;
 }
 

@@ -45,10 +45,13 @@ export function label(mask, width, height, corners = false) {
  * @param {number} height
  */
 export function distances(mask, width, height) {
-  const squares = Float64Array.from(mask, (within) => (within ? 1e12 : 0));
+  const squares = new Float64Array(mask.length);
+  for (let i = 0; i < squares.length; i++) squares[i] = mask[i] ? 1e12 : 0;
   for (let x = 0; x < width; x++) lowerEnvelope(squares, x, width, height);
   for (let y = 0; y < height; y++) lowerEnvelope(squares, y * width, 1, width);
-  return Float32Array.from(squares, Math.sqrt);
+  const result = new Float32Array(mask.length);
+  for (let i = 0; i < result.length; i++) result[i] = Math.sqrt(squares[i]);
+  return result;
 }
 
 /**
@@ -59,21 +62,27 @@ export function distances(mask, width, height) {
  * @param {number} length
  */
 function lowerEnvelope(values, start, step, length) {
-  const line = Float64Array.from({ length }, (_, i) => values[start + i * step]);
+  const line = new Float64Array(length);
+  for (let i = 0; i < length; i++) line[i] = values[start + i * step];
   const tips = new Int32Array(length); // of the parabolas that are lowest somewhere
   const from = new Float64Array(length + 1); // where each begins to be
   let last = 0;
   from[0] = -Infinity;
   from[1] = Infinity;
   for (let i = 1; i < length; i++) {
-    const meets = (/** @type {number} */ tip) => (line[i] + i * i - line[tip] - tip * tip) / (2 * (i - tip));
-    while (meets(tips[last]) <= from[last]) last--;
-    from[last + 1] = meets(tips[last]);
+    let begins = meeting(line, tips[last], i);
+    while (begins <= from[last]) begins = meeting(line, tips[--last], i);
     tips[++last] = i;
+    from[last] = begins;
     from[last + 1] = Infinity;
   }
   for (let i = 0, k = 0; i < length; i++) {
     while (from[k + 1] < i) k++;
     values[start + i * step] = (i - tips[k]) ** 2 + line[tips[k]];
   }
+}
+
+/** Where the parabolas of two tips meet. @param {Float64Array} line @param {number} one @param {number} other */
+function meeting(line, one, other) {
+  return (line[other] + other * other - line[one] - one * one) / (2 * (other - one));
 }

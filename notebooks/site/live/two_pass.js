@@ -17,17 +17,17 @@ import { label } from "./regions.js";
  */
 
 /**
- * The softmax of three planes at one pixel.
- * @param {ArrayLike<number>} values
+ * The softmax of three planes at one pixel: the probability of one class.
+ * @param {number} label the class
+ * @param {ArrayLike<number>} values logits
  * @param {number} at of the first plane
  * @param {number} step from one plane to the next
  */
-export function probabilities(values, at, step) {
-  const logits = [values[at], values[at + step], values[at + 2 * step]];
-  const most = Math.max(...logits);
-  const powers = logits.map((logit) => Math.exp(logit - most));
-  const total = powers[0] + powers[1] + powers[2];
-  return powers.map((power) => power / total);
+export function probability(label, values, at, step) {
+  const most = Math.max(values[at], values[at + step], values[at + 2 * step]);
+  let total = 0;
+  for (let c = 0; c < 3; c++) total += Math.exp(values[at + c * step] - most);
+  return Math.exp(values[at + label * step] - most) / total;
 }
 
 /**
@@ -40,7 +40,7 @@ export function probabilities(values, at, step) {
 export function petBoxes(logits, photo, settings) {
   const { width, height } = logits;
   const pet = new Float32Array(width * height); // above 0 where background is less likely than all else
-  for (let i = 0; i < pet.length; i++) pet[i] = Math.max(0, 0.5 - probabilities(logits.data, i, pet.length)[1]);
+  for (let i = 0; i < pet.length; i++) pet[i] = Math.max(0, 0.5 - probability(1, logits.data, i, pet.length));
   const { regions, areas, count } = label(Uint8Array.from(pet, (value) => Number(value > 0)), width, height, true);
   const largest = Math.max(...areas);
   const pets = Array.from({ length: count }, (_, index) => index + 1)
