@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import gradio as gr
 
+KEEP_SECONDS: Final = 3600  # photos and results of a visitor
+
 #: Screen readers read out what changes in an element with this.
 LIVE: Final = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite')"
 

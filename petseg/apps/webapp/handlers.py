@@ -98,9 +98,10 @@ class Handlers:
     def compare(self, segmented: Sequence[SegmentedPhoto], index: int | None, *cutout: Any) -> str:
         """HTML of the comparison, after a change of the cut-out's settings."""
         shown = at(segmented, index)
-        background, color, own, *others = cutout
+        background, color, own, crop, _, *edge = cutout
         try:
-            settings = cutout_settings(background, color, own and own.preview(), *others)
+            # the format is that of the file: while it changes together with the background, the two may contradict
+            settings = cutout_settings(background, color, own and own.preview(), crop, "png", *edge)
             alt = BACKGROUND_ALT["transparent" if settings.background is None else background]
             return html.compared(shown.photo.name, shown.preview(), settings, alt)
         except PetsegError as error:  # a colour half written, for instance

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from petseg.apps.cutouts import FEATHER, GROW, CutoutSettings
-from petseg.apps.webapp.events import AT_ONCE, DRAWING, LIVE, SEGMENTING
+from petseg.apps.webapp.events import AT_ONCE, DRAWING, KEEP_SECONDS, LIVE, SEGMENTING
 from petseg.apps.webapp.handlers import Handlers
 from petseg.apps.webapp.session import Session
 from petseg.apps.webapp.settings import BACKGROUNDS, FORMATS, agreed_background, agreed_format
@@ -32,7 +32,7 @@ class CutoutOptions:
         self.color = gr.ColorPicker("#4a90d9", label="Colour", visible=False)
         self.upload = background_field()
         self.said = gr.HTML(elem_id="background-said", js_on_load=LIVE)
-        self.own = gr.State(None)  # a ChosenBackground
+        self.own = gr.State(None, time_to_live=KEEP_SECONDS)  # a ChosenBackground
         self.crop = gr.Checkbox(first.crop, label="Crop to the pet")
         with gr.Accordion("Edge", open=False, elem_id="edge"):
             self.grow = gr.Slider(*GROW, value=first.grow, step=0.5, label="Grow or shrink")
@@ -41,9 +41,8 @@ class CutoutOptions:
         self.fields: list[Any] = [
             self.background, self.color, self.own, self.crop, self.format, self.grow, self.feather
         ]  # fmt: skip
-        chosen = self.upload.upload(handlers.background, self.upload, [self.said, self.own], **SEGMENTING)
+        self.chosen = self.upload.upload(handlers.background, self.upload, [self.said, self.own], **SEGMENTING)
         self._connect()
-        self.chosen = chosen
 
     def on_change(self, redraw: Callable[..., str], inputs: list[Any], output: gr.HTML) -> None:
         """Redraws the cut-out whenever what is seen of it changes."""

@@ -12,13 +12,11 @@ from petseg.apps.samples import sample_photos
 from petseg.apps.webapp import html
 from petseg.apps.webapp.downloads import Downloads
 from petseg.apps.webapp.endpoint import add_endpoint
-from petseg.apps.webapp.events import DRAWING, LIVE, SEGMENTING, add_download
+from petseg.apps.webapp.events import DRAWING, KEEP_SECONDS, LIVE, SEGMENTING, add_download
 from petseg.apps.webapp.handlers import Handlers
 from petseg.apps.webapp.options import CutoutOptions, Details
 from petseg.apps.webapp.session import ChosenPhoto, Session
 from petseg.apps.webapp.uploads import photos_field
-
-KEEP_SECONDS: Final = 3600  # photos and results of a visitor
 
 #: After new HTML the line of the comparison goes back to where its slider stands.
 LINE: Final = """watch('value', () => {
@@ -51,13 +49,13 @@ class Start:
     def __init__(self) -> None:
         with gr.Column(elem_id="start"):
             self.field = photos_field()
+            self.status = gr.HTML(elem_id="status", js_on_load=LIVE)
             with gr.Row(elem_id="samples"):
                 gr.HTML("<p>No photo at hand? Try one of these.</p>")
                 self.samples = [
                     gr.Button(name, elem_id=f"sample-{index}", elem_classes="sample", min_width=96)
                     for index, name in enumerate(sample_photos())
                 ]
-        self.status = gr.HTML(elem_id="status", js_on_load=LIVE)
 
     def connect(self, results: Results) -> None:
         """Shows in the results what is chosen here."""
@@ -110,8 +108,7 @@ class Results:
         return [self.segmented, self.choice, self.thumbnails, self.column, self.every, *self.pictures]
 
     def _connect(self, shown: list[Any]) -> None:
-        compare = partial(self.handlers.compare)
-        self.options.on_change(compare, [*shown, *self.options.fields], self.comparison)
+        self.options.on_change(self.handlers.compare, [*shown, *self.options.fields], self.comparison)
         for field in self.details.overlay:
             inputs = [*shown, *self.details.overlay]
             field.input(self.handlers.overlay, inputs, self.details.pictures[0], **DRAWING)
