@@ -131,15 +131,20 @@ function gaussian(values, width, height, sigma) {
   const radius = Math.trunc(4 * sigma + 0.5);
   const kernel = Float64Array.from({ length: 2 * radius + 1 }, (_, k) => Math.exp(-0.5 * ((k - radius) / sigma) ** 2));
   const total = kernel.reduce((sum, value) => sum + value, 0);
-  const blur = (/** @type {Float32Array} */ plane, /** @type {number} */ length, /** @type {number} */ step) =>
-    plane.map((_, at) => {
-      const place = Math.floor(at / step) % length;
-      let sum = 0;
-      for (let k = -radius; k <= radius; k++) {
-        const i = (((place + k) % (2 * length)) + 2 * length) % (2 * length);
-        sum += kernel[k + radius] * plane[at + (Math.min(i, 2 * length - 1 - i) - place) * step];
-      }
-      return sum / total;
+  const blur = (/** @type {Float32Array} */ plane, /** @type {number} */ length, /** @type {number} */ step) => {
+    const mirrored = Int32Array.from({ length: length + 2 * radius }, (_, i) => {
+      const place = (((i - radius) % (2 * length)) + 2 * length) % (2 * length);
+      return Math.min(place, 2 * length - 1 - place) * step;
     });
+    const result = new Float32Array(plane.length);
+    for (let at = 0; at < plane.length; at++) {
+      const place = Math.floor(at / step) % length;
+      const start = at - place * step;
+      let sum = 0;
+      for (let k = 0; k < kernel.length; k++) sum += kernel[k] * plane[start + mirrored[place + k]];
+      result[at] = sum / total;
+    }
+    return result;
+  };
   return blur(blur(values, height, width), width, 1);
 }

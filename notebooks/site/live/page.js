@@ -101,6 +101,13 @@ async function showAfter() {
   /** @type {HTMLElement} */ (after.querySelector(".petseg-title")).textContent = TITLES[kind];
 }
 
+/** Shows what was chosen for the right side. */
+async function change() {
+  setBusy(true);
+  await showAfter().catch((error) => say(error.message, true));
+  setBusy(false);
+}
+
 function choice() {
   return /** @type {HTMLInputElement} */ (find("input[name=petseg-after]:checked")).value;
 }
@@ -161,10 +168,10 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer?.files);
 });
 document.addEventListener("paste", (event) => event.clipboardData?.files.length && take(event.clipboardData.files));
-for (const radio of page.querySelectorAll("input[name=petseg-after]")) radio.addEventListener("change", showAfter);
+for (const radio of page.querySelectorAll("input[name=petseg-after]")) radio.addEventListener("change", change);
 color.addEventListener("input", () => {
   /** @type {HTMLInputElement} */ (find("input[value=color]")).checked = true;
-  showAfter();
+  change();
 });
 find(".petseg-download").addEventListener("click", download);
 
