@@ -56,6 +56,7 @@ def add_download(
     file = gr.File(visible=False)
     outputs: list[Any] = [file] if status is None else [file, status]
     written = button.click(write, list(inputs), outputs, **SEGMENTING)
-    button.click(lambda: "Making the file", None, button, **AT_ONCE)
+    # in the browser alone, so that the two titles never come in the wrong order
+    button.click(None, None, button, js="() => 'Making the file'", **PRIVATE)
     written.success(None, file, None, js=SAVE)
-    written.then(lambda: title, None, button, **AT_ONCE)
+    written.then(None, None, button, js=f"() => '{title}'", **PRIVATE)
