@@ -15,6 +15,8 @@ from PIL import Image
 from skimage.data import cat
 
 from petseg import plots
+from petseg.apps.cutouts import CutoutSettings
+from petseg.apps.samples import sample_photos
 from petseg.course.record import references
 from petseg.errors import DataError, MissingError, exit_with_sentence
 from petseg.files import atomic_write, home_folder, read_json, write_json
@@ -68,6 +70,21 @@ def draw_chelsea(folder: Path) -> Path:
     return plots.save_figure(figure, folder / "chelsea.jpg")
 
 
+def draw_cutouts(folder: Path) -> Path:
+    """`cutouts.jpg`: each sample of panel and web app, a row of its photo and its cut-out on three backgrounds."""
+    predict = Predictor(zoo.best())
+    images: list[Image.Image] = []
+    titles: list[str] = []
+    backgrounds = {"transparent": None, "a colour": "#e9c46a", "the photo, blurred": "blur"}
+    for name, load in sample_photos().items():
+        result = predict(load(), name=name)
+        images += [result.photo, *(CutoutSettings(background).draw(result) for background in backgrounds.values())]
+        titles += ["", "", "", ""] if titles else ["photo", *backgrounds]
+    alt = f"{', '.join(sample_photos())}: each photo, and its cut-out on three backgrounds, {', '.join(backgrounds)}."
+    figure = plots.show_images(images, titles, columns=1 + len(backgrounds), width=2.4, alt=alt)
+    return plots.save_figure(figure, folder / "cutouts.jpg")
+
+
 def _screenshots() -> list[Path]:
     try:
         return screenshots.take(FIGURES)
@@ -82,7 +99,7 @@ def main() -> int:
     models = {name: model_results(name) for name in zoo.available()}
     results = {"data": "Oxford-IIIT Pet at 128x128, official splits, pooled over all pixels", "models": models}
     readme = with_table((CHECKOUT / "README.md").read_text(), results_table(results, references()))
-    for path in [draw_chelsea(FIGURES), *_screenshots()]:
+    for path in [draw_chelsea(FIGURES), draw_cutouts(FIGURES), *_screenshots()]:
         print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
     write_json(FIGURES / "results.json", results)
     with atomic_write(CHECKOUT / "README.md") as draft:
