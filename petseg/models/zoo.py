@@ -88,7 +88,7 @@ def load(name_or_path: str | Path | None = None) -> tuple[nn.Module, ModelCard]:
 
 
 def save(path: str | Path, network: nn.Module, card: ModelCard) -> Path:
-    """Writes a network's weights in float16 and its card into one file, whole or not at all.
+    """Writes a network's weights, as `stored` has them, and its card into one file, whole or not at all.
 
     Args:
         path: where to, ending in `.safetensors`; a file that is there is replaced.
@@ -99,16 +99,32 @@ def save(path: str | Path, network: nn.Module, card: ModelCard) -> Path:
         The path.
 
     Raises:
-        ModelError: the card does not rebuild this network, or a weight exceeds float16's largest, 65504.
+        ModelError: the card does not rebuild this network, or a weight is infinite or not a number.
     """
     path = model_file(path)
     tensors = {key: value.detach().cpu() for key, value in network.state_dict().items()}
     shapes = {key: tuple(value.shape) for key, value in tensors.items()}
     _check_shapes(_rebuild(card, path.name), shapes, path.name)
-    tensors = {key: _as_float16(value, f"{path.name}: {key}") for key, value in tensors.items()}
+    for key, value in tensors.items():
+        if not value.isfinite().all():
+            raise ModelError(
+                f"{path.name}: {key} holds values that are not finite. Train again with a smaller learning rate."
+            )
+    tensors = {key: stored(value) for key, value in tensors.items()}
     with atomic_write(path) as partial:
         partial.write_bytes(serialised(tensors, metadata=card.to_header()))  # save_file locks others out: mode 0600
     return path
+
+
+def stored(tensor: Tensor) -> Tensor:
+    """A weight as a file holds it: float16, or float32 where a value exceeds float16's largest, 65504.
+
+    The running variance of a BatchNorm can: what it divides by leaves the weights before it free to grow.
+    """
+    if not tensor.is_floating_point():
+        return tensor.contiguous()  # the batch counters of BatchNorm
+    half = tensor.half()
+    return (half if half.isfinite().all() else tensor.float()).contiguous()
 
 
 def model_file(path: str | Path) -> Path:
@@ -181,15 +197,3 @@ def _check_shapes(network: nn.Module, shapes: dict[str, tuple[int, ...]], name: 
 
 def _as_float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _as_float16(tensor: Tensor, name: str) -> Tensor:
-    if not tensor.is_floating_point():
-        return tensor.contiguous()  # the batch counters of BatchNorm
-    half = tensor.half().contiguous()
-    if not half.isfinite().all():
-        raise ModelError(
-            f"{name} holds values that are not finite in float16, whose largest is 65504. "
-            "Train again with a smaller learning rate."
-        )
-    return half

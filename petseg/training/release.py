@@ -72,7 +72,7 @@ def release(
 
     Raises:
         DataError: there is no such checkpoint, it cannot be read, or its run has no log that could be kept.
-        ModelError: the name of `out` is none for a model, or the weights do not fit float16.
+        ModelError: the name of `out` is none for a model, or a weight is infinite or not a number.
     """
     zoo.model_file(out)
     task, state = _read_checkpoint(checkpoint)
@@ -150,18 +150,20 @@ def _test_split(
 
 
 def _best_on_validation(task: SegmentationTask, state: dict[str, Any], data: PetDataModule) -> tuple[str, torch.Tensor]:
-    """Loads averaged or raw weights, rounded to float16, whichever score higher; says which, and their matrices."""
+    """Loads averaged or raw weights, as a file stores them, whichever score higher; says which, and their matrices."""
     candidates = {"averaged": state["state_dict"], "raw": state.get("current_model_state", state["state_dict"])}
     found = {}
     for name, weights in candidates.items():
-        task.load_state_dict(weights)
-        task.network.half().float()
+        _load_as_stored(task, weights)
         found[name] = evaluate(task, data, "val", progress=True)
         print(f"validation, {name} weights: mean IoU {pooled_scores(found[name])['mean_iou']:.4f}")
     chosen = max(found, key=lambda name: pooled_scores(found[name])["mean_iou"])
-    task.load_state_dict(candidates[chosen])
-    task.network.half().float()
+    _load_as_stored(task, candidates[chosen])
     return chosen, found[chosen]
+
+
+def _load_as_stored(task: SegmentationTask, weights: Mapping[str, torch.Tensor]) -> None:
+    task.load_state_dict({key: zoo.stored(value) for key, value in weights.items()})  # copied into float32
 
 
 def _recipe(task: SegmentationTask, state: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
