@@ -87,7 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     export = add("export", _export, "write a model as ONNX")
     export.add_argument("--model", metavar="NAME", help=MODEL_HELP)
     export.add_argument("--out", metavar="FILE.onnx", type=Path, required=True, help="file to write")
-    export.add_argument("--half", action="store_true", help="store the weights in float16: half the size")
+    stored = export.add_mutually_exclusive_group()
+    stored.add_argument("--half", action="store_true", help="store the weights in float16: half the size")
+    stored.add_argument(
+        "--quantize",
+        choices=("int8",),
+        help="compute with 8-bit integers; needs the data, and writes the file only where it is faster and as accurate",
+    )
 
     app = add("app", _app, "serve the web app: the same cut-outs in a browser")
     app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 or :: lets other machines in")
@@ -163,8 +169,14 @@ def _release(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from petseg.inference.onnx import export_onnx
 
-    export_onnx(args.model, args.out, half=args.half)
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
+    found = ""
+    if args.quantize:
+        from petseg.training.quantization import export_int8
+
+        found = f"; int8: {export_int8(args.model, args.out)}"
+    else:
+        export_onnx(args.model, args.out, half=args.half)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB{found}")
     return 0
 
 

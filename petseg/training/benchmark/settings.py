@@ -13,6 +13,7 @@ from petseg.data.cartoon.dataset import write_dataset
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import DataError, SettingsError
 from petseg.files import data_folder
+from petseg.models import zoo
 from petseg.training.recipes import read_recipe
 
 #: Mean IoU on validation that the project's ancestor reached: the goal of `time_to_accuracy`.
@@ -37,6 +38,7 @@ class Settings:
         target: mean IoU on validation that `time_to_accuracy` trains to.
         limit: seconds after which such a training ends without it.
         runs: trainings of each way in `time_to_accuracy`.
+        models: released models that `int8` measures; none for an untrained network.
     """
 
     recipe: Mapping[str, Any]
@@ -52,6 +54,7 @@ class Settings:
     target: float = TARGET
     limit: float = 3600.0
     runs: int = 3
+    models: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses what cannot be measured."""
@@ -86,7 +89,8 @@ class Settings:
 @contextmanager
 def full(runs: int = 3) -> Iterator[Settings]:
     """The real data at the recipe's size."""
-    yield Settings(at_one_size(read_recipe("course")), read_recipe("fast"), data_folder(), runs=runs)
+    models = tuple(card.name for card in zoo.cards() if zoo.runnable(card))
+    yield Settings(at_one_size(read_recipe("course")), read_recipe("fast"), data_folder(), runs=runs, models=models)
 
 
 @contextmanager

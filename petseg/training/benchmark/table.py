@@ -16,6 +16,7 @@ from petseg.training.benchmark.epoch import epoch_row, overhead_row
 from petseg.training.benchmark.formats import formats_row
 from petseg.training.benchmark.gpu import gpu_row
 from petseg.training.benchmark.growth import batch_row, images_row, side_row
+from petseg.training.benchmark.int8 import int8_row
 from petseg.training.benchmark.peak import peak_row
 from petseg.training.benchmark.processes import processes_row
 from petseg.training.benchmark.row import Row, Spread
@@ -35,6 +36,7 @@ ROWS: Final[Mapping[str, Callable[[Settings], Row]]] = {
     "growth_images": images_row,
     "processes": processes_row,
     "gpu": gpu_row,
+    "int8": int8_row,
     "time_to_accuracy": accuracy_row,
 }
 
