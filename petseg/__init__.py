@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from petseg.inference.predictor import Predictor as Predictor
     from petseg.inference.segmentation import Segmentation as Segmentation
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
