@@ -401,7 +401,7 @@ def test_no_private_host_is_committed() -> None:
     hosts = {
         (name, host)
         for name, text in committed_text().items()
-        for host in re.findall(r"(?:https?|file|ftp)://([A-Za-z0-9][A-Za-z0-9.-]*)", text)
+        for host in re.findall(r"(?:https?|file|ftp)://(?:[^/@\s\"'`]+@)?+(\w[\w.-]*)", text)
     }
     assert {(name, host) for name, host in hosts if is_private(host)} == set()
 
