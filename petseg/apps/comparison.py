@@ -47,6 +47,21 @@ def comparison(
     )
 
 
+def photo_alone(picture: tuple[str, str], size: tuple[int, int], title: str) -> str:
+    """HTML of a photo in the place of a comparison, where there is nothing to compare it with.
+
+    Args:
+        picture: address and alt text.
+        size: width and height in pixels.
+        title: short words in the picture's upper corner.
+    """
+    W, H = size
+    return (
+        f'<div class="petseg-comparison petseg-alone" style="--petseg-ratio:{W / H:.5f}">'
+        f"{_side('before', picture, title)}</div>"
+    )
+
+
 def _side(side: str, picture: tuple[str, str], title: str) -> str:
     address, alt = map(escape, picture)
     return (

@@ -16,8 +16,11 @@ from PIL import Image
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import CLASSES, hatch, palette_with_ink
 
-#: Longest side of what is shown while somebody looks; files keep the photo's own size.
-PREVIEW_SIDE: Final = 900
+#: Longest side of what is compared on the screen, sharp there in a wide window too; files keep the photo's own size.
+PREVIEW_SIDE: Final = 1440
+
+#: Longest side of the pictures that are shown small, side by side.
+DETAIL_SIDE: Final = 900
 
 #: Colours of the confidence map at a largest probability of 1/3 (no idea), 2/3 and 1 (sure): dark to light, so that
 #: they also read in grey.

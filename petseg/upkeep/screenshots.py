@@ -46,7 +46,7 @@ def take(folder: Path) -> list[Path]:
 
 def _shoot(page: Any) -> bytes:
     page.get_by_role("button", name="Chelsea the cat").click()
-    page.locator(".petseg-after img[alt^='The pet']").wait_for(timeout=60 * SECONDS)
+    page.locator(".petseg-after img[alt^='The pet']").wait_for(timeout=120 * SECONDS)
     page.wait_for_timeout(1.5 * SECONDS)  # the last picture is drawn, and nothing moves any more
     picture: bytes = page.locator(".petseg-panel").first.screenshot()
     return picture
@@ -88,9 +88,9 @@ def run_all_until_panel(page: Any, address: str, seconds: int = 60) -> bool:
     On a busy machine JupyterLab may miss a click while it starts: then it is worth a second call.
     """
     page.goto(f"{address}/lab/tree/{NOTEBOOK}?reset", timeout=120 * SECONDS)
-    page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60 * SECONDS)
+    page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=120 * SECONDS)
     idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first
-    idle.wait_for(state="attached", timeout=60 * SECONDS)
+    idle.wait_for(state="attached", timeout=120 * SECONDS)
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel and Run All Cells").click()
     page.locator(".jp-Dialog .jp-mod-accept").click()

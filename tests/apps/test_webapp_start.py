@@ -10,16 +10,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from visitor import Visitor, chelsea, encoded
+from visitor import WAIT, Visitor, chelsea, encoded
 
 from petseg import cli
 from petseg.upkeep.server import Server, free_port
 
 pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
+import uvicorn
 
 
 @contextmanager
@@ -38,7 +41,7 @@ def started(folder: Path, *arguments: str, **variables: str) -> Iterator[Server]
         yield Server(log.read_text().split()[1], log, process)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(WAIT)
 
 
 @contextmanager
@@ -87,6 +90,22 @@ def test_the_address_that_is_printed_answers(tmp_path: Path, host: str) -> None:
     with started(tmp_path, "--host", host, "--port", str(port)) as server:
         assert server.address == f"http://{'[::1]' if ':' in host else '127.0.0.1'}:{port}"
         Visitor(server).choose((encoded(chelsea()), "chelsea.jpg"))
+
+
+def test_a_start_that_takes_long_is_waited_for_and_one_that_fails_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gradio import http_server
+
+    from petseg.apps.webapp.server import PatientServer
+
+    hours = SimpleNamespace(time=count(0, 3600).__next__, sleep=time.sleep)  # each look at the clock is an hour later
+    monkeypatch.setattr(http_server, "time", hours)
+    monkeypatch.setattr("petseg.apps.webapp.server.time", hours)
+    slow, failing = (PatientServer(uvicorn.Config(lambda: None)) for _ in range(2))
+    monkeypatch.setattr(slow, "run", lambda: (time.sleep(0.1), setattr(slow, "started", True)))
+    slow.run_in_thread()
+    monkeypatch.setattr(failing, "run", lambda: None)
+    with pytest.raises(http_server.ServerFailedToStartError):
+        failing.run_in_thread()
 
 
 @pytest.mark.parametrize(("host", "taken"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::1", "127.0.0.1")])

@@ -27,7 +27,10 @@ from petseg.upkeep.server import Server, free_port, serving
 #: glibc's allocator gives freed memory back at once, so that what the process holds is what it still uses.
 GIVE_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
-#: What the page's fields hold at first: opacity and classes of the overlay, and all of the cut-out.
+#: Seconds in which an answer comes on a machine that is busy with much else.
+WAIT = 300
+
+#: What the page's fields hold: opacity and classes of the overlay, and all of the cut-out.
 OVERLAY: list[Any] = [0.5, ["pet", "boundary"]]
 CUTOUT: list[Any] = ["transparent", "#4a90d9", None, False, "png", 0, 0]
 
@@ -124,7 +127,7 @@ class Visitor:
 
     def ask(self, where: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
         request = urllib.request.Request(f"{self.server.address}/gradio_api/{where}", body, {"Content-Type": kind})
-        answer: bytes = urllib.request.urlopen(request, timeout=60).read()
+        answer: bytes = urllib.request.urlopen(request, timeout=WAIT).read()
         return answer
 
     def do(self, event: int, *values: Any) -> dict[str, Any]:
@@ -132,7 +135,7 @@ class Visitor:
         message = {"data": values, "fn_index": event, "session_hash": self.session}
         self.ask("queue/join", json.dumps(message).encode())
         request = f"{self.server.address}/gradio_api/queue/data?session_hash={self.session}"
-        with urllib.request.urlopen(request, timeout=60) as stream:
+        with urllib.request.urlopen(request, timeout=WAIT) as stream:
             for line in stream:
                 news = json.loads(line[5:]) if line.startswith(b"data:") else {}
                 if news.get("msg") == "process_completed":
@@ -151,10 +154,10 @@ class Visitor:
         raise AssertionError(f"nothing happens on {kind} of {component} {label}")
 
     def choose(self, *photos: tuple[bytes, str], refused: Sequence[str] = ()) -> Answer:
-        """Uploads photos and waits for their cut-outs."""
+        """Uploads photos and waits for their cut-outs, with the details unfolded."""
         files = [self.upload(data, name) for data, name in photos]
         field = {"files": files, "refused": list(refused)}
-        answer = self.do(self.event("upload", "html", "drop"), field, "unet", *OVERLAY, *CUTOUT)
+        answer = self.do(self.event("upload", "html", "drop"), field, "unet", True, *OVERLAY, *CUTOUT)
         assert "data" in answer, answer
         return Answer(*answer["data"])
 
@@ -175,7 +178,8 @@ def picture(html: str, index: int = 0) -> Image.Image:
 
 
 def expected(data: bytes) -> Segmentation:
-    return render.preview(Predictor("unet", device="cpu")(data))
+    """The result at the size of the details."""
+    return render.preview(Predictor("unet", device="cpu")(data), render.DETAIL_SIDE)
 
 
 def wrong(image: Image.Image, mask: Any) -> float:

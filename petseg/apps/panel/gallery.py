@@ -149,7 +149,8 @@ class Gallery:
             "mask": f"Class map. {description}",
             "confidence": "Map of how sure the model is, dark to light",
         }
-        pictures = [Picture(kind, alts[kind], *render.for_screen(self._shown(entry.preview, kind))) for kind in kinds]
+        small = render.preview(entry.preview, render.DETAIL_SIDE)
+        pictures = [Picture(kind, alts[kind], *render.for_screen(self._shown(small, kind))) for kind in kinds]
         self._widget.show(pictures)
 
     def _shown(self, result: Segmentation, kind: str) -> Image.Image:

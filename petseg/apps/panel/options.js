@@ -13,7 +13,8 @@ function options(panel) {
   panel.watch(["photos"], () => (all.hidden = panel.get("photos").length < 2));
   const file = make("a", { className: "petseg-file" });
   panel.on("save", ({ name, view }, [bytes]) => view === panel.view && save(file, name, bytes));
-  const sign = (value) => (value > 0 ? `+${value}` : `${value}`);
+  const sign = (value) => `${value > 0 ? "+" : ""}${value} ‰`;
+  const unit = make("p", { className: "petseg-small" }, "‰ of the photo's longest side");
   const only = make("div", { className: "petseg-options" });
   only.append(
     button("Download cut-out", () => ask("cutout"), "petseg-primary"),
@@ -23,7 +24,8 @@ function options(panel) {
     crop(panel),
     field("File format", format(panel)),
     slider(panel, "grow", "Edge: shrink or grow", panel.get("grow_limits"), 0.5, sign),
-    slider(panel, "feather", "Edge: soften", panel.get("feather_limits"), 0.5, (value) => `${value}`),
+    slider(panel, "feather", "Edge: soften", panel.get("feather_limits"), 0.5, (value) => `${value} ‰`),
+    unit,
   );
   panel.watch(["notice"], () => {
     for (const part of only.children) if (part !== all && part !== file) part.hidden = Boolean(panel.get("notice"));

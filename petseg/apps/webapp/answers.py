@@ -32,13 +32,18 @@ def uploaded(file: Mapping[str, Any], folder: Path) -> ChosenPhoto:
 def at(segmented: Sequence[SegmentedPhoto], index: int | None) -> SegmentedPhoto:
     """One of the kept photos, the first by default; a message where the visitor was away for too long."""
     if (index or 0) >= len(segmented):
-        raise gr.Error("The photo is not kept any longer. Choose it again.", print_exception=False)
+        raise problem("The photo is not kept any longer. Choose it again.")
     return segmented[index or 0]
 
 
 def refusal(error: Exception, name: str) -> gr.Error:
     """What Gradio shows as a message when something fails with a photo."""
-    return error if isinstance(error, gr.Error) else gr.Error(sentence(error, name), print_exception=False)
+    return error if isinstance(error, gr.Error) else problem(sentence(error, name))
+
+
+def problem(text: str) -> gr.Error:
+    """A sentence that Gradio shows as a message."""
+    return gr.Error(text, title="That did not work", print_exception=False)
 
 
 def sentence(error: Exception, name: str) -> str:

@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import gradio as gr
-
 from petseg.apps import captions, render
 from petseg.apps.archive import write_archive
 from petseg.apps.cutouts import Format, encode
 from petseg.apps.webapp import html
-from petseg.apps.webapp.answers import at, refusal, sentence, uploaded
+from petseg.apps.webapp.answers import at, problem, refusal, sentence, uploaded
 from petseg.apps.webapp.session import SegmentedPhoto, Session
 from petseg.apps.webapp.settings import cutout_settings
 from petseg.errors import PhotoError
@@ -58,7 +56,7 @@ class Downloads:
         with path.open("wb") as file:
             write_archive(file, pictures())
         if len(failed) == len(segmented):
-            raise gr.Error(failed[0], print_exception=False)
+            raise problem(failed[0])
         return str(path), html.messages(failed)
 
     def detail(
@@ -104,7 +102,7 @@ class Downloads:
             feather: as in `CutoutSettings`.
         """
         if file is None:
-            raise gr.Error("No photo came. Upload one.", print_exception=False)
+            raise problem("No photo came. Upload one.")
         try:
             photo = uploaded(file, self.folder)
             result, _ = self.session.segment(photo, model)
@@ -121,6 +119,8 @@ class Downloads:
 
     def _cutout(self, shown: SegmentedPhoto, cutout: Sequence[Any]) -> tuple[str, bytes]:
         """Name and bytes of a cut-out."""
+        if not shown.found:
+            raise PhotoError(captions.no_pet(shown.photo.name))
         background, color, own, *others = cutout
         image = self.session.image(own.photo) if own and background == "image" else None
         return _encoded(self.session.full_size(shown), shown.photo.name, (background, color, image, *others))

@@ -25,7 +25,8 @@ class Handlers:
     """Answers the page. Holds nothing of a visitor: what is kept comes in with each call and goes out again.
 
     In all of them `cutout` are the values of the page's fields for the cut-out: a value of `settings.BACKGROUNDS`,
-    the colour, the `ChosenBackground` or None, crop, format, grow and feather.
+    the colour, the `ChosenBackground` or None, crop, format, grow and feather. `unfolded` says whether the details are
+    seen: only then are they drawn.
 
     Args:
         session: the models.
@@ -51,12 +52,13 @@ class Handlers:
         self,
         photos: Sequence[ChosenPhoto],
         model: str,
+        unfolded: bool,
         opacity: float,
         classes: Sequence[str],
         *cutout: Any,
         refused: Sequence[str] = (),
     ) -> Iterator[list[Any]]:
-        """Segments photos and shows the first; a sentence for each that cannot be used or shows no pet.
+        """Segments photos and shows the first with a pet; a sentence for each that cannot be used or shows none.
 
         Yields:
             Values for: status, segmented photos, choice of photo and its pictures, the results' column, the button
@@ -71,14 +73,13 @@ class Handlers:
             try:
                 result, photo_notes = self.session.segment(photo, model)
                 notes += photo_notes
-                if not result.found:
-                    raise PhotoError(captions.no_pet(photo.name))
                 segmented.append(SegmentedPhoto.from_result(photo, result, model))
+                failed += [] if result.found else [captions.no_pet(photo.name)]
             except Exception as error:  # whatever happens to one photo, the others go on
                 failed.append(sentence(error, photo.name))
         if len(photos) > MAX_PHOTOS:
             failed.append(f"{len(photos)} photos came; at most {MAX_PHOTOS} at a time. Choose the others afterwards.")
-        yield [html.messages(failed, notes), *self._results(segmented, opacity, classes, *cutout)]
+        yield [html.messages(failed, notes), *self._results(segmented, unfolded, opacity, classes, *cutout)]
 
     def choose_again(self, segmented: Sequence[SegmentedPhoto], model: str, *settings: Any) -> Iterator[list[Any]]:
         """Segments the shown photos with another model."""
@@ -88,12 +89,20 @@ class Handlers:
         self,
         segmented: Sequence[SegmentedPhoto],
         index: int | None,
+        unfolded: bool,
         opacity: float,
         classes: Sequence[str],
         *cutout: Any,
     ) -> list[str]:
         """HTML of comparison, overlay, class map, confidence map and legend of another photo."""
-        return [self.compare(segmented, index, *cutout), *html.details(at(segmented, index), opacity, classes)]
+        details = self.details(segmented, index, opacity, classes) if unfolded else [""] * 4
+        return [self.compare(segmented, index, *cutout), *details]
+
+    def details(
+        self, segmented: Sequence[SegmentedPhoto], index: int | None, opacity: float, classes: Sequence[str]
+    ) -> list[str]:
+        """HTML of overlay, class map, confidence map and legend, when they are unfolded."""
+        return html.details(at(segmented, index), opacity, classes)
 
     def compare(self, segmented: Sequence[SegmentedPhoto], index: int | None, *cutout: Any) -> str:
         """HTML of the comparison, after a change of the cut-out's settings."""
@@ -123,19 +132,18 @@ class Handlers:
         except Exception as error:
             return html.messages([sentence(error, "the image")]), None
 
-    def _results(
-        self, segmented: Sequence[SegmentedPhoto], opacity: float, classes: Sequence[str], *cutout: Any
-    ) -> list[Any]:
-        """What `choose` yields after the status."""
+    def _results(self, segmented: Sequence[SegmentedPhoto], *settings: Any) -> list[Any]:
+        """What `choose` yields after the status; `settings` as in `show`."""
         names = [(shown.photo.name, index) for index, shown in enumerate(segmented)]
-        several = len(segmented) > 1
+        found = [index for index, shown in enumerate(segmented) if shown.found]
+        first = found[0] if found else 0
         return [
             tuple(segmented),
-            gr.update(choices=names, value=0 if segmented else None, visible=several),
+            gr.update(choices=names, value=first if segmented else None, visible=len(segmented) > 1),
             html.thumbnails(segmented),
             gr.update(visible=bool(segmented)),
-            gr.update(visible=several),
-            *(self.show(segmented, 0, opacity, classes, *cutout) if segmented else [""] * 5),
+            gr.update(visible=len(found) > 1),
+            *(self.show(segmented, first, *settings) if segmented else [""] * 5),
         ]
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from PIL import Image, ImageOps
 
 from petseg.apps import captions, render
-from petseg.apps.comparison import comparison
+from petseg.apps.comparison import comparison, photo_alone
 from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.webapp.session import SegmentedPhoto
 from petseg.inference.segmentation import Segmentation
@@ -25,7 +25,7 @@ It shows what the <em>petseg</em> course teaches. <a href="?view=api">Use it fro
 
 
 def compared(name: str, preview: Segmentation, settings: CutoutSettings, background: str) -> str:
-    """HTML of photo and cut-out, compared.
+    """HTML of photo and cut-out, compared; of the photo alone where no pet was found.
 
     Args:
         name: of the photo.
@@ -33,15 +33,18 @@ def compared(name: str, preview: Segmentation, settings: CutoutSettings, backgro
         settings: of the cut-out.
         background: what the alt text says of the background.
     """
+    alt = f"The photo {name}"
+    if not preview.found:
+        return photo_alone((render.data_uri(preview.photo), alt), preview.photo.size, "No pet found")
     cutout = settings.draw(preview)
     photo = preview.photo.crop(settings.frame(preview))
-    before = (render.data_uri(photo), f"The photo {name}")
+    before = (render.data_uri(photo), alt)
     return comparison(before, (render.data_uri(cutout), f"The pet, cut out, on {background}"), cutout.size)
 
 
 def details(segmented: SegmentedPhoto, opacity: float, classes: Collection[str]) -> list[str]:
     """HTML of overlay, class map, confidence map and legend, in this order."""
-    preview = segmented.preview()
+    preview = render.preview(segmented.preview(), render.DETAIL_SIDE)
     hatched, confidence = render.hatched_mask(preview), render.confidence(preview)
     return [
         overlay(preview, opacity, classes),
@@ -53,6 +56,7 @@ def details(segmented: SegmentedPhoto, opacity: float, classes: Collection[str])
 
 def overlay(preview: Segmentation, opacity: float, classes: Collection[str]) -> str:
     """HTML of the overlay."""
+    preview = render.preview(preview, render.DETAIL_SIDE)
     alt = f"Photo with {' and '.join(classes) or 'nothing'} painted over. {captions.percentages(preview)}"
     return _figure(preview.overlay(opacity, classes), "Overlay", alt)
 

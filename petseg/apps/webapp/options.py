@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 
 from petseg.apps.cutouts import FEATHER, GROW, CutoutSettings
-from petseg.apps.webapp.events import AT_ONCE, DRAWING, KEEP_SECONDS, LIVE, SEGMENTING
+from petseg.apps.webapp.events import AT_ONCE, DRAWING, KEEP_SECONDS, LIVE, PRIVATE, SEGMENTING
 from petseg.apps.webapp.handlers import Handlers
 from petseg.apps.webapp.session import Session
 from petseg.apps.webapp.settings import BACKGROUNDS, FORMATS, agreed_background, agreed_format
 from petseg.apps.webapp.uploads import background_field
 from petseg.labels import CLASSES
+
+#: Of the two sliders.
+UNIT: Final = "‰ of the longest side"
 
 
 class CutoutOptions:
@@ -35,8 +38,8 @@ class CutoutOptions:
         self.own = gr.State(None, time_to_live=KEEP_SECONDS)  # a ChosenBackground
         self.crop = gr.Checkbox(first.crop, label="Crop to the pet")
         with gr.Accordion("Edge", open=False, elem_id="edge"):
-            self.grow = gr.Slider(*GROW, value=first.grow, step=0.5, label="Grow or shrink")
-            self.feather = gr.Slider(*FEATHER, value=first.feather, step=0.5, label="Feather")
+            self.grow = gr.Slider(*GROW, value=first.grow, step=0.5, label="Grow or shrink", info=UNIT)
+            self.feather = gr.Slider(*FEATHER, value=first.feather, step=0.5, label="Feather", info=UNIT)
         self.format = gr.Radio(list(FORMATS), value=first.format, label="File format", elem_id="format")
         self.fields: list[Any] = [
             self.background, self.color, self.own, self.crop, self.format, self.grow, self.feather
@@ -68,6 +71,7 @@ class Details:
 
     Attributes:
         overlay: the fields for opacity and classes.
+        unfolded: holds whether they are seen.
         pictures: overlay, class map, confidence map and legend.
         downloads: a button for each other file, by kind.
 
@@ -76,7 +80,8 @@ class Details:
     """
 
     def __init__(self, session: Session) -> None:
-        with gr.Accordion("Details: what the network sees", open=False, elem_id="details"):
+        self.unfolded = gr.Checkbox(False, visible=False)
+        with gr.Accordion("Details: what the network sees", open=False, elem_id="details") as self.fold:
             with gr.Row(elem_id="pictures"):
                 self.pictures = [gr.HTML() for _ in range(3)]
             self.pictures.append(gr.HTML(elem_id="legend"))
@@ -93,3 +98,9 @@ class Details:
                     "overlay": gr.Button("Download overlay (PNG)", min_width=160),
                     "mask": gr.Button("Download class map (PNG)", min_width=160),
                 }
+
+    def on_unfold(self, draw: Callable[..., list[str]], inputs: list[Any]) -> None:
+        """Draws the pictures once they are seen."""
+        self.fold.expand(draw, inputs, self.pictures, **DRAWING)
+        for event, value in ((self.fold.expand, "true"), (self.fold.collapse, "false")):
+            event(None, None, self.unfolded, js=f"() => {value}", **PRIVATE)

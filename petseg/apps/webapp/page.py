@@ -59,14 +59,15 @@ class Start:
 
     def connect(self, results: Results) -> None:
         """Shows in the results what is chosen here."""
-        settings = [results.details.model, *results.details.overlay, *results.options.fields]
+        details = results.details
+        settings = [details.model, details.unfolded, *details.overlay, *results.options.fields]
         outputs = [self.status, *results.outputs]
         segmenting: dict[str, Any] = {"outputs": outputs, "trigger_mode": "always_last", **SEGMENTING}
         self.field.upload(results.handlers.upload, [self.field, *settings], **segmenting)
         for button in self.samples:
             photo = ChosenPhoto(button.value)
             button.click(partial(results.handlers.choose, [photo]), settings, **segmenting)
-        results.details.model.input(results.handlers.choose_again, [results.segmented, *settings], **segmenting)
+        details.model.input(results.handlers.choose_again, [results.segmented, *settings], **segmenting)
 
 
 class Results:
@@ -109,8 +110,10 @@ class Results:
 
     def _connect(self, shown: list[Any]) -> None:
         self.options.on_change(self.handlers.compare, [*shown, *self.options.fields], self.comparison)
-        for field in self.details.overlay:
-            inputs = [*shown, *self.details.overlay]
-            field.input(self.handlers.overlay, inputs, self.details.pictures[0], **DRAWING)
-        inputs = [*shown, *self.details.overlay, *self.options.fields]
+        details = self.details
+        inputs = [*shown, *details.overlay]
+        for field in details.overlay:
+            field.input(self.handlers.overlay, inputs, details.pictures[0], **DRAWING)
+        details.on_unfold(self.handlers.details, inputs)
+        inputs = [*shown, details.unfolded, *details.overlay, *self.options.fields]
         self.choice.input(self.handlers.show, inputs, self.pictures, **DRAWING)

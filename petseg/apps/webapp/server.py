@@ -6,12 +6,16 @@ import os
 import signal
 import socket
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import gradio as gr
+from gradio import http_server
+from gradio.exceptions import ServerFailedToStartError
 from starlette.middleware import Middleware
 
 from petseg.apps import comparison
@@ -68,7 +72,7 @@ def launch(session: Session, folder: Path, host: str, port: int) -> gr.Blocks:
         _launch(blocks, host, port)
     except OSError as error:
         _free("127.0.0.1", port)  # which Gradio asks for, whatever the host
-        raise MissingError("The server did not start within 5 seconds: this machine is busy. Try again.") from error
+        raise MissingError("The server ended before it answered. Try again.") from error
     return blocks
 
 
@@ -81,7 +85,25 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+class PatientServer(http_server.Server):
+    """Gradio's server, whose own class gives up where a busy machine needs more than 5 seconds to start it."""
+
+    def run_in_thread(self) -> None:
+        """Begins to serve, and returns once it does.
+
+        Raises:
+            ServerFailedToStartError: its thread ended before.
+        """
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        while not self.started and self.thread.is_alive():
+            time.sleep(0.01)
+        if not self.started:
+            raise ServerFailedToStartError("The thread of the server ended.")
+
+
 def _launch(blocks: gr.Blocks, host: str, port: int) -> None:
+    http_server.Server = PatientServer  # type: ignore[misc]
     blocks.launch(
         server_name=_in_url(host),
         server_port=port,
@@ -100,6 +122,7 @@ def _launch(blocks: gr.Blocks, host: str, port: int) -> None:
         allowed_paths=[],
         footer_links=[],
         app_kwargs={"middleware": [Middleware(OwnFilesOnly)]},
+        _frontend=False,  # no look at its own page, which a busy machine would fail
         theme=_theme(),
         css=_css(),
     )
@@ -107,7 +130,11 @@ def _launch(blocks: gr.Blocks, host: str, port: int) -> None:
 
 def _theme() -> gr.themes.Base:
     theme = gr.themes.Default(primary_hue="blue", font=SANS, font_mono=MONO)
-    return theme.set(  # white on these blues has a contrast above 4.5
+    return theme.set(  # texts have a contrast above 4.5, and borders of what is chosen above 3
+        body_text_color_subdued="*neutral_500",
+        block_info_text_color="*neutral_500",
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_600",

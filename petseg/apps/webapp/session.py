@@ -57,6 +57,7 @@ class SegmentedPhoto:
         logits: float32 (3, h, w), as in `Segmentation`.
         model: that has segmented it, by its name in `Session.choices`.
         caption: size, model and time.
+        found: whether there is a pet.
     """
 
     photo: ChosenPhoto
@@ -65,13 +66,15 @@ class SegmentedPhoto:
     logits: NDArray[np.float32] = field(repr=False)
     model: str
     caption: str
+    found: bool
 
     @classmethod
     def from_result(cls, photo: ChosenPhoto, result: Segmentation, model: str) -> SegmentedPhoto:
         """Keeps what is needed of a result."""
         small = render.preview(result)
         alpha = render.png(small.photo_alpha) if small.photo_alpha else b""
-        return cls(photo, render.jpeg(small.photo, 92), alpha, result.logits, model, captions.caption(result))
+        jpeg = render.jpeg(small.photo, 92)
+        return cls(photo, jpeg, alpha, result.logits, model, captions.caption(result), result.found)
 
     def preview(self) -> Segmentation:
         """The result for the small copy."""

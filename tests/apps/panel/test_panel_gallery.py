@@ -22,7 +22,7 @@ def gallery() -> Gallery:
     logits[:, 30:60, 40:80] = 0
     logits[PET, 30:60, 40:80] = 50
     gallery = Gallery(PanelWidget(lambda content, buffers: None))
-    gallery.add("dog.jpg", Segmentation(Image.new("RGB", (1200, 900), (90, 90, 90)), logits))
+    gallery.add("dog.jpg", Segmentation(Image.new("RGB", (1800, 1350), (90, 90, 90)), logits))
     gallery.show()
     return gallery
 
@@ -44,9 +44,9 @@ def test_every_setting_of_the_cutout_changes_the_cutout_alone(gallery: Gallery, 
 def test_a_file_shows_what_the_preview_shows_at_the_photos_size(gallery: Gallery) -> None:
     widget, (entry,) = gallery._widget, gallery.entries
     widget.background, widget.color, widget.crop, widget.grow = "colour", "#ff8800", True, 4.0
-    assert entry.preview.photo.size == (900, 675)
+    assert entry.preview.photo.size == (1440, 1080)
     small = gallery.settings().draw(entry.preview)
     large = gallery.settings().draw(entry.result)
-    assert np.allclose(np.divide(large.size, small.size), 4 / 3, atol=0.02)
+    assert np.allclose(np.divide(large.size, small.size), 5 / 4, atol=0.02)
     difference = np.asarray(large.resize(small.size)).astype(int) - np.asarray(small)
     assert np.abs(difference).mean() < 3
