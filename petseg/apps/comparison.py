@@ -22,6 +22,7 @@ def comparison(
     *,
     label: str = "Move the line between photo and cut-out",
     titles: tuple[str, str] = ("Photo", "Cut-out"),
+    line: float = 0.5,
 ) -> str:
     """HTML of a comparison.
 
@@ -31,16 +32,17 @@ def comparison(
         size: width and height of both, in pixels: their space is reserved before they are loaded.
         label: what a screen reader calls the slider.
         titles: short words in the upper corners of the two pictures.
+        line: where it is at first, 0 to 1 from the left.
 
     Returns:
         One `<div class="petseg-comparison">`. It is as wide as its parent, as far as it fits the height of a screen.
     """
     W, H = size
     return (
-        f'<div class="petseg-comparison" style="--petseg-ratio:{W / H:.5f};--petseg-position:50%">'
+        f'<div class="petseg-comparison" style="--petseg-ratio:{W / H:.5f};--petseg-position:{line:.1%}">'
         f"{_side('after', after, titles[1])}{_side('before', before, titles[0])}"
         '<span class="petseg-handle" aria-hidden="true"></span>'
-        f'<input class="petseg-slider" type="range" min="0" max="100" value="50" step="any" '
+        f'<input class="petseg-slider" type="range" min="0" max="100" value="{100 * line:.1f}" step="any" '
         f'aria-label="{escape(label)}" '
         "oninput=\"this.parentElement.style.setProperty('--petseg-position', this.value + '%')\">"
         "</div>"

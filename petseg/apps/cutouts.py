@@ -138,6 +138,18 @@ def pet_frame(alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     return max(0, left - margin), max(0, top - margin), min(W, right + margin), min(H, bottom + margin)
 
 
+def pet_middle(alpha: NDArray[np.uint8]) -> float:
+    """Where the pet's middle is in an alpha (H, W): as much of it lies on the left as on the right.
+
+    Returns:
+        0.15 to 0.85 of the width; 1/2 where nothing is visible.
+    """
+    mass = alpha.sum(axis=0, dtype=np.float64).cumsum()  # (W,)
+    if not mass[-1]:
+        return 0.5
+    return float(np.clip((np.searchsorted(mass, mass[-1] / 2) + 0.5) / len(mass), 0.15, 0.85))
+
+
 def encode(image: Image.Image, format: Format, name: str = "photo") -> bytes:
     """The file of a picture.
 

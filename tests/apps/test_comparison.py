@@ -39,6 +39,12 @@ def test_the_space_of_the_pictures_is_reserved() -> None:
     assert "--petseg-ratio:1.50000" in comparison(("a", ""), ("b", ""), (300, 200))
 
 
+def test_the_line_and_its_slider_begin_at_the_same_place() -> None:
+    html = comparison(("a", ""), ("b", ""), (3, 2), line=0.25)
+    assert "--petseg-position:25.0%" in html
+    assert [slider["value"] for slider in Tags(html).of("input")] == ["25.0"]
+
+
 def test_every_class_has_the_prefix_that_keeps_the_page_around_it_as_it_is() -> None:
     tags = Tags(comparison(("a", ""), ("b", ""), (3, 2)))
     classes = {name for _, attributes in tags.tags for name in (attributes.get("class") or "").split()}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from petseg.apps.cutouts import CutoutSettings, encode, pet_frame
+from petseg.apps.cutouts import CutoutSettings, encode, pet_frame, pet_middle
 from petseg.errors import PhotoError, SettingsError
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BACKGROUND, PET
@@ -136,3 +136,13 @@ def test_a_picture_too_large_for_its_format_is_refused_with_a_remedy() -> None:
         words = f"rex.jpg: {most + 1} x 2 pixels; {title} has at most {most} per side. Choose the format png"
         with pytest.raises(PhotoError, match=words):
             encode(Image.new("RGB", (most + 1, 2)), format, "rex.jpg")  # type: ignore[arg-type]
+
+
+def test_the_middle_of_the_pet_has_as_much_of_it_on_both_sides() -> None:
+    alpha = np.zeros((10, 100), np.uint8)
+    assert pet_middle(alpha) == 0.5
+    alpha[:, 20:41] = 255
+    assert pet_middle(alpha) == pytest.approx(0.305)
+    alpha[:, 20:] = 0
+    alpha[:, :3] = 255
+    assert pet_middle(alpha) == 0.15  # where the line is seen

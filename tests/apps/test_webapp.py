@@ -540,18 +540,9 @@ def test_a_model_that_is_missing_is_one_sentence(server: Server, capsys: Any) ->
     assert "resnet: no released model has this name" in capsys.readouterr().err
 
 
-def test_at_its_end_the_server_has_gone_nowhere_and_leaves_no_photo(tmp_path: Path, server: Server) -> None:
-    with app_in(tmp_path) as own:
-        Visitor(own).choose((some_photo(0), "photo.jpg"))
-        assert list(tmp_path.rglob("photo.jpg"))
-        assert own.stop(WAIT) == 0
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [own.log]
-    assert "WENT OUT" not in own.log.read_text()
-    assert "WENT OUT" not in server.log.read_text()
-
-
-def test_a_server_that_is_stopped_in_the_middle_of_a_photo_ends_in_order(tmp_path: Path) -> None:
-    pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
+def test_a_server_that_is_stopped_in_the_middle_of_a_photo_has_gone_nowhere_and_leaves_no_photo(
+    tmp_path: Path, server: Server
+) -> None:
     with app_in(tmp_path) as own, ThreadPoolExecutor(4) as visitors:
         large = encoded(chelsea(5000, 4000))
         for number in range(4):
@@ -559,6 +550,9 @@ def test_a_server_that_is_stopped_in_the_middle_of_a_photo_ends_in_order(tmp_pat
         end = time.monotonic() + WAIT
         while len(list(tmp_path.rglob("*.jpg"))) < 4 and time.monotonic() < end:
             time.sleep(0.05)
+        assert len(list(tmp_path.rglob("*.jpg"))) == 4
         time.sleep(0.3)
         assert own.stop(WAIT) == 0
-    assert not list(tmp_path.rglob("*.jpg"))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [own.log]
+    assert "WENT OUT" not in own.log.read_text()
+    assert "WENT OUT" not in server.log.read_text()

@@ -64,32 +64,25 @@ def counting_proxy() -> Iterator[tuple[int, list[Any]]]:
 
 
 @pytest.mark.parametrize(
-    ("variable", "scheme", "modules"),
+    ("host", "variable", "scheme", "modules"),
     [
-        ("HTTP_PROXY", "http", []),
-        ("ALL_PROXY", "socks5", []),
-        ("ALL_PROXY", "socks5", ["socksio"]),  # as far as HTTPX looks
+        ("[::1]", "HTTP_PROXY", "http", []),
+        ("::", "ALL_PROXY", "socks5", []),
+        ("0.0.0.0", "ALL_PROXY", "socks5", ["socksio"]),  # as far as HTTPX looks
     ],
 )
-def test_behind_a_proxy_the_app_works_and_does_not_ask_it(
-    tmp_path: Path, variable: str, scheme: str, modules: list[str]
+def test_the_address_that_is_printed_answers_also_behind_a_proxy_which_is_not_asked(
+    tmp_path: Path, host: str, variable: str, scheme: str, modules: list[str]
 ) -> None:
     for name in modules:
         (tmp_path / f"{name}.py").touch()
-    with counting_proxy() as (port, connections):
-        proxy = {variable: f"{scheme}://127.0.0.1:{port}", "NO_PROXY": "example.com", "PYTHONPATH": str(tmp_path)}
-        with started(tmp_path, "--port", "0", **proxy) as server:
-            status, *_ = Visitor(server).choose((encoded(chelsea()), "chelsea.jpg"))
-            assert status == ""
-    assert not connections
-
-
-@pytest.mark.parametrize("host", ["[::1]", "::", "0.0.0.0"])
-def test_the_address_that_is_printed_answers(tmp_path: Path, host: str) -> None:
     port = free_port()
-    with started(tmp_path, "--host", host, "--port", str(port)) as server:
-        assert server.address == f"http://{'[::1]' if ':' in host else '127.0.0.1'}:{port}"
-        Visitor(server).choose((encoded(chelsea()), "chelsea.jpg"))
+    with counting_proxy() as (proxy, connections):
+        proxies = {variable: f"{scheme}://127.0.0.1:{proxy}", "NO_PROXY": "example.com", "PYTHONPATH": str(tmp_path)}
+        with started(tmp_path, "--host", host, "--port", str(port), **proxies) as server:
+            assert server.address == f"http://{'[::1]' if ':' in host else '127.0.0.1'}:{port}"
+            assert Visitor(server).choose((encoded(chelsea()), "chelsea.jpg")).status == ""
+    assert not connections
 
 
 def test_a_start_that_takes_long_is_waited_for_and_one_that_fails_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from PIL import Image, ImageOps
 
 from petseg.apps import captions, render
-from petseg.apps.cutouts import CutoutSettings, encode
+from petseg.apps.cutouts import CutoutSettings, encode, pet_middle
 from petseg.apps.panel.widget import PanelWidget, Picture
 from petseg.inference.segmentation import Segmentation
 
@@ -126,7 +126,7 @@ class Gallery:
             return
         settings = self.settings()
         frame = settings.frame(entry.preview) if entry.result.found else (0, 0, *entry.preview.photo.size)
-        size = (frame[2] - frame[0], frame[3] - frame[1])
+        left, top, right, bottom = frame
         pictures = []
         if self._before != (entry.number, frame):
             photo = entry.preview.photo.crop(frame)
@@ -136,7 +136,8 @@ class Gallery:
         if entry.result.found:
             alt = f"The pet of {entry.name}, cut out. Background: {self._widget.background}."
             pictures.append(Picture("after", alt, *render.for_screen(settings.draw(entry.preview))))
-        self._widget.show(pictures, size)
+        line = pet_middle(entry.preview.alpha[top:bottom, left:right]) if entry.result.found else 0.5
+        self._widget.show(pictures, (right - left, bottom - top), line)
 
     def _draw_details(self, *kinds: str) -> None:
         """Sends pictures that are folded away, where they are unfolded."""

@@ -19,7 +19,13 @@ function comparison(panel) {
   holder.innerHTML = panel.get("comparison");
   const [box, after, before] = [holder.firstChild, ...holder.querySelectorAll("img")];
   panel.pictures.set("before", before).set("after", after);
-  panel.on("show", ({ size: [W, H] }) => box.style.setProperty("--petseg-ratio", W / H));
+  const slider = box.querySelector("input");
+  panel.on("show", ({ pictures, size: [W, H], line }) => {
+    box.style.setProperty("--petseg-ratio", W / H);
+    if (!pictures.some(({ key }) => key === "before")) return; // the same photo: the line stays
+    slider.value = 100 * line;
+    slider.dispatchEvent(new Event("input"));
+  });
   const notice = make("p", { className: "petseg-message", role: "status" });
   panel.watch(["notice"], () => {
     notice.textContent = panel.get("notice");

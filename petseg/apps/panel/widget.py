@@ -83,20 +83,22 @@ class PanelWidget(anywidget.AnyWidget):
     def __init__(self, on_message: Callable[[Mapping[str, Any], Sequence[Any]], None], **settings: Any) -> None:
         super().__init__(**settings)
         self.shown: dict[str, Picture] = {}
-        self._size = (3, 2)
+        self._size, self._line = (3, 2), 0.5
         self.on_msg(lambda _, content, buffers: on_message(content, buffers))
 
-    def show(self, pictures: Sequence[Picture], size: tuple[int, int] | None = None) -> None:
+    def show(self, pictures: Sequence[Picture], size: tuple[int, int] | None = None, line: float | None = None) -> None:
         """Shows pictures.
 
         Args:
             pictures: which.
             size: width and height of the comparison, where it changes.
+            line: where the line goes if the photo changes, 0 to 1 from the left.
         """
-        self._size = size or self._size
+        self._size, self._line = size or self._size, line or self._line
         self.shown |= {picture.key: picture for picture in pictures}
         about = [{"key": p.key, "alt": p.alt, "kind": p.kind} for p in pictures]
-        self.send({"type": "show", "pictures": about, "size": self._size}, buffers=[p.data for p in pictures])
+        content = {"type": "show", "pictures": about, "size": self._size, "line": self._line}
+        self.send(content, buffers=[p.data for p in pictures])
 
     def show_again(self) -> None:
         """Sends all pictures once more, for a view that has come later."""

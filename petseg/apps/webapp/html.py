@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from petseg.apps import captions, render
 from petseg.apps.comparison import comparison, photo_alone
-from petseg.apps.cutouts import CutoutSettings
+from petseg.apps.cutouts import CutoutSettings, pet_middle
 from petseg.apps.webapp.session import SegmentedPhoto
 from petseg.inference.segmentation import Segmentation
 
@@ -39,7 +39,10 @@ def compared(name: str, preview: Segmentation, settings: CutoutSettings, backgro
     cutout = settings.draw(preview)
     photo = preview.photo.crop(settings.frame(preview))
     before = (render.data_uri(photo), alt)
-    return comparison(before, (render.data_uri(cutout), f"The pet, cut out, on {background}"), cutout.size)
+    after = (render.data_uri(cutout), f"The pet, cut out, on {background}")
+    left, top, right, bottom = settings.frame(preview)
+    line = pet_middle(preview.alpha[top:bottom, left:right])
+    return comparison(before, after, cutout.size, line=line)
 
 
 def details(segmented: SegmentedPhoto, opacity: float, classes: Collection[str]) -> list[str]:

@@ -18,9 +18,14 @@ from petseg.apps.webapp.options import CutoutOptions, Details
 from petseg.apps.webapp.session import ChosenPhoto, Session
 from petseg.apps.webapp.uploads import photos_field
 
-#: After new HTML the line of the comparison goes back to where its slider stands.
-LINE: Final = """watch('value', () => {
-  element.querySelector('.petseg-slider')?.dispatchEvent(new Event('input'));
+#: After new HTML the line goes back to where its slider stands; for another photo, to the middle of the pet.
+LINE: Final = """let shown;
+watch('value', () => {
+  const slider = element.querySelector('.petseg-slider');
+  const photo = element.querySelector('.petseg-before img')?.alt;
+  if (slider && photo !== shown) slider.value = slider.getAttribute('value');
+  slider?.dispatchEvent(new Event('input'));
+  shown = photo;
 });"""
 
 
