@@ -76,11 +76,13 @@ def test_the_address_that_is_printed_answers_also_behind_a_proxy_which_is_not_as
 ) -> None:
     for name in modules:
         (tmp_path / f"{name}.py").touch()
-    port = free_port()
+    port = free_port() if ":" in host else 0  # 0 takes a free one
     with counting_proxy() as (proxy, connections):
         proxies = {variable: f"{scheme}://127.0.0.1:{proxy}", "NO_PROXY": "example.com", "PYTHONPATH": str(tmp_path)}
         with started(tmp_path, "--host", host, "--port", str(port), **proxies) as server:
-            assert server.address == f"http://{'[::1]' if ':' in host else '127.0.0.1'}:{port}"
+            address, _, shown = server.address.rpartition(":")
+            assert address == f"http://{'[::1]' if ':' in host else '127.0.0.1'}"
+            assert int(shown) == port or not port
             assert Visitor(server).choose((encoded(chelsea()), "chelsea.jpg")).status == ""
     assert not connections
 

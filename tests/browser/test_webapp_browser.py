@@ -197,7 +197,7 @@ def test_background_crop_edge_and_format_change_picture_and_file(page: Any, tmp_
     assert cutout.format == "JPEG"
     assert cutout.size == pytest.approx(shape(page, CUTOUT), abs=6)  # the photo is a little larger than on the screen
     assert np.abs(np.subtract(cutout.getpixel((1, 1)), (0, 0, 254), dtype=int)).max() <= 3
-    page.get_by_role("button", name=DOWNLOAD).wait_for()  # its title is back
+    page.locator("#download:not([aria-busy])").wait_for()
     choose(page, {"name": "text.png", "mimeType": "image/png", "buffer": b"text"}, field="#background-image")
     page.locator("#background-said .failed").wait_for()
     assert page.inner_text("#background-said").startswith("text.png: not an image")
@@ -239,6 +239,20 @@ def test_the_cut_out_is_downloaded_upright_at_the_photos_own_size(page: Any, tmp
     cutout = Image.open(tmp_path / "cutout.png")
     assert (cutout.mode, cutout.size) == ("RGBA", (1353, 900))
     assert {0, 255} < set(np.unique(np.asarray(cutout)[..., 3]))  # and a soft edge between
+
+
+def test_a_download_button_is_busy_until_the_file_is_there(page: Any) -> None:
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(CUTOUT).wait_for()
+    page.evaluate("""() => {
+      window.seen = [];
+      const button = document.getElementById("download");
+      new MutationObserver(() => seen.push(button.getAttribute("aria-busy"))).observe(button, { attributes: true });
+    }""")
+    with page.expect_download():
+        page.get_by_role("button", name=DOWNLOAD).click()
+    page.locator("#download:not([aria-busy])").wait_for()
+    assert page.evaluate("seen[0]") == "true"
 
 
 def test_what_is_no_photo_or_shows_no_pet_is_one_sentence_and_the_next_photo_is_shown(page: Any) -> None:

@@ -22,6 +22,13 @@ SAVE: Final = """(file) => {
   link.remove();
 }"""
 
+#: Marks a button as busy, for the style sheet and for screen readers, and passes on the values of the fields.
+BUSY: Final = """(...values) => {{
+  document.getElementById("{button}").setAttribute("aria-busy", "true");
+  return values.slice(0, {count});
+}}"""
+READY: Final = """() => document.getElementById("{button}").removeAttribute("aria-busy")"""
+
 #: The page's events are no endpoints for programs.
 PRIVATE: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE: Final[dict[str, Any]] = {**PRIVATE, "queue": False}
@@ -44,19 +51,17 @@ DRAWING: Final[dict[str, Any]] = {
 def add_download(
     button: gr.Button, write: Callable[..., Any], inputs: Sequence[Any], status: gr.HTML | None = None
 ) -> None:
-    """Has a button save the file that a function writes; until then the button says that it is being made.
+    """Has a button save the file that a function writes; until then it is busy.
 
     Args:
-        button: to click.
+        button: to click, with an `elem_id`.
         write: returns the file's path, and with `status` HTML for it besides.
         inputs: of the function.
         status: HTML for what is worth saying.
     """
-    title = button.value
     file = gr.File(visible=False)
     outputs: list[Any] = [file] if status is None else [file, status]
-    written = button.click(write, list(inputs), outputs, **SEGMENTING)
-    # in the browser alone, so that the two titles never come in the wrong order
-    button.click(None, None, button, js="() => 'Making the file'", **PRIVATE)
+    begin = BUSY.format(button=button.elem_id, count=len(inputs))
+    written = button.click(write, list(inputs), outputs, js=begin, **SEGMENTING)
+    written.then(None, None, None, js=READY.format(button=button.elem_id))
     written.success(None, file, None, js=SAVE)
-    written.then(None, None, button, js=f"() => '{title}'", **PRIVATE)

@@ -95,8 +95,8 @@ class Details:
             self.overlay: list[Any] = [opacity, painted]
             with gr.Row():
                 self.downloads = {
-                    "overlay": gr.Button("Download overlay (PNG)", min_width=160),
-                    "mask": gr.Button("Download class map (PNG)", min_width=160),
+                    "overlay": gr.Button("Download overlay (PNG)", min_width=160, elem_id="download-overlay"),
+                    "mask": gr.Button("Download class map (PNG)", min_width=160, elem_id="download-mask"),
                 }
 
     def on_unfold(self, draw: Callable[..., list[str]], inputs: list[Any]) -> None:

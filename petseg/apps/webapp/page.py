@@ -19,13 +19,13 @@ from petseg.apps.webapp.session import ChosenPhoto, Session
 from petseg.apps.webapp.uploads import photos_field
 
 #: After new HTML the line goes back to where its slider stands; for another photo, to the middle of the pet.
-LINE: Final = """let shown;
+LINE: Final = """const photo = () => element.querySelector('.petseg-before img')?.alt;
+let shown = photo();
 watch('value', () => {
   const slider = element.querySelector('.petseg-slider');
-  const photo = element.querySelector('.petseg-before img')?.alt;
-  if (slider && photo !== shown) slider.value = slider.getAttribute('value');
+  if (slider && photo() !== shown) slider.value = slider.getAttribute('value');
   slider?.dispatchEvent(new Event('input'));
-  shown = photo;
+  shown = photo();
 });"""
 
 
