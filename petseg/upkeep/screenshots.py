@@ -74,10 +74,14 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def jupyterlab(folder: Path) -> Iterator[Server]:
-    """JupyterLab that shows a folder, for this machine alone and without a token."""
+    """JupyterLab that shows a folder, for this machine alone, without a token and without the user's own settings."""
     port = free_port()
     arguments: Sequence[str] = [f"--port={port}", "--no-browser", "--allow-root", f"--notebook-dir={folder}"]
-    settings: Sequence[str] = ["--IdentityProvider.token=", "--LabApp.news_url=None"]
+    settings: Sequence[str] = [
+        "--IdentityProvider.token=",
+        "--LabApp.news_url=None",
+        f"--LabApp.user_settings_dir={folder}/.lab",
+    ]
     with serving(["-m", "jupyterlab", *arguments, *settings], port, folder) as server:
         yield server
 
