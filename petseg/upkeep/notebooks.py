@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if chosen.command == "stamp":
         stamp()
         return 0
-    return course(chosen.names) if chosen.command == "course" else renew(chosen.names)
+    return {"course": course, "notebooks": renew, "minutes": measure}[chosen.command](chosen.names)
 
 
 if __name__ == "__main__":

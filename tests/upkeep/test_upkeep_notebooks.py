@@ -112,6 +112,14 @@ def test_renewing_keeps_the_outputs_and_runs_each_notebook_from_its_own_state(ch
     assert [cell.execution_count for cell in cells] == [1, 1]
 
 
+def test_measuring_records_the_time_and_leaves_the_notebook_as_it_was(checkout: Path) -> None:
+    path = save(checkout, "01_cats.ipynb", written(tagged("print('meow')")))
+    before = path.read_bytes()
+    assert publish.main(["minutes"]) == 0
+    assert path.read_bytes() == before
+    assert "01_cats" in (checkout / "figures" / "minutes.json").read_text()
+
+
 def test_a_notebook_that_fails_is_left_as_it_was(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = save(checkout, "01_cats.ipynb", written(tagged("cats = 1 / 0")))
     before = path.read_bytes()
