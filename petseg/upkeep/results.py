@@ -74,14 +74,14 @@ def draw_cutouts(folder: Path) -> Path:
     """`cutouts.jpg`: each sample of panel and web app, a row of its photo and its cut-out on three backgrounds."""
     predict = Predictor(zoo.best())
     images: list[Image.Image] = []
-    titles: list[str] = []
     backgrounds = {"transparent": None, "a colour": "#e9c46a", "the photo, blurred": "blur"}
     for name, load in sample_photos().items():
         result = predict(load(), name=name)
         images += [result.photo, *(CutoutSettings(background).draw(result) for background in backgrounds.values())]
-        titles += ["", "", "", ""] if titles else ["photo", *backgrounds]
+    heads = ["photo", *backgrounds]
+    titles = heads + [""] * (len(images) - len(heads))
     alt = f"{', '.join(sample_photos())}: each photo, and its cut-out on three backgrounds, {', '.join(backgrounds)}."
-    figure = plots.show_images(images, titles, columns=1 + len(backgrounds), width=2.4, alt=alt)
+    figure = plots.show_images(images, titles, columns=len(heads), width=2.4, alt=alt)
     return plots.save_figure(figure, folder / "cutouts.jpg")
 
 

@@ -24,7 +24,7 @@ HERE: Final = Path(__file__).parent
 #: The JavaScript, one module in several files.
 SCRIPTS: Final = ("elements.js", "files.js", "inputs.js", "options.js", "results.js", "panel.js")
 
-#: What can stand behind the pet, and whether a JPEG can then be saved.
+#: What can stand behind the pet.
 BACKGROUNDS: Final = ("transparent", "white", "colour", "blur", "image")
 
 
@@ -94,7 +94,8 @@ class PanelWidget(anywidget.AnyWidget):
             size: width and height of the comparison, where it changes.
             line: where the line goes if the photo changes, 0 to 1 from the left.
         """
-        self._size, self._line = size or self._size, line or self._line
+        self._size = size or self._size
+        self._line = self._line if line is None else line  # 0 is a place too
         self.shown |= {picture.key: picture for picture in pictures}
         about = [{"key": p.key, "alt": p.alt, "kind": p.kind} for p in pictures]
         content = {"type": "show", "pictures": about, "size": self._size, "line": self._line}
