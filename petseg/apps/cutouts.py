@@ -33,9 +33,29 @@ LONGEST: Final[Mapping[Format, int]] = {"webp": 16383, "jpg": 65500}
 GROW: Final = (-10.0, 10.0)
 FEATHER: Final = (0.0, 10.0)
 
+#: What can stand behind the pet, by the value of the panel's and the web app's fields, and how an alt text names it.
+BACKGROUNDS: Final[Mapping[str, str]] = {
+    "transparent": "a transparent background",
+    "white": "white",
+    "color": "a background of one colour",
+    "blur": "the blurred photo",
+    "image": "an image of your own",
+}
+
 #: A crop shows each pixel with at least this alpha (0..255) and a margin, a fraction of the crop's longer side.
 VISIBLE: Final = 64
 MARGIN: Final = 0.05
+
+
+def background_of(choice: str, color: str, image: Image.Image | None) -> str | Image.Image | None:
+    """The background of `CutoutSettings` that a field's value stands for.
+
+    Args:
+        choice: one of `BACKGROUNDS`.
+        color: as CSS writes it; used for `color` alone.
+        image: used for `image` alone; until one is chosen the background is transparent.
+    """
+    return {"transparent": None, "color": color, "image": image}.get(choice, choice)
 
 
 @dataclass(frozen=True)

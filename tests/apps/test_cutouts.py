@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from petseg.apps.cutouts import CutoutSettings, encode, pet_frame, pet_middle
+from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, pet_frame, pet_middle
 from petseg.errors import PhotoError, SettingsError
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BACKGROUND, PET
@@ -146,3 +146,15 @@ def test_the_middle_of_the_pet_has_as_much_of_it_on_both_sides() -> None:
     alpha[:, 20:] = 0
     alpha[:, :3] = 255
     assert pet_middle(alpha) == 0.15  # where the line is seen
+
+
+@pytest.mark.parametrize("choice", BACKGROUNDS)
+def test_each_choice_of_a_background_makes_a_cutout_in_panel_and_web_app_alike(choice: str) -> None:
+    own = Image.new("RGB", (8, 8), "green")
+    meant = {"transparent": None, "white": "white", "color": "#123456", "blur": "blur", "image": own}[choice]
+    assert background_of(choice, "#123456", own) == meant
+    assert CutoutSettings(meant, format="webp").background == meant
+
+
+def test_without_an_image_of_ones_own_the_background_stays_transparent() -> None:
+    assert background_of("image", "#123456", None) is None

@@ -9,7 +9,7 @@ from typing import Any, Final
 from PIL import Image, ImageOps
 
 from petseg.apps import captions, render
-from petseg.apps.cutouts import CutoutSettings, encode, pet_middle
+from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, pet_middle
 from petseg.apps.panel.widget import PanelWidget, Picture
 from petseg.inference.segmentation import Segmentation
 
@@ -99,8 +99,7 @@ class Gallery:
     def settings(self) -> CutoutSettings:
         """What the user has chosen of the cut-out; a JPEG without a background becomes a PNG."""
         chosen = self._widget
-        backgrounds = {"white": "white", "colour": chosen.color, "blur": "blur", "image": self._image}
-        background = backgrounds.get(chosen.background)
+        background = background_of(chosen.background, chosen.color, self._image)
         format: Any = "png" if chosen.format == "jpg" and background is None else chosen.format
         return CutoutSettings(background, chosen.crop, format, chosen.grow, chosen.feather)
 
@@ -134,7 +133,8 @@ class Gallery:
             pictures.append(Picture("before", alt, *render.for_screen(photo)))
             self._before = (entry.number, frame)
         if entry.result.found:
-            alt = f"The pet of {entry.name}, cut out. Background: {self._widget.background}."
+            background = BACKGROUNDS["transparent" if settings.background is None else self._widget.background]
+            alt = f"The pet of {entry.name}, cut out. Background: {background}."
             pictures.append(Picture("after", alt, *render.for_screen(settings.draw(entry.preview))))
         line = pet_middle(entry.preview.alpha[top:bottom, left:right]) if entry.result.found else 0.5
         self._widget.show(pictures, (right - left, bottom - top), line)

@@ -2,7 +2,7 @@
 const BACKGROUNDS = [
   ["Transparent", "transparent"],
   ["White", "white"],
-  ["Colour", "colour"],
+  ["Colour", "color"],
   ["Blurred", "blur"],
   ["Image", "image"],
 ];
@@ -49,7 +49,7 @@ function backgrounds(panel) {
   const imageName = make("span", { className: "petseg-small" });
   group.append(make("div", { className: "petseg-row petseg-more" }, color, image, imageName));
   panel.watch(["background", "image_name"], () => {
-    color.hidden = panel.get("background") !== "colour";
+    color.hidden = panel.get("background") !== "color";
     image.hidden = imageName.hidden = panel.get("background") !== "image";
     imageName.textContent = panel.get("image_name");
   });

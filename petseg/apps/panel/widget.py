@@ -15,7 +15,7 @@ import anywidget
 import traitlets as t
 
 from petseg.apps.comparison import CSS, comparison
-from petseg.apps.cutouts import FEATHER, GROW
+from petseg.apps.cutouts import BACKGROUNDS, FEATHER, GROW
 from petseg.apps.panel.uploads import MAX_BYTES
 from petseg.labels import CLASSES
 
@@ -23,9 +23,6 @@ HERE: Final = Path(__file__).parent
 
 #: The JavaScript, one module in several files.
 SCRIPTS: Final = ("elements.js", "files.js", "inputs.js", "options.js", "results.js", "panel.js")
-
-#: What can stand behind the pet.
-BACKGROUNDS: Final = ("transparent", "white", "colour", "blur", "image")
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class PanelWidget(anywidget.AnyWidget):
     # what the user chooses
     model = t.Unicode().tag(sync=True)
     photo = t.Int(0).tag(sync=True)  # the number of the one that is shown
-    background = t.Enum(BACKGROUNDS, "transparent").tag(sync=True)
+    background = t.Enum(tuple(BACKGROUNDS), "transparent").tag(sync=True)
     color = t.Unicode("#3584e4").tag(sync=True)
     image_name = t.Unicode().tag(sync=True)  # of the user's own background
     crop = t.Bool(False).tag(sync=True)

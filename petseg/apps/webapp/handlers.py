@@ -9,10 +9,11 @@ from typing import Any, Final
 import gradio as gr
 
 from petseg.apps import captions
+from petseg.apps.cutouts import BACKGROUNDS
 from petseg.apps.webapp import html
 from petseg.apps.webapp.answers import at, refusal, sentence, uploaded
 from petseg.apps.webapp.session import ChosenBackground, ChosenPhoto, SegmentedPhoto, Session
-from petseg.apps.webapp.settings import BACKGROUND_ALT, cutout_settings
+from petseg.apps.webapp.settings import cutout_settings
 from petseg.errors import PetsegError, PhotoError
 
 MAX_PHOTOS: Final = 10  # at a time
@@ -24,7 +25,7 @@ RESULTS: Final = 10
 class Handlers:
     """Answers the page. Holds nothing of a visitor: what is kept comes in with each call and goes out again.
 
-    In all of them `cutout` are the values of the page's fields for the cut-out: a value of `settings.BACKGROUNDS`,
+    In all of them `cutout` are the values of the page's fields for the cut-out: a value of `cutouts.BACKGROUNDS`,
     the colour, the `ChosenBackground` or None, crop, format, grow and feather. `unfolded` says whether the details are
     seen: only then are they drawn.
 
@@ -111,7 +112,7 @@ class Handlers:
         try:
             # the format is that of the file: while it changes together with the background, the two may contradict
             settings = cutout_settings(background, color, own and own.preview(), crop, "png", *edge)
-            alt = BACKGROUND_ALT["transparent" if settings.background is None else background]
+            alt = BACKGROUNDS["transparent" if settings.background is None else background]
             return html.compared(shown.photo.name, shown.preview(), settings, alt)
         except PetsegError as error:  # a colour half written, for instance
             raise refusal(error, shown.photo.name) from error

@@ -11,7 +11,7 @@ from petseg.apps.cutouts import FEATHER, GROW, CutoutSettings
 from petseg.apps.webapp.events import AT_ONCE, DRAWING, KEEP_SECONDS, LIVE, PRIVATE, SEGMENTING
 from petseg.apps.webapp.handlers import Handlers
 from petseg.apps.webapp.session import Session
-from petseg.apps.webapp.settings import BACKGROUNDS, FORMATS, agreed_background, agreed_format
+from petseg.apps.webapp.settings import BACKGROUND_CHOICES, FORMATS, agreed_background, agreed_format
 from petseg.apps.webapp.uploads import background_field
 from petseg.labels import CLASSES
 
@@ -31,7 +31,9 @@ class CutoutOptions:
 
     def __init__(self, handlers: Handlers) -> None:
         first = CutoutSettings()
-        self.background = gr.Radio(list(BACKGROUNDS), value="transparent", label="Background", elem_id="background")
+        self.background = gr.Radio(
+            list(BACKGROUND_CHOICES), value="transparent", label="Background", elem_id="background"
+        )
         self.color = gr.ColorPicker("#4a90d9", label="Colour", visible=False)
         self.upload = background_field()
         self.said = gr.HTML(elem_id="background-said", js_on_load=LIVE)

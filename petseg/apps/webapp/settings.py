@@ -6,10 +6,10 @@ from typing import Final
 
 from PIL import Image
 
-from petseg.apps.cutouts import CutoutSettings, Format
+from petseg.apps.cutouts import CutoutSettings, Format, background_of
 
-#: What can stand behind the pet: what the page says, and the field's value.
-BACKGROUNDS: Final = (
+#: The choices of a background: what the page says, and the field's value (`cutouts.BACKGROUNDS`).
+BACKGROUND_CHOICES: Final = (
     ("Transparent", "transparent"),
     ("White", "white"),
     ("Colour", "color"),
@@ -19,15 +19,6 @@ BACKGROUNDS: Final = (
 
 FORMATS: Final[tuple[tuple[str, Format], ...]] = (("PNG", "png"), ("WebP", "webp"), ("JPG", "jpg"))
 
-#: How the alt text of the cut-out names its background.
-BACKGROUND_ALT: Final = {
-    "transparent": "a transparent background",
-    "white": "white",
-    "color": "a background of one colour",
-    "blur": "the blurred photo",
-    "image": "an image of your own",
-}
-
 
 def cutout_settings(
     background: str, color: str, image: Image.Image | None, crop: bool, format: Format, grow: float, feather: float
@@ -35,7 +26,7 @@ def cutout_settings(
     """The settings of the page's fields, in their order.
 
     Args:
-        background: a value of `BACKGROUNDS`.
+        background: a value of `BACKGROUND_CHOICES`.
         color: `#rrggbb`, or `rgba(r, g, b, a)` with fractions, as Gradio's field writes it; used for `color` alone.
         image: used for `image` alone; until one is chosen the background is transparent.
         crop: as in `CutoutSettings`.
@@ -46,8 +37,7 @@ def cutout_settings(
     Raises:
         SettingsError: the settings contradict each other, or the colour is none.
     """
-    behind = {"transparent": None, "color": _plain(color), "image": image}.get(background, background)
-    return CutoutSettings(behind, bool(crop), format, grow, feather)
+    return CutoutSettings(background_of(background, _plain(color), image), bool(crop), format, grow, feather)
 
 
 def agreed_format(background: str, format: Format) -> Format:

@@ -34,7 +34,7 @@ def gallery() -> Gallery:
 def test_every_setting_of_the_cutout_changes_the_cutout_alone(gallery: Gallery, trait: str, value: Any) -> None:
     widget = gallery._widget
     if trait == "color":
-        widget.background = "colour"
+        widget.background = "color"
     before = dict(widget.shown)
     setattr(widget, trait, value)
     assert widget.shown["after"].data != before["after"].data
@@ -43,7 +43,7 @@ def test_every_setting_of_the_cutout_changes_the_cutout_alone(gallery: Gallery, 
 
 def test_a_file_shows_what_the_preview_shows_at_the_photos_size(gallery: Gallery) -> None:
     widget, (entry,) = gallery._widget, gallery.entries
-    widget.background, widget.color, widget.crop, widget.grow = "colour", "#ff8800", True, 4.0
+    widget.background, widget.color, widget.crop, widget.grow = "color", "#ff8800", True, 4.0
     assert entry.preview.photo.size == (1440, 1080)
     small = gallery.settings().draw(entry.preview)
     large = gallery.settings().draw(entry.result)
