@@ -6,11 +6,16 @@ and per-image means (always called so). A mean over batch means is neither: it d
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from petseg.labels import CLASSES
+
+#: Names of the scores of `pooled_scores`, in the order of every table and record.
+SCORES: Final = ("mean_iou", *(f"iou_{name}" for name in CLASSES), "accuracy")
 
 
 def class_map(logits: Tensor) -> Tensor:
@@ -104,12 +109,12 @@ def pooled_scores(matrices: Tensor) -> dict[str, float]:
         matrices: int64 (N, 3, 3), one per image.
 
     Returns:
-        `iou_pet`, `iou_background`, `iou_boundary`, their mean `mean_iou`, and `accuracy`; each 0 to 1.
+        By the names in `SCORES`: the mean of the classes' IoU, the IoU of each class, and the accuracy; each 0 to 1.
     """
     pooled = matrices.sum(dim=0)
     per_class = iou(pooled)
-    scores = {f"iou_{name}": float(value) for name, value in zip(CLASSES, per_class, strict=True)}
-    return {"mean_iou": float(per_class.mean()), **scores, "accuracy": float(accuracy(pooled))}
+    values = [per_class.mean(), *per_class, accuracy(pooled)]
+    return {name: float(value) for name, value in zip(SCORES, values, strict=True)}
 
 
 class SplitConfusion(Metric):

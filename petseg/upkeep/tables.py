@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from petseg.errors import DataError
 from petseg.labels import CLASSES
+from petseg.metrics.confusion import SCORES
 
 #: README's lines before and after the table.
 MARKS: Final = ("<!-- results: written by make figures -->", "<!-- end of results -->")
 
-SCORES: Final = ("mean_iou", *(f"iou_{label}" for label in CLASSES))
+#: The scores in the table.
+SHOWN: Final = tuple(score for score in SCORES if score != "accuracy")
 
 
 def results_table(results: Mapping[str, Any], references: Sequence[Mapping[str, Any]]) -> str:
@@ -22,16 +24,16 @@ def results_table(results: Mapping[str, Any], references: Sequence[Mapping[str, 
         references: as `course.references` gives them; a dash stands for what they do not state.
     """
     header = ["network", "parameters", "pixels", "scored on", "encoder", "mean IoU", *CLASSES]
-    lines = [_line(header), _line(["---", "--:", "--:", "---", "---", *["--:"] * len(SCORES)])]
+    lines = [_line(header), _line(["---", "--:", "--:", "---", "---", *["--:"] * len(SHOWN)])]
     for name, model in results["models"].items():
-        scores = [f"{model['test'][key]:.4f}" for key in SCORES]
+        scores = [f"{model['test'][key]:.4f}" for key in SHOWN]
         million = f"{model['parameters'] / 1e6:.1f} M"
         lines.append(_line([f"**`{name}`**", million, str(model["size"]), "test", model["encoder"], *scores]))
     scored = [entry for entry in references if entry["mean_iou"] is not None]
     for entry in sorted(scored, key=lambda entry: -entry["mean_iou"]):
         name = f"[{entry['name']}]({entry['url']})" if entry["url"] else f"{entry['name']} (no public page found)"
         million = f"{entry['parameters'] / 1e6:.1f} M" if entry["parameters"] else "-"
-        scores = ["-" if entry[key] is None else f"{entry[key]:g}" for key in SCORES]
+        scores = ["-" if entry[key] is None else f"{entry[key]:g}" for key in SHOWN]
         lines.append(_line([name, million, str(entry["size"] or "-"), entry["split"], entry["encoder"], *scores]))
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ import torch
 from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardIndex
 
 from petseg import metrics
+from petseg.metrics.confusion import SCORES
 
 # a 2x2 image: true pet, pet, background, boundary; predicted pet, background, background, background
 TRUE = torch.tensor([[[0, 0], [1, 2]]], dtype=torch.uint8)
@@ -152,3 +153,11 @@ def test_the_matrix_of_a_batch_is_the_sum_of_those_of_its_images():
     prediction, target = torch.randint(0, 3, (2, 5, 8, 9), generator=generator, dtype=torch.uint8)
     matrices = metrics.confusion_matrices(prediction, target)
     assert torch.equal(metrics.batch_confusion(prediction, target), matrices.sum(dim=0))
+
+
+def test_pooled_scores_are_the_mean_iou_then_the_iou_of_each_class_then_the_accuracy_as_their_names_say():
+    matrix = torch.tensor([[4, 1, 0], [0, 3, 1], [1, 0, 2]])
+    scores = metrics.pooled_scores(matrix[None])
+    assert tuple(scores) == SCORES == ("mean_iou", "iou_pet", "iou_background", "iou_boundary", "accuracy")
+    wanted = [4 / 6, 3 / 5, 2 / 4]
+    assert list(scores.values()) == pytest.approx([sum(wanted) / 3, *wanted, 9 / 12])

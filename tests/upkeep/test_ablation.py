@@ -12,6 +12,7 @@ import yaml
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import DataError
 from petseg.files import read_json
+from petseg.metrics.confusion import SCORES
 from petseg.models.device import processor
 from petseg.models.unet import UNet
 from petseg.training.checkpoints import last_epoch
@@ -24,7 +25,7 @@ from petseg.upkeep.ablation.compare import collected, noise
 from petseg.upkeep.ablation.cost import measure_cost
 from petseg.upkeep.ablation.plan import LONG, merged, read_plan
 from petseg.upkeep.ablation.plan import PLAN as SHORT
-from petseg.upkeep.ablation.records import SCORES, Records
+from petseg.upkeep.ablation.records import Records
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

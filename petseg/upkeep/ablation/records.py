@@ -10,13 +10,10 @@ from typing import Any, Final, get_args
 
 from petseg.errors import DataError
 from petseg.files import read_json, write_json
-from petseg.labels import CLASSES
+from petseg.metrics.confusion import SCORES
 from petseg.training.runs import Log, read_logs, write_logs
 from petseg.upkeep.ablation.compare import Summary, collected
 from petseg.upkeep.ablation.plan import Plan, Weights, merged
-
-#: The scores of a summary, by the name that a log gives them.
-SCORES: Final = ("mean_iou", *(f"iou_{name}" for name in CLASSES), "accuracy")
 
 #: What `collected` adds to a summary; it is computed again whenever the record is written.
 DERIVED: Final = ("weights", "score", "points", "limit")

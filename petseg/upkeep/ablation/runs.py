@@ -14,6 +14,7 @@ import yaml
 
 from petseg.errors import DataError
 from petseg.files import atomic_write
+from petseg.metrics.confusion import SCORES
 from petseg.training.checkpoints import last_epoch
 from petseg.training.command import Command
 from petseg.training.runs import Log, joined, read_log
@@ -21,7 +22,7 @@ from petseg.training.task import SegmentationTask
 from petseg.upkeep.ablation.compare import Summary
 from petseg.upkeep.ablation.cost import host, measure_cost
 from petseg.upkeep.ablation.plan import Run, Weights
-from petseg.upkeep.ablation.records import SCORES, Records
+from petseg.upkeep.ablation.records import Records
 
 #: The prefix that a log gives the scores of each kind of weights.
 COLUMNS: Final[dict[Weights, str]] = {"averaged": "val", "raw": "val_raw"}

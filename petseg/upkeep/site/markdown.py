@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from petseg.labels import CLASSES
+from petseg.metrics.confusion import SCORES
 
-#: Keys of scores in the records, and what their columns are called.
-SCORES: Final = ("mean_iou", *(f"iou_{label}" for label in CLASSES), "accuracy")
+#: What the columns of `SCORES` are called.
 TITLES: Final = ("mean IoU", *CLASSES, "accuracy")
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from petseg.labels import CLASSES
-from petseg.upkeep.site.markdown import SCORES, TITLES, table, text, title
+from petseg.metrics.confusion import SCORES
+from petseg.upkeep.site.markdown import TITLES, table, text, title
 from petseg.upkeep.tables import results_table
 
 #: Records that have pages of their own; `other_page` shows all others.
