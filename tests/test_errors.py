@@ -1,6 +1,11 @@
+import ast
+from pathlib import Path
+
 import pytest
 
-from petseg.errors import DataError, exit_with_sentence
+import petseg
+from petseg import errors
+from petseg.errors import DataError, PetsegError, exit_with_sentence
 
 
 @exit_with_sentence(stopped="stopped; call it again")
@@ -32,3 +37,16 @@ def test_a_defect_keeps_its_traceback():
 
 def test_a_decorated_command_keeps_its_name_and_its_description():
     assert (main.__name__, main.__doc__) == ("main", "A command.")
+
+
+def test_all_kinds_of_error_but_those_of_exercises_are_in_one_module_and_they_are_at_most_five():
+    known = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, PetsegError)]
+    assert len(set(known) - {PetsegError}) <= 5
+    package = Path(petseg.__file__).parent
+    for path in package.rglob("*.py"):
+        if path in (package / "errors.py", package / "course" / "checks.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases = [ast.unparse(base) for base in node.bases]
+                assert not any(base.endswith(("Error", "Exception")) for base in bases), f"{path}: {node.name}"

@@ -144,7 +144,7 @@ def test_a_chosen_pytorch_is_installed_first(checkout: Path) -> None:
     assert petseg == "-m pip install --no-cache-dir -e .[dev]"
 
 
-def test_a_set_up_that_was_killed_begins_anew(checkout: Path) -> None:
+def test_a_set_up_that_was_killed_begins_again(checkout: Path) -> None:
     (checkout / "kill-me").touch()
     assert set_up(checkout).returncode != 0
     (checkout / "kill-me").unlink()
@@ -164,7 +164,7 @@ def test_a_failed_install_is_told_and_tried_again_without_losing_the_venv(checko
     assert calls(checkout) == [INSTALL]
 
 
-def test_a_venv_without_a_working_python_is_made_anew(checkout: Path) -> None:
+def test_a_venv_without_a_working_python_is_made_again(checkout: Path) -> None:
     (checkout / ".venv/bin").mkdir(parents=True)
     (checkout / ".venv/bin/python").symlink_to("/nowhere/python3")
     set_up(checkout)
@@ -360,6 +360,10 @@ def test_the_top_level_holds_only_what_the_design_names() -> None:
     top = {(name.split("/")[0], "/" in name) for name in committed()}
     assert {name for name, is_folder in top if is_folder} <= folders
     assert {name for name, is_folder in top if not is_folder} <= files
+
+
+def test_at_most_16_names_stand_directly_in_the_package() -> None:
+    assert len({name.split("/")[1] for name in committed() if name.startswith("petseg/")}) <= 16
 
 
 def test_no_data_set_is_committed() -> None:

@@ -115,7 +115,7 @@ def _read_checkpoint(path: Path) -> tuple[SegmentationTask, dict[str, Any]]:
 
 
 def _data(config: Mapping[str, Any]) -> PetDataModule:
-    """The data of a run by its configuration: source, sizes, shares, and the folder where it names one."""
+    """The data of a run by its configuration: source, sizes, fractions, and the folder where it names one."""
     try:
         return PetDataModule(**config.get("data", {}))
     except (TypeError, ValueError) as error:

@@ -18,7 +18,7 @@ from petseg.upkeep import minutes
 from petseg.upkeep.site import chapters, links, live, markdown, records, sources
 from petseg.upkeep.site.reference import reference_pages
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "https://github.com/someone/pets"
 
 
