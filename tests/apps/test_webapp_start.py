@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +18,10 @@ import pytest
 from visitor import WAIT, Visitor, chelsea, encoded
 
 from petseg import cli
+from petseg.errors import MissingError
 from petseg.upkeep.server import Server, free_port
 
 pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
-import uvicorn
 
 
 @contextmanager
@@ -87,29 +86,31 @@ def test_the_address_that_is_printed_answers_also_behind_a_proxy_which_is_not_as
     assert not connections
 
 
-def test_a_start_that_takes_long_is_waited_for_and_one_that_fails_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gradio import http_server
+def test_a_start_that_takes_long_is_waited_for_and_one_that_fails_is_one_sentence() -> None:
+    from petseg.apps.webapp.server import _await_start
 
-    from petseg.apps.webapp.server import PatientServer
+    server: Any = SimpleNamespace(started=False)
 
-    hours = SimpleNamespace(time=count(0, 3600).__next__, sleep=time.sleep)  # each look at the clock is an hour later
-    monkeypatch.setattr(http_server, "time", hours)
-    monkeypatch.setattr("petseg.apps.webapp.server.time", hours)
-    slow, failing = (PatientServer(uvicorn.Config(lambda: None)) for _ in range(2))
-    monkeypatch.setattr(slow, "run", lambda: (time.sleep(0.1), setattr(slow, "started", True)))
-    slow.run_in_thread()
-    monkeypatch.setattr(failing, "run", lambda: None)
-    with pytest.raises(http_server.ServerFailedToStartError):
-        failing.run_in_thread()
+    def slowly() -> None:
+        time.sleep(0.2)
+        server.started = True
+
+    thread = threading.Thread(target=slowly)
+    thread.start()
+    _await_start(server, thread)
+    assert server.started
+    failed = threading.Thread(target=lambda: None)
+    failed.start()
+    with pytest.raises(MissingError, match=r"^The server ended before it answered\. Try again\.$"):
+        _await_start(SimpleNamespace(started=False), failed)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("host", "taken"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::1", "127.0.0.1")])
-def test_a_port_that_is_taken_is_one_sentence(capsys: Any, host: str, taken: str) -> None:
-    family = socket.AF_INET6 if ":" in taken else socket.AF_INET
-    with socket.create_server((taken, 0), family=family) as other:
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_a_port_that_is_taken_is_one_sentence(capsys: Any, host: str, shown: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as other:
         port = other.getsockname()[1]
         assert cli.main(["app", "--host", host, "--port", str(port)]) == 1
-    shown = "[::1]" if taken == "::1" else taken
     error = capsys.readouterr().err
     assert error.startswith(f"petseg: {shown}:{port} cannot be listened at (")
     assert error.endswith("). Choose another --host or --port.\n")

@@ -31,4 +31,4 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command, environment = ["-m", "petseg.cli", "app", "--port", str(port)], os.environ | {"TMPDIR": str(folder)}
     with serving(command, port, folder, environment) as server:
         yield server.address
-    assert "Traceback" not in server.log.read_text()
+    assert "Traceback" not in server.log.read_text(), server.log.read_text()

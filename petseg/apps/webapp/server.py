@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 import gradio as gr
-from gradio import http_server
-from gradio.exceptions import ServerFailedToStartError
+import uvicorn
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from petseg.apps import comparison
@@ -32,6 +32,9 @@ MAX_SESSIONS: Final = 100  # visitors whose photos are kept; beyond, the one who
 #: Seconds that the app's end waits for a photo that is being segmented.
 PATIENCE: Final = 30
 
+#: Seconds that it waits for open pages; one that is looked at keeps a connection for as long.
+CLOSING: Final = 5
+
 #: Fonts of the reader's machine: none is fetched.
 SANS: Final = [gr.themes.Font(name) for name in ("system-ui", "sans-serif")]
 MONO: Final = [gr.themes.Font(name) for name in ("ui-monospace", "monospace")]
@@ -46,34 +49,57 @@ def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 
         port: to listen at; 0 takes a free one.
 
     Raises:
-        MissingError: the address is not available.
+        MissingError: the address is not available, or the server ended before it answered.
         ModelError: the model cannot be loaded.
     """
     host = host.strip("[]")  # an IPv6 address may be written as in a URL
-    port = _free(host, port)
-    session = Session(model)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C, so that the photos are removed
-    with _temporary_folder() as folder:
-        blocks = launch(session, folder, host, port)
-        print(f"petseg: {address(host, port)} shows the app; Ctrl+C ends it.", flush=True)
-        blocks.block_thread()  # until Ctrl+C, which closes the server
+    with _listening(host, port) as socket_, _temporary_folder() as folder:
+        session = Session(model)
+        server = uvicorn.Server(uvicorn.Config(page_app(session, folder), log_level="warning"))
+        # not in this thread: uvicorn would wait for every open page before it ends
+        thread = threading.Thread(target=server.run, args=([socket_.dup()],), daemon=True)  # it closes its own copy
+        thread.start()
+        try:
+            _await_start(server, thread)
+            print(f"petseg: {address(host, socket_.getsockname()[1])} shows the app; Ctrl+C ends it.", flush=True)
+            while thread.is_alive():
+                thread.join(1)  # in turns, between which Ctrl+C is noticed on Windows, too
+        except KeyboardInterrupt:
+            server.should_exit = True
+            thread.join(CLOSING)
         session.finish(PATIENCE)  # Python's end would abort within PyTorch
 
 
-def launch(session: Session, folder: Path, host: str, port: int) -> gr.Blocks:
-    """Begins to serve in a thread; `close()` of the result ends it.
-
-    Raises:
-        MissingError: the port was taken in the meantime.
-    """
+def page_app(session: Session, folder: Path) -> FastAPI:
+    """The page, with a guard in front of it; photos are kept in the folder."""
     blocks = build(session, folder)
     blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=2)
-    try:
-        _launch(blocks, host, port)
-    except OSError as error:
-        _free("127.0.0.1", port)  # which Gradio asks for, whatever the host
-        raise MissingError("The server ended before it answered. Try again.") from error
-    return blocks
+    blocks.max_threads = 4
+    blocks.state_session_capacity = MAX_SESSIONS
+    blocks.has_launched = True  # as `launch` sets it: from then on only uploaded files are read, not any that is named
+    return gr.mount_gradio_app(
+        FastAPI(openapi_url=None, middleware=[Middleware(OwnFilesOnly)]),
+        blocks,
+        path="/",
+        ssr_mode=False,
+        pwa=False,
+        enable_monitoring=False,
+        run_history=False,
+        mcp_server=False,
+        max_file_size=MAX_MEGABYTES * 1_000_000,
+        footer_links=[],
+        theme=_theme(),
+        css=_css(),
+    )
+
+
+def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+    """Returns once the server answers, however busy the machine is."""
+    while not server.started:
+        if not thread.is_alive():
+            raise MissingError("The server ended before it answered. Try again.")
+        time.sleep(0.01)
 
 
 def address(host: str, port: int) -> str:
@@ -83,49 +109,6 @@ def address(host: str, port: int) -> str:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-class PatientServer(http_server.Server):
-    """Gradio's server, whose own class gives up where a busy machine needs more than 5 seconds to start it."""
-
-    def run_in_thread(self) -> None:
-        """Begins to serve, and returns once it does.
-
-        Raises:
-            ServerFailedToStartError: its thread ended before.
-        """
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-        while not self.started and self.thread.is_alive():
-            time.sleep(0.01)
-        if not self.started:
-            raise ServerFailedToStartError("The thread of the server ended.")
-
-
-def _launch(blocks: gr.Blocks, host: str, port: int) -> None:
-    http_server.Server = PatientServer  # type: ignore[misc]
-    blocks.launch(
-        server_name=_in_url(host),
-        server_port=port,
-        prevent_thread_lock=True,
-        quiet=True,
-        share=False,
-        ssr_mode=False,
-        pwa=False,
-        enable_monitoring=False,
-        run_history=False,
-        mcp_server=False,
-        num_workers=0,
-        max_threads=4,
-        max_file_size=MAX_MEGABYTES * 1_000_000,
-        state_session_capacity=MAX_SESSIONS,
-        allowed_paths=[],
-        footer_links=[],
-        app_kwargs={"middleware": [Middleware(OwnFilesOnly)]},
-        _frontend=False,  # no look at its own page, which a busy machine would fail
-        theme=_theme(),
-        css=_css(),
-    )
 
 
 def _theme() -> gr.themes.Base:
@@ -161,16 +144,12 @@ def _temporary_folder() -> Iterator[Path]:
         yield folder
 
 
-def _free(host: str, port: int) -> int:
-    """The port, or a free one for 0."""
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens at the address, from now on and until it is closed: no other program can take it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server((host, port), family=family) as probe:
-            free: int = probe.getsockname()[1]
-            return free
+        return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        raise _taken(host, port, error) from error
-
-
-def _taken(host: str, port: int, reason: object) -> MissingError:
-    return MissingError(f"{_in_url(host)}:{port} cannot be listened at ({reason}). Choose another --host or --port.")
+        raise MissingError(
+            f"{_in_url(host)}:{port} cannot be listened at ({error}). Choose another --host or --port."
+        ) from error

@@ -11,8 +11,8 @@ from petseg.errors import MissingError
 def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860) -> None:
     """Serves the page until Ctrl+C or SIGTERM ends the program; see `server.serve`.
 
-    From then on this process uses no proxy: Gradio asks its own address whether it answers, which no proxy could
-    reach, and the app needs no other server.
+    From then on this process uses no proxy: the app needs no other server, and Gradio cannot be imported where a SOCKS
+    proxy is set whose package is missing.
 
     Raises:
         MissingError: Gradio is not installed, or the address is not available.
