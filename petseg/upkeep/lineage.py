@@ -25,18 +25,37 @@ from petseg.training.runs import attempts
 MODELS: Final = (
     "unet-lite0-first",
     "unet-lite0-second",
-    "unet-lite0",
+    "unet-lite0-third",
     "unet-lite2",
+    "unet-lite0",
     "unet-first",
+    "unet-second",
     "unet",
+    "unet-separable-first",
+    "unet-separable-second",
     "unet-separable",
 )
 
 #: Those that are made for others alone; they are not released and not scored on the test split.
-STEPS: Final = ("unet-lite0-first", "unet-lite0-second", "unet-lite2", "unet-first")
+STEPS: Final = (
+    "unet-lite0-first",
+    "unet-lite0-second",
+    "unet-lite0-third",
+    "unet-lite2",
+    "unet-first",
+    "unet-second",
+    "unet-separable-first",
+    "unet-separable-second",
+)
 
 #: Steps that were once released, and scored then, by the name that they had: cards and logs of that time name them so.
-ONCE_RELEASED: Final = {"unet-lite0-first": "unet-lite0", "unet-first": "unet"}
+ONCE_RELEASED: Final = {
+    "unet-lite0-first": "unet-lite0",
+    "unet-lite0-third": "unet-lite0",
+    "unet-first": "unet",
+    "unet-second": "unet",
+    "unet-separable-first": "unet-separable",
+}
 
 
 def recipe_of(name: str) -> Path:
