@@ -52,7 +52,7 @@ class MatteSettings:
     outer: float = 0.022
     speck: float = 0.05
     window: float = 0.04
-    epsilon: float = 1e-4
+    epsilon: float = 1e-3
     doubt: float = 0.1
     contrast: float = 1.5
 
