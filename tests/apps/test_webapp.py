@@ -293,9 +293,9 @@ def test_what_is_no_photo_is_one_sentence_and_the_server_goes_on(
 
 
 def test_a_photo_without_a_pet_is_said_to_have_none_and_can_still_be_looked_at(server: Server) -> None:
-    visitor, sentence = Visitor(server), "No pet found in grey.jpg, so there is no cut-out of it."
-    grey = (encoded(Image.new("RGB", (300, 200), "grey")), "grey.jpg")
-    alone = visitor.choose(grey)
+    visitor, sentence = Visitor(server), "No pet found in blue.jpg, so there is no cut-out of it."
+    blue = (encoded(Image.new("RGB", (300, 200), "blue")), "blue.jpg")
+    alone = visitor.choose(blue)
     assert alone.status.startswith(f'<p class="failed">{sentence}')
     assert alone.results["visible"]
     assert alone.comparison.count("<img") == 1
@@ -304,7 +304,7 @@ def test_a_photo_without_a_pet_is_said_to_have_none_and_can_still_be_looked_at(s
     assert answer["error"].startswith(sentence)
     answer = visitor.do(visitor.event("click", "button", "Download all"), None, *CUTOUT)
     assert answer["error"].startswith(sentence)
-    two = visitor.choose(grey, (some_photo(0), "cat.jpg"))
+    two = visitor.choose(blue, (some_photo(0), "cat.jpg"))
     assert two.choice["value"] == 1  # the one with a pet is shown first
     assert not two.every["visible"]
     assert two.comparison.count("<img") == 2

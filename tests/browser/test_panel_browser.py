@@ -171,8 +171,9 @@ def test_an_image_of_ones_own_stands_behind_the_pet(panel: Any, files: Path) -> 
             panel.get_by_text("Choose an image").click()
         chooser.value.set_files(files / "orange.png")
 
-    changed(panel, AFTER, choose)
+    choose()
     wait_for(panel, "orange.png")
+    panel.locator(f"{AFTER}[alt*='an image of your own']").wait_for()
     np.testing.assert_allclose(pixels(panel, AFTER)[5, -5], (255, 136, 0, 255), atol=6)
     changed(panel, AFTER, panel.get_by_text("Transparent", exact=True).click)
 

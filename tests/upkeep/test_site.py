@@ -189,6 +189,36 @@ def test_without_npm_the_remedy_is_one_sentence(tmp_path: Path, monkeypatch: pyt
         live.install(tmp_path)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for npm is a shell script")
+@pytest.mark.parametrize("works", [True, False])
+def test_the_page_s_packages_are_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool
+) -> None:
+    source, npm = tmp_path / "live", tmp_path / "npm"
+    source.mkdir()
+    for name in ("package.json", "package-lock.json"):
+        (source / name).write_bytes((ROOT / live.SOURCE / name).read_bytes())
+    version = read_json(source / "package.json")["dependencies"][live.PACKAGE]
+    npm.write_text(
+        f"""#!/bin/sh
+/bin/mkdir -p node_modules/{live.PACKAGE}
+echo '{{"version": "{version}"}}' > node_modules/{live.PACKAGE}/package.json
+test ! -e {source}/node_modules || exit 3
+exit {0 if works else 1}
+"""
+    )
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if works:
+        live.install(source)
+        live.install(source)  # is there
+    else:
+        with pytest.raises(MissingError, match="npm ci failed"):
+            live.install(source)
+    assert live.installed(source) == works
+    assert len(list(source.iterdir())) == (3 if works else 2)
+
+
 def test_the_lock_file_names_no_server() -> None:
     packages = read_json(ROOT / live.SOURCE / "package-lock.json")["packages"]
     assert f"node_modules/{live.PACKAGE}" in packages

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -42,7 +43,7 @@ EMPTY: Final = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAA
 
 
 def install(source: Path = SOURCE) -> None:
-    """Fetches what `package-lock.json` lists, unless it is there; needs no network then.
+    """Fetches what `package-lock.json` lists, whole or not at all, unless it is there; needs no network then.
 
     Raises:
         MissingError: npm is missing, or it failed.
@@ -53,10 +54,22 @@ def install(source: Path = SOURCE) -> None:
     if npm is None:
         raise MissingError("npm is missing, so the site has no live page. Install Node.js, then run make site again.")
     command = [npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
-    if done.returncode or not installed(source):
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise MissingError(f"npm ci failed in {source} ({reason}), so the site has no live page. Run make site again.")
+    with TemporaryDirectory(prefix=".npm-", dir=source) as name:
+        folder = Path(name)
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(source / file, folder)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode or not installed(folder):
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+            raise MissingError(
+                f"npm ci failed in {source} ({reason}), so the site has no live page. Run make site again."
+            )
+        if installed(source):  # another process was faster
+            return
+        there = source / "node_modules"
+        if there.exists():
+            there.rename(folder / "replaced")
+        (folder / "node_modules").rename(there)
 
 
 def installed(source: Path = SOURCE) -> bool:
