@@ -169,7 +169,7 @@ def test_the_fast_recipe_ends_with_its_epochs_where_the_target_is_out_of_reach(s
 
 def test_the_fast_recipe_sees_small_images_first_and_resamples_none_by_rotation():
     fast = read_recipe("fast")
-    assert stages(fast) == [(1, 64), (4, 96), (5, 128)]
+    assert stages(fast) == [(1, 64), (3, 96), (4, 128)]
     assert fast["model"]["augment"]["geometry"] == 0.0
 
 
