@@ -503,6 +503,13 @@ def naming(path: str) -> dict[str, Any]:
     return {"path": path, "orig_name": "hosts", "meta": {"_type": "gradio.FileData"}}
 
 
+def test_what_went_wrong_within_the_program_is_not_told_to_a_visitor(server: Server) -> None:
+    visitor = Visitor(server)
+    files = {"files": [naming("/etc/hosts")], "refused": []}
+    answer = visitor.do(visitor.event("upload", "html", "drop"), files, "unet", True, *OVERLAY, *CUTOUT)
+    assert answer["error"] is None
+
+
 def test_no_file_but_an_uploaded_one_is_segmented(server: Server) -> None:
     visitor = Visitor(server)
     field = visitor.event("upload", "html", "drop")

@@ -74,14 +74,15 @@ def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 
 def page_app(session: Session, folder: Path) -> FastAPI:
     """The page, with a guard in front of it; photos are kept in the folder."""
     blocks = build(session, folder)
+    blocks.max_threads = 4  # before the queue, which takes it over
     blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=2)
-    blocks.max_threads = 4
     blocks.state_session_capacity = MAX_SESSIONS
     blocks.has_launched = True  # as `launch` sets it: from then on only uploaded files are read, not any that is named
     return gr.mount_gradio_app(
         FastAPI(openapi_url=None, middleware=[Middleware(OwnFilesOnly)]),
         blocks,
         path="/",
+        show_error=False,  # what a visitor can mend is said by name; nothing else of an error leaves the program
         ssr_mode=False,
         pwa=False,
         enable_monitoring=False,
