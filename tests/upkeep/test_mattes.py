@@ -35,6 +35,7 @@ def test_the_recorded_settings_are_those_in_use_and_beat_the_plain_ramp() -> Non
     record = read_json(CHECKOUT / "figures" / "matting.json")
     assert record["settings"] == asdict(MatteSettings())
     for title in ("full size, the other half", "test split at 128x128"):
-        for score in ("see_through", "haze", "mad"):
-            assert record[title]["matte"][score] < record[title]["ramp"][score]
-        assert record[title]["matte"]["spoilt"] <= record[title]["ramp"]["spoilt"]  # of 30 photos, one is 3 %
+        matte, ramp = record[title]["matte"], record[title]["ramp"]
+        assert all(matte[score] < ramp[score] for score in ("see_through", "haze", "mad"))
+        # of 30 photos one is 3 %: there it may spoil as many
+        assert matte["spoilt"] < ramp["spoilt"] or (record[title]["photos"] == 30 and matte["spoilt"] == ramp["spoilt"])
