@@ -63,31 +63,42 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, text in TRAINING.items():
         commands.add_parser(name, help=text, add_help=False)  # for the list; `main` hands their arguments on
-
     segment = add("segment", batch.run, "cut the pet out of photos: writes mask, overlay and cut-out of each")
     batch.add_arguments(segment, MODEL_HELP)
-
-    data = add("data", _data, "fetch or draw a data set, verify and decode it")
-    data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford", help="default: oxford")
-    data.add_argument("--dir", metavar="DIR", type=Path, help="its folder (default: PETSEG_DATA_DIR, else data/)")
-
+    _data_arguments(add("data", _data, "fetch or draw a data set, verify and decode it"))
     models = add("models", _models, "list the released models and their scores, or describe one")
     models.add_argument("name", metavar="NAME", nargs="?", help="print the card of this model")
+    _release_arguments(
+        add("release", _release, "score a checkpoint on the official test split and save it as a model file")
+    )
+    _export_arguments(add("export", _export, "write a model as ONNX"))
+    _app_arguments(add("app", _app, "serve the web app: the same cut-outs in a browser"))
+    _bench_arguments(
+        add("bench", _bench, "time training on this machine, against a plain training loop (an hour and more)")
+    )
+    return parser
 
-    release = add("release", _release, "score a checkpoint on the official test split and save it as a model file")
-    release.add_argument("checkpoint", metavar="CKPT", type=Path, help="checkpoint of a run of petseg fit")
-    release.add_argument("--out", metavar="FILE.safetensors", type=Path, required=True, help="file to write")
-    release.add_argument("--log", metavar="DIR", type=Path, help="folder to which the run's log is copied")
-    release.add_argument(
+
+def _data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford", help="default: oxford")
+    parser.add_argument("--dir", metavar="DIR", type=Path, help="its folder (default: PETSEG_DATA_DIR, else data/)")
+
+
+def _release_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", metavar="CKPT", type=Path, help="checkpoint of a run of petseg fit")
+    parser.add_argument("--out", metavar="FILE.safetensors", type=Path, required=True, help="file to write")
+    parser.add_argument("--log", metavar="DIR", type=Path, help="folder to which the run's log is copied")
+    parser.add_argument(
         "--no-test",
         action="store_true",
         help="do not score the test split: for a model that only serves as another's start or teacher",
     )
 
-    export = add("export", _export, "write a model as ONNX")
-    export.add_argument("--model", metavar="NAME", help=MODEL_HELP)
-    export.add_argument("--out", metavar="FILE.onnx", type=Path, required=True, help="file to write")
-    stored = export.add_mutually_exclusive_group()
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME", help=MODEL_HELP)
+    parser.add_argument("--out", metavar="FILE.onnx", type=Path, required=True, help="file to write")
+    stored = parser.add_mutually_exclusive_group()
     stored.add_argument("--half", action="store_true", help="store the weights in float16: half the size")
     stored.add_argument(
         "--quantize",
@@ -95,19 +106,22 @@ def _parser() -> argparse.ArgumentParser:
         help="compute with 8-bit integers; needs the data, and writes the file only where it is faster and as accurate",
     )
 
-    app = add("app", _app, "serve the web app: the same cut-outs in a browser")
-    app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 or :: lets other machines in")
-    app.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
-    app.add_argument("--model", metavar="NAME", help=MODEL_HELP)
 
-    bench = add("bench", _bench, "time training on this machine, against a plain training loop (an hour and more)")
-    bench.add_argument("--quick", action="store_true", help="every row in seconds, with a tiny network and cartoons")
-    bench.add_argument(
+def _app_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 or :: lets other machines in"
+    )
+    parser.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
+    parser.add_argument("--model", metavar="NAME", help=MODEL_HELP)
+
+
+def _bench_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="every row in seconds, with a tiny network and cartoons")
+    parser.add_argument(
         "--rows", metavar="NAME", nargs="+", default=[], help="measure these rows only (an unknown name lists them)"
     )
-    bench.add_argument("--runs", type=int, help="trainings of each way in time_to_accuracy (default 3; --quick: 1)")
-    bench.add_argument("--out", metavar="FILE.json", type=Path, help=BENCH_OUT_HELP)
-    return parser
+    parser.add_argument("--runs", type=int, help="trainings of each way in time_to_accuracy (default 3; --quick: 1)")
+    parser.add_argument("--out", metavar="FILE.json", type=Path, help=BENCH_OUT_HELP)
 
 
 def _train(arguments: Sequence[str]) -> int:

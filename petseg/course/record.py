@@ -34,8 +34,12 @@ def results() -> dict[str, Any]:
     return found
 
 
-def ablation() -> dict[str, Any]:
+def ablation(long: bool = False) -> dict[str, Any]:
     """What each change of a short recipe does to its score, as `make ablation` wrote it to `figures/ablation.json`.
+
+    Args:
+        long: the runs of `make ablation ARGS=--long` instead, in which a fifth of the images is seen 30 times, not all
+            of them 8 times: `figures/ablation-long.json`.
 
     Returns:
         `data`, in words; `recipe` of the base; `base`: a summary for each seed; `noise`: `mean` of their scores and, in
@@ -44,7 +48,7 @@ def ablation() -> dict[str, Any]:
         mean, and the `limit` up to which chance explains them. A summary holds `change`, `settings` that differ from
         the recipe, `seed`, `epochs`, `seconds`, `host`, `val` (scores by weights) and `cost`.
     """
-    found: dict[str, Any] = read_json(published("ablation.json"))
+    found: dict[str, Any] = read_json(published("ablation-long.json" if long else "ablation.json"))
     return found
 
 

@@ -82,10 +82,7 @@ class SegmentationTask(L.LightningModule):
         network_settings: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        _check_stages(sizes, size_starts)
-        if not 0 <= geometry_until <= 1:
-            raise SettingsError(f"geometry_until={geometry_until}: must lie between 0 and 1, for instance 0.8.")
-        augment = augment or AugmentSettings()
+        _check_stages(sizes, size_starts, geometry_until)
         self.save_hyperparameters(ignore=["augment"])
         kind = architecture or ("pretrained-unet" if encoder else "unet")
         shared = {"channels": channels, "separable": separable, "skips": skips}
@@ -95,7 +92,7 @@ class SegmentationTask(L.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)
         if compile:
             self.network.compile()
-        self.augment = Augment(augment)
+        self.augment = Augment(augment or AugmentSettings())
         self.scores = SplitConfusion()
         self.normalisation = Normalisation(*network.statistics)
         self.register_buffer("class_weights", class_weights(boundary_weight, CLASSES), persistent=False)
@@ -233,8 +230,8 @@ class SegmentationTask(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
-    """Refuses stages of progressive resizing that do not fit each other."""
+def _check_stages(sizes: Sequence[float], starts: Sequence[float], geometry_until: float) -> None:
+    """Refuses stages of progressive resizing that do not fit each other, and an end of geometry outside of training."""
     if len(sizes) != len(starts) or not sizes or starts[0] != 0 or list(starts) != sorted(starts):
         raise SettingsError(
             f"sizes={list(sizes)}, size_starts={list(starts)}: must be of one length, and size_starts must rise from "
@@ -242,6 +239,8 @@ def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
         )
     if not min(sizes) > 0:
         raise SettingsError(f"sizes={list(sizes)}: every size must be above 0, for instance sizes=[0.5, 1].")
+    if not 0 <= geometry_until <= 1:
+        raise SettingsError(f"geometry_until={geometry_until}: must lie between 0 and 1, for instance 0.8.")
 
 
 def _pixel_columns(confusion: Tensor) -> dict[str, float]:

@@ -179,6 +179,7 @@ def test_background_crop_edge_and_format_change_picture_and_file(page: Any, tmp_
     scene.paste(chelsea(300, 200), (400, 200))
     choose(page, file(scene, "small.jpg", quality=95))
     page.locator(CUTOUT).wait_for()
+    page.get_by_role("button", name="Edge").click()  # early: Gradio mounts the sliders only now
     choose_image = page.get_by_label("Choose an image for the background")
     assert not choose_image.is_visible()
     page.get_by_label("Own image").check()
@@ -189,7 +190,6 @@ def test_background_crop_edge_and_format_change_picture_and_file(page: Any, tmp_
     assert page.get_attribute(CUTOUT, "alt").endswith("an image of your own")
     changes(page, CUTOUT, lambda: page.get_by_label("Crop to the pet").check())
     assert shape(page, CUTOUT) == shape(page, PHOTO) < (600, 400)
-    page.get_by_role("button", name="Edge").click()
     changes(page, CUTOUT, lambda: page.get_by_role("slider", name="Feather").press("ArrowRight"))
     page.get_by_label("JPG").check()
     assert downloaded(page, DOWNLOAD, tmp_path / "cutout.jpg") == "small.cutout.jpg"

@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 #: What the notebooks read of `figures/`: through functions of `course`, and by name.
 SHOWN = (
-    *("results.json", "ablation.json", "refinement.json", "references.yaml"),
+    *("results.json", "ablation.json", "ablation-long.json", "refinement.json", "references.yaml"),
     *sorted(
         {
             name
@@ -51,7 +51,8 @@ def test_what_is_built_holds_every_record_and_reads_it_without_a_checkout(tmp_pa
     code = (
         "from petseg import course, files; assert files.checkout() is None; "
         f"print(*(course.published(name) for name in {SHOWN}), sep='\\n'); "
-        "print(course.results() and course.ablation() and course.refinement() and len(course.references()))"
+        "print(course.results() and course.ablation() and course.ablation(long=True) and course.refinement() "
+        "and len(course.references()))"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=built, capture_output=True, text=True, check=True)
     *paths, count = found.stdout.splitlines()

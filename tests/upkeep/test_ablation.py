@@ -345,23 +345,21 @@ def test_the_long_runs_are_chosen_by_a_flag_and_have_their_own_record(capsys, mo
     assert asked == [("ablation-long.json", "ablation-long.csv"), ("ablation.json", "ablation.csv")]
 
 
-def test_the_long_runs_take_less_than_an_hour_of_one_core():
+def test_the_long_runs_take_an_hour_and_a_half_of_one_core():
     seconds = {64: 0.12, 96: 0.22, 128: 0.39}  # per step of 16 images
-    steps, minutes = 104, 0.0
+    steps, minutes = 42, 0.0
     for run in read_plan(LONG).trained:
         starts = [start for start, _ in stages(run.recipe)] + [run.epochs + 1]
         sides = [side for _, side in stages(run.recipe)]
         epochs = [end - start for start, end in pairwise(starts)]
         minutes += steps * sum(n * seconds[side] for n, side in zip(epochs, sides, strict=True)) / 60
-    assert 40 < minutes < 60
+    assert 75 < minutes < 95
 
 
 @pytest.mark.parametrize("path", [SHORT, LONG])
 def test_what_is_published_follows_from_what_was_measured(path):
     figures, name = CHECKOUT / "figures", "ablation-long" if path == LONG else "ablation"
     records = Records(read_plan(path), figures / f"{name}.json", figures / "runs" / f"{name}.csv")
-    if path == LONG and not records.measured.is_file():
-        pytest.skip("the long runs are not on record yet: make ablation ARGS=--long")
     summaries = records.summaries()
     assert list(summaries) == [run.name for run in records.plan.trained]
     assert read_json(records.measured) == collected(records.plan, summaries)

@@ -89,10 +89,11 @@ def test_a_table_aligns_numbers_and_escapes_bars() -> None:
 
 
 def test_every_change_of_the_ablation_and_every_way_to_full_size_is_on_its_page(assembled: Path) -> None:
-    ablation = (assembled / "results/ablation.md").read_text()
-    for run in read_json(ROOT / "figures/ablation.json")["variants"]:
-        assert ablation.count(f"| {run['change']} |") == 2
-        assert f"| {run['score']:.4f} |" in ablation
+    for name in ("ablation", "ablation-long"):
+        ablation = (assembled / f"results/{name}.md").read_text()
+        for run in read_json(ROOT / f"figures/{name}.json")["variants"]:
+            assert ablation.count(f"| {run['change']} |") == 2
+            assert f"| {run['score']:.4f} |" in ablation
     refinement = (assembled / "results/refinement.md").read_text()
     for half in ("chosen on", "reported"):
         for ways in read_json(ROOT / "figures/refinement.json")[half].values():

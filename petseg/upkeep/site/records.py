@@ -11,7 +11,7 @@ from petseg.upkeep.site.markdown import TITLES, table, text, title
 from petseg.upkeep.tables import results_table
 
 #: Records that have pages of their own; `other_page` shows all others.
-KNOWN: Final = ("results", "ablation", "refinement")
+KNOWN: Final = ("results", "ablation", "ablation-long", "refinement")
 
 #: Title of a page of another record, and a sentence about it.
 DESCRIBED: Final = {
@@ -56,12 +56,13 @@ def results_page(results: Mapping[str, Any], references: Sequence[Mapping[str, A
     return "\n\n".join([*parts, "Notes:", "\n".join(notes)])
 
 
-def ablation_page(record: Mapping[str, Any]) -> str:
-    """What each change of a short recipe does to the score, and what it costs."""
-    noise = record["noise"]
+def ablation_page(record: Mapping[str, Any], heading: str) -> str:
+    """What each change of a recipe does to the score, and what it costs."""
+    noise, trainer, share = record["noise"], record["recipe"]["trainer"], record["recipe"]["data"]["train_fraction"]
     parts = [
-        "# Ablation",
-        f"Scored on: {record['data']}. Each row changes one thing of a short recipe. The base was trained with "
+        f"# {heading}",
+        f"Scored on: {record['data']}. Each row changes one thing of a recipe that sees {share:.0%} of the training "
+        f"images {trainer['max_epochs']} times. The base was trained with "
         f"{len(record['base'])} seeds: its mean is {noise['mean']:.4f}, and the standard deviation of its seeds is "
         f"{noise['seeds']:.2f} points of mean IoU (hundredths). A change is one run. Chance alone explains a "
         "difference up to the limit in its row, with 95 % confidence.",

@@ -58,7 +58,8 @@ def _write_records(folder: Path) -> None:
     figures = Path("figures")
     references = yaml.safe_load((figures / "references.yaml").read_text(encoding="utf-8"))["references"]
     _write(folder / "released.md", results_page(read_json(figures / "results.json"), references))
-    _write(folder / "ablation.md", ablation_page(read_json(figures / "ablation.json")))
+    for name, heading in (("ablation", "Ablation"), ("ablation-long", "Ablation, longer runs")):
+        _write(folder / f"{name}.md", ablation_page(read_json(figures / f"{name}.json"), heading))
     _write(folder / "refinement.md", refinement_page(read_json(figures / "refinement.json")))
     for path in sorted(figures.glob("*.json")):
         if path.stem not in KNOWN:
