@@ -89,7 +89,7 @@ def test_a_table_aligns_numbers_and_escapes_bars() -> None:
 
 
 def test_every_change_of_the_ablation_and_every_way_to_full_size_is_on_its_page(assembled: Path) -> None:
-    for name in ("ablation", "ablation-long"):
+    for name in records.ABLATIONS:
         ablation = (assembled / f"results/{name}.md").read_text()
         for run in read_json(ROOT / f"figures/{name}.json")["variants"]:
             assert ablation.count(f"| {run['change']} |") == 2

@@ -10,8 +10,11 @@ from petseg.metrics.confusion import SCORES
 from petseg.upkeep.site.markdown import TITLES, table, text, title
 from petseg.upkeep.tables import results_table
 
+#: Titles of the pages of `ablation_page`, by record.
+ABLATIONS: Final = {"ablation": "Ablation", "ablation-long": "Ablation, longer runs"}
+
 #: Records that have pages of their own; `other_page` shows all others.
-KNOWN: Final = ("results", "ablation", "ablation-long", "refinement")
+KNOWN: Final = ("results", *ABLATIONS, "refinement")
 
 #: Title of a page of another record, and a sentence about it.
 DESCRIBED: Final = {
@@ -56,11 +59,11 @@ def results_page(results: Mapping[str, Any], references: Sequence[Mapping[str, A
     return "\n\n".join([*parts, "Notes:", "\n".join(notes)])
 
 
-def ablation_page(record: Mapping[str, Any], heading: str) -> str:
-    """What each change of a recipe does to the score, and what it costs."""
+def ablation_page(name: str, record: Mapping[str, Any]) -> str:
+    """What each change of a recipe does to the score, and what it costs; the record is one of `ABLATIONS`."""
     noise, trainer, share = record["noise"], record["recipe"]["trainer"], record["recipe"]["data"]["train_fraction"]
     parts = [
-        f"# {heading}",
+        f"# {ABLATIONS[name]}",
         f"Scored on: {record['data']}. Each row changes one thing of a recipe that sees {share:.0%} of the training "
         f"images {trainer['max_epochs']} times. The base was trained with "
         f"{len(record['base'])} seeds: its mean is {noise['mean']:.4f}, and the standard deviation of its seeds is "

@@ -16,7 +16,7 @@ from petseg.models import zoo
 from petseg.upkeep import minutes
 from petseg.upkeep.site import live
 from petseg.upkeep.site.chapters import chapter, page_text
-from petseg.upkeep.site.records import KNOWN, ablation_page, other_page, refinement_page, results_page
+from petseg.upkeep.site.records import ABLATIONS, KNOWN, ablation_page, other_page, refinement_page, results_page
 from petseg.upkeep.site.reference import reference_pages
 from petseg.upkeep.stamp import repository
 
@@ -58,8 +58,8 @@ def _write_records(folder: Path) -> None:
     figures = Path("figures")
     references = yaml.safe_load((figures / "references.yaml").read_text(encoding="utf-8"))["references"]
     _write(folder / "released.md", results_page(read_json(figures / "results.json"), references))
-    for name, heading in (("ablation", "Ablation"), ("ablation-long", "Ablation, longer runs")):
-        _write(folder / f"{name}.md", ablation_page(read_json(figures / f"{name}.json"), heading))
+    for name in ABLATIONS:
+        _write(folder / f"{name}.md", ablation_page(name, read_json(figures / f"{name}.json")))
     _write(folder / "refinement.md", refinement_page(read_json(figures / "refinement.json")))
     for path in sorted(figures.glob("*.json")):
         if path.stem not in KNOWN:
