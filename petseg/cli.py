@@ -7,6 +7,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from petseg.apps.batch import command as batch
@@ -181,8 +182,10 @@ def _release(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
+    from petseg.files import check_writable
     from petseg.inference.onnx import export_onnx
 
+    check_writable(args.out)
     found = ""
     if args.quantize:
         from petseg.training.quantization import export_int8
@@ -212,13 +215,16 @@ def _bench(args: argparse.Namespace) -> int:
     if out is not None:
         table.check_out(out)
     chosen = settings.quick if args.quick else settings.full
+    # a run that is stopped leaves the rows that it has, beside the record of one that was not
+    keep = (lambda rows: None) if out is None else partial(write_json, out.with_suffix(".partial.json"))
     with chosen(**({} if args.runs is None else {"runs": args.runs})) as what:
-        record = table.measure(what, args.rows, lambda line: print(line, flush=True), quick=args.quick)
+        record = table.measure(what, args.rows, partial(print, flush=True), quick=args.quick, keep=keep)
     if out is not None:
         from petseg.plots.benchmark import benchmark_figure
         from petseg.plots.style import save_figure
 
         write_json(out, record)
+        out.with_suffix(".partial.json").unlink(missing_ok=True)
         print(f"written: {out} and {save_figure(benchmark_figure(record), out.with_suffix('.png'))}")
     return 0
 

@@ -30,6 +30,12 @@ def _real(folder: str, variable: str) -> Path:
     return root
 
 
+@pytest.fixture(autouse=True)
+def _no_seed_of_another_test() -> None:
+    """Lightning keeps the seed of a run in the environment, where the next run of this process would find it."""
+    os.environ.pop("PL_GLOBAL_SEED", None)
+
+
 @pytest.fixture(scope="session")
 def oxford() -> Path:
     """The folder that holds the complete data set."""

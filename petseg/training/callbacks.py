@@ -76,17 +76,22 @@ class EpochSeeds(L.Callback):
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        self.seed = seed
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Seeds the order of the examples."""
         sampler = getattr(trainer.train_dataloader, "sampler", None)
         if isinstance(sampler, RandomSampler):
-            sampler.generator = torch.Generator().manual_seed(self.seed + trainer.current_epoch)
+            sampler.generator = torch.Generator().manual_seed(self._of_epoch(trainer))
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seeds the augmentation, each process with a seed of its own."""
         if batch_idx == 0:
-            torch.manual_seed(self.seed + trainer.current_epoch + 1_000_003 * trainer.global_rank)
+            torch.manual_seed(self._of_epoch(trainer) + 1_000_003 * trainer.global_rank)
+
+    def _of_epoch(self, trainer: L.Trainer) -> int:
+        # read late: a command line makes its callbacks before it seeds
+        run = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
+        return run + trainer.current_epoch

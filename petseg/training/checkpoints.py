@@ -7,8 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 
 from petseg.errors import DataError
+from petseg.files import atomic_write
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it.
+
+    Lightning would move it there from the folder for temporary files. Where that is another disk, this is a copy, and a
+    run that is killed meanwhile loses the checkpoint that it had.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Saves what the Trainer gives."""
+        with atomic_write(Path(path)) as draft:
+            torch.save(checkpoint, draft)
 
 
 def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
@@ -67,18 +82,3 @@ def last_epoch(run: Path) -> tuple[Path | None, int]:
         except DataError:
             print(f"{path}: was cut off while it was written; an older one is looked for")
     return None, 0
-
-
-def unfinished(run: Path, epochs: int) -> Path | None:
-    """The newest `last.ckpt` below `run`, unless its training was finished; says what it found.
-
-    Args:
-        run: holds a folder for each attempt at one recipe.
-        epochs: how many the recipe asks for.
-    """
-    checkpoint, done = last_epoch(run)
-    if checkpoint is None or done >= epochs:
-        print(f"{run.name}: no unfinished run, training starts at epoch 1")
-        return None
-    print(f"{run.name}: a run stopped after epoch {done} of {epochs}, and training goes on from there")
-    return checkpoint

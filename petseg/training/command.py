@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from petseg.files import cache_folder, data_folder
@@ -43,16 +47,41 @@ class Command:
     def finish(self, timeout: float | None = 300) -> None:
         """Waits for the end, at most `timeout` seconds; None waits for as long as it takes.
 
+        Ctrl-C and SIGTERM end the command, too, which would otherwise train on unseen.
+
         Raises:
             RuntimeError: it failed or took longer; the message ends with what it printed last.
+            SystemExit: with 143 after SIGTERM.
         """
         try:
-            status: int | str = self.process.wait(timeout)
+            with _sigterm_raises():
+                status: int | str = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = f"none after {timeout:.0f} s"
+        except BaseException:
+            self.process.terminate()
+            self.process.wait()
+            raise
         if status != 0:
             raise RuntimeError(f"{self.line}: exit status {status}. {self._tail()}")
 
     def _tail(self) -> str:
         return "It said:\n" + self.output.read_text()[-2000:]
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Turns SIGTERM into SystemExit, where Python allows it: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -13,11 +13,11 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from petseg.data.datamodule import PetDataModule
-from petseg.errors import SettingsError
+from petseg.errors import MissingError, SettingsError
 from petseg.models.architectures import load_pretrained_encoder
 from petseg.models.device import best_precision
 from petseg.training.callbacks import EpochSeconds, EpochSeeds, checkpoints
-from petseg.training.checkpoints import find_checkpoint
+from petseg.training.checkpoints import WholeCheckpoints, find_checkpoint
 from petseg.training.ema import WarmupEMA
 from petseg.training.recipes import RECIPES
 from petseg.training.task import SegmentationTask
@@ -65,11 +65,19 @@ class PetCLI(LightningCLI):
             chosen["ckpt_path"] = str(find_checkpoint(chosen["ckpt_path"]))
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """Builds the Trainer; `--trainer.enable_progress_bar false` takes our bar away as it would Lightning's."""
-        if self._get(self.config, "trainer")["enable_progress_bar"] is False:
-            kept = [c for c in self.trainer_defaults["callbacks"] if not isinstance(c, TQDMProgressBar)]
-            self.trainer_defaults["callbacks"] = kept
-        return super().instantiate_trainer(**kwargs)
+        """Builds the Trainer, whose settings may take a default of ours away.
+
+        `enable_progress_bar: false` does so with the bar, and a recipe's own `EpochSeeds` with that of the defaults:
+        each of two would overwrite what the other has seeded.
+        """
+        chosen = self._get(self.config_init, "trainer")
+        named = chosen["callbacks"] or []
+        unwanted: list[type] = [EpochSeeds] if any(isinstance(c, EpochSeeds) for c in _listed(named)) else []
+        if chosen["enable_progress_bar"] is False:
+            unwanted.append(TQDMProgressBar)
+        kept = [c for c in self.trainer_defaults["callbacks"] if not isinstance(c, tuple(unwanted))]
+        self.trainer_defaults["callbacks"] = kept
+        return super().instantiate_trainer(**{"plugins": chosen["plugins"] or [WholeCheckpoints()], **kwargs})
 
     def instantiate_classes(self) -> None:
         """Builds trainer, data and model.
@@ -110,6 +118,10 @@ class PetCLI(LightningCLI):
             use_weights(self.model, self.config[command]["weights"])
 
 
+def _listed(one_or_more: Any) -> list[Any]:
+    return one_or_more if isinstance(one_or_more, list) else [one_or_more]
+
+
 def trainer_defaults(command: str) -> dict[str, Any]:
     """Trainer arguments where the command line and the recipe say nothing; logs go to `runs/version_N/metrics.csv`.
 
@@ -132,6 +144,7 @@ def run(arguments: list[str]) -> PetCLI:
 
     Raises:
         SettingsError: the settings do not fit each other.
+        MissingError: the folder of runs cannot be written to.
         SystemExit: with 143 after SIGTERM, so that `petseg fit && petseg release` ends there.
     """
     # a recipe is complete: what it leaves out has the default of its class, not the value of the course's recipe
@@ -149,3 +162,17 @@ def run(arguments: list[str]) -> PetCLI:
         raise SystemExit(128 + signal.SIGTERM) from None
     except MisconfigurationException as error:  # Lightning's sentences are written for the user
         raise SettingsError(" ".join(str(error).split())) from error
+    except ValueError as error:
+        if type(error) is not ValueError or "`val_check_interval`" not in str(error):
+            raise
+        raise SettingsError(" ".join(str(error).split())) from error
+    except RuntimeError as error:
+        if not str(error).startswith("SaveConfigCallback"):
+            raise
+        raise SettingsError(
+            "--trainer.logger.init_args.version: there is a run of this name already. Leave it out, or choose another."
+        ) from error
+    except PermissionError as error:
+        raise MissingError(
+            f"{error.filename}: cannot be written ({error.strerror}). Call petseg fit in a folder of yours."
+        ) from error

@@ -88,7 +88,7 @@ def export_int8(model: str | Path | None, out: Path, data: PetDataModule | None 
     if data is None:
         data = PetDataModule(image_size=zoo.card(model).size[0])
     with TemporaryDirectory() as folder:
-        exported = export_onnx(zoo.card(model).name if model is None else model, Path(folder, out.name))
+        exported = export_onnx(zoo.card(model).name if model is None else model, Path(folder, "float32.onnx"))
         data.prepare_data()
         data.setup()
         quantized = quantize(exported, Path(folder, "int8.onnx"), data.datasets["train"])

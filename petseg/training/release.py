@@ -13,7 +13,7 @@ import torch
 from petseg.data.augment import AugmentSettings
 from petseg.data.datamodule import PetDataModule, Source
 from petseg.errors import DataError
-from petseg.files import write_json
+from petseg.files import check_writable, write_json
 from petseg.labels import CLASSES
 from petseg.metrics.calibration import expected_calibration_error
 from petseg.metrics.confusion import pooled_scores
@@ -73,14 +73,17 @@ def release(
     Raises:
         DataError: there is no such checkpoint, it cannot be read, or its run has no log that could be kept.
         ModelError: the name of `out` is none for a model, or a weight is infinite or not a number.
+        MissingError: `out` or `log` cannot be written to.
     """
     zoo.model_file(out)
     task, state = _read_checkpoint(checkpoint)
     run = checkpoint.resolve().parent.parent
     config = read_config(attempts(run)[0])
+    data = data or _data(config)
+    check_writable(out)
     if log is not None:
         logs_of(run)
-    data = data or _data(config)
+        check_writable(log / "release.json")
     chosen, matrices = _best_on_validation(task, state, data)
     counted = {"val": matrices}
     scores = {"val": pooled_scores(matrices)}
@@ -185,7 +188,8 @@ def _others(config: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if config.get("weights"):
         found["starts_from"] = Path(config["weights"]).stem
-    for callback in config["trainer"].get("callbacks") or []:
+    callbacks = config["trainer"].get("callbacks") or []
+    for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
         if callback["class_path"] == "petseg.training.distillation.Distillation":
             taught = callback["init_args"]
             found |= {"teacher": _names(taught["teacher"]), "teacher_weight": taught["weight"]}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,11 +67,6 @@ def write_logs(path: Path, logs: Mapping[str, Log]) -> None:
                 row = [values.get(name, {}).get(epoch) for name in columns]
                 cells = ["" if value is None else f"{value:.6g}" for value in row]  # not more repeats elsewhere
                 writer.writerow([*([run] if named else []), epoch - 1, *cells])
-
-
-def new_version() -> str:
-    """A name for a run's own folder: names sort as the runs began, and two processes never share one."""
-    return f"{datetime.now():%Y%m%d-%H%M%S-%f}-{os.getpid()}"
 
 
 def joined(logs: Sequence[Log]) -> Log:

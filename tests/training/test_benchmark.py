@@ -326,6 +326,18 @@ def test_what_cannot_be_measured_is_refused_in_one_sentence(arguments, words, ca
     assert error.count("\n") == 1
 
 
+def test_a_benchmark_that_fails_leaves_the_rows_that_it_has(capsys, tmp_path, monkeypatch):
+    def fails(self, timeout):
+        raise RuntimeError("petseg fit: exit status 1.")
+
+    monkeypatch.setattr("petseg.training.benchmark.processes.Command.finish", fails)
+    out = tmp_path / "bench.json"
+    assert cli.main(["bench", "--quick", "--rows", "step", "processes", "--out", str(out)]) == 1
+    assert "petseg: the row processes: petseg fit: exit status 1." in capsys.readouterr().err
+    assert set(json.loads(out.with_suffix(".partial.json").read_text())) == {"machine", "step"}
+    assert not out.exists()
+
+
 def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(capsys, tmp_path):
     (tmp_path / "taken").write_text("a file")
     (tmp_path / "folder.json").mkdir()

@@ -25,6 +25,8 @@ from petseg.models.device import best_precision
 from petseg.models.normalisation import IMAGENET
 from petseg.training import fit as training
 from petseg.training import release
+from petseg.training.callbacks import EpochSeeds
+from petseg.training.checkpoints import read_checkpoint
 from petseg.training.ema import WarmupEMA
 from petseg.training.recipes import RECIPES
 from petseg.training.scoring import evaluate
@@ -87,6 +89,56 @@ def test_the_same_seed_gives_the_same_numbers_and_each_run_its_own_folder(fitted
     again = fitted.with_name("version_1")
     for name in ("train/loss", "val/loss", "val/mean_iou", "val_raw/mean_iou"):
         assert column(again, name) == column(fitted, name)
+
+
+EPOCH_SEEDS = "petseg.training.callbacks.EpochSeeds"
+
+
+@pytest.mark.parametrize("own", [{}, {"trainer.callbacks": EPOCH_SEEDS}], ids=["default", "named by the recipe"])
+def test_order_and_augmentation_follow_the_seed_of_the_run(own, cartoons, monkeypatch):
+    def seen(seed: int) -> list[list[float]]:
+        monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)  # as in a process that has trained nothing yet
+        found: list[list[float]] = []
+        step = SegmentationTask.training_step
+
+        def spy(self, batch, batch_idx):
+            found.append([*batch.index.tolist(), torch.rand(()).item()])
+            return step(self, batch, batch_idx)
+
+        with monkeypatch.context() as context:
+            context.setattr(SegmentationTask, "training_step", spy)
+            training.run(["fit", *small(cartoons, seed_everything=seed, **own, **{"trainer.max_epochs": 1})])
+        return found
+
+    first = seen(7)
+    assert seen(7) == first
+    other = seen(8)
+    assert [row[:-1] for row in other] != [row[:-1] for row in first]
+    assert [row[-1] for row in other] != [row[-1] for row in first]
+
+
+def test_the_seed_that_a_recipe_gives_to_epoch_seeds_counts(cartoons):
+    settings = {"trainer.callbacks": EPOCH_SEEDS, "trainer.callbacks.seed": "5", "trainer.max_epochs": "1"}
+    run = training.run(["fit", *small(cartoons, **settings)])
+    assert [callback.seed for callback in run.trainer.callbacks if isinstance(callback, EpochSeeds)] == [5]
+
+
+def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(cartoons, tmp_path, monkeypatch):
+    save, calls = torch.save, []
+
+    def half(state, path, *rest):
+        calls.append(path)
+        save(state, path, *rest)
+        if len(calls) > 2:  # best.ckpt and last.ckpt of the first epoch are whole
+            os.truncate(path, Path(path).stat().st_size // 2)
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("torch.save", half)
+    with pytest.raises(OSError, match="No space left"):
+        training.run(["fit", *small(cartoons)])
+    folder = tmp_path / "runs" / "version_0" / "checkpoints"
+    assert {path.name for path in folder.iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert read_checkpoint(folder / "last.ckpt")["epoch"] == 0
 
 
 def test_a_killed_run_goes_on_where_its_last_checkpoint_was_written(cartoons, tmp_path, monkeypatch):
@@ -351,6 +403,7 @@ def no_configuration(checkpoint: Path) -> None:
         (no_log, "out.safetensors", "holds no metrics.csv"),
         (no_configuration, "out.safetensors", "config.yaml: lacks average, ckpt_path, data, model, trainer."),
         (lambda checkpoint: None, "out.pt", "out.pt: a model's file ends in .safetensors"),
+        (lambda checkpoint: Path("a").touch(), "a/out.safetensors", "a/out.safetensors: cannot be written"),
     ],
 )
 def test_release_refuses_bad_input_in_one_sentence_before_it_scores(
@@ -365,6 +418,22 @@ def test_release_refuses_bad_input_in_one_sentence_before_it_scores(
     assert sentence in error.splitlines()[-1]
     assert not (tmp_path / name).exists()
     assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize("taken", ["out.safetensors", "log"])
+def test_release_refuses_a_place_that_is_taken_before_it_scores(taken, fitted, monkeypatch, capsys):
+    Path("out.safetensors").mkdir() if taken == "out.safetensors" else Path("log").touch()
+    monkeypatch.setattr(release, "evaluate", lambda *_: pytest.fail("a split was scored"))
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    assert cli.main(["release", str(checkpoint), "--out", "out.safetensors", "--log", "log"]) == 1
+    assert re.search(rf"^petseg: {taken}.*: cannot be written", capsys.readouterr().err, re.MULTILINE)
+
+
+def test_a_card_names_the_teacher_where_a_configuration_has_one_callback_and_no_list():
+    callback = {"class_path": "petseg.training.distillation.Distillation"}
+    callback["init_args"] = {"teacher": ["a/first.safetensors", "second"], "weight": 0.5}
+    found = release._others({"weights": None, "trainer": {"callbacks": callback}})
+    assert found == {"teacher": "first, second", "teacher_weight": 0.5}
 
 
 def test_a_model_is_scored_on_the_data_of_its_run_and_its_card_says_which(cartoons, tmp_path, monkeypatch):

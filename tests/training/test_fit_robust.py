@@ -1,6 +1,8 @@
 """`petseg fit` loses no epoch: it saves, resumes, or refuses in one sentence with a status other than 0."""
 
 import csv
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -69,6 +71,8 @@ def test_a_run_of_a_few_steps_ends_with_a_checkpoint(cartoons, tmp_path, steps):
         ({"trainer.max_epochs": -1}, "the one-cycle schedule needs to know where the run ends"),
         ({"trainer.logger": "false"}, "trainer.logger=False: a run keeps its log and its checkpoints"),
         ({"trainer.enable_checkpointing": "false"}, "trainer.enable_checkpointing=False: a run keeps"),
+        ({"trainer.val_check_interval": 5000}, "`val_check_interval` (5000) must be less than or equal"),
+        ({"trainer.logger.init_args.version": "old"}, "version: there is a run of this name already"),
         ({"ckpt_path": "last"}, "--ckpt_path last: no run in"),
         ({"ckpt_path": "best"}, "--ckpt_path best: no run in"),
         ({"ckpt_path": "gone.ckpt"}, "gone.ckpt: no such checkpoint"),
@@ -77,12 +81,23 @@ def test_a_run_of_a_few_steps_ends_with_a_checkpoint(cartoons, tmp_path, steps):
     ],
 )
 def test_what_would_lose_epochs_is_refused_in_one_sentence(cartoons, tmp_path, capsys, more, sentence):
+    (tmp_path / "runs" / "old").mkdir(parents=True)
+    (tmp_path / "runs" / "old" / "config.yaml").touch()
     (tmp_path / "broken.ckpt").write_bytes(b"PK\x03\x04 not a checkpoint")
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.ckpt")
     assert cli.main(["fit", *flags(cartoons, **{"trainer.max_epochs": 1, **more})]) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("petseg: ")]
     assert len(said) == 1
     assert sentence in said[0]
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(cartoons, tmp_path, capsys, monkeypatch):
+    def refuses(*_, **__):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "runs"))
+
+    monkeypatch.setattr("petseg.training.fit.SaveConfigCallback.setup", refuses)  # root may write anywhere
+    assert cli.main(["fit", *flags(cartoons, **{"trainer.max_epochs": 1})]) == 1
+    assert f"petseg: {tmp_path / 'runs'}: cannot be written (Permission denied)" in capsys.readouterr().err
 
 
 def test_last_resumes_the_newest_run(cartoons, tmp_path):
@@ -124,6 +139,24 @@ def test_train_scores_and_the_validation_confusion_matrix_of_every_epoch_are_log
     assert len(totals) == 2
     assert totals[0] == totals[1]
     assert totals[0] % (16 * 16) == 0  # whole images
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+def test_a_command_ends_with_the_program_that_waits_for_it(cartoons, tmp_path):
+    line = "petseg " + shlex.join(["fit", *flags(cartoons, **{"trainer.max_epochs": 500})])
+    waits = "import sys; from pathlib import Path; from petseg.training.command import Command\n"
+    waits += (
+        "command = Command(sys.argv[1], Path('child')); print(command.process.pid, flush=True); command.finish(None)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", waits, line], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGTERM)
+        assert parent.wait(60) == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")

@@ -79,6 +79,19 @@ def test_what_is_not_worth_it_is_not_written_and_the_reason_is_told(
     assert (tmp_path / "small.onnx").is_file()
 
 
+def test_a_file_named_int8_is_compared_with_float32_and_not_with_itself(
+    model: Path, data: PetDataModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[Path] = []
+    monkeypatch.setattr(
+        quantization,
+        "compare",
+        lambda exported, quantized, _: compared.extend((exported, quantized)) or comparison(0, 2),
+    )
+    quantization.export_int8(model, tmp_path / "int8.onnx", data)
+    assert len(set(compared)) == 2
+
+
 def test_half_and_int8_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["export", "--half", "--quantize", "int8", "--out", str(tmp_path / "a.onnx")])

@@ -15,13 +15,11 @@ from petseg.data.datamodule import PetDataModule
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.training.callbacks import EpochSeeds, checkpoints
-from petseg.training.checkpoints import unfinished
 from petseg.training.command import Command
 from petseg.training.ema import WarmupEMA, warm_averages
 from petseg.training.recipes import fingerprint, read_recipe, stages
 from petseg.training.runs import (
     joined,
-    new_version,
     read_log,
     read_logs,
     write_log,
@@ -64,7 +62,7 @@ def fit(cartoons: Path, folder: str, *more: L.Callback, checkpoint: Path | None 
             check_val_every_n_epoch=2,
             accelerator="cpu",
             callbacks=[WarmupEMA(0.9), *checkpoints(), *more],
-            logger=CSVLogger(".", folder, new_version()),
+            logger=CSVLogger(".", folder),
             log_every_n_steps=1,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -160,17 +158,6 @@ def test_recipes_that_differ_have_other_fingerprints_and_equal_ones_the_same():
     assert fingerprint(read_recipe()) == before
     recipe["model"]["learning_rate"] *= 2
     assert fingerprint(recipe) != before
-
-
-def test_only_an_unfinished_run_is_taken_up(tmp_path, capsys):
-    assert unfinished(tmp_path, 10) is None
-    for name, epoch in (("a", 3), ("b", 9)):
-        path = tmp_path / name / "checkpoints" / "last.ckpt"
-        path.parent.mkdir(parents=True)
-        torch.save({"epoch": epoch, "global_step": 1, "state_dict": {}, "optimizer_states": []}, path)
-        found = unfinished(tmp_path, 10)
-        assert found == (path if epoch == 3 else None)
-    assert "after epoch 4 of 10" in capsys.readouterr().out
 
 
 def test_where_two_logs_know_an_epoch_the_later_one_counts():

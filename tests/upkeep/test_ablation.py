@@ -222,6 +222,22 @@ def test_a_run_put_on_record_leaves_the_curves_of_the_others(plan, tmp_path):
     assert records.summaries()["base"]["val"]["averaged"]["mean_iou"] == 0.7
 
 
+def test_curves_that_are_missing_are_one_sentence_and_nothing_is_lost(plan, tmp_path):
+    records = records_in(tmp_path, plan)
+    records.keep(summary(plan.base[0], 0.6), {"val/loss": [(1, 0.5)]})
+    (tmp_path / "ablation.csv").unlink()
+    with pytest.raises(DataError, match=r"ablation\.csv: has no curves of base\. Restore it from git"):
+        records.keep(summary(plan.base[1], 0.6), {"val/loss": [(1, 0.4)]})
+    assert list(records.summaries()) == ["base"]
+
+
+def test_the_curves_of_another_record_lie_beside_it(tmp_path, monkeypatch):
+    seen: list[Path] = []
+    monkeypatch.setattr(runs, "train", lambda run, work, records: seen.append(records.curves))
+    assert main(["base", "--plan", str(plan_file(tmp_path)), "--out", str(tmp_path / "a.json")]) == 0
+    assert seen == [tmp_path / "a.csv"]
+
+
 def test_noise_is_that_of_a_run_against_the_mean_of_the_seeds():
     found = noise([0.60, 0.61, 0.62])
     difference = (1 + 1 / 3) ** 0.5

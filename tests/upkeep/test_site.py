@@ -101,6 +101,13 @@ def test_every_change_of_the_ablation_and_every_way_to_full_size_is_on_its_page(
                 assert f"| {way} | {found['mean_iou']:.4f} |" in refinement
 
 
+def test_an_ablation_that_is_not_complete_has_a_page_without_a_limit() -> None:
+    record = read_json(ROOT / "figures" / "ablation.json")
+    unknown = {"noise": None, "base": record["base"][:1], "variants": [{**record["variants"][0], "limit": None}]}
+    page = records.ablation_page("ablation", record | unknown)
+    assert "with 1 seed, too few to say how far they lie apart." in page
+
+
 def test_a_record_without_a_page_of_its_own_shows_values_groups_and_lists() -> None:
     record = {"photos": 30, "machine": {"name": "A"}, "step": {"values": {"ours": {"low": 1, "high": 2}}}}
     page = records.other_page("speed", record | {"pairs": [{"names": ["a", "b"]}]})

@@ -112,6 +112,17 @@ def test_renewing_keeps_the_outputs_and_runs_each_notebook_from_its_own_state(ch
     assert [cell.execution_count for cell in cells] == [1, 1]
 
 
+def test_renewing_records_the_time_of_a_run_from_nothing_alone(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(publish.minutes, "keep", lambda name, *_: kept.append(name))
+    source = "import os, pathlib\nfolder = pathlib.Path(os.environ['PETSEG_RUNS_DIR'])\n"
+    source += "folder.mkdir(parents=True, exist_ok=True)\n(folder / 'run.json').touch()"
+    save(checkout, "01_cats.ipynb", written(new_code_cell(source)))
+    for _ in range(2):
+        assert publish.main(["notebooks"]) == 0
+    assert kept == ["01_cats"]
+
+
 def test_measuring_records_the_time_and_leaves_the_notebook_as_it_was(checkout: Path) -> None:
     path = save(checkout, "01_cats.ipynb", written(tagged("print('meow')")))
     before = path.read_bytes()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import yaml
 
+from petseg.errors import DataError
 from petseg.training.benchmark.epoch import opened
 from petseg.training.benchmark.row import Row, compared
 from petseg.training.benchmark.settings import Settings
@@ -49,7 +50,10 @@ def _images_per_second(settings: Settings, on_gpus: bool, processes: int, thread
     with TemporaryDirectory(prefix="petseg-ddp-") as name:
         folder = Path(name)
         line = _line(settings, folder, steps, on_gpus, processes)
-        Command(line, folder, threads=threads).finish(TIMEOUT)
+        try:
+            Command(line, folder, threads=threads).finish(TIMEOUT)
+        except RuntimeError as error:
+            raise DataError(f"the row processes: {error}") from error
         log = read_log(next(folder.glob("runs/*/metrics.csv")))
     images = steps * settings.batch * processes
     return [images / seconds for _, seconds in log["train/seconds"][1:]]

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import torch
 
-from petseg.errors import MissingError, SettingsError
+from petseg.errors import SettingsError
+from petseg.files import check_writable
 from petseg.models.device import best_precision, machine
 from petseg.training.benchmark.accuracy import accuracy_row
 from petseg.training.benchmark.epoch import epoch_row, overhead_row
@@ -60,28 +61,24 @@ def check_rows(names: Sequence[str]) -> list[str]:
     return [name for name in ROWS if name in names or not names]
 
 
-def check_out(path: Path) -> Path:
-    """The path of the JSON file, after a look whether it can be written: a benchmark takes long.
+def check_out(path: Path) -> None:
+    """Looks whether the JSON file can be written: a benchmark takes long.
 
     Raises:
         SettingsError: its name does not end in .json.
-        MissingError: its folder cannot be written to.
+        MissingError: it cannot be written.
     """
     if path.suffix != ".json":
         raise SettingsError(f"--out {path}: must end in .json; the figure is written beside it as .png.")
-    if path.is_dir():
-        raise SettingsError(f"--out {path}: is a folder. Name a file that ends in .json.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        (probe := path.with_suffix(".probe")).touch()
-        probe.unlink()
-    except OSError as error:
-        raise MissingError(f"--out {path}: cannot be written ({error.strerror}). Name a file elsewhere.") from error
-    return path
+    check_writable(path)
 
 
 def measure(
-    settings: Settings, names: Sequence[str] = (), say: Callable[[str], None] = print, quick: bool = False
+    settings: Settings,
+    names: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+    quick: bool = False,
+    keep: Callable[[Mapping[str, Any]], None] = lambda record: None,
 ) -> dict[str, Any]:
     """Measures rows and says each as soon as it is there.
 
@@ -90,13 +87,14 @@ def measure(
         names: of rows; all by default.
         say: is given each line of the table.
         quick: whether the settings are those of `settings.quick`, which the record then tells.
+        keep: is given what is measured so far, after each row.
 
     Returns:
         `machine` and, by its name, each row, as `figures/benchmark.json` holds them.
 
     Raises:
         SettingsError: there is no row of a name.
-        DataError: the data set is not there.
+        DataError: the data set is not there, or a training of a row failed.
     """
     chosen = check_rows(names)
     if set(chosen) - WITHOUT_DATA:
@@ -109,6 +107,7 @@ def measure(
         for line in lines(name, row):
             say(line)
         record[name] = row.record()
+        keep(record)
     return record
 
 

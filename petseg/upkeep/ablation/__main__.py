@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     record, figures = "ablation-long" if args.long else "ablation", home_folder() / "figures"
     plan = read_plan(args.plan or (LONG if args.long else PLAN))
-    records = Records(plan, args.out or figures / f"{record}.json", args.curves or figures / "runs" / f"{record}.csv")
+    curves = args.curves or (args.out.with_suffix(".csv") if args.out else figures / "runs" / f"{record}.csv")
+    records = Records(plan, args.out or figures / f"{record}.json", curves)
     chosen = plan.chosen(args.names)
     if args.list:
         known = records.summaries()
@@ -52,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     for flag, text in (
         ("--plan", "the file that lists the runs (default: plan.yaml or long.yaml)"),
         ("--out", "where the results are kept (default: figures/ablation.json or ablation-long.json)"),
-        ("--curves", "where the curves are kept (default: figures/runs/ablation.csv or ablation-long.csv)"),
+        ("--curves", "where the curves are kept (default: beside --out, else in figures/runs)"),
     ):
         parser.add_argument(flag, type=Path, help=text)
     return parser

@@ -62,12 +62,18 @@ class Records:
         Args:
             summary: replaces that of the same name.
             log: its curves; None leaves those that are on record.
+
+        Raises:
+            DataError: the curves of a run on record are missing.
         """
         found = self.summaries() | {summary["name"]: summary}
         if log is not None:
             logs = read_logs(self.curves) if self.curves.is_file() else {}
             logs[summary["name"]] = {column: log[column] for column in log if not column.startswith("lr-")}
-            write_logs(self.curves, {run.name: logs[run.name] for run in self.plan.trained if run.name in found})
+            names = [run.name for run in self.plan.trained if run.name in found]
+            if missing := [name for name in names if name not in logs]:
+                raise DataError(f"{self.curves}: has no curves of {', '.join(missing)}. Restore it from git.")
+            write_logs(self.curves, {name: logs[name] for name in names})
         write_json(self.measured, collected(self.plan, found))
 
 

@@ -61,14 +61,13 @@ def results_page(results: Mapping[str, Any], references: Sequence[Mapping[str, A
 
 def ablation_page(name: str, record: Mapping[str, Any]) -> str:
     """What each change of a recipe does to the score, and what it costs; the record is one of `ABLATIONS`."""
-    noise, trainer, share = record["noise"], record["recipe"]["trainer"], record["recipe"]["data"]["train_fraction"]
+    trainer, share = record["recipe"]["trainer"], record["recipe"]["data"]["train_fraction"]
     parts = [
         f"# {ABLATIONS[name]}",
         f"Scored on: {record['data']}. Each row changes one thing of a recipe that sees {share:.0%} of the training "
         f"images {trainer['max_epochs']} times. The base was trained with "
-        f"{len(record['base'])} seeds: its mean is {noise['mean']:.4f}, and the standard deviation of its seeds is "
-        f"{noise['seeds']:.2f} points of mean IoU (hundredths). A change is one run. Chance alone explains a "
-        "difference up to the limit in its row, with 95 % confidence.",
+        f"{_seeds_of(record)}. A change is one run. Chance alone explains a difference up to the limit in its row, "
+        "with 95 % confidence.",
         _ablation_scores(record["variants"]),
         _ablation_seeds(record["base"]),
         _ablation_costs([*record["base"][:1], *record["variants"]]),
@@ -76,12 +75,24 @@ def ablation_page(name: str, record: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def _seeds_of(record: Mapping[str, Any]) -> str:
+    """How many seeds the base was trained with, and how far they lie apart where there are two or more."""
+    seeds, noise = len(record["base"]), record["noise"]
+    if noise is None:
+        return f"{seeds} seed{'s' * (seeds != 1)}, too few to say how far they lie apart"
+    return (
+        f"{seeds} seeds: its mean is {noise['mean']:.4f}, and the standard deviation of its seeds is "
+        f"{noise['seeds']:.2f} points of mean IoU (hundredths)"
+    )
+
+
 def _ablation_scores(runs: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for run in runs:
-        beyond = "yes" if abs(run["points"]) > run["limit"] else "no"
+        points, limit = run.get("points"), run.get("limit")  # unknown while the base is being trained
+        beyond = "" if points is None or limit is None else "yes" if abs(points) > limit else "no"
         scores = _scores(run["val"][run["weights"]])[1:]
-        rows.append([run["change"], run["score"], run["points"], run["limit"], beyond, *scores])
+        rows.append([run["change"], run["score"], points, limit, beyond, *scores])
     header = ["change", "mean IoU", "points", "limit", "beyond chance", *TITLES[1:]]
     return f"## Scores\n\n{table(header, rows)}"
 
