@@ -30,9 +30,12 @@ MODELS: Final = (
     "unet-lite0",
     "unet-first",
     "unet-second",
+    "unet-third",
+    "unet-fourth",
     "unet",
     "unet-separable-first",
     "unet-separable-second",
+    "unet-separable-third",
     "unet-separable",
 )
 
@@ -44,8 +47,11 @@ STEPS: Final = (
     "unet-lite2",
     "unet-first",
     "unet-second",
+    "unet-third",
+    "unet-fourth",
     "unet-separable-first",
     "unet-separable-second",
+    "unet-separable-third",
 )
 
 #: Steps that were once released, and scored then, by the name that they had: cards and logs of that time name them so.
@@ -55,6 +61,8 @@ ONCE_RELEASED: Final = {
     "unet-first": "unet",
     "unet-second": "unet",
     "unet-separable-first": "unet-separable",
+    "unet-separable-third": "unet-separable",
+    "unet-third": "unet",
 }
 
 
