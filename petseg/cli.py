@@ -182,8 +182,8 @@ def _release(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from petseg.files import check_writable
     from petseg.inference.onnx import export_onnx
+    from petseg.training.runs import check_writable
 
     check_writable(args.out)
     found = ""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
-
-from petseg.errors import MissingError
 
 
 def checkout() -> Path | None:
@@ -62,22 +58,6 @@ def atomic_write(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def check_writable(path: Path) -> None:
-    """Makes the folder of a file and looks whether it can be written to, before hours are spent on what the file holds.
-
-    Raises:
-        MissingError: it cannot.
-    """
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise MissingError(f"{path}: cannot be written ({error.strerror}). Name a file elsewhere.") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -30,7 +30,7 @@ def compared_scores(scores: Mapping[str, Interval], title: str) -> Figure:
         title: states the finding.
     """
     rows = sorted(scores.items(), key=lambda item: float(item[1].value))
-    alt = "Mean IoU: " + "; ".join(f"{name} {s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" for name, s in reversed(rows))
+    alt = "Mean IoU: " + "; ".join(f"{name} {_in_words(score)}" for name, score in reversed(rows))
     middle = sum(float(score.value) for _, score in (rows[0], rows[-1])) / 2
     with figure(6.5, 0.9 + 0.45 * len(rows), alt=alt + ".") as (drawn, ax):
         for row, (_, score) in enumerate(rows):
@@ -38,15 +38,19 @@ def compared_scores(scores: Mapping[str, Interval], title: str) -> Figure:
             low, value, high = (float(part) for part in (score.low, score.value, score.high))
             ax.plot([low, high], [row, row], color="#7FB2D9", linewidth=9, solid_capstyle="butt")
             ax.plot([value, value], [row - 0.22, row + 0.22], color=INK, linewidth=2)
-            text = f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low < high else "")
             where: Any = {"xytext": (0, 11), "textcoords": "offset points", "fontsize": 9}
-            ax.annotate(text, (value, row), ha="right" if value > middle else "left", **where)
+            ax.annotate(_in_words(score), (value, row), ha="right" if value > middle else "left", **where)
         ax.set_yticks(range(len(rows)), [name for name, _ in rows])
         ax.set(xlabel="mean IoU, pooled, and 95 % interval", ylim=(-0.5, len(rows) - 0.1))
         ax.grid(axis="x", color="#E4E4E4", linewidth=0.8)
         ax.set_axisbelow(True)
         drawn.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return drawn
+
+
+def _in_words(score: Interval) -> str:
+    """A score, and its interval where there is one."""
+    return f"{score.value:.3f}" + (f" [{score.low:.3f}, {score.high:.3f}]" if score.low < score.high else "")
 
 
 def breed_scores(breeds: Sequence[tuple[str, str]], intervals: Interval, overall: float, title: str) -> Figure:

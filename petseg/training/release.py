@@ -13,14 +13,14 @@ import torch
 from petseg.data.augment import AugmentSettings
 from petseg.data.datamodule import PetDataModule, Source
 from petseg.errors import DataError
-from petseg.files import check_writable, write_json
+from petseg.files import write_json
 from petseg.labels import CLASSES
 from petseg.metrics.calibration import expected_calibration_error
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.models.card import ModelCard
 from petseg.training.checkpoints import read_checkpoint
-from petseg.training.runs import attempts, keep_log, logs_of, read_config
+from petseg.training.runs import attempts, check_writable, keep_log, logs_of, read_config
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import model_card

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import errno
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, cast
 
 import yaml
 
-from petseg.errors import DataError
+from petseg.errors import DataError, MissingError
 from petseg.files import atomic_write
 
 #: (epoch, value) pairs by name of a column; epochs count from 1.
@@ -67,6 +69,22 @@ def write_logs(path: Path, logs: Mapping[str, Log]) -> None:
                 row = [values.get(name, {}).get(epoch) for name in columns]
                 cells = ["" if value is None else f"{value:.6g}" for value in row]  # not more repeats elsewhere
                 writer.writerow([*([run] if named else []), epoch - 1, *cells])
+
+
+def check_writable(path: Path) -> None:
+    """Makes the folder of a file and looks whether it can be written to, before hours are spent on what the file holds.
+
+    Raises:
+        MissingError: it cannot.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise MissingError(f"{path}: cannot be written ({error.strerror}). Name a file elsewhere.") from error
 
 
 def joined(logs: Sequence[Log]) -> Log:

@@ -52,3 +52,8 @@ def test_compared_scores_are_sorted_and_say_their_intervals():
     figure = figures.compared_scores({"network": interval(0.7), "baseline": interval(0.3)}, "title")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["baseline", "network"]
     assert figure.alt == "Mean IoU: network 0.700 [0.600, 0.800]; baseline 0.300 [0.200, 0.400]."
+
+
+def test_a_score_without_an_interval_is_told_without_one():
+    scores = {"network": interval(0.7), "published": metrics.Interval(*[torch.tensor(0.8)] * 3)}
+    assert figures.compared_scores(scores, "title").alt == "Mean IoU: published 0.800; network 0.700 [0.600, 0.800]."

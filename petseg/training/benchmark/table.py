@@ -10,7 +10,6 @@ from typing import Any, Final
 import torch
 
 from petseg.errors import SettingsError
-from petseg.files import check_writable
 from petseg.models.device import best_precision, machine
 from petseg.training.benchmark.accuracy import accuracy_row
 from petseg.training.benchmark.epoch import epoch_row, overhead_row
@@ -23,6 +22,7 @@ from petseg.training.benchmark.processes import processes_row
 from petseg.training.benchmark.row import Row, Spread
 from petseg.training.benchmark.settings import Settings
 from petseg.training.benchmark.steps import parts_row, step_row
+from petseg.training.runs import check_writable
 
 #: Each row by its name, in the table's order; the longest is the last.
 ROWS: Final[Mapping[str, Callable[[Settings], Row]]] = {
