@@ -20,6 +20,7 @@ from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.models.card import ModelCard
 from petseg.training.checkpoints import read_checkpoint
+from petseg.training.recipes import distillation
 from petseg.training.runs import attempts, check_writable, keep_log, logs_of, read_config
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
@@ -188,14 +189,6 @@ def _others(config: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if config.get("weights"):
         found["starts_from"] = Path(config["weights"]).stem
-    callbacks = config["trainer"].get("callbacks") or []
-    for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
-        if callback["class_path"] == "petseg.training.distillation.Distillation":
-            taught = callback["init_args"]
-            found |= {"teacher": _names(taught["teacher"]), "teacher_weight": taught["weight"]}
+    if taught := distillation(config):
+        found |= {"teacher": ", ".join(taught["teacher"]), "teacher_weight": taught["weight"]}
     return found
-
-
-def _names(teacher: str | list[str]) -> str:
-    """The teachers of a configuration, without their folders."""
-    return ", ".join(Path(name).stem for name in ([teacher] if isinstance(teacher, str) else teacher))

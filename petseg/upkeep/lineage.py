@@ -17,7 +17,7 @@ import yaml
 
 from petseg.errors import DataError
 from petseg.training.checkpoints import last_epoch
-from petseg.training.recipes import RECIPES, fingerprint
+from petseg.training.recipes import RECIPES, distillation, fingerprint, yaml_file
 from petseg.training.runs import attempts
 
 #: Models in the order of training: what a model starts from, and its teachers, come before it. Each has a recipe of its
@@ -73,12 +73,8 @@ def recipe_of(name: str) -> Path:
 
 def teachers_of(recipe: Path) -> list[str]:
     """The models whose probabilities a recipe's `Distillation` averages, in its order; none where nothing teaches."""
-    callbacks = yaml.safe_load(recipe.read_text())["trainer"].get("callbacks", [])
-    for callback in callbacks:
-        if callback["class_path"] == "petseg.training.distillation.Distillation":
-            teacher = callback["init_args"]["teacher"]
-            return [Path(name).stem for name in ([teacher] if isinstance(teacher, str) else teacher)]
-    return []
+    names: list[str] = distillation(yaml_file(recipe)).get("teacher", [])
+    return names
 
 
 def start_of(recipe: Path) -> str | None:

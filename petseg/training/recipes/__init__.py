@@ -36,6 +36,20 @@ def stages(recipe: Mapping[str, Any]) -> list[tuple[int, int]]:
     return [(start, round(size * full)) for start, size in zip(starts, model["sizes"], strict=True)]
 
 
+def distillation(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the `Distillation` of a recipe, or of the configuration that `petseg fit` writes.
+
+    `teacher` is a list of names without folder and ending. Empty where nothing teaches.
+    """
+    callbacks = recipe["trainer"].get("callbacks") or []
+    for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
+        if callback["class_path"] == "petseg.training.distillation.Distillation":
+            teacher = callback["init_args"]["teacher"]
+            names = [teacher] if isinstance(teacher, str) else teacher
+            return {**callback["init_args"], "teacher": [Path(name).stem for name in names]}
+    return {}
+
+
 def fingerprint(recipe: Mapping[str, Any]) -> str:
     """Eight letters that differ where recipes differ, so that none resumes what another began."""
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
