@@ -144,7 +144,7 @@ def run(arguments: list[str]) -> PetCLI:
 
     Raises:
         SettingsError: the settings do not fit each other.
-        MissingError: the folder of runs cannot be written to.
+        MissingError: a file may not be read, or the folder of runs not be written to.
         SystemExit: with 143 after SIGTERM, so that `petseg fit && petseg release` ends there.
     """
     # a recipe is complete: what it leaves out has the default of its class, not the value of the course's recipe
@@ -174,5 +174,6 @@ def run(arguments: list[str]) -> PetCLI:
         ) from error
     except PermissionError as error:
         raise MissingError(
-            f"{error.filename}: cannot be written ({error.strerror}). Call petseg fit in a folder of yours."
+            f"{error.filename}: may not be read or written ({error.strerror}). Change its permissions, or call "
+            f"petseg {arguments[0]} in a folder of yours."
         ) from error

@@ -91,13 +91,16 @@ def test_what_would_lose_epochs_is_refused_in_one_sentence(cartoons, tmp_path, c
     assert sentence in said[0]
 
 
-def test_a_folder_that_cannot_be_written_to_is_one_sentence(cartoons, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("command", ["fit", "validate"])
+def test_what_may_not_be_read_or_written_is_one_sentence(cartoons, tmp_path, capsys, monkeypatch, command):
     def refuses(*_, **__):
         raise PermissionError(13, "Permission denied", str(tmp_path / "runs"))
 
-    monkeypatch.setattr("petseg.training.fit.SaveConfigCallback.setup", refuses)  # root may write anywhere
-    assert cli.main(["fit", *flags(cartoons, **{"trainer.max_epochs": 1})]) == 1
-    assert f"petseg: {tmp_path / 'runs'}: cannot be written (Permission denied)" in capsys.readouterr().err
+    monkeypatch.setattr("petseg.training.fit.PetCLI", refuses)  # root may write anywhere
+    assert cli.main([command, *flags(cartoons, **{"trainer.max_epochs": 1})]) == 1
+    said = capsys.readouterr().err
+    assert f"petseg: {tmp_path / 'runs'}: may not be read or written (Permission denied). " in said
+    assert f"call petseg {command} in a folder of yours." in said
 
 
 def test_last_resumes_the_newest_run(cartoons, tmp_path):
