@@ -91,12 +91,18 @@ def test_what_would_lose_epochs_is_refused_in_one_sentence(cartoons, tmp_path, c
     assert sentence in said[0]
 
 
-@pytest.mark.parametrize("command", ["fit", "validate"])
-def test_what_may_not_be_read_or_written_is_one_sentence(cartoons, tmp_path, capsys, monkeypatch, command):
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        ("fit", "petseg.training.fit.SaveConfigCallback.setup"),
+        ("validate", "petseg.data.datamodule.PetDataModule.setup"),
+    ],
+)
+def test_what_may_not_be_read_or_written_is_one_sentence(cartoons, tmp_path, capsys, monkeypatch, command, where):
     def refuses(*_, **__):
         raise PermissionError(13, "Permission denied", str(tmp_path / "runs"))
 
-    monkeypatch.setattr("petseg.training.fit.PetCLI", refuses)  # root may write anywhere
+    monkeypatch.setattr(where, refuses)  # root may write anywhere
     assert cli.main([command, *flags(cartoons, **{"trainer.max_epochs": 1})]) == 1
     said = capsys.readouterr().err
     assert f"petseg: {tmp_path / 'runs'}: may not be read or written (Permission denied). " in said
