@@ -94,6 +94,12 @@ def _release_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not score the test split: for a model that only serves as another's start or teacher",
     )
+    parser.add_argument(
+        "--mean-with",
+        metavar="NAME",
+        help="the model that the run started from: the mean of its weights and the run's is released if it scores "
+        "higher on the validation split",
+    )
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
@@ -174,7 +180,7 @@ def _models(args: argparse.Namespace) -> int:
 def _release(args: argparse.Namespace) -> int:
     from petseg.training.release import release
 
-    card = release(args.checkpoint, args.out, log=args.log, test=not args.no_test)
+    card = release(args.checkpoint, args.out, log=args.log, test=not args.no_test, mean_with=args.mean_with)
     split = "val" if args.no_test else "test"
     score = card.scores[split]["mean_iou"]
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; {split} mean IoU {score:.4f}")

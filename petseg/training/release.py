@@ -24,7 +24,7 @@ from petseg.training.recipes import distillation
 from petseg.training.runs import attempts, check_writable, keep_log, logs_of, read_config
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
-from petseg.training.weights import model_card
+from petseg.training.weights import model_card, use_weights
 
 #: What a released model's card says of its data, by their source, beside how they were split.
 DATA: dict[Source, dict[str, str]] = {
@@ -57,11 +57,16 @@ def release(
     data: PetDataModule | None = None,
     log: Path | None = None,
     test: bool = True,
+    mean_with: str | None = None,
 ) -> ModelCard:
     """Makes a released model of a checkpoint: float16 weights, with recipe and scores in the header.
 
     Of the averaged and the raw weights those are taken that score higher on the validation split. The test split is
     scored once, afterwards, and in float16, as everyone who loads the file gets the weights.
+
+    Where a run started from another model's weights, the mean of the weights before and after can score higher than
+    either (Wortsman et al.: Robust fine-tuning of zero-shot models, CVPR 2022, https://arxiv.org/abs/2109.01903).
+    `mean_with` has these means compared as well.
 
     Args:
         checkpoint: a `.ckpt` of `petseg fit`.
@@ -70,10 +75,13 @@ def release(
             that of its first attempt), and Oxford-IIIT Pet where there is none.
         log: folder for the run's log: its configuration, its scores epoch by epoch, and when the test split was used.
         test: score the test split; without, the model is one that others are made from, and is listed by none.
+        mean_with: the model that the run started from, as `zoo.load` takes it.
 
     Raises:
         DataError: there is no such checkpoint, it cannot be read, or its run has no log that could be kept.
-        ModelError: the name of `out` is none for a model, or a weight is infinite or not a number.
+        ModelError: the name of `out` is none for a model, a weight is infinite or not a number, or `mean_with` cannot
+            be read.
+        SettingsError: the weights of `mean_with` are of another network.
         MissingError: `out` or `log` cannot be written to.
     """
     zoo.model_file(out)
@@ -85,7 +93,7 @@ def release(
     if log is not None:
         logs_of(run)
         check_writable(log / "release.json")
-    chosen, matrices = _best_on_validation(task, state, data)
+    chosen, matrices = _best_on_validation(task, _candidates(task, state, mean_with), data)
     counted = {"val": matrices}
     scores = {"val": pooled_scores(matrices)}
     recipe = {**_recipe(task, state, config), "weights": chosen}
@@ -153,9 +161,28 @@ def _test_split(
     )
 
 
-def _best_on_validation(task: SegmentationTask, state: dict[str, Any], data: PetDataModule) -> tuple[str, torch.Tensor]:
-    """Loads averaged or raw weights, as a file stores them, whichever score higher; says which, and their matrices."""
-    candidates = {"averaged": state["state_dict"], "raw": state.get("current_model_state", state["state_dict"])}
+def _candidates(
+    task: SegmentationTask, state: Mapping[str, Any], mean_with: str | None
+) -> dict[str, Mapping[str, torch.Tensor]]:
+    """Weights that may be released, by what the card will call them."""
+    found = {"averaged": state["state_dict"], "raw": state.get("current_model_state", state["state_dict"])}
+    if mean_with is None:
+        return found
+    start = use_weights(task, mean_with, own_network=True).name
+    before = {key: value.clone() for key, value in task.state_dict().items()}
+    means = {f"mean of {name} and {start}": _mean(weights, before) for name, weights in found.items()}
+    return found | means
+
+
+def _mean(weights: Mapping[str, torch.Tensor], others: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The mean of two sets of weights; of whole numbers, as BatchNorm's count of batches, the first."""
+    return {key: value.lerp(others[key], 0.5) if value.is_floating_point() else value for key, value in weights.items()}
+
+
+def _best_on_validation(
+    task: SegmentationTask, candidates: Mapping[str, Mapping[str, torch.Tensor]], data: PetDataModule
+) -> tuple[str, torch.Tensor]:
+    """Loads those weights, as a file stores them, that score highest; returns their name and confusion matrices."""
     found = {}
     for name, weights in candidates.items():
         _load_as_stored(task, weights)

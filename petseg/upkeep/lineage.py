@@ -27,6 +27,7 @@ MODELS: Final = (
     "unet-lite0-second",
     "unet-lite0-third",
     "unet-lite2",
+    "unet-lite0-fourth",
     "unet-lite0",
     "unet-first",
     "unet-second",
@@ -45,6 +46,7 @@ STEPS: Final = (
     "unet-lite0-second",
     "unet-lite0-third",
     "unet-lite2",
+    "unet-lite0-fourth",
     "unet-first",
     "unet-second",
     "unet-third",
@@ -54,10 +56,14 @@ STEPS: Final = (
     "unet-separable-third",
 )
 
+#: Models of which `petseg release` may take the mean of the weights before and after the run.
+MEAN_WITH_START: Final = ("unet-lite0",)
+
 #: Steps that were once released, and scored then, by the name that they had: cards and logs of that time name them so.
 ONCE_RELEASED: Final = {
     "unet-lite0-first": "unet-lite0",
     "unet-lite0-third": "unet-lite0",
+    "unet-lite0-fourth": "unet-lite0",
     "unet-first": "unet",
     "unet-second": "unet",
     "unet-separable-first": "unet-separable",
@@ -110,6 +116,8 @@ def weights_of(name: str, folder: Path, extra: Sequence[str] = ()) -> Path:
     recipe = yaml.safe_load(recipe_of(name).read_text())
     others = {other: Path(file).parent.name for other, file in used(name, folder, extra).items()}
     made = {"recipe": recipe, "flags": list(extra), "others": others}
+    if name in MEAN_WITH_START:
+        made["mean_with_start"] = True
     return folder / f"{name}-{fingerprint(made)}" / f"{name}.safetensors"
 
 
@@ -151,6 +159,8 @@ def release_arguments(name: str, folder: Path, extra: Sequence[str] = ()) -> lis
     if best is None:
         raise DataError(f"{name}: its run left no checkpoint in {out.parent}. Remove the folder, start again.")
     flags = ["release", str(best), "--out", str(out), "--log", str(out.parent / "log")]
+    if name in MEAN_WITH_START and (start := start_of(recipe_of(name))):
+        flags += ["--mean-with", used(name, folder, extra)[start]]
     return flags + (["--no-test"] if name in STEPS else [])
 
 

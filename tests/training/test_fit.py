@@ -269,6 +269,44 @@ def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(cartoons
     }
 
 
+def test_the_mean_of_a_run_and_its_start_is_released_where_it_scores_higher(fitted, cartoons, tmp_path, monkeypatch):
+    module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    checkpoint = fitted / "checkpoints/best.ckpt"
+    release.release(checkpoint, tmp_path / "start.safetensors", module, test=False)
+    start, card = zoo.load(tmp_path / "start.safetensors")
+    with torch.no_grad():
+        for weights in start.parameters():
+            weights += 1
+    zoo.save(tmp_path / "start.safetensors", start, card)
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    trained = {key.removeprefix("network."): value for key, value in state.items() if key.startswith("network.")}
+
+    def released(best):
+        scored = iter(range(4))  # averaged, raw, and the mean of each
+        right, wrong = torch.eye(3).long(), torch.eye(3).long().flip(0)
+        monkeypatch.setattr(release, "evaluate", lambda *_, **__: (right if next(scored) == best else wrong)[None])
+        out = tmp_path / f"best{best}.safetensors"
+        card = release.release(checkpoint, out, module, test=False, mean_with=str(tmp_path / "start.safetensors"))
+        return card.recipe["weights"], zoo.load(out)[0].state_dict()
+
+    name, weights = released(best=2)
+    assert name == "mean of averaged and start"
+    for key, value in weights.items():
+        expected = (trained[key] + start.state_dict()[key]) / 2 if value.is_floating_point() else trained[key]
+        torch.testing.assert_close(value, expected.to(value.dtype), atol=2e-3, rtol=2e-3)
+    name, weights = released(best=0)
+    assert name == "averaged"
+    torch.testing.assert_close(weights["head.weight"], trained["head.weight"], atol=1e-3, rtol=1e-3)
+
+
+def test_a_mean_with_another_network_is_refused_before_anything_is_scored(fitted, cartoons, tmp_path, monkeypatch):
+    monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("scored"))
+    module = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    with pytest.raises(SettingsError, match=r"^unet: its weights are of a network with "):
+        release.release(fitted / "checkpoints/best.ckpt", tmp_path / "a.safetensors", module, mean_with="unet")
+    assert not (tmp_path / "a.safetensors").exists()
+
+
 def test_a_run_that_starts_from_other_weights_keeps_what_its_own_settings_say_of_the_image(cartoons, tmp_path):
     pytest.importorskip("segmentation_models_pytorch")
     flags = {"model.encoder": "tf_efficientnet_lite0", "trainer.fast_dev_run": "1", "weights": "random"}
