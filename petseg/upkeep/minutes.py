@@ -8,13 +8,16 @@ from typing import Any, Final
 
 from petseg.errors import DataError
 from petseg.files import read_json, write_json
-from petseg.models.device import machine
+from petseg.models.device import best_device, machine
 from petseg.upkeep.site.markdown import table
 
 RECORD: Final = Path("figures/minutes.json")
 
 #: The two profiles that a notebook has, and the command that measures in each.
 PROFILES: Final = {"quick": "python -m petseg.upkeep.notebooks minutes", "full": "make notebooks"}
+
+#: The key of the record for profile `full` on a GPU, beside that on a CPU.
+ON_GPU: Final = "full on a GPU"
 
 
 def keep(name: str, profile: str, seconds: float, record: Path = RECORD) -> None:
@@ -24,10 +27,12 @@ def keep(name: str, profile: str, seconds: float, record: Path = RECORD) -> None
         name: of the notebook, without its ending.
         profile: one of `PROFILES`.
         seconds: from the start of its kernel to the end.
-        record: the file, which keeps what it holds of other notebooks and profiles.
+        record: the file, which keeps what it holds of other notebooks and profiles; of `full` also what it holds of
+            the other kind of machine, with or without a GPU.
     """
     times = read_json(record) if record.is_file() else {}
-    times[name] = times.get(name, {}) | {profile: {"seconds": round(seconds), "machine": machine()}}
+    key = ON_GPU if profile == "full" and best_device() != "cpu" else profile
+    times[name] = times.get(name, {}) | {key: {"seconds": round(seconds), "machine": machine()}}
     write_json(record, dict(sorted(times.items())))
 
 
@@ -40,7 +45,8 @@ def _sentence(name: str, profiles: Mapping[str, Any]) -> str:
     said = [f"{duration(profiles[key]['seconds'])} in profile `{key}`" for key in PROFILES if key in profiles]
     if not said:
         raise DataError(f"{name}: {RECORD} has no time of it. Run {PROFILES['quick']}.")
-    return " or ".join(said)
+    on_gpu = f" ({duration(profiles[ON_GPU]['seconds'])} on a GPU)" if ON_GPU in profiles else ""
+    return " or ".join(said) + on_gpu
 
 
 def duration(seconds: float) -> str:
@@ -61,9 +67,10 @@ def minutes_table(titles: Mapping[str, str], times: Mapping[str, Any]) -> str:
     missing = [name for name in titles if name not in times]
     if missing:
         raise DataError(f"{missing[0]}: {RECORD} has no time of it. Run {PROFILES['quick']}.")
-    rows = [[_linked(name, title), *(_cell(times[name], key) for key in PROFILES)] for name, title in titles.items()]
+    columns = {key: f"profile `{key}`" for key in PROFILES} | {ON_GPU: "profile `full` on a GPU"}
+    rows = [[_linked(name, title), *(_cell(times[name], key) for key in columns)] for name, title in titles.items()]
     measured = "; ".join(_machines(times[name] for name in titles))
-    return table(["notebook", *(f"profile `{key}`" for key in PROFILES)], rows) + f"\n\nMeasured on: {measured}."
+    return table(["notebook", *columns.values()], rows) + f"\n\nMeasured on: {measured}."
 
 
 def _linked(name: str, title: str) -> str:

@@ -125,6 +125,9 @@ def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_do
     assert list(first.scores) == ["val"]  # a step on the way never sees the test split
     assert cards["unet-lite0"].recipe["starts_from"] == cards["unet-lite0"].recipe["teacher"] == "unet-lite0-first"
     assert cards["unet-separable"].recipe["teacher"] == "unet-lite0, unet-lite0-first"
+    means = [step for step in here if "--mean-with" in step]
+    assert [Path(step[step.index("--out") + 1]).stem for step in means] == ["unet-lite0"]  # the recipe's start, again
+    assert means[0][means[0].index("--mean-with") + 1] == str(lineage.weights_of("unet-lite0-first", folder, tiny))
     taught = next(step for step in here if "--trainer.callbacks.init_args.teacher" in step and "unet.yaml" in step[2])
     assert str(lineage.weights_of("unet-lite0", folder, tiny)) in taught
     log = folder_of("unet", folder, tiny) / "log"

@@ -19,6 +19,7 @@ KNOWN: Final = ("results", *ABLATIONS, "refinement")
 #: Title of a page of another record, and a sentence about it.
 DESCRIBED: Final = {
     "benchmark": ("Benchmark", "What `petseg bench` measured."),
+    "benchmark-gpu": ("Benchmark on a GPU", "Rows of `petseg bench`, measured on a GPU."),
     "matting": (
         "Soft edges",
         "The alpha matte of cut-outs, compared with the ramp of probabilities that it replaces: how much of the pet is "
