@@ -19,7 +19,7 @@ from petseg.errors import DataError, exit_with_sentence
 from petseg.files import home_folder
 from petseg.models import zoo
 from petseg.models.card import ModelCard
-from petseg.training.command import Command
+from petseg.training.command import run_command
 from petseg.training.runs import read_log
 from petseg.upkeep.lineage import MODELS, STEPS, fit_arguments, release_arguments, weights_of, with_steps
 
@@ -78,7 +78,7 @@ def _petseg(name: str, arguments: Sequence[str], folder: Path) -> None:
     start = time.monotonic()
     print(f"{name}: petseg {arguments[0]}", flush=True)
     try:
-        Command(shlex.join(["petseg", *arguments]), folder, threads=None, show=True).finish(timeout=None)
+        run_command(shlex.join(["petseg", *arguments]), folder, threads=None, show=True, timeout=None)
     except RuntimeError as error:
         raise DataError(f"{name}: petseg {arguments[0]} failed, see above. Call it again, and it goes on.") from error
     print(f"{name}: petseg {arguments[0]} took {(time.monotonic() - start) / 60:.1f} minutes", flush=True)

@@ -327,10 +327,10 @@ def test_what_cannot_be_measured_is_refused_in_one_sentence(arguments, words, ca
 
 
 def test_a_benchmark_that_fails_leaves_the_rows_that_it_has(capsys, tmp_path, monkeypatch):
-    def fails(self, timeout):
+    def fails(*_, **__):
         raise RuntimeError("petseg fit: exit status 1.")
 
-    monkeypatch.setattr("petseg.training.benchmark.processes.Command.finish", fails)
+    monkeypatch.setattr("petseg.training.benchmark.processes.run_command", fails)
     out = tmp_path / "bench.json"
     assert cli.main(["bench", "--quick", "--rows", "step", "processes", "--out", str(out)]) == 1
     assert "petseg: the row processes: petseg fit: exit status 1." in capsys.readouterr().err

@@ -151,17 +151,31 @@ def test_train_scores_and_the_validation_confusion_matrix_of_every_epoch_are_log
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
-def test_a_command_ends_with_the_program_that_waits_for_it(cartoons, tmp_path):
+@pytest.mark.parametrize("seconds", ["0", "1"], ids=["while it runs", "while it begins"])
+def test_a_command_ends_with_the_program_that_waits_for_it(cartoons, tmp_path, seconds):
     line = "petseg " + shlex.join(["fit", *flags(cartoons, **{"trainer.max_epochs": 500})])
-    waits = "import sys; from pathlib import Path; from petseg.training.command import Command\n"
-    waits += (
-        "command = Command(sys.argv[1], Path('child')); print(command.process.pid, flush=True); command.finish(None)"
+    (tmp_path / "waits.py").write_text(
+        """
+import subprocess, sys, time
+from pathlib import Path
+from petseg.training.command import run_command
+
+class Told(subprocess.Popen):
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        print(self.pid, flush=True)
+        time.sleep(float(sys.argv[2]))  # the caller does not have the process yet
+
+subprocess.Popen = Told
+run_command(sys.argv[1], Path("child"), timeout=None)
+"""
     )
     with subprocess.Popen(
-        [sys.executable, "-c", waits, line], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        [sys.executable, "waits.py", line, seconds], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
+        time.sleep(0.2)
         parent.send_signal(signal.SIGTERM)
         assert parent.wait(60) == 143
     with pytest.raises(ProcessLookupError):

@@ -15,7 +15,7 @@ from petseg.data.datamodule import PetDataModule
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.training.callbacks import EpochSeeds, checkpoints
-from petseg.training.command import Command
+from petseg.training.command import run_command
 from petseg.training.ema import WarmupEMA, warm_averages
 from petseg.training.recipes import fingerprint, read_recipe, stages
 from petseg.training.runs import (
@@ -204,14 +204,13 @@ def test_quiet_hides_harmless_warnings_and_no_others():
 
 
 def test_a_command_that_fails_says_what_it_said_last(tmp_path):
-    command = Command("petseg nonsense", tmp_path / "new")
     with pytest.raises(RuntimeError, match=r"(?s)petseg nonsense: exit status 2.*usage"):
-        command.finish()
+        run_command("petseg nonsense", tmp_path / "new")
 
 
 def test_only_petseg_commands_are_run(tmp_path):
     with pytest.raises(ValueError, match="must begin with petseg"):
-        Command("rm -rf /", tmp_path)
+        run_command("rm -rf /", tmp_path)
 
 
 def test_the_log_of_a_run_has_a_row_for_each_epoch(cartoons):

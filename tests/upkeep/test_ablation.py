@@ -1,6 +1,9 @@
 import json
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -98,13 +101,16 @@ def trained(cartoons, tmp_path_factory):
         patch.setenv("PETSEG_DATA_DIR", str(cartoons))
         patch.setenv("PETSEG_CACHE_DIR", str(root / "cache"))
         folder = root / "work" / f"{base.name}-{base.fingerprint}"
-        command, end = runs.start(base, folder), time.monotonic() + 400
+        program, *arguments = shlex.split(runs.command(base, folder))
+        assert program == "petseg"
+        process = subprocess.Popen([sys.executable, "-m", "petseg.cli", *arguments], cwd=folder)
+        end = time.monotonic() + 400
         while not last_epoch(folder / "runs")[1]:
-            assert command.process.poll() is None, command.output.read_text()
+            assert process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.01)
-        command.process.kill()
-        command.process.wait()
+        process.kill()
+        process.wait()
         stopped = last_epoch(folder / "runs")
         for run in (base, variant):
             runs.train(run, root / "work", records_in(root, plan))
@@ -154,7 +160,7 @@ def test_checkpoints_go_once_the_run_is_on_record(trained):
 
 def test_a_run_on_record_is_not_trained_again(trained, monkeypatch):
     root, plan, _ = trained
-    monkeypatch.setattr(runs, "start", lambda *_: pytest.fail("a process was started"))
+    monkeypatch.setattr(runs, "run_command", lambda *_, **__: pytest.fail("a process was started"))
     assert runs.train(plan.base[0], root / "work", records_in(root, plan))["name"] == "base"
 
 

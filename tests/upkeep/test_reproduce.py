@@ -5,6 +5,7 @@ import os
 import shlex
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -66,22 +67,18 @@ def here(monkeypatch):
     """Runs the steps in the process of the test, which has loaded PyTorch already; returns their arguments."""
     done = []
 
-    class Here:
-        def __init__(self, line, folder, threads, show):
-            _, *arguments = shlex.split(line)
-            done.append(arguments)
-            folder.mkdir(parents=True, exist_ok=True)
-            with monkeypatch.context() as context:
-                for name in ("PETSEG_DATA_DIR", "PETSEG_CACHE_DIR"):  # absolute, as `Command` makes them
-                    context.setenv(name, str(Path(os.environ[name]).resolve()))
-                context.chdir(folder)
-                self.status = cli.main(arguments)
+    def run_here(line, folder, **_):
+        _, *arguments = shlex.split(line)
+        done.append(arguments)
+        folder.mkdir(parents=True, exist_ok=True)
+        with monkeypatch.context() as context:
+            for name in ("PETSEG_DATA_DIR", "PETSEG_CACHE_DIR"):  # absolute, as `run_command` makes them
+                context.setenv(name, str(Path(os.environ[name]).resolve()))
+            context.chdir(folder)
+            if status := cli.main(arguments):
+                raise RuntimeError(status)
 
-        def finish(self, timeout):
-            if self.status:
-                raise RuntimeError(self.status)
-
-    monkeypatch.setattr(reproduce, "Command", Here)
+    monkeypatch.setattr(reproduce, "run_command", run_here)
     return done
 
 
@@ -375,10 +372,15 @@ def test_the_recipe_of_a_released_model_is_the_one_that_its_card_tells():
 
 def test_a_command_gets_the_absolute_path_of_folders_that_were_named_relative(tmp_path, monkeypatch):
     begun = []
-    monkeypatch.setattr("petseg.training.command.subprocess.Popen", lambda *_, **settings: begun.append(settings))
+
+    def popen(*_, **settings):
+        begun.append(settings)
+        return SimpleNamespace(wait=lambda timeout: 0)
+
+    monkeypatch.setattr("petseg.training.command.subprocess.Popen", popen)
     monkeypatch.chdir(tmp_path)
     for name in ("PETSEG_DATA_DIR", "PETSEG_CACHE_DIR"):
         monkeypatch.setenv(name, "pets")
-    reproduce.Command("petseg models", tmp_path / "elsewhere")
+    reproduce.run_command("petseg models", tmp_path / "elsewhere")
     assert begun[0]["cwd"] == tmp_path / "elsewhere"
     assert {begun[0]["env"][name] for name in ("PETSEG_DATA_DIR", "PETSEG_CACHE_DIR")} == {str(tmp_path / "pets")}

@@ -15,7 +15,7 @@ from petseg.errors import DataError
 from petseg.training.benchmark.epoch import opened
 from petseg.training.benchmark.row import Row, compared
 from petseg.training.benchmark.settings import Settings
-from petseg.training.command import Command
+from petseg.training.command import run_command
 from petseg.training.runs import read_log
 
 #: Seconds after which a training of a few hundred images is given up.
@@ -51,7 +51,7 @@ def _images_per_second(settings: Settings, on_gpus: bool, processes: int, thread
         folder = Path(name)
         line = _line(settings, folder, steps, on_gpus, processes)
         try:
-            Command(line, folder, threads=threads).finish(TIMEOUT)
+            run_command(line, folder, threads, timeout=TIMEOUT)
         except RuntimeError as error:
             raise DataError(f"the row processes: {error}") from error
         log = read_log(next(folder.glob("runs/*/metrics.csv")))

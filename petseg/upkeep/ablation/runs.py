@@ -16,7 +16,7 @@ from petseg.errors import DataError
 from petseg.files import atomic_write
 from petseg.metrics.confusion import SCORES
 from petseg.training.checkpoints import last_epoch
-from petseg.training.command import Command
+from petseg.training.command import run_command
 from petseg.training.runs import Log, joined, read_log
 from petseg.training.task import SegmentationTask
 from petseg.upkeep.ablation.compare import Summary
@@ -47,21 +47,21 @@ def train(run: Run, work: Path, records: Records) -> Summary:
     folder = work / f"{run.name}-{run.fingerprint}"
     if last_epoch(folder / "runs")[1] < run.epochs:
         try:
-            start(run, folder).finish(timeout=None)
+            run_command(command(run, folder), folder, threads=None, timeout=None)
         except RuntimeError as error:
             raise DataError(f"{run.name}: the training failed. {error}") from error
     return _record(run, folder, records)
 
 
-def start(run: Run, folder: Path) -> Command:
-    """Begins or resumes the training of a run in a separate process."""
+def command(run: Run, folder: Path) -> str:
+    """The `petseg` command that begins or resumes the training of a run in its folder, which gets the recipe."""
     with atomic_write(folder / "recipe.yaml") as draft:
         draft.write_text(f"# {run.name}: {run.change}\n" + yaml.safe_dump(dict(run.recipe), sort_keys=False))
     arguments = ["petseg", "fit", "--config", "recipe.yaml", "--trainer.enable_progress_bar", "false"]
     checkpoint, _ = last_epoch(folder / "runs")
     if checkpoint:
         arguments += ["--ckpt_path", str(checkpoint.resolve())]
-    return Command(shlex.join(arguments), folder, threads=None)
+    return shlex.join(arguments)
 
 
 def time_again(run: Run, records: Records) -> Summary | None:
