@@ -58,7 +58,8 @@ def train_run(plan: TransferPlan, method: str, fraction: float, folder: Path) ->
         task = task_for(plan, method)  # right after the seed, so that all decoders start equal
         _train_and_save(plan, task, settings, folder / name, line)
     run = read_run(record)
-    line.show(f"{title}: {run.steps:,} steps in {run.minutes:.1f} min")
+    took = f"{run.minutes:.1f} min" if run.minutes >= 1 else f"{60 * run.minutes:.1f} s"
+    line.show(f"{title}: {run.steps:,} steps in {took}")
     return run
 
 

@@ -75,6 +75,16 @@ def test_a_run_that_is_saved_is_read_and_not_trained_again(tmp_path_factory, tra
         train_run(replace(PLAN, steps=4), "scratch", 1.0, folder)
 
 
+def test_the_line_of_a_run_says_seconds_where_minutes_would_be_0(tmp_path_factory, trained, monkeypatch):
+    first, folder = run_of("scratch", tmp_path_factory, trained)
+    said = []
+    monkeypatch.setattr(transfer_training.LiveText, "show", lambda self, text: said.append(text))
+    for minutes in (0.031, 5.64):
+        monkeypatch.setattr(transfer_training, "read_run", lambda _, minutes=minutes: replace(first, minutes=minutes))
+        train_run(PLAN, "scratch", 1.0, folder)
+    assert [line.rpartition(" in ")[2] for line in said] == ["1.9 s", "5.6 min"]
+
+
 def test_a_run_whose_scores_were_not_written_is_trained_again(tmp_path_factory, trained, monkeypatch):
     first, folder = run_of("scratch", tmp_path_factory, trained)
     (folder / f"{first.name}.json").rename(folder / "aside")
