@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 from visitor import (
     CUTOUT,
+    GIVE_BACK,
     OVERLAY,
     WAIT,
     Answer,
@@ -47,7 +48,7 @@ from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
 from petseg.apps.webapp.settings import agreed_background, agreed_format, cutout_settings
 from petseg.errors import ModelError, PhotoError
 from petseg.inference.predictor import Predictor
-from petseg.upkeep.server import Server
+from petseg.upkeep.server import Server, free_port, serving
 
 #: How many photos are uploaded at once by 16 visitors; more than by default where this says so.
 UPLOADS = int(os.environ.get("PETSEG_UPLOADS", "40"))
@@ -545,6 +546,30 @@ def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:
 def test_a_model_that_is_missing_is_one_sentence(server: Server, capsys: Any) -> None:
     assert cli.main(["app", "--port", "0", "--model", "resnet"]) == 1
     assert "resnet: no released model has this name" in capsys.readouterr().err
+
+
+def test_a_server_that_is_stopped_while_a_result_is_drawn_ends_with_status_0(tmp_path: Path) -> None:
+    draws = """
+import sys, time, torch
+from petseg.apps import render
+from petseg.cli import main
+def preview(result):
+    print("DRAWS", flush=True)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        torch.rand(64, 64).softmax(dim=0)
+    raise RuntimeError("was not stopped")
+render.preview = preview
+sys.exit(main(["app", "--port", sys.argv[1]]))
+"""
+    port = free_port()
+    with serving(["-c", draws, str(port)], port, tmp_path, os.environ | GIVE_BACK) as own, ThreadPoolExecutor(1) as one:
+        one.submit(Visitor(own).choose, (encoded(chelsea(64, 48)), "cat.jpg"))
+        end = time.monotonic() + WAIT
+        while "DRAWS" not in own.log.read_text() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert own.stop(WAIT) == 0
+    assert "terminate" not in own.log.read_text()
 
 
 def test_a_server_that_is_stopped_in_the_middle_of_a_photo_has_gone_nowhere_and_leaves_no_photo(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -29,10 +30,7 @@ from petseg.errors import MissingError
 MAX_WAITING: Final = 100  # requests in the queue; the next one is told that it is full
 MAX_SESSIONS: Final = 100  # visitors whose photos are kept; beyond, the one who was away longest loses them
 
-#: Seconds that the app's end waits for a photo that is being segmented.
-PATIENCE: Final = 30
-
-#: Seconds that it waits for open pages; one that is looked at keeps a connection for as long.
+#: Seconds that the app's end waits for open pages; one that is looked at keeps a connection for as long.
 CLOSING: Final = 5
 
 #: Fonts of the reader's machine: none is fetched.
@@ -41,7 +39,7 @@ MONO: Final = [gr.themes.Font(name) for name in ("ui-monospace", "monospace")]
 
 
 def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860) -> None:
-    """Serves the page until Ctrl+C or SIGTERM ends the program.
+    """Serves the page until Ctrl+C or SIGTERM ends the program, at once and with exit status 0.
 
     Args:
         model: the one to begin with, as `Predictor` takes it.
@@ -54,6 +52,7 @@ def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 
     """
     host = host.strip("[]")  # an IPv6 address may be written as in a URL
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C, so that the photos are removed
+    interrupted = False
     with _listening(host, port) as socket_, _temporary_folder() as folder:
         session = Session(model)
         server = uvicorn.Server(uvicorn.Config(page_app(session, folder), log_level="warning"))
@@ -66,9 +65,11 @@ def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 
             while thread.is_alive():
                 thread.join(1)  # in turns, between which Ctrl+C is noticed on Windows, too
         except KeyboardInterrupt:
-            server.should_exit = True
+            interrupted = server.should_exit = True
             thread.join(CLOSING)
-        session.finish(PATIENCE)  # Python's end would abort within PyTorch
+    if interrupted:  # Python's own end would abort in threads that still compute with PyTorch
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def page_app(session: Session, folder: Path) -> FastAPI:

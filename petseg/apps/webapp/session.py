@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -172,11 +172,6 @@ class Session:
 
     def _decoded(self, photo: ChosenPhoto) -> Photo:
         return self._worker.submit(_decode, photo).result()
-
-    def finish(self, seconds: float) -> None:
-        """Waits until no photo is being segmented, at most some seconds."""
-        wait([self._worker.submit(int)], timeout=seconds)
-        self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _segment(self, photo: ChosenPhoto, model: str) -> tuple[Segmentation, list[str]]:
         with photo_notes() as notes:
