@@ -313,7 +313,7 @@ def test_the_ci_script_can_be_called_and_calls_make_test() -> None:
 def test_checks_before_a_commit_use_the_tools_of_the_venv() -> None:
     (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     own = [hook for hook in local["hooks"] if hook["language"] == "system"]
-    assert {"ruff-check", "words", "notebooks"} <= {hook["id"] for hook in own}
+    assert {"ruff-check", "notebooks"} <= {hook["id"] for hook in own}
     for hook in own:
         module = re.match(r"\.venv/bin/python -m ([\w.]+)", hook["entry"])
         assert module, hook["id"]

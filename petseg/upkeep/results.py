@@ -1,14 +1,15 @@
 """`make figures`: `figures/results.json`, README's table and its pictures, from the released weights and their logs.
 
-No split is scored here: `petseg release --log` counted the pixels once, and `petseg test` scores them again.
+It scores no split: `petseg release --log` counted the pixels once, and `petseg test` counts them again.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from PIL import Image
@@ -18,52 +19,83 @@ from petseg import plots
 from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.samples import sample_photos
 from petseg.course.record import references
-from petseg.errors import DataError, MissingError, exit_with_sentence
+from petseg.errors import DataError, exit_with_sentence
 from petseg.files import atomic_write, home_folder, read_json, write_json
 from petseg.inference.predictor import Predictor
+from petseg.labels import CLASSES
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.models.inspection import trace
-from petseg.upkeep import screenshots
-from petseg.upkeep.tables import results_table, with_table
 
-CHECKOUT = home_folder()
-FIGURES = CHECKOUT / "figures"
+CHECKOUT: Final = home_folder()
+FIGURES: Final = CHECKOUT / "figures"
+
+#: README's lines before and after the table.
+MARKS: Final = ("<!-- results: written by make figures -->", "<!-- end of results -->")
+
+#: The columns of the table after the network's own, as keys of a score.
+SHOWN: Final = ("mean_iou", *(f"iou_{name}" for name in CLASSES))
 
 
 def model_results(name: str, runs: Path = FIGURES / "runs") -> dict[str, Any]:
-    """A released model's parameters, its multiply-adds for one image, and scores and confusion matrix of each split.
-
-    Args:
-        name: of the model.
-        runs: holds a folder for each, with the `release.json` of `petseg release --log`.
+    """A released model's size and costs, and the scores and confusion matrix of each split.
 
     Raises:
-        DataError: there is no such file, or it tells of other weights than the released ones.
+        DataError: `runs/NAME/release.json` is missing, or describes other weights than the released ones.
     """
     path = runs / name / "release.json"
     if not path.is_file():
-        raise DataError(f"{path}: not there. Release the model with `petseg release CKPT --log {path.parent}`.")
-    counted = read_json(path)["confusion"]
+        raise DataError(f"{path} is missing. Release the model with `petseg release CKPT --log {path.parent}`.")
+    counts = read_json(path)["confusion"]
     network, card = zoo.load(name)
-    steps = trace(network, (1, 3, *card.size))
     results: dict[str, Any] = {
         "parameters": card.parameters,
-        "multiply_adds": sum(step.multiply_adds for step in steps),
+        "multiply_adds": sum(step.multiply_adds for step in trace(network, (1, 3, *card.size))),
         "size": card.size[0],
         "encoder": "ImageNet" if card.settings.get("encoder") else "scratch",
     }
     for split in ("val", "test"):
-        scores = pooled_scores(torch.tensor(counted[split]["pixels"])[None])
+        scores = pooled_scores(torch.tensor(counts[split]["pixels"])[None])
         if any(abs(scores[key] - card.scores[split][key]) > 1e-6 for key in scores):
-            raise DataError(f"{path}: tells of other weights than those of {name}. Release the model again.")
+            raise DataError(f"{path} describes other weights than those of {name}. Release the model again.")
         rounded = {key: round(value, 4) for key, value in scores.items()}
-        results[split] = {"images": counted[split]["images"], **rounded, "confusion": counted[split]["pixels"]}
+        results[split] = {"images": counts[split]["images"], **rounded, "confusion": counts[split]["pixels"]}
     return results
 
 
+def results_table(results: Mapping[str, Any], references: Sequence[Mapping[str, Any]]) -> str:
+    """README's table in Markdown: the released models in bold, then what others report, highest mean IoU first.
+
+    References without a mean IoU are left out; a dash stands for what the others do not state.
+    """
+    header = ["network", "parameters", "pixels", "scored on", "encoder", "mean IoU", *CLASSES]
+    rows = [header, ["---", "--:", "--:", "---", "---", *["--:"] * len(SHOWN)]]
+    for name, model in results["models"].items():
+        costs = [_million(model["parameters"]), str(model["size"]), "test", model["encoder"]]
+        rows.append([f"**`{name}`**", *costs, *(f"{model['test'][key]:.4f}" for key in SHOWN)])
+    scored = [entry for entry in references if entry["mean_iou"] is not None]
+    for entry in sorted(scored, key=lambda entry: -entry["mean_iou"]):
+        name = f"[{entry['name']}]({entry['url']})" if entry["url"] else f"{entry['name']} (no public page found)"
+        costs = [_million(entry["parameters"]), str(entry["size"] or "-"), entry["split"], entry["encoder"]]
+        rows.append([name, *costs, *("-" if entry[key] is None else f"{entry[key]:g}" for key in SHOWN)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _million(parameters: int | None) -> str:
+    return f"{parameters / 1e6:.1f} M" if parameters else "-"
+
+
+def with_table(readme: str, table: str) -> str:
+    """README's text with a table between its marks, each of which it must hold once."""
+    start, end = MARKS
+    if readme.count(start) != 1 or readme.count(end) != 1:
+        raise DataError(f"README.md: must hold '{start}' and '{end}' once each; put them where the table belongs.")
+    head, rest = readme.split(start)
+    return f"{head}{start}\n\n{table}\n\n{end}{rest.split(end)[1]}"
+
+
 def draw_chelsea(folder: Path) -> Path:
-    """README's picture, `chelsea.jpg`: a photo that may be shown anywhere, the pet found, and the cut-out."""
+    """README's picture, `chelsea.jpg`: a photo that anyone may publish, the pet's class map over it, the cut-out."""
     chelsea = Predictor()(Image.fromarray(cat()), name="Chelsea")
     steps = [chelsea.photo, chelsea.overlay(), chelsea.cutout()]
     figure = plots.show_images(steps, ["photo", "pet and boundary found", "cut-out"])
@@ -71,7 +103,7 @@ def draw_chelsea(folder: Path) -> Path:
 
 
 def draw_cutouts(folder: Path) -> Path:
-    """`cutouts.jpg`: each sample of panel and web app, a row of its photo and its cut-out on three backgrounds."""
+    """`cutouts.jpg`: a row per sample of panel and web app, its photo and its cut-out on three backgrounds."""
     predict = Predictor(zoo.best())
     images: list[Image.Image] = []
     backgrounds = {"transparent": None, "a colour": "#e9c46a", "the photo, blurred": "blur"}
@@ -85,25 +117,17 @@ def draw_cutouts(folder: Path) -> Path:
     return plots.save_figure(figure, folder / "cutouts.jpg")
 
 
-def _screenshots() -> list[Path]:
-    try:
-        return screenshots.take(FIGURES)
-    except MissingError as error:
-        print(f"petseg: {error} Those that are there stay.", file=sys.stderr)
-        return []
-
-
 @exit_with_sentence()
 def main() -> int:
     """Writes the results, README's table and the pictures."""
     models = {name: model_results(name) for name in zoo.available()}
     results = {"data": "Oxford-IIIT Pet at 128x128, official splits, pooled over all pixels", "models": models}
     readme = with_table((CHECKOUT / "README.md").read_text(), results_table(results, references()))
-    for path in [draw_chelsea(FIGURES), draw_cutouts(FIGURES), *_screenshots()]:
+    for path in (draw_chelsea(FIGURES), draw_cutouts(FIGURES)):
         print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
     write_json(FIGURES / "results.json", results)
-    with atomic_write(CHECKOUT / "README.md") as draft:
-        draft.write_text(readme)
+    with atomic_write(CHECKOUT / "README.md") as partial:
+        partial.write_text(readme)
     print(json.dumps({name: model["test"]["mean_iou"] for name, model in models.items()}))
     return 0
 

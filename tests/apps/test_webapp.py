@@ -19,6 +19,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 from PIL import Image
+from servers import Server, free_port, serving
 from visitor import (
     CUTOUT,
     GIVE_BACK,
@@ -48,7 +49,6 @@ from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
 from petseg.apps.webapp.settings import agreed_background, agreed_format, cutout_settings
 from petseg.errors import ModelError, PhotoError
 from petseg.inference.predictor import Predictor
-from petseg.upkeep.server import Server, free_port, serving
 
 #: How many photos are uploaded at once by 16 visitors; more than by default where this says so.
 UPLOADS = int(os.environ.get("PETSEG_UPLOADS", "40"))

@@ -15,11 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from servers import Server, free_port
 from visitor import WAIT, Visitor, chelsea, encoded
 
 from petseg import cli
 from petseg.errors import MissingError
-from petseg.upkeep.server import Server, free_port
 
 pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
 

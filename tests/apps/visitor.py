@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+from servers import Server, free_port, serving
 from skimage.data import cat
 
 from petseg.apps import render
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation
-from petseg.upkeep.server import Server, free_port, serving
 
 #: glibc's allocator gives freed memory back at once, so that what the process holds is what it still uses.
 GIVE_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from servers import free_port, serving
 
 from petseg import Predictor, Segmentation
 from petseg.apps.samples import sample_photos
 from petseg.errors import MissingError
 from petseg.labels import palette
 from petseg.models import zoo
-from petseg.upkeep.server import free_port, serving
 from petseg.upkeep.site import live
 
 SOURCE = Path(__file__).resolve().parents[2] / live.SOURCE

@@ -13,11 +13,10 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from lab import NOTEBOOK, SECONDS, jupyterlab, run_all_until_panel, write_notebook
 from PIL import Image
+from servers import Server
 from skimage.data import cat
-
-from petseg.upkeep.screenshots import NOTEBOOK, SECONDS, jupyterlab, run_all_until_panel, write_notebook
-from petseg.upkeep.server import Server
 
 NUMBERS = count(1)
 

@@ -15,7 +15,7 @@ from petseg.labels import CLASSES, labels_from_trimap
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.training.runs import read_log
-from petseg.upkeep import results, tables
+from petseg.upkeep import results
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOUND = json.loads((CHECKOUT / "figures" / "results.json").read_text())
@@ -45,13 +45,13 @@ def test_the_weights_carry_the_scores_of_results_json(name):
 
 
 def test_readme_shows_the_table_that_the_records_make():
-    table = tables.results_table(FOUND, course.references())
-    assert tables.with_table(README, table) == README
+    table = results.results_table(FOUND, course.references())
+    assert results.with_table(README, table) == README
 
 
 def test_every_score_in_readme_stands_in_its_table():
     written = set(re.findall(r"\b0\.\d{2,}\b", README))
-    known = set(re.findall(r"\b0\.\d{2,}\b", tables.results_table(FOUND, course.references())))
+    known = set(re.findall(r"\b0\.\d{2,}\b", results.results_table(FOUND, course.references())))
     assert written == known
 
 
@@ -102,19 +102,19 @@ def test_results_are_what_the_release_counted(name):
 
 
 def test_a_log_of_other_weights_is_refused_in_one_sentence(tmp_path):
-    with pytest.raises(DataError, match=r"release\.json: not there\. Release the model with"):
+    with pytest.raises(DataError, match=r"release\.json is missing\. Release the model with"):
         results.model_results("unet", tmp_path)
     told = json.loads((CHECKOUT / "figures" / "runs" / "unet" / "release.json").read_text())
     told["confusion"]["test"]["pixels"][0][0] += 1000
     (tmp_path / "unet").mkdir()
     (tmp_path / "unet" / "release.json").write_text(json.dumps(told))
-    with pytest.raises(DataError, match=r"tells of other weights than those of unet"):
+    with pytest.raises(DataError, match=r"describes other weights than those of unet"):
         results.model_results("unet", tmp_path)
 
 
 def test_a_readme_without_marks_is_one_sentence():
     with pytest.raises(DataError, match=r"README\.md: must hold"):
-        tables.with_table("# petseg", "table")
+        results.with_table("# petseg", "table")
 
 
 def test_the_table_puts_the_released_models_first_and_the_references_by_their_score():
@@ -122,7 +122,7 @@ def test_the_table_puts_the_released_models_first_and_the_references_by_their_sc
     unknown |= dict.fromkeys(("parameters", "size", "mean_iou", *(f"iou_{name}" for name in CLASSES)))
     entries = [unknown | {"name": "low", "mean_iou": 0.5}, unknown | {"name": "none"}]
     entries.append(unknown | {"name": "high", "mean_iou": 0.9, "parameters": 33_000_000})
-    rows = tables.results_table(FOUND, entries).splitlines()[2:]
+    rows = results.results_table(FOUND, entries).splitlines()[2:]
     assert [row.split(" | ")[0] for row in rows[:-2]] == [f"| **`{name}`**" for name in FOUND["models"]]
     assert rows[-2:] == [
         "| high (no public page found) | 33.0 M | - | unstated | scratch | 0.9 | - | - | - |",

@@ -18,12 +18,12 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from PIL import Image
+from servers import Server, free_port, serving
 from skimage.data import cat
 
 from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
 from petseg.upkeep import space
-from petseg.upkeep.server import Server, free_port, serving
 
 #: What the package depends on and the Space does not install.
 LEFT_OUT = {

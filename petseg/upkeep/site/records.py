@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from petseg.labels import CLASSES
 from petseg.metrics.confusion import SCORES
+from petseg.upkeep.results import results_table
 from petseg.upkeep.site.markdown import TITLES, table, text, title
-from petseg.upkeep.tables import results_table
 
 #: Titles of the pages of `ablation_page`, by record.
 ABLATIONS: Final = {"ablation": "Ablation", "ablation-long": "Ablation, longer runs"}

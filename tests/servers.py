@@ -1,4 +1,4 @@
-"""A server in a separate process, for screenshots and for the tests of panel, web app and Space."""
+"""A server in a separate process, for tests of the web app, the panel, the Space and the live page."""
 
 from __future__ import annotations
 
@@ -14,18 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from petseg.errors import MissingError
-
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers.
-
-    Attributes:
-        address: `http://127.0.0.1:PORT`.
-        log: the file of what it prints.
-        process: that it runs in.
-    """
+    """A server that answers at `address`, `http://127.0.0.1:PORT`, and writes what it prints to the file `log`."""
 
     address: str
     log: Path
@@ -41,32 +33,16 @@ class Server:
 def serving(
     arguments: Sequence[str], port: int, folder: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
-    """Starts a server, waits until it answers, and stops it at the end of the `with` block.
-
-    Args:
-        arguments: of Python, for instance `["-m", "jupyterlab", ...]`.
-        port: that they tell it to listen at.
-        folder: where it runs and where its log is written, `server.txt`.
-        environment: variables of the process; default: those of this one.
-
-    Raises:
-        MissingError: it ended before it answered.
-    """
+    """Starts Python with these arguments in a folder, waits until the port answers, and stops it in the end."""
     log = folder / "server.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=folder,
-            env=None if environment is None else dict(environment),
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            [sys.executable, *arguments], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     server = Server(f"http://127.0.0.1:{port}", log, process)
     try:
-        while not _answers(f"{server.address}/api"):  # a small answer from every server, if only that it is not found
-            if process.poll() is not None:
-                last = log.read_text(errors="replace").splitlines()[-1:]
-                raise MissingError(f"{' '.join(arguments[:3])}: ended before it answered, with {last}. See {log}.")
+        while not _answers(f"{server.address}/api"):  # a short answer from every server, if only that it is not found
+            assert process.poll() is None, f"{arguments[:3]} ended before it answered:\n{log.read_text()}"
             time.sleep(0.2)
         yield server
     finally:
@@ -75,7 +51,7 @@ def serving(
 
 
 def free_port() -> int:
-    """A port that nothing listens at."""
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
