@@ -4,19 +4,20 @@
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup course lab segment photo-named test course-colab notebooks stamp figures ablation reproduce space site clean distclean FORCE
+.PHONY: help setup course lab segment photo-named check test static course-colab \
+        notebooks stamp figures ablation reproduce space site clean distclean
 
-# What can be chosen, for instance: make TORCH="torch==2.14.1 torchvision==0.29.1" test
-#   PYTHON    programs of which the first that is new enough makes .venv
+# What can be chosen, for instance: make PYTHON=python3.12 NOTEBOOKS="01 04" course
+#   PYTHON    the program that makes .venv; by default the first that is new enough
 #   EXTRAS    extras of pyproject.toml, separated by commas
-#   TORCH     a certain build of PyTorch, installed before all else
-#   PIP_ARGS  further arguments of `pip install`
+#   PIP_ARGS  further arguments of `pip install`, for instance "torch==2.14.1"
 #   WORKERS   processes among which the tests are divided
 #   ARGS      further arguments of the command behind `lab`, `reproduce` and `ablation`
-#   NOTEBOOKS numbers of those that `course` and `notebooks` run, for instance "01 04"; all by default
-PYTHON   ?= python3 python3.14 python3.13 python3.12 python3.11
+#   NOTEBOOKS numbers of those that `course` and `notebooks` run; all by default
+PYTHON   ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+              $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+              echo $$python && break; done)
 EXTRAS   ?= dev
-TORCH    ?=
 PIP_ARGS ?=
 WORKERS  ?= 2
 ARGS     ?=
@@ -39,40 +40,22 @@ help: ## List what make can do
 
 setup: $(STAMP) ## Make .venv and install petseg into it; all others do so when they need it
 
-# A virtual environment knows its own path, so that of a copied or moved folder is made again.
-ifneq ($(wildcard .venv/.place),)
-ifneq ($(shell cat .venv/.place),$(CURDIR))
-$(STAMP): FORCE
-endif
-endif
-
-# .venv/.unfinished is there while pip works. Found at the beginning, it tells of a run that was killed: start again.
-# The stamp is made last, so that it says: all that pyproject.toml asks for is installed.
+# A virtual environment knows its own path, so a copied or moved folder needs a new one.
 $(STAMP): pyproject.toml
-	@if [ -e .venv/.unfinished ] || ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' \
-	     2>/dev/null || { [ -e .venv/.place ] && [ "$$(cat .venv/.place)" != "$(CURDIR)" ]; }; then \
-	  for python in $(PYTHON) none; do \
-	    $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
-	  done; \
-	  if [ $$python = none ]; then \
-	    echo "petseg needs Python 3.11 or newer with venv, and none of $(PYTHON) is that:" \
-	         "install one (Debian, Ubuntu: apt-get install python3-venv) or name it: make PYTHON=/its/path" >&2; \
-	    exit 1; \
-	  fi; \
-	  echo "Making .venv with $$($$python --version)."; \
-	  $$python -m venv --clear .venv || exit 1; \
+	@if [ "$$(cat .venv/.place 2>/dev/null)" != "$(CURDIR)" ]; then \
+	  [ -n "$(PYTHON)" ] && $(PYTHON) -m venv --clear .venv || { \
+	    echo "petseg needs Python 3.11 or newer with venv (Debian, Ubuntu: apt-get install python3-venv)." \
+	         "Install one, or name it: make PYTHON=/its/path" >&2; exit 1; }; \
+	  echo "$(CURDIR)" > .venv/.place; \
 	fi
-	@echo "$(CURDIR)" > .venv/.place
 	@echo "Installing petseg[$(EXTRAS)] into .venv; the first time this takes minutes and some gigabytes."
-	@touch .venv/.unfinished
-	@ { $(if $(strip $(TORCH)),.venv/bin/python -m pip install $(PIP_ARGS) $(foreach one,$(TORCH),'$(one)') &&) \
-	    .venv/bin/python -m pip install $(PIP_ARGS) -e ".[$(EXTRAS)]"; } || { \
-	  rm -f .venv/.unfinished; \
-	  echo "The set-up failed, see above. Call make again; if that does not help, 'make distclean' first." >&2; \
-	  exit 1; \
-	}
-	@rm -f .venv/.unfinished
+	@.venv/bin/python -m pip install $(PIP_ARGS) -e ".[$(EXTRAS)]" || { \
+	  echo "The set-up failed, see above. Call make again; if that does not help, 'make distclean' first." >&2; exit 1; }
 	@touch $@
+
+ifneq ($(shell cat .venv/.place 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
 
 # --- The course ----------------------------------------------------------------------------------------------------
 
@@ -83,30 +66,30 @@ lab: $(STAMP) ## Open the notebooks in JupyterLab
 	$(IN_VENV) .venv/bin/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
 segment: photo-named $(STAMP) ## Cut the pet out of a photo, or of all in a folder: make segment PHOTO=my_dog.jpg
-	@case "$$PHOTO" in "~/"*) PHOTO="$$HOME/$${PHOTO#??}" ;; esac; \
-	.venv/bin/petseg segment --out out -- "$$PHOTO" || exit 1; \
-	if [ -d "$$PHOTO" ]; then echo "The cut-outs are out/*.cutout.png"; \
-	else name=$${PHOTO##*/}; echo "The cut-out is out/$${name%.*}.cutout.png"; fi
+	@case "$$PHOTO" in "~/"*) PHOTO="$$HOME/$${PHOTO#??}" ;; esac; .venv/bin/petseg segment --out out -- "$$PHOTO"
+	@echo "The cut-outs are in out/, named like the photos: *.cutout.png"
 
 photo-named:
 	@if [ -z "$$PHOTO" ]; then echo "Which photo? Say it like this: make segment PHOTO=my_dog.jpg" >&2; exit 2; fi
 
 # --- Tests ---------------------------------------------------------------------------------------------------------
 
-test: $(STAMP) ## Run all checks: style, types, import layers, tests and every notebook
-	@echo "== ruff check: style"
+PYTEST = $(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile
+NBMAKE = -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=1200
+
+static: $(STAMP)
 	@.venv/bin/python -m ruff check .
-	@echo "== ruff format: layout"
 	@.venv/bin/python -m ruff format --check .
-	@echo "== mypy: types"
 	@.venv/bin/python -m mypy
-	@echo "== lint-imports: imports run downwards only"
 	@.venv/bin/lint-imports
-	@echo "== pytest: the package"
-	@$(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/
-	@echo "== nbmake: the notebooks, and their solutions in notebooks/solutions/"
-	@$(IN_VENV) $(PROFILE) .venv/bin/python -m pytest --nbmake --nbmake-timeout=1200 notebooks/
-	@echo "== nbmake: the notebooks that use widgets, with ipywidgets 7.7.1"
+
+check: static ## The quick checks, in under a minute: style, types, import layers, fast tests
+	@$(PYTEST) -q -m "not slow and not browser and not notebooks" tests/
+
+test: static ## All checks: also the slow tests with their coverage, and every notebook
+	@$(PYTEST) --cov=petseg --cov-report=term:skip-covered tests/
+	@echo "== the notebooks and their solutions"
+	@$(IN_VENV) $(PROFILE) .venv/bin/python $(NBMAKE) $(filter-out $(WIDGETS),$(wildcard notebooks/*.ipynb)) notebooks/solutions/
 	@$(MAKE) --no-print-directory course-colab
 
 # Within .venv a second environment: all that the first has, but ipywidgets as old as Colab's.
@@ -115,9 +98,9 @@ COLAB := .venv/colab
 # The notebooks that use widgets; the others run the same with any version.
 WIDGETS = $(shell grep -lE 'course\.explore|segment_panel' notebooks/*.ipynb)
 
-course-colab: $(COLAB)/.done ## Run the notebooks that use widgets with ipywidgets 7.7.1, the version of Colab
-	@PATH="$(CURDIR)/$(COLAB)/bin:$$PATH" $(PROFILE) \
-	  $(COLAB)/bin/python -m pytest --nbmake --nbmake-timeout=1200 $(WIDGETS)
+course-colab: $(COLAB)/.done
+	@echo "== the notebooks that use widgets, with ipywidgets 7.7.1, the version of Colab"
+	@PATH="$(CURDIR)/$(COLAB)/bin:$$PATH" $(PROFILE) $(COLAB)/bin/python $(NBMAKE) $(WIDGETS)
 
 $(COLAB)/.done: $(STAMP)
 	@.venv/bin/python -m venv --clear --without-pip $(COLAB)
