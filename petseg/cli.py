@@ -156,8 +156,7 @@ def _data(args: argparse.Namespace) -> int:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from petseg.models import zoo
-    from petseg.models.architectures import ARCHITECTURES
+    from petseg.models import pretrained, zoo
 
     if args.name:
         print(zoo.card(args.name).markdown())
@@ -171,7 +170,7 @@ def _models(args: argparse.Namespace) -> int:
         if not test:
             print("    not scored on the test split")
         if not zoo.runnable(card):
-            print(f"    needs: {ARCHITECTURES[card.architecture].remedy}")
+            print(f"    {pretrained.REMEDY}")
     print("IoU on the official test split of Oxford-IIIT Pet at 128x128, pooled over all pixels, one pass.")
     print(f"Used where no --model is named: {zoo.best()}.")
     return 0

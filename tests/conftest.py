@@ -15,8 +15,9 @@ import torch
 from petseg.data.cartoon.dataset import write_dataset
 from petseg.labels import PET
 from petseg.models import zoo
-from petseg.models.card import ModelCard
+from petseg.models.segmenter import Segmenter
 from petseg.models.unet import UNet
+from petseg.models.zoo import ModelCard
 from petseg.training.transfer_runs import TransferRun
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -73,8 +74,8 @@ def _save_small(path: Path, pet_bias: float = 0.0) -> Path:
     network = UNet(channels=(4, 8))
     with torch.no_grad():
         network.head.bias[PET] += pet_bias  # the score of the pet is higher by this at every pixel
-    card = ModelCard.of(network, name=path.stem, size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    return zoo.save(path, network, card)
+    segmenter = Segmenter(network, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    return zoo.save(path, segmenter, ModelCard.of(segmenter, name=path.stem, size=(32, 32)))
 
 
 @pytest.fixture

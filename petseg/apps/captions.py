@@ -12,7 +12,7 @@ from petseg.errors import PetsegError
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK
 from petseg.models import zoo
-from petseg.models.card import ModelCard
+from petseg.models.zoo import ModelCard
 
 
 def legend(fractions: Mapping[str, float]) -> str:

@@ -10,7 +10,7 @@ from petseg.data.datamodule import Batch
 from petseg.labels import CLASSES
 from petseg.metrics.confusion import confusion_matrices
 from petseg.models.inspection import in_eval_mode
-from petseg.models.normalisation import EFFICIENTNET_LITE, Normalisation
+from petseg.models.segmenter import EFFICIENTNET_LITE, Segmenter
 
 
 @torch.no_grad()
@@ -52,7 +52,7 @@ def linear_probe(encoder: nn.Module, train: Batch, val: Batch, ridge: float = 1e
 
 def _parts(batch: Batch, size: int = 32) -> list[tuple[Tensor, Tensor]]:
     """Normalised images and masks, `size` at a time."""
-    normalise = Normalisation(*EFFICIENTNET_LITE)
+    normalise = Segmenter(nn.Identity(), *EFFICIENTNET_LITE)
     pairs = zip(batch.image.split(size), batch.mask.split(size), strict=True)
     return [(normalise(image), mask) for image, mask in pairs]
 

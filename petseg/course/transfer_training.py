@@ -112,7 +112,7 @@ def _train_and_save(
         weight_change={stage: float((after[stage] - start).norm() / start.norm()) for stage, start in before.items()},
     )
     card = model_card(path.name, task, data, {**settings, "weights": "raw"}, {"name": data.source}, {"val": run.scores})
-    save(path.with_name(f"{path.name}.safetensors"), network, card)
+    save(path.with_name(f"{path.name}.safetensors"), task.segmenter, card)
     with atomic_write(path.with_name(f"{path.name}.npy")) as draft:
         np.save(draft, val.numpy())
     write_json(path.with_name(f"{path.name}.json"), {"settings": settings, "run": asdict(run)})

@@ -79,9 +79,9 @@ def probabilities(predictor: Predictor, image: Tensor, views: Sequence[View] = S
     """
     parts = []
     for part in image.split(BATCH):
-        normalised = predictor.card.normalise(part)  # (B, 3, H, W)
+        pixels = part.float() / 255  # (B, 3, H, W)
         # probabilities are averaged, not logits: a view that is certain of a mistake then counts no more than 1
-        parts.append(torch.stack([_view_probabilities(predictor, normalised, view) for view in views]).mean(dim=0))
+        parts.append(torch.stack([_view_probabilities(predictor, pixels, view) for view in views]).mean(dim=0))
     return torch.cat(parts)
 
 
@@ -131,10 +131,11 @@ def corruption_matrices(predictor: Predictor, image: Tensor, mask: Tensor, seed:
     }
 
 
-def _view_probabilities(predictor: Predictor, normalised: Tensor, view: View) -> Tensor:
+def _view_probabilities(predictor: Predictor, image: Tensor, view: View) -> Tensor:
     """Probabilities of one view, mapped back to the pixels of the image: float32 (B, 3, H, W)."""
-    H, W = normalised.shape[-2:]
-    image = normalised.flip(-1) if view.flip else normalised
+    H, W = image.shape[-2:]
+    if view.flip:
+        image = image.flip(-1)
     if view.scale != 1:
         image = _resized(image, round(view.scale * H), round(view.scale * W))
     probability = predictor.logits(image).softmax(dim=1)

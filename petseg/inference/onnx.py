@@ -19,12 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from petseg.errors import ModelError
 from petseg.files import atomic_write
 from petseg.models import zoo
-from petseg.models.normalisation import Normalisation
+from petseg.models.segmenter import Segmenter
 
 
 def export_onnx(model: str | Path, out: str | Path, *, half: bool = False) -> Path:
@@ -51,9 +50,8 @@ def export_onnx(model: str | Path, out: str | Path, *, half: bool = False) -> Pa
         raise ModelError(f"{out.name}: an ONNX file's name ends in .onnx. Rename it.")
     onnx = _extra("onnx")
     _extra("onnxscript")  # PyTorch's exporter needs it and would say so less plainly
-    network, card = zoo.load(model)
-    # the card's normalisation becomes part of the graph, which so takes pixels as they are
-    graph = _graph(nn.Sequential(Normalisation(card.mean, card.std), network).eval(), card.size, fold=not half)
+    segmenter, card = zoo.load(model)
+    graph = _graph(segmenter, card.size, fold=not half)
     if half:
         _halve(graph.graph, onnx)
     for key, value in card.to_header().items():
@@ -64,15 +62,15 @@ def export_onnx(model: str | Path, out: str | Path, *, half: bool = False) -> Pa
     return out
 
 
-def _graph(network: nn.Module, size: tuple[int, int], fold: bool) -> Any:
-    """The network as an ONNX model with a free batch size.
+def _graph(segmenter: Segmenter, size: tuple[int, int], fold: bool) -> Any:
+    """The segmenter as an ONNX model with a free batch size.
 
     `fold` merges BatchNorm into the convolution before it, whose weights then are no float16 values any more; programs
     that run the file do the same when they load it.
     """
     example = torch.zeros(2, 3, *size)  # 2, as the exporter takes a size of 1 for a constant
     program = torch.onnx.export(
-        network,
+        segmenter,
         (example,),
         input_names=["image"],
         output_names=["logits"],

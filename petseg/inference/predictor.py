@@ -45,11 +45,11 @@ class Predictor:
     ) -> None:
         self.passes = _checked_passes(passes)
         self.max_pixels = max_pixels
-        network, self.card = zoo.load(model)
+        segmenter, self.card = zoo.load(model)
         try:
             self.device = torch.device(device or best_device())
             # channels-last: the layout that convolutions compute fastest in
-            self.network = network.to(self.device).to(memory_format=torch.channels_last)
+            self.segmenter = segmenter.to(self.device).to(memory_format=torch.channels_last)
         except (AssertionError, RuntimeError) as error:
             raise ModelError(f"device {device}: not on this machine. Choose {best_device()}.") from error
 
@@ -74,29 +74,21 @@ class Predictor:
         return photos.load_photo(photo, max_pixels=self.max_pixels, name=name)
 
     def prepare(self, photo: Image.Image) -> Tensor:
-        """Step 2: resizes a photo to the model's working size, as its training data were, and normalises it.
-
-        Args:
-            photo: RGB, any size.
-
-        Returns:
-            float32 (1, 3, h, w), `(x - mean) / std` of pixels x in 0..1.
-        """
-        return self.card.normalise(resize_to_model(photo, self.card.size))
+        """Step 2: a photo, RGB of any size, at the model's working size: float32 (1, 3, h, w), values 0 to 1."""
+        return resize_to_model(photo, self.card.size)
 
     @torch.inference_mode()
     def logits(self, image: Tensor) -> Tensor:
         """Step 3: runs the network.
 
         Args:
-            image: float32 (B, 3, h, w) as `prepare` gives it.
+            image: (B, 3, h, w), float from 0 to 1 as `prepare` gives it, or uint8.
 
         Returns:
             float32 (B, 3, h, w) on the CPU: unnormalised scores in the order of `labels.CLASSES`.
         """
-        image = image.to(self.device, memory_format=torch.channels_last)
-        scores: Tensor = self.network(image)
-        return scores.float().cpu().contiguous()
+        logits: Tensor = self.segmenter(image.to(self.device, memory_format=torch.channels_last))
+        return logits.cpu().contiguous()
 
     def photo_logits(self, photo: Image.Image, passes: int | None = None) -> Tensor:
         """Steps 2 and 3, first on the whole photo and then on each part that shows a pet.

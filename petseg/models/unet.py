@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from petseg.models.normalisation import IMAGENET
+from petseg.models.segmenter import IMAGENET
 
 
 class DoubleConv(nn.Sequential):

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from petseg.data.datamodule import PetDataModule, PixelDataset
 from petseg.errors import SettingsError
 from petseg.models import zoo
+from petseg.models.segmenter import Segmenter
 from petseg.training.task import SegmentationTask
 
 
@@ -38,21 +39,20 @@ def soft_labels(
     Raises:
         ModelError: there is no such teacher.
     """
-    models = [zoo.load(teacher) for teacher in teachers]
-    networks = [(network.to(device).to(memory_format=torch.channels_last), card) for network, card in models]
+    segmenters = [zoo.load(teacher)[0].to(device).to(memory_format=torch.channels_last) for teacher in teachers]
     soft = []
     for start in range(0, len(dataset), batch_size):
         batch = dataset.__getitems__(list(range(start, min(start + batch_size, len(dataset)))))
         image = batch.image.to(device)
-        probability = torch.stack([_both_ways(network, card.normalise(image)) for network, card in networks]).mean(0)
+        probability = torch.stack([_both_ways(segmenter, image) for segmenter in segmenters]).mean(0)
         soft.append((probability * 255).round().to(torch.uint8).cpu())
     return torch.cat(soft)
 
 
-def _both_ways(network: nn.Module, image: Tensor) -> Tensor:
+def _both_ways(segmenter: Segmenter, image: Tensor) -> Tensor:
     """Mean probabilities float (B, 3, H, W) of an image and its mirror image."""
-    mirrored = network(image.flip(-1)).float().softmax(dim=1).flip(-1)
-    return (network(image).float().softmax(dim=1) + mirrored) / 2
+    mirrored = segmenter(image.flip(-1)).softmax(dim=1).flip(-1)
+    return (segmenter(image).softmax(dim=1) + mirrored) / 2
 
 
 class Distillation(L.Callback):

@@ -18,7 +18,7 @@ from petseg.labels import CLASSES
 from petseg.metrics.calibration import expected_calibration_error
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
-from petseg.models.card import ModelCard
+from petseg.models.zoo import ModelCard
 from petseg.training.checkpoints import read_checkpoint
 from petseg.training.recipes import distillation
 from petseg.training.runs import attempts, check_writable, keep_log, logs_of, read_config
@@ -110,7 +110,7 @@ def release(
             for split, matrices in counted.items()
         }
         write_json(log / "release.json", {"name": out.stem, "recipe": recipe, "scores": scores, "confusion": found})
-    zoo.save(out, task.network, card)
+    zoo.save(out, task.segmenter, card)
     return card
 
 

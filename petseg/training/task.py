@@ -20,7 +20,7 @@ from petseg.labels import CLASSES
 from petseg.metrics.calibration import reliability_counts
 from petseg.metrics.confusion import SplitConfusion, batch_confusion, class_map, pooled_scores
 from petseg.models.architectures import build_network, has_pretrained_encoder
-from petseg.models.normalisation import Normalisation
+from petseg.models.segmenter import Segmenter
 from petseg.training.loss import class_weights, distillation_loss, segmentation_loss
 from petseg.training.optimizer import one_cycle, parameter_groups, planned_steps
 
@@ -89,12 +89,11 @@ class SegmentationTask(L.LightningModule):
         network = build_network(kind, shared | {"encoder": encoder, "input_scale": input_scale}, network_settings)
         if encoder_lr_scale == 0 and has_pretrained_encoder(network):
             network.freeze()
-        self.network = network.to(memory_format=torch.channels_last)
+        self.segmenter = Segmenter(network, *network.statistics).to(memory_format=torch.channels_last)
         if compile:
             self.network.compile()
         self.augment = Augment(augment or AugmentSettings())
         self.scores = SplitConfusion()
-        self.normalisation = Normalisation(*network.statistics)
         self.register_buffer("class_weights", class_weights(boundary_weight, CLASSES), persistent=False)
         #: Confusion matrices of the images last scored, in the order of their split: int64 (N, 3, 3).
         self.matrices = torch.zeros(0, 3, 3, dtype=torch.int64)
@@ -104,7 +103,6 @@ class SegmentationTask(L.LightningModule):
         self._soft: Tensor | None = None
         self._soft_weight = 0.0
 
-    network: Any  # an nn.Module with `settings` and `statistics`
     class_weights: Tensor
     _train_pixels: Tensor
 
@@ -126,8 +124,13 @@ class SegmentationTask(L.LightningModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits float (B, 3, H, W) of images uint8 (B, 3, H, W) or float with values 0 to 1."""
-        logits: Tensor = self.network(self.normalisation(image))
-        return logits.float()  # the loss and the class map are taken in full precision
+        logits: Tensor = self.segmenter(image)
+        return logits
+
+    @property
+    def network(self) -> Any:
+        """The network alone, which reads normalised images."""
+        return self.segmenter.network
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss of logits float (B, 3, H, W) against labels (B, H, W): a scalar."""

@@ -11,8 +11,8 @@ import torch
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import SettingsError
 from petseg.models import zoo
-from petseg.models.card import ModelCard
-from petseg.models.normalisation import Normalisation
+from petseg.models.segmenter import Segmenter
+from petseg.models.zoo import ModelCard
 from petseg.training.task import SegmentationTask
 
 
@@ -30,28 +30,25 @@ def use_weights(task: SegmentationTask, name: str | Path | None = None, own_netw
         ModelError: the model cannot be read.
         SettingsError: with `own_network`, the model does not fit the task.
     """
-    network, card = zoo.load(name)
+    segmenter, card = zoo.load(name)
     if own_network:
-        _check_fit(task, network, card)
+        _check_fit(task, segmenter, card)
+        task.network.load_state_dict(segmenter.network.state_dict())  # stays compiled, if it was
     else:
-        task.normalisation = Normalisation(card.mean, card.std).to(task.device)
-    if own_network or task.network.settings == card.settings:
-        task.network.load_state_dict(network.state_dict())  # stays compiled, if it was
-    else:
-        task.network = network.to(memory_format=torch.channels_last)
+        task.segmenter = segmenter.to(task.device).to(memory_format=torch.channels_last)
     return card
 
 
-def _check_fit(task: SegmentationTask, network: torch.nn.Module, card: ModelCard) -> None:
+def _check_fit(task: SegmentationTask, segmenter: Segmenter, card: ModelCard) -> None:
     """Raises SettingsError where a model's weights or its normalisation are not those of a task."""
-    shapes = [{key: value.shape for key, value in one.state_dict().items()} for one in (task.network, network)]
+    shapes = [{key: value.shape for key, value in one.state_dict().items()} for one in (task.segmenter, segmenter)]
     if shapes[0] != shapes[1]:
         raise SettingsError(
             f"{card.name}: its weights are of a network with {_listed(card.settings)}; this training's has "
             f"{_listed(task.network.settings)}. Set --model.encoder, or else --model.channels, --model.separable and "
             "--model.skips, to those of the weights, or start from others."
         )
-    used = task.normalisation.statistics
+    used = task.segmenter.statistics
     for word, constant, wanted in (("mean", used.mean, card.mean), ("std", used.std, card.std)):
         if not torch.allclose(torch.tensor(constant), torch.tensor(wanted)):
             raise SettingsError(
@@ -87,11 +84,9 @@ def model_card(
         scores: by split.
     """
     return ModelCard.of(
-        task.network,
+        task.segmenter,
         name=name,
         size=(data.image_size, data.image_size),
-        mean=task.normalisation.statistics.mean,
-        std=task.normalisation.statistics.std,
         recipe=dict(recipe),
         data={**source, "examples": {split: len(examples) for split, examples in data.examples.items()}},
         scores={split: dict(found) for split, found in scores.items()},

@@ -18,7 +18,7 @@ from petseg.data.download import fetch_oxford
 from petseg.errors import DataError, exit_with_sentence
 from petseg.files import home_folder
 from petseg.models import zoo
-from petseg.models.card import ModelCard
+from petseg.models.zoo import ModelCard
 from petseg.training.command import run_command
 from petseg.training.runs import read_log
 from petseg.upkeep.lineage import MODELS, STEPS, fit_arguments, release_arguments, weights_of, with_steps

@@ -47,10 +47,10 @@ def model_results(name: str, runs: Path = FIGURES / "runs") -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path} is missing. Release the model with `petseg release CKPT --log {path.parent}`.")
     counts = read_json(path)["confusion"]
-    network, card = zoo.load(name)
+    segmenter, card = zoo.load(name)
     results: dict[str, Any] = {
         "parameters": card.parameters,
-        "multiply_adds": sum(step.multiply_adds for step in trace(network, (1, 3, *card.size))),
+        "multiply_adds": sum(step.multiply_adds for step in trace(segmenter.network, (1, 3, *card.size))),
         "size": card.size[0],
         "encoder": "ImageNet" if card.settings.get("encoder") else "scratch",
     }

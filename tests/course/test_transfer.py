@@ -49,7 +49,7 @@ def run_of(method, tmp_path_factory, trained):
 def test_a_frozen_run_leaves_the_encoder_bit_for_bit_and_trains_the_rest(tmp_path_factory, trained):
     run, folder = run_of("frozen", tmp_path_factory, trained)
     assert set(run.weight_change.values()) == {0.0}
-    network, _ = zoo.load(folder / f"{run.name}.safetensors")
+    network = zoo.load(folder / f"{run.name}.safetensors")[0].network
     reference = PretrainedUNet(input_scale=PLAN.input_scale)
     load_imagenet(reference)
     trained_state = network.encoder.state_dict()

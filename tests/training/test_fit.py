@@ -22,7 +22,7 @@ from petseg.errors import DataError, SettingsError
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.models.device import best_precision
-from petseg.models.normalisation import IMAGENET
+from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training import fit as training
 from petseg.training import release
 from petseg.training.callbacks import EpochSeeds
@@ -251,8 +251,9 @@ def test_release_without_the_test_split_leaves_it_alone_and_does_not_say_that_it
 @pytest.fixture
 def start(small_model) -> Path:
     """The file of a tiny network that a training with `small` can start from: normalised as `SegmentationTask` does."""
-    network, card = zoo.load(small_model)
-    return zoo.save(small_model, network, replace(card, mean=IMAGENET.mean, std=IMAGENET.std))
+    segmenter, card = zoo.load(small_model)
+    mean, std = IMAGENET
+    return zoo.save(small_model, Segmenter(segmenter.network, mean, std), replace(card, mean=mean, std=std))
 
 
 def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(cartoons, tmp_path, start):
@@ -279,7 +280,7 @@ def test_the_mean_of_a_run_and_its_start_is_released_where_it_scores_higher(fitt
             weights += 1
     zoo.save(tmp_path / "start.safetensors", start, card)
     state = torch.load(checkpoint, weights_only=True)["state_dict"]
-    trained = {key.removeprefix("network."): value for key, value in state.items() if key.startswith("network.")}
+    trained = {key.removeprefix("segmenter.network."): value for key, value in state.items() if ".network." in key}
 
     def released(best):
         scored = iter(range(4))  # averaged, raw, and the mean of each
@@ -287,12 +288,12 @@ def test_the_mean_of_a_run_and_its_start_is_released_where_it_scores_higher(fitt
         monkeypatch.setattr(release, "evaluate", lambda *_, **__: (right if next(scored) == best else wrong)[None])
         out = tmp_path / f"best{best}.safetensors"
         card = release.release(checkpoint, out, module, test=False, mean_with=str(tmp_path / "start.safetensors"))
-        return card.recipe["weights"], zoo.load(out)[0].state_dict()
+        return card.recipe["weights"], zoo.load(out)[0].network.state_dict()
 
     name, weights = released(best=2)
     assert name == "mean of averaged and start"
     for key, value in weights.items():
-        expected = (trained[key] + start.state_dict()[key]) / 2 if value.is_floating_point() else trained[key]
+        expected = (trained[key] + start.network.state_dict()[key]) / 2 if value.is_floating_point() else trained[key]
         torch.testing.assert_close(value, expected.to(value.dtype), atol=2e-3, rtol=2e-3)
     name, weights = released(best=0)
     assert name == "averaged"
@@ -312,11 +313,11 @@ def test_a_run_that_starts_from_other_weights_keeps_what_its_own_settings_say_of
     flags = {"model.encoder": "tf_efficientnet_lite0", "trainer.fast_dev_run": "1", "weights": "random"}
     first = training.run(["fit", *small(cartoons, **flags | {"model.input_scale": "1"})]).model
     card = model_card("first", first, PetDataModule("oxford", cartoons, image_size=32), {}, {}, {})
-    path = zoo.save(tmp_path / "first.safetensors", first.network, card)
+    path = zoo.save(tmp_path / "first.safetensors", first.segmenter, card)
     task = SegmentationTask(encoder="tf_efficientnet_lite0", input_scale=1.5)
     use_weights(task, path, own_network=True)
     assert task.network.settings["input_scale"] == task.network.input_scale == 1.5
-    head = zoo.load(path)[0].get_parameter("head.weight")
+    head = zoo.load(path)[0].network.get_parameter("head.weight")
     assert torch.equal(task.network.get_parameter("head.weight"), head)
     use_weights(task, path)  # to be scored, a model is what it was released as
     assert task.network.settings["input_scale"] == 1.0
@@ -348,7 +349,7 @@ def test_what_was_trained_from_weights_is_read_from_its_checkpoint_as_it_was(car
     run = training.run(["fit", *small(cartoons, weights=str(start), **{"trainer.max_epochs": "2"})])
     checkpoint = tmp_path / "runs" / "version_0" / "checkpoints" / "last.ckpt"
     again = SegmentationTask.load_from_checkpoint(checkpoint, weights_only=True)
-    assert again.normalisation.statistics == run.model.normalisation.statistics
+    assert again.segmenter.statistics == run.model.segmenter.statistics
     image = torch.rand(1, 3, 16, 16)
     torch.testing.assert_close(again.eval()(image), run.model.eval()(image))
 
@@ -368,7 +369,7 @@ def test_the_network_of_a_recipe_fits_the_weights_of_its_kind(recipe, model):
     settings = yaml.safe_load((RECIPES / f"{recipe}.yaml").read_text())["model"]
     task = SegmentationTask(**{key: value for key, value in settings.items() if key != "augment"})
     use_weights(task, model, own_network=True)
-    name, value = next(iter(zoo.load(model)[0].state_dict().items()))
+    name, value = next(iter(zoo.load(model)[0].network.state_dict().items()))
     assert torch.equal(task.network.state_dict()[name], value)
 
 

@@ -13,8 +13,9 @@ from petseg.data.datamodule import PetDataModule
 from petseg.errors import ModelError
 from petseg.inference.onnx import export_onnx
 from petseg.models import zoo
-from petseg.models.card import ModelCard
+from petseg.models.segmenter import Segmenter
 from petseg.models.unet import UNet
+from petseg.models.zoo import ModelCard
 from petseg.training import quantization
 from petseg.training.quantization import Comparison
 
@@ -41,9 +42,9 @@ def test_int8_is_worth_it_within_half_a_point_and_from_one_and_a_half_times(
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    network = UNet(channels=(4, 8))
-    card = ModelCard.of(network, name="tiny", size=(32, 32))
-    return zoo.save(tmp_path_factory.mktemp("models") / "tiny.safetensors", network, card)
+    segmenter = Segmenter(UNet(channels=(4, 8)))
+    card = ModelCard.of(segmenter, name="tiny", size=(32, 32))
+    return zoo.save(tmp_path_factory.mktemp("models") / "tiny.safetensors", segmenter, card)
 
 
 @pytest.fixture

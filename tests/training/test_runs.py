@@ -185,8 +185,8 @@ def test_a_card_rebuilds_the_network_and_tells_its_recipe(cartoons, tmp_path):
     task, pets = SegmentationTask(channels=[4, 8]), module(cartoons)
     scores = pooled_scores(evaluate(task, pets, accelerator="cpu"))
     card = model_card("mine", task, pets, {"seed_everything": 7}, {"name": "cartoon"}, {"val": scores})
-    network, found = zoo.load(zoo.save(tmp_path / "mine.safetensors", task.network, card))
-    assert network.settings == task.network.settings
+    segmenter, found = zoo.load(zoo.save(tmp_path / "mine.safetensors", task.segmenter, card))
+    assert segmenter.network.settings == task.network.settings
     assert (found.recipe["seed_everything"], found.scores) == (7, {"val": scores})
     assert found.size == (32, 32)
 

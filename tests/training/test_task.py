@@ -9,9 +9,8 @@ from petseg.data.datamodule import Batch
 from petseg.errors import SettingsError
 from petseg.metrics.confusion import class_map
 from petseg.models import zoo
-from petseg.models.architectures import ARCHITECTURES, Architecture
-from petseg.models.card import ModelCard
-from petseg.models.normalisation import IMAGENET
+from petseg.models.segmenter import IMAGENET
+from petseg.models.zoo import ModelCard
 from petseg.training.loss import soft_dice_loss
 from petseg.training.task import SegmentationTask
 
@@ -101,7 +100,7 @@ def test_normalised_images_of_mean_colour_are_zero():
     task = SegmentationTask(channels=(4,)).eval()
     seen = []
     task.network.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    task(task.normalisation.mean.expand(1, 3, 8, 8))
+    task(task.segmenter.mean.expand(1, 3, 8, 8))
     torch.testing.assert_close(seen[0], torch.zeros(1, 3, 8, 8))
 
 
@@ -143,7 +142,7 @@ def test_the_last_epochs_keep_the_pixels_of_every_image(epoch, moved):
     task.network.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0]))
     image = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
     task.training_step(Batch(image, torch.zeros(4, 16, 16, dtype=torch.uint8), torch.arange(4)), 0)
-    assert torch.allclose(seen[0], task.normalisation(image), atol=1e-5) != moved
+    assert torch.allclose(seen[0], (image / 255 - task.segmenter.mean) / task.segmenter.std, atol=1e-5) != moved
 
 
 @pytest.mark.parametrize("name", ["geometry_until"])
@@ -152,14 +151,14 @@ def test_a_fraction_out_of_range_is_refused(name):
         SegmentationTask(channels=(4,), **{name: 1.5})
 
 
-def test_an_entry_in_architectures_is_all_that_a_new_kind_of_network_needs(tmp_path, monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "pixel-net", Architecture(PixelNet))
+def test_an_entry_in_networks_is_all_that_a_new_kind_of_network_needs(tmp_path, monkeypatch):
+    monkeypatch.setitem(zoo.NETWORKS, "pixel-net", PixelNet)
     task = SegmentationTask(architecture="pixel-net", network_settings={"dilation": 2}, encoder_lr_scale=0)
     assert task.network.settings == {"num_classes": 3, "dilation": 2}
     image = torch.rand(1, 3, 8, 8)
-    card = ModelCard.of(task.network, name="pixels", size=(8, 8))
-    network, card = zoo.load(zoo.save(tmp_path / "pixels.safetensors", task.network, card))
-    torch.testing.assert_close(network(card.normalise(image)), task.eval()(image), atol=2e-3, rtol=2e-3)  # float16
+    card = ModelCard.of(task.segmenter, name="pixels", size=(8, 8))
+    segmenter, card = zoo.load(zoo.save(tmp_path / "pixels.safetensors", task.segmenter, card))
+    torch.testing.assert_close(segmenter(image), task.eval()(image), atol=2e-3, rtol=2e-3)  # float16
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from petseg.inference.onnx import export_onnx
 from petseg.models import zoo
-from petseg.models.card import ModelCard
+from petseg.models.zoo import ModelCard
 from petseg.training.benchmark.epoch import opened
 from petseg.training.benchmark.row import Row, Spread
 from petseg.training.benchmark.settings import Settings
@@ -41,6 +41,6 @@ def _compared(model: str | Path, folder: Path, settings: Settings) -> Comparison
 
 def _untrained(settings: Settings, folder: Path) -> Path:
     """The file of a network of the recipe's, with random weights."""
-    network = SegmentationTask.from_recipe(settings.recipe).network
-    card = ModelCard.of(network, name="untrained", size=(settings.size, settings.size))
-    return zoo.save(folder / "untrained.safetensors", network, card)
+    segmenter = SegmentationTask.from_recipe(settings.recipe).segmenter
+    card = ModelCard.of(segmenter, name="untrained", size=(settings.size, settings.size))
+    return zoo.save(folder / "untrained.safetensors", segmenter, card)

@@ -66,7 +66,7 @@ def larger(predictor: Predictor, photo: Image.Image, side: int, squeeze: bool = 
 
 def _logits_at(predictor: Predictor, photo: Image.Image, size: tuple[int, int]) -> Tensor:
     """Scores (3, h, w) of a photo at another size than the working size."""
-    return predictor.logits(predictor.card.normalise(resize_to_model(photo, size)))[0]
+    return predictor.logits(resize_to_model(photo, size))[0]
 
 
 def mirrored(predictor: Predictor, photo: Image.Image) -> Tensor:
