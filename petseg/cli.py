@@ -225,8 +225,8 @@ def _bench(args: argparse.Namespace) -> int:
     with chosen(**({} if args.runs is None else {"runs": args.runs})) as what:
         record = table.measure(what, args.rows, partial(print, flush=True), quick=args.quick, keep=keep)
     if out is not None:
-        from petseg.plots.benchmark import benchmark_figure
         from petseg.plots.style import save_figure
+        from petseg.plots.training import benchmark_figure
 
         write_json(out, record)
         out.with_suffix(".partial.json").unlink(missing_ok=True)

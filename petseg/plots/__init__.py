@@ -5,18 +5,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "ablation": ["ablation_bars"],
-        "grid": ["show_examples", "show_images", "show_masks"],
-        "images": ["mask_overlay", "mask_picture", "on_checkerboard"],
-        "scores": ["iou_bars"],
-        "style": [
-            "STYLE",
-            "DescribedFigure",
-            "PhotoFigure",
-            "class_legend",
-            "figure",
-            "png",
-            "save_figure",
-        ],
+        "evaluation": ["ablation_bars", "iou_bars"],
+        "pictures": ["mask_overlay", "mask_picture", "on_checkerboard", "show_examples", "show_images", "show_masks"],
+        "style": ["STYLE", "DescribedFigure", "class_legend", "figure", "save_figure"],
     },
 )

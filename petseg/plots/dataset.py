@@ -1,34 +1,83 @@
-"""Figures of notebook 01: sizes of photos, and where the classes lie."""
+"""Figures of notebook 01: five vision tasks, intersection over union, sizes of photos, where the classes lie."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
-from petseg.labels import CLASSES, COLORS, HATCHES, INK, PET
-from petseg.plots.style import class_legend, figure
+from petseg.labels import BACKGROUND, CLASSES, COLORS, HATCHES, INK, PET
+from petseg.plots.style import class_legend, figure, headline
 
-Fractions = NDArray[np.float64]
+Region = NDArray[np.bool_]  # (H, W)
+Fractions = NDArray[np.float64]  # 0 to 1
+
+#: Colours of two animals of one class: vermilion and bluish green.
+INSTANCES = (COLORS[PET], "#009E73")
+
+
+def vision_tasks(image: NDArray[np.uint8], animals: Sequence[Region], name: str) -> Figure:
+    """Classification, detection, and semantic, instance and panoptic segmentation of one image (H, W, 3).
+
+    `animals` are the regions of two animals of the class `name`.
+    """
+    alt = (
+        f"Six panels of one image with two animals of the class {name}: the image; one class for the image; a box "
+        "around each animal; the class of each pixel, both animals in one colour; the pixels of each animal in a "
+        "separate colour; both of the last, with the background coloured too."
+    )
+    with figure(6.6, 2.8, 2, 3, alt=alt) as (drawing, axes):
+        titles = ("image", "classification", "object detection", "semantic segmentation", "instance segmentation")
+        for ax, title in zip(axes.flat, (*titles, "panoptic segmentation"), strict=True):
+            ax.imshow(image)
+            ax.set_title(title, fontsize=10)
+            ax.axis("off")
+        _, classification, detection, semantic, instance, panoptic = axes.flat
+        _label(classification, image.shape[1] / 2, 8, name, INK)
+        for number, (animal, color) in enumerate(zip(animals, INSTANCES, strict=True), start=1):
+            _box(detection, animal, f"{name} {number}")
+            _paint(semantic, animal, COLORS[PET])
+            for ax in (instance, panoptic):
+                _paint(ax, animal, color)
+                _label(ax, float(np.nonzero(animal)[1].mean()), 8, f"{name} {number}", color)
+        background = ~np.any(animals, axis=0)
+        for ax in (semantic, panoptic):
+            _paint(ax, background, COLORS[BACKGROUND])
+        _label(semantic, image.shape[1] / 2, 8, f"{name} / background", INK)
+    return drawing
+
+
+def overlap(true: Region, predicted: Region) -> Figure:
+    """Two small masks, their intersection and their union, each with its number of pixels."""
+    regions = {"true": true, "predicted": predicted, "intersection": true & predicted, "union": true | predicted}
+    titles = [f"{name}: {region.sum()}" for name, region in regions.items()]
+    with figure(7.4, 2.1, 1, 4, alt=f"Small masks, pixels of each: {', '.join(titles)}.") as (drawing, axes):
+        for ax, title, region in zip(axes, titles, regions.values(), strict=True):
+            ax.imshow(region, cmap=ListedColormap(["#ffffff", COLORS[PET]]), vmin=0, vmax=1)
+            H, W = region.shape
+            ax.set_xticks(np.arange(W + 1) - 0.5, [])
+            ax.set_yticks(np.arange(H + 1) - 0.5, [])
+            ax.grid(color=INK, linewidth=0.8)
+            ax.tick_params(length=0)
+            ax.set_title(title, fontsize=11)
+    return drawing
 
 
 def photo_sizes(width: NDArray[np.int64], height: NDArray[np.int64]) -> Figure:
-    """Width against height of photos, and how far each is from the square that it is resized to.
-
-    Args:
-        width: in pixels, one per photo.
-        height: likewise.
-    """
+    """Width against height of photos, in pixels, and how far each is from the square that it is resized to."""
     stretch = np.maximum(width / height, height / width)
     alt = (
         f"Left: width and height of {len(width)} photos, {width.min()}x{height.min()} to {width.max()}x{height.max()} "
         f"pixels. Right: histogram of the longer side divided by the shorter one, median {np.median(stretch):.2f}."
     )
-    with figure(7.4, 3, 1, 2, alt=alt) as (drawn, (left, right)):
+    with figure(7.4, 3, 1, 2, alt=alt) as (drawing, (left, right)):
         left.scatter(width, height, s=10, color="#555555", alpha=0.35, linewidths=0)
         side = [100, max(width.max(), height.max())]
         left.plot(side, side, color=INK, linestyle="--", linewidth=1)
@@ -44,60 +93,64 @@ def photo_sizes(width: NDArray[np.int64], height: NDArray[np.int64]) -> Figure:
         right.axvline(float(np.median(stretch)), color=INK, linestyle="--", linewidth=1)
         title = f"Half exceed {np.median(stretch):.2f} to 1"
         right.set(xlabel="longer side / shorter side", ylabel="photos", title=title)
-    return drawn
+    return drawing
 
 
 def region_bars(fractions: Mapping[str, Fractions], title: str) -> Figure:
-    """A bar for each region of the image, divided into the classes by their fraction of its pixels.
-
-    Args:
-        fractions: float (3,), fractions of the classes, by name of the region.
-        title: states the finding.
-    """
+    """One bar per region of the image, divided into the fractions (3,) of the classes."""
     listed = (
-        f"{region}: " + ", ".join(f"{c} {s:.0%}" for c, s in zip(CLASSES, v, strict=True))
-        for region, v in fractions.items()
+        f"{region}: " + ", ".join(f"{c} {s:.0%}" for c, s in zip(CLASSES, parts, strict=True))
+        for region, parts in fractions.items()
     )
-    with figure(7, 0.9 + 0.5 * len(fractions), alt="Stacked bars of class fractions. " + "; ".join(listed) + ".") as (
-        drawn,
-        ax,
-    ):
+    alt = "Stacked bars of class fractions. " + "; ".join(listed) + "."
+    with figure(7, 0.9 + 0.5 * len(fractions), alt=alt) as (drawing, ax):
         left = np.zeros(len(fractions))
         for label, (color, hatch) in enumerate(zip(COLORS, HATCHES, strict=True)):
-            width = [float(parts[label]) for parts in fractions.values()]
-            bars = ax.barh(list(fractions), width, left=left, color=color, hatch=hatch, edgecolor=INK, linewidth=0.5)
+            widths = [float(parts[label]) for parts in fractions.values()]
+            bars = ax.barh(list(fractions), widths, left=left, color=color, hatch=hatch, edgecolor=INK, linewidth=0.5)
+            texts = [f"{w:.0%}" if w > 0.05 else "" for w in widths]
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            ax.bar_label(
-                bars, [f"{w:.0%}" if w > 0.05 else "" for w in width], label_type="center", fontsize=9, bbox=box
-            )
-            left += width
+            ax.bar_label(bars, texts, label_type="center", fontsize=9, bbox=box)
+            left += widths
         ax.set(xlim=(0, 1), xlabel="fraction of the region's pixels", title=title)
         ax.invert_yaxis()
         ax.tick_params(axis="y", length=0)
         class_legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
-    return drawn
+    return drawing
 
 
 def mean_maps(maps: Mapping[str, Fractions], title: str) -> Figure:
-    """Maps of how often each pixel is pet, side by side, with labelled contours beside the greys.
-
-    Args:
-        maps: float (H, W), 0 to 1, by title.
-        title: states the finding.
-    """
+    """Maps (H, W) of how often each pixel is pet, side by side, with labelled contours."""
     peaks = ", ".join(
         f"{name}: at most {values.max():.0%}, at least {values.min():.0%}" for name, values in maps.items()
     )
     alt = f"Maps of the fraction of images in which each pixel is pet. {peaks}."
-    with figure(2.3 * len(maps) + 0.9, 2.9, 1, len(maps), alt=alt, squeeze=False) as (drawn, axes):
+    with figure(2.3 * len(maps) + 0.9, 2.9, 1, len(maps), alt=alt, squeeze=False) as (drawing, axes):
         for ax, (name, values) in zip(axes.flat, maps.items(), strict=True):
-            shown = ax.contourf(values, [0, 0.05, 0.25, 0.5, 0.75, 1], cmap="Greys")  # few greys make a small file
+            greys = ax.contourf(values, [0, 0.05, 0.25, 0.5, 0.75, 1], cmap="Greys")  # few greys make a small file
             lines = ax.contour(values, [0.25, 0.5, 0.75], colors=COLORS[PET], linestyles=[":", "--", "-"])
             for text in ax.clabel(lines, fmt=lambda fraction: f"{fraction:.0%}", fontsize=9, colors=INK):
                 text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
             ax.set(xlabel="column, pixels", title=name, aspect="equal")
             ax.invert_yaxis()
         axes[0, 0].set_ylabel("row, pixels")
-        drawn.colorbar(shown, ax=axes, label="images that are pet here", shrink=0.8, format=PercentFormatter(1))
-        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
-    return drawn
+        drawing.colorbar(greys, ax=axes, label="images that are pet here", shrink=0.8, format=PercentFormatter(1))
+        headline(drawing, title)
+    return drawing
+
+
+def _paint(ax: Axes, region: Region, color: str) -> None:
+    ax.imshow(np.where(region, 1.0, np.nan), cmap=ListedColormap([color]), alpha=0.75, interpolation="nearest")
+
+
+def _box(ax: Axes, region: Region, text: str) -> None:
+    rows, columns = np.nonzero(region)
+    corner = (columns.min() - 0.5, rows.min() - 0.5)
+    size = (float(np.ptp(columns)) + 1, float(np.ptp(rows)) + 1)
+    ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=INK, linewidth=2))
+    _label(ax, float(columns.mean()), 8, text, INK)
+
+
+def _label(ax: Axes, x: float, y: float, text: str, color: str) -> None:
+    box = {"facecolor": "white", "edgecolor": color, "pad": 2, "linewidth": 1}
+    ax.text(x, y, text, ha="center", va="center", fontsize=9, bbox=box)

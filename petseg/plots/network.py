@@ -1,4 +1,4 @@
-"""Figures of notebook 02: the U-Net as a diagram, gradients and receptive fields, losses and ablated skips."""
+"""Figures of notebook 02: the U-Net as a diagram, gradients and receptive fields, a loss curve, removed skips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from petseg.labels import CLASSES, COLORS, INK
 from petseg.models.inspection import Step
-from petseg.plots.style import figure
+from petseg.plots.style import GRID, figure
 
 SKIP = "#009E73"
 ARROWS: dict[str, dict[str, Any]] = {
@@ -29,11 +29,9 @@ HALF, SHIFT = 1.5, 1.25
 
 
 def unet_diagram(steps: Sequence[Step], title: str) -> Figure:
-    """A U-Net as a U: a box for each stage with channels x height x width, arrows for pooling, up-convolution and skip.
+    """A U-Net as a U: one box per stage with channels x height x width; arrows for pooling, up-convolution and skip.
 
-    Args:
-        steps: as `inspection.trace(network, shape, stages=True)` gives them.
-        title: states the finding.
+    `steps` as `inspection.trace(network, shape, stages=True)` returns them.
     """
     shapes: dict[str, list[tuple[int, ...]]] = {}
     for step in steps:
@@ -45,15 +43,15 @@ def unet_diagram(steps: Sequence[Step], title: str) -> Figure:
         f"{', '.join(map(_by, encoder))} to the bottleneck of {_by(shapes['bottleneck'][0])}, and up again through "
         f"{', '.join(map(_by, decoder))} to logits of {_by(shapes['head'][0])}. A skip joins the stages of equal size."
     )
-    with figure(7.4, 0.9 * n + 1.7, alt=alt) as (drawn, ax):
+    with figure(7.4, 0.9 * n + 1.7, alt=alt) as (drawing, ax):
         middle = SHIFT * n + 1.6
         _box(ax, middle, -n, shapes["bottleneck"][0], "bottleneck")
-        for level, (down, raised, out) in enumerate(zip(encoder, up[::-1], decoder[::-1], strict=True)):
+        for level, (down, upsampled, out) in enumerate(zip(encoder, up[::-1], decoder[::-1], strict=True)):
             left, right = SHIFT * level, 2 * middle - SHIFT * level
             _box(ax, left, -level, down, f"encoder {level + 1}")
             _box(ax, right, -level, out, f"decoder {level + 1}", joined=True)
             _arrow(ax, "skip", (left + HALF, -level + 0.12), (right - HALF, -level + 0.12))
-            ax.text(middle, -level + 0.2, f"{down[0]} + {raised[0]}", ha="center", va="bottom", fontsize=10)
+            ax.text(middle, -level + 0.2, f"{down[0]} + {upsampled[0]}", ha="center", va="bottom", fontsize=10)
             below = SHIFT if level + 1 < n else SHIFT + 1.2
             _arrow(ax, "pool", (left + 0.2, -level - 0.34), (left + below - 0.2, -level - 0.66))
             _arrow(ax, "up", (right - below + 0.2, -level - 0.66), (right - 0.2, -level - 0.34))
@@ -68,7 +66,7 @@ def unet_diagram(steps: Sequence[Step], title: str) -> Figure:
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=10)
         ax.set(xlim=(-HALF - 0.05, 2 * middle + HALF + 0.05), ylim=(-n - 0.45, 1.15), title=title)
         ax.axis("off")
-    return drawn
+    return drawing
 
 
 def gradient_panels(
@@ -80,25 +78,25 @@ def gradient_panels(
     cell: int = 1,
     alt: str = "",
 ) -> Figure:
-    """Gradient magnitudes side by side, each relative to its own largest value, in powers of ten.
+    """Gradient magnitudes (H, W) side by side, each relative to its own largest value, in powers of ten.
 
     Args:
-        gradients: (H, W) by title.
-        field: first and last row and column of the receptive field, drawn as a dashed frame.
+        gradients: by title.
+        field: first and last row and column of the receptive field, drawing as a dashed frame.
         radii: for each panel, half the side of a dotted square around its middle.
-        width: of each panel, in inches.
-        decades: how many powers of ten the scale spans; smaller values are drawn black.
-        cell: side in pixels of the blocks that are summed into one square of the figure; divides H and W.
-        alt: what the figure shows.
+        width: of one panel, in inches.
+        decades: powers of ten that the scale spans; smaller values are black.
+        cell: side in pixels of the blocks that are summed into one square of the figure; must divide H and W.
+        alt: text for readers who cannot see the figure.
     """
-    colours = colormaps["magma"].resampled(2 * decades)  # steps are easier to read than shades
-    with figure(width * len(gradients) + 0.9, width, 1, len(gradients), alt=alt, squeeze=False) as (drawn, axes):
+    colors = colormaps["magma"].resampled(2 * decades)  # steps are easier to read than a gradient
+    with figure(width * len(gradients) + 0.9, width, 1, len(gradients), alt=alt, squeeze=False) as (drawing, axes):
         for index, (ax, (name, gradient)) in enumerate(zip(axes[0], gradients.items(), strict=True)):
             H, W = gradient.shape
             cells = gradient.reshape(H // cell, cell, W // cell, cell).sum(axis=(1, 3))
             relative = np.log10(np.maximum(cells / cells.max(), 10.0 ** -(decades + 1)))
             edges = (-0.5, W - 0.5, H - 0.5, -0.5)
-            shown = ax.imshow(relative, cmap=colours, vmin=-decades, vmax=0, extent=edges, interpolation="nearest")
+            shown = ax.imshow(relative, cmap=colors, vmin=-decades, vmax=0, extent=edges, interpolation="nearest")
             if field is not None:
                 _frame(ax, field, field, "--", "field by formula")
             if radii:
@@ -109,47 +107,37 @@ def gradient_panels(
             if index == 0 and ax.patches:
                 ax.legend(loc="upper left", labelcolor="white", fontsize=9, facecolor="black", frameon=True)
         ticks = range(-decades, 1, max(1, decades // 5))
-        drawn.colorbar(shown, ax=axes, label="gradient / maximum, log10", shrink=0.9, ticks=ticks)
-    return drawn
+        drawing.colorbar(shown, ax=axes, label="gradient / maximum, log10", shrink=0.9, ticks=ticks)
+    return drawing
 
 
 def loss_curve(losses: Sequence[float], title: str) -> Figure:
-    """The loss of each step on a logarithmic scale.
-
-    Args:
-        losses: one per step.
-        title: states the finding.
-    """
+    """The loss of each step on a logarithmic scale."""
     alt = f"The loss falls from {losses[0]:.2f} to {losses[-1]:.3f} in {len(losses)} steps on the same batch."
-    with figure(6, 2.4, alt=alt) as (drawn, ax):
+    with figure(6, 2.4, alt=alt) as (drawing, ax):
         ax.semilogy(range(1, len(losses) + 1), losses, color=INK, linewidth=1.6)
         ax.set(xlabel="step", ylabel="loss (log scale)", title=title)
-        ax.grid(axis="y", which="both", color="#dddddd", linewidth=0.6)
-    return drawn
+        ax.grid(axis="y", which="both", **GRID)
+    return drawing
 
 
 def skip_scores(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """IoU of each class for the whole network and for networks with a skip connection removed.
-
-    Args:
-        scores: IoU of each class, in the order of `labels.CLASSES`, by the skip that is removed.
-        title: states the finding.
-    """
+    """IoU of each class, in the order of `labels.CLASSES`, by the skip connection that is removed."""
     listed = "; ".join(
-        f"{cut}: " + ", ".join(f"{name} {value:.2f}" for name, value in zip(CLASSES, values, strict=True))
-        for cut, values in scores.items()
+        f"{skip}: " + ", ".join(f"{name} {value:.2f}" for name, value in zip(CLASSES, values, strict=True))
+        for skip, values in scores.items()
     )
-    with figure(6.4, 2.8, alt=f"IoU of each class by the skip that is removed. {listed}.") as (drawn, ax):
+    with figure(6.4, 2.8, alt=f"IoU of each class by the skip that is removed. {listed}.") as (drawing, ax):
         for label, (name, color, marker) in enumerate(zip(CLASSES, COLORS, "os^", strict=True)):
             values = [row[label] for row in scores.values()]
-            places = [column + 0.17 * (label - 1) for column in range(len(scores))]  # beside each other if equal
+            places = [column + 0.17 * (label - 1) for column in range(len(scores))]  # equal scores stay visible
             style: Any = {"color": color, "marker": marker, "markersize": 9, "linestyle": "none"}
             ax.plot(places, values, markeredgecolor=INK, label=name, **style)
         ax.set_xticks(range(len(scores)), list(scores))
         ax.set(ylim=(-0.05, 1), xlabel="skip whose features are set to zero", ylabel="IoU, pooled", title=title)
-        ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+        ax.grid(axis="y", **GRID)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return drawn
+    return drawing
 
 
 def _by(shape: Sequence[int]) -> str:
@@ -157,7 +145,7 @@ def _by(shape: Sequence[int]) -> str:
 
 
 def _box(ax: Axes, x: float, y: float, shape: Sequence[int], name: str, joined: bool = False) -> None:
-    """A stage; `joined`: a strip at its left shows the two halves that are concatenated there."""
+    """One stage; if `joined`, a strip at its left shows the two halves that are concatenated."""
     ax.add_patch(Rectangle((x - HALF, y - 0.34), 2 * HALF, 0.68, facecolor="#F2F2F2", edgecolor=INK))
     if joined:
         ax.add_patch(Rectangle((x - HALF, y), 0.14, 0.34, facecolor="white", edgecolor=SKIP, hatch="/////"))

