@@ -1,25 +1,32 @@
-"""A cut-out as its owner wants it: background, crop, edge and file format. The same for panel, web app and command."""
+"""Cut-outs as their owner wants them: background, crop, edge, file format; the same in panel, web app and command."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageOps
+from PIL import Image, ImageColor, ImageFilter, ImageOps
+from scipy.ndimage import distance_transform_edt
 
-from petseg.apps import edge
-from petseg.errors import PhotoError, SettingsError
-from petseg.inference.foreground import blurred_background
+from petseg.errors import PetsegError, PhotoError, PhotoWarning, SettingsError
+from petseg.inference.foreground import blurred_background, foreground
+from petseg.inference.scaling import enlarged, shrunk_alpha
 from petseg.inference.segmentation import Segmentation
 
+Alpha = NDArray[np.uint8]  # (H, W), 0 background to 255 pet
+Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, as `PIL.Image.Image.crop` takes them
 Format = Literal["png", "webp", "jpg"]
 
-#: How each format is written. PNG: a photo gains little from a higher level, which takes longer; WebP: method 2 takes
-#: less time than the usual 4 for a file of about the same size.
+#: How each format is written. A photo as a PNG hardly shrinks at a higher level, which takes longer; WebP's method 2
+#: is faster than the usual 4 and gives a file of about the same size.
 SAVE: Final[Mapping[Format, dict[str, Any]]] = {
     "png": {"format": "PNG", "compress_level": 1},
     "webp": {"format": "WEBP", "quality": 90, "method": 2},
@@ -33,7 +40,10 @@ LONGEST: Final[Mapping[Format, int]] = {"webp": 16383, "jpg": 65500}
 GROW: Final = (-10.0, 10.0)
 FEATHER: Final = (0.0, 10.0)
 
-#: What can stand behind the pet, by the value of the panel's and the web app's fields, and how an alt text names it.
+#: Longest side, in pixels, of the copy on which distances to the edge are measured.
+EDGE_SIDE: Final = 1024
+
+#: What can stand behind the pet: values of the panel's and the web app's fields, and their names in alt texts.
 BACKGROUNDS: Final[Mapping[str, str]] = {
     "transparent": "a transparent background",
     "white": "white",
@@ -42,35 +52,43 @@ BACKGROUNDS: Final[Mapping[str, str]] = {
     "image": "an image of your own",
 }
 
-#: A crop shows each pixel with at least this alpha (0..255) and a margin, a fraction of the crop's longer side.
+#: A crop shows each pixel with at least this alpha, and a margin: a fraction of the crop's longer side.
 VISIBLE: Final = 64
 MARGIN: Final = 0.05
 
 
 def background_of(choice: str, color: str, image: Image.Image | None) -> str | Image.Image | None:
-    """The background of `CutoutSettings` that a field's value stands for.
-
-    Args:
-        choice: one of `BACKGROUNDS`.
-        color: as CSS writes it; used for `color` alone.
-        image: used for `image` alone; until one is chosen the background is transparent.
-    """
+    """The background of `CutoutSettings` for a choice of `BACKGROUNDS`; "image" without an image is transparent."""
     return {"transparent": None, "color": color, "image": image}.get(choice, choice)
+
+
+class Cutout(NamedTuple):
+    """A drawn cut-out.
+
+    Attributes:
+        image: RGBA if the background is transparent, else RGB; as large as the frame.
+        frame: the part of the photo that it shows.
+        alpha: opacity of the pet in this part.
+    """
+
+    image: Image.Image
+    frame: Box
+    alpha: Alpha
 
 
 @dataclass(frozen=True)
 class CutoutSettings:
-    """What can be chosen of a cut-out.
+    """The options of a cut-out.
 
     Attributes:
-        background: None (transparent), "blur" (the photo, out of focus), a colour as CSS writes it, or an image.
-        crop: whether only the pet is shown, with a margin, rather than the whole frame of the photo.
+        background: None (transparent), "blur" (the photo, out of focus), a colour in CSS notation, or an image.
+        crop: whether to show only the pet with a margin, instead of the whole photo.
         format: of the file; see `encode`.
-        grow: by how much the edge moves outwards, -10 to 10 per mille of the photo's longest side.
-        feather: how soft the edge is made, 0 to 10 in the same unit.
+        grow: how far the edge moves outwards, -10 to 10 per mille of the photo's longest side.
+        feather: standard deviation of the blur of the edge, 0 to 10 in the same unit.
 
     Raises:
-        SettingsError: a value is none of these, or a JPEG is to be transparent.
+        SettingsError: a value is out of range, or a JPEG would be transparent.
     """
 
     background: str | Image.Image | None = None
@@ -85,7 +103,7 @@ class CutoutSettings:
             raise SettingsError(f"format {self.format!r}: expected one of {', '.join(SAVE)}.")
         if self.format == "jpg" and self.background is None:
             raise SettingsError(
-                "A cut-out without a background is no JPEG: a JPEG cannot be transparent. "
+                "A cut-out without a background cannot be a JPEG: a JPEG cannot be transparent. "
                 "Choose webp or png, or a background such as white."
             )
         for name, value, (least, most) in (("grow", self.grow, GROW), ("feather", self.feather, FEATHER)):
@@ -95,46 +113,43 @@ class CutoutSettings:
             rgb(self.background)
 
     def draw(self, result: Segmentation) -> Image.Image:
-        """The cut-out of a result: RGBA where the background is transparent, else RGB; as large as its `frame`."""
-        alpha = self.alpha(result)
-        own = alpha is result.alpha  # the edge is that of the matte
-        pet = result.cutout() if own else edge.colored(result.photo, result.alpha, alpha)
-        frame = self._frame(alpha)
-        pet = pet.crop(frame)
-        if self.background is None:
-            return pet
-        behind = self._behind(result, frame)
-        behind.paste(pet, mask=pet.getchannel("A"))
-        return behind
+        """Draws the cut-out of a result: RGBA if the background is transparent, else RGB."""
+        return self.cut(result).image
 
-    def alpha(self, result: Segmentation) -> NDArray[np.uint8]:
-        """The opacity of the pet: uint8 (H, W), never more than that of the photo itself."""
-        if not self.grow and not self.feather:
-            return result.alpha
-        alpha = edge.moved(result.alpha, self.grow, self.feather)
+    def cut(self, result: Segmentation) -> Cutout:
+        """Draws the cut-out of a result; also says which part of the photo it shows."""
+        moved = bool(self.grow or self.feather)
+        alpha = self._moved_alpha(result) if moved else result.alpha
+        W, H = result.photo.size
+        frame = pet_frame(alpha) if self.crop else (0, 0, W, H)
+        left, top, right, bottom = frame
+        pet = (recolored(result.photo, result.alpha, alpha) if moved else result.cutout()).crop(frame)
+        return Cutout(self._composed(pet, result, frame), frame, alpha[top:bottom, left:right])
+
+    def _moved_alpha(self, result: Segmentation) -> Alpha:
+        alpha = moved_edge(result.alpha, self.grow, self.feather)
+        # what the photo itself shows through stays so
         return alpha if result.photo_alpha is None else np.minimum(alpha, np.asarray(result.photo_alpha))
 
-    def frame(self, result: Segmentation) -> tuple[int, int, int, int]:
-        """The part of the photo that is shown: left, top, right, bottom in pixels, as `PIL.Image.Image.crop` takes."""
-        return self._frame(self.alpha(result)) if self.crop else (0, 0, *result.photo.size)
-
-    def _frame(self, alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-        return pet_frame(alpha) if self.crop else (0, 0, alpha.shape[1], alpha.shape[0])
-
-    def _behind(self, result: Segmentation, frame: tuple[int, int, int, int]) -> Image.Image:
-        left, top, right, bottom = frame
+    def _composed(self, pet: Image.Image, result: Segmentation, frame: Box) -> Image.Image:
+        """The pet, RGBA, on the background."""
+        if self.background is None:
+            return pet
         if isinstance(self.background, Image.Image):  # fills the frame; what is left over is cut off evenly
-            return ImageOps.fit(self.background.convert("RGB"), (right - left, bottom - top))
-        if self.background == "blur":
-            return blurred_background(result.photo, result.alpha).crop(frame)
-        return Image.new("RGB", (right - left, bottom - top), rgb(str(self.background)))
+            picture = ImageOps.fit(self.background.convert("RGB"), pet.size)
+        elif self.background == "blur":
+            picture = blurred_background(result.photo, result.alpha).crop(frame)
+        else:
+            picture = Image.new("RGB", pet.size, rgb(self.background))
+        picture.paste(pet, mask=pet.getchannel("A"))
+        return picture
 
 
 def rgb(color: str) -> tuple[int, int, int]:
-    """Red, green and blue, 0 to 255, of a colour as CSS writes it.
+    """Red, green and blue, 0 to 255, of a colour in CSS notation.
 
     Raises:
-        SettingsError: it is no colour.
+        SettingsError: it is not a colour.
     """
     try:
         red, green, blue = ImageColor.getrgb(color)[:3]
@@ -143,12 +158,8 @@ def rgb(color: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def pet_frame(alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """The part to crop to: all that is visible in an alpha (H, W), with a margin; all of it where nothing is.
-
-    Returns:
-        Left, top, right, bottom in pixels.
-    """
+def pet_frame(alpha: Alpha) -> Box:
+    """The part to crop to: all visible pixels and a margin; everything if no pixel is visible."""
     H, W = alpha.shape
     visible = alpha >= VISIBLE
     columns, rows = np.flatnonzero(visible.any(axis=0)), np.flatnonzero(visible.any(axis=1))
@@ -159,25 +170,66 @@ def pet_frame(alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     return max(0, left - margin), max(0, top - margin), min(W, right + margin), min(H, bottom + margin)
 
 
-def pet_middle(alpha: NDArray[np.uint8]) -> float:
-    """Where the pet's middle is in an alpha (H, W): as much of it lies on the left as on the right.
-
-    Returns:
-        0.15 to 0.85 of the width; 1/2 where nothing is visible.
-    """
+def pet_middle(alpha: Alpha) -> float:
+    """The fraction of the width that has half of the pet on each side: 0.15 to 0.85; 1/2 if no pixel is visible."""
     mass = alpha.sum(axis=0, dtype=np.float64).cumsum()  # (W,)
     if not mass[-1]:
         return 0.5
     return float(np.clip((np.searchsorted(mass, mass[-1] / 2) + 0.5) / len(mass), 0.15, 0.85))
 
 
-def encode(image: Image.Image, format: Format, name: str = "photo") -> bytes:
-    """The file of a picture.
+# --- The edge --------------------------------------------------------------------------------------------------------
 
-    Args:
-        image: RGB, RGBA (not as jpg) or, as png, with a palette.
-        format: which.
-        name: what an error message calls the photo.
+
+def moved_edge(alpha: Alpha, grow: float, feather: float) -> Alpha:
+    """Moves the edge of an alpha matte outwards (below 0: inwards), then blurs it; units as in `CutoutSettings`."""
+    if grow > 0:
+        alpha = _grown(alpha, grow)
+    elif grow < 0:
+        alpha = 255 - _grown(255 - alpha, -grow)
+    if feather > 0:
+        blur = ImageFilter.GaussianBlur(feather * max(alpha.shape) / 1000)
+        alpha = np.asarray(Image.fromarray(alpha).filter(blur))
+    return alpha
+
+
+def _grown(alpha: Alpha, length: float) -> Alpha:
+    """The larger of alpha and a silhouette that reaches `length` per mille beyond alpha > 1/2."""
+    small = shrunk_alpha(alpha, EDGE_SIDE)  # (h, w), 0..1
+    if not (small > 0.5).any():
+        return alpha
+    distance = distance_transform_edt(small <= 0.5)  # 1 at the first pixel outside
+    reach = np.clip(length * max(small.shape) / 1000 + 1 - distance, 0, 1).astype(np.float32)
+    return np.maximum(alpha, enlarged(reach, (alpha.shape[1], alpha.shape[0])))
+
+
+def recolored(photo: Image.Image, matte: Alpha, alpha: Alpha) -> Image.Image:
+    """The photo with opacity `alpha` and, inside the matte, the pet's own colours without the old background.
+
+    Where `alpha` exceeds the matte, the colour goes over to the photo's own, completely where the matte is 0 and
+    `alpha` is 255: there the owner asks for what the photo shows.
+
+    Returns:
+        RGBA, as large as the photo.
+    """
+    # a matte of 1 just beyond the edge: the pet's colour is estimated there too, instead of black
+    colors = foreground(photo, np.where((alpha > 0) & (matte == 0), np.uint8(1), matte))  # (H, W, 3)
+    rows, columns = np.nonzero(alpha > matte)
+    before, after = (plane[rows, columns].astype(np.float32) for plane in (matte, alpha))
+    weight = ((after - before) / (255 - before))[:, None]
+    own = np.asarray(photo)[rows, columns]
+    colors[rows, columns] = (colors[rows, columns] * (1 - weight) + own * weight).round().astype(np.uint8)
+    colors[alpha == 0] = 0
+    image = Image.fromarray(colors)
+    image.putalpha(Image.fromarray(alpha))
+    return image
+
+
+# --- Files and sentences ---------------------------------------------------------------------------------------------
+
+
+def encode(image: Image.Image, format: Format, name: str = "photo") -> bytes:
+    """The file of a picture: RGB, RGBA (not as jpg) or, as png, with a palette; `name` is the photo's, for messages.
 
     Raises:
         PhotoError: the picture is too large for the format.
@@ -190,3 +242,39 @@ def encode(image: Image.Image, format: Format, name: str = "photo") -> bytes:
     file = BytesIO()
     image.save(file, **SAVE[format])
     return file.getvalue()
+
+
+def no_pet(photo: str) -> str:
+    """The sentence for a photo in which the model finds no pet."""
+    return f"No pet found in {photo}, so there is no cut-out of it. Try a photo that shows the pet larger."
+
+
+def sentence(error: Exception, photo: str) -> str:
+    """The sentence for a photo that failed, never a traceback."""
+    if isinstance(error, PetsegError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{photo}: too large for the memory of this machine. Shrink it and try again."
+    return f"{photo}: could not be segmented ({type(error).__name__}: {error}). Try another photo."
+
+
+@contextmanager
+def photo_notes() -> Iterator[Callable[[], list[str]]]:
+    """Collects the sentences of each `PhotoWarning` inside a `with` block instead of printing them.
+
+    Yields:
+        A function that returns, and forgets, the sentences about photos that the calling thread has decoded.
+    """
+    notes: defaultdict[int, list[str]] = defaultdict(list)
+
+    def collect(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, PhotoWarning):
+            notes[threading.get_ident()].append(str(message))
+        else:
+            show(message, category, *where)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PhotoWarning)  # for each photo, not only for the first
+        show = warnings.showwarning
+        warnings.showwarning = collect  # type: ignore[assignment]
+        yield lambda: notes.pop(threading.get_ident(), [])

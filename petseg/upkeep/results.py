@@ -17,7 +17,7 @@ from skimage.data import cat
 
 from petseg import plots
 from petseg.apps.cutouts import CutoutSettings
-from petseg.apps.samples import sample_photos
+from petseg.apps.display import sample_photos
 from petseg.course.record import references
 from petseg.errors import DataError, exit_with_sentence
 from petseg.files import atomic_write, home_folder, read_json, write_json

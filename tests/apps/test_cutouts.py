@@ -1,7 +1,10 @@
-"""The cut-out as its owner wants it: background, crop, edge, file."""
+"""The cut-out as its owner wants it: background, crop, edge, file; and the sentences about a photo."""
 
 from __future__ import annotations
 
+import threading
+import warnings
+from collections import Counter
 from io import BytesIO
 from typing import Any
 
@@ -9,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from petseg.apps import cutouts
 from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, pet_frame, pet_middle
-from petseg.errors import PhotoError, SettingsError
+from petseg.errors import ModelError, PhotoError, PhotoWarning, SettingsError
+from petseg.inference import matting
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BACKGROUND, PET
 
@@ -32,7 +37,7 @@ def opacity(result: Segmentation, **settings: Any) -> np.ndarray:
     return np.asarray(CutoutSettings(**settings).draw(result))[..., 3]
 
 
-def test_without_a_wish_it_is_the_cutout_of_the_result() -> None:
+def test_the_default_is_the_cutout_of_the_result() -> None:
     result = square()
     assert np.array_equal(np.asarray(CutoutSettings().draw(result)), np.asarray(result.cutout()))
 
@@ -55,18 +60,18 @@ def test_a_blurred_background_is_that_of_the_photo_without_the_pet() -> None:
     assert tuple(pixels[100, 100]) == BLUE
 
 
-def test_a_crop_shows_all_of_the_pet_and_a_margin_and_the_photo_can_be_cropped_alike() -> None:
+def test_a_crop_shows_all_of_the_pet_and_a_margin() -> None:
     result = square()
-    settings = CutoutSettings(crop=True)
-    left, top, right, bottom = settings.frame(result)
+    cutout = CutoutSettings(crop=True).cut(result)
+    left, top, right, bottom = cutout.frame
     assert 50 <= left <= 57
     assert 143 <= right <= 150
     assert (left, right) == (top, bottom)
-    assert settings.draw(result).size == (right - left, bottom - top)
-    assert CutoutSettings().frame(result) == (0, 0, 200, 200)
+    assert cutout.image.size == cutout.alpha.shape[::-1] == (right - left, bottom - top)
+    assert CutoutSettings().cut(result).frame == (0, 0, 200, 200)
 
 
-def test_a_crop_ends_at_the_photos_frame_and_without_a_pet_it_is_all_of_it() -> None:
+def test_a_crop_ends_at_the_photos_frame_and_without_a_pet_it_is_the_whole_photo() -> None:
     alpha = np.zeros((50, 80), np.uint8)
     assert pet_frame(alpha) == (0, 0, 80, 50)
     alpha[20:50, 40:80] = 255
@@ -81,7 +86,7 @@ def test_an_edge_moves_by_the_same_fraction_of_a_photo_of_any_size(size: int) ->
     np.testing.assert_allclose(np.diff(widths), 0.02, atol=0.006)  # 10 per mille on both sides
 
 
-def test_what_grows_shows_the_photo_and_neither_black_nor_a_halo() -> None:
+def test_a_grown_edge_shows_the_photo_and_neither_black_nor_a_halo() -> None:
     grown = np.asarray(CutoutSettings(grow=10).draw(square(400, 120, 280)))
     near = grown[200, 117:119]  # beyond the square, within its growth
     assert (near[:, 3] > 200).all()
@@ -90,15 +95,14 @@ def test_what_grows_shows_the_photo_and_neither_black_nor_a_halo() -> None:
 
 
 def test_a_soft_edge_keeps_the_pets_colour() -> None:
-    soft = np.asarray(CutoutSettings(feather=8).draw(square(400, 120, 280)))
-    row = soft[200]
+    row = np.asarray(CutoutSettings(feather=8).draw(square(400, 120, 280)))[200]
     faint = (row[:, 3] > 10) & (row[:, 3] < 100)
     assert faint.sum() >= 4
     assert np.abs(row[faint, :3].astype(int) - BLUE).max() < 60  # green is 100 away
     assert np.all(np.diff(row[:200, 3].astype(int)) >= 0)
 
 
-def test_no_edge_makes_visible_what_is_see_through_in_the_photo() -> None:
+def test_no_edge_makes_visible_what_is_transparent_in_the_photo() -> None:
     clear = Image.new("L", (200, 200), 255)
     clear.paste(0, (0, 0, 200, 100))
     alpha = opacity(square(photo_alpha=clear), grow=10, feather=10)
@@ -108,6 +112,16 @@ def test_no_edge_makes_visible_what_is_see_through_in_the_photo() -> None:
 
 def test_without_a_pet_there_is_nothing_to_grow() -> None:
     assert opacity(square(left=0, right=0), grow=10, feather=5).max() == 0
+
+
+def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Counter[str]()
+    for module, name in ((matting, "matte"), (cutouts, "moved_edge")):
+        original = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, f=original, n=name: calls.update([n]) or f(*given))
+    cutout = CutoutSettings("blur", crop=True, grow=3, feather=2).cut(square())
+    pet_middle(cutout.alpha)
+    assert calls == {"matte": 1, "moved_edge": 1}
 
 
 @pytest.mark.parametrize(
@@ -120,15 +134,15 @@ def test_without_a_pet_there_is_nothing_to_grow() -> None:
         ({"feather": -1}, "feather -1: expected 0 to 10, per mille"),
     ],
 )
-def test_settings_that_are_impossible_are_one_sentence(settings: Any, words: str) -> None:
+def test_impossible_settings_are_one_sentence(settings: Any, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         CutoutSettings(**settings)
 
 
-@pytest.mark.parametrize(("format", "name", "mode"), [("png", "PNG", "RGBA"), ("webp", "WEBP", "RGBA")])
-def test_a_file_has_its_format_and_stays_transparent(format: Any, name: str, mode: str) -> None:
+@pytest.mark.parametrize(("format", "name"), [("png", "PNG"), ("webp", "WEBP")])
+def test_a_file_has_its_format_and_stays_transparent(format: Any, name: str) -> None:
     with Image.open(BytesIO(encode(CutoutSettings(format=format).draw(square()), format))) as image:
-        assert (image.format, image.mode, image.getpixel((5, 5))[3]) == (name, mode, 0)
+        assert (image.format, image.mode, image.getpixel((5, 5))[3]) == (name, "RGBA", 0)
 
 
 def test_a_picture_too_large_for_its_format_is_refused_with_a_remedy() -> None:
@@ -138,7 +152,7 @@ def test_a_picture_too_large_for_its_format_is_refused_with_a_remedy() -> None:
             encode(Image.new("RGB", (most + 1, 2)), format, "rex.jpg")  # type: ignore[arg-type]
 
 
-def test_the_middle_of_the_pet_has_as_much_of_it_on_both_sides() -> None:
+def test_the_middle_of_the_pet_has_half_of_it_on_each_side() -> None:
     alpha = np.zeros((10, 100), np.uint8)
     assert pet_middle(alpha) == 0.5
     alpha[:, 20:41] = 255
@@ -149,12 +163,54 @@ def test_the_middle_of_the_pet_has_as_much_of_it_on_both_sides() -> None:
 
 
 @pytest.mark.parametrize("choice", BACKGROUNDS)
-def test_each_choice_of_a_background_makes_a_cutout_in_panel_and_web_app_alike(choice: str) -> None:
+def test_each_choice_of_a_background_gives_a_cutout(choice: str) -> None:
     own = Image.new("RGB", (8, 8), "green")
-    meant = {"transparent": None, "white": "white", "color": "#123456", "blur": "blur", "image": own}[choice]
-    assert background_of(choice, "#123456", own) == meant
-    assert CutoutSettings(meant, format="webp").background == meant
+    expected = {"transparent": None, "white": "white", "color": "#123456", "blur": "blur", "image": own}[choice]
+    assert background_of(choice, "#123456", own) == expected
+    assert CutoutSettings(expected, format="webp").background == expected
 
 
-def test_without_an_image_of_ones_own_the_background_stays_transparent() -> None:
+def test_without_an_own_image_the_background_stays_transparent() -> None:
     assert background_of("image", "#123456", None) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (PhotoError("a.jpg: the file is empty."), "a.jpg: the file is empty."),
+        (ModelError("unet: damaged."), "unet: damaged."),
+        (MemoryError(), "a.jpg: too large for the memory of this machine. Shrink it and try again."),
+        (KeyError("x"), "a.jpg: could not be segmented (KeyError: 'x'). Try another photo."),
+    ],
+)
+def test_every_error_is_a_sentence(error: Exception, expected: str) -> None:
+    assert cutouts.sentence(error, "a.jpg") == expected
+
+
+def test_each_thread_gets_its_own_notes_each_time_and_once() -> None:
+    meeting = threading.Barrier(3)
+    taken: dict[str, list[list[str]]] = {}
+
+    def work(name: str) -> None:
+        taken[name] = []
+        for _ in range(2):
+            meeting.wait()
+            warnings.warn(f"{name} is animated.", PhotoWarning, stacklevel=1)
+            meeting.wait()
+            taken[name].append(take_notes())
+
+    with cutouts.photo_notes() as take_notes:
+        threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert take_notes() == []
+    assert taken == {name: [[f"{name} is animated."]] * 2 for name in "abc"}
+
+
+def test_other_warnings_are_still_shown(recwarn: pytest.WarningsRecorder) -> None:
+    with cutouts.photo_notes() as take_notes:
+        warnings.warn("old", RuntimeWarning, stacklevel=1)
+        assert take_notes() == []
+    assert [str(warning.message) for warning in recwarn] == ["old"]

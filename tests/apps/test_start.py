@@ -15,7 +15,7 @@ def test_an_app_with_its_samples_loads_no_training_and_no_data_but_cartoons(app:
     if "webapp" in app:
         pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
     code = (
-        f"import sys, {app}; from petseg.apps.samples import sample_photos; "
+        f"import sys, {app}; from petseg.apps.display import sample_photos; "
         "[load() for load in sample_photos().values()]; print(*sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

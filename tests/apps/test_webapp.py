@@ -41,9 +41,9 @@ from visitor import (
 )
 
 from petseg import cli
-from petseg.apps import render
+from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings
-from petseg.apps.samples import sample_photos
+from petseg.apps.display import sample_photos
 from petseg.apps.webapp import html
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
 from petseg.apps.webapp.settings import agreed_background, agreed_format, cutout_settings
@@ -68,7 +68,7 @@ def test_what_is_kept_of_a_large_photo_is_small_and_draws_the_same_mask(session:
     result, _ = session.segment(photo, "unet")
     segmented = SegmentedPhoto.from_result(photo, result, "unet")
     assert len(segmented.jpeg) + len(segmented.alpha) + segmented.logits.nbytes < 1_200_000
-    assert np.array_equal(segmented.preview().mask, render.preview(result).mask)
+    assert np.array_equal(segmented.preview().mask, display.preview(result).mask)
     assert segmented.caption.startswith("4000 x 3000 pixels (12.0 megapixels), segmented by unet")
     assert np.array_equal(session.full_size(segmented).cutout(), result.cutout())
 
@@ -551,7 +551,7 @@ def test_a_model_that_is_missing_is_one_sentence(server: Server, capsys: Any) ->
 def test_a_server_that_is_stopped_while_a_result_is_drawn_ends_with_status_0(tmp_path: Path) -> None:
     draws = """
 import sys, time, torch
-from petseg.apps import render
+from petseg.apps import display
 from petseg.cli import main
 def preview(result):
     print("DRAWS", flush=True)
@@ -559,7 +559,7 @@ def preview(result):
     while time.monotonic() < end:
         torch.rand(64, 64).softmax(dim=0)
     raise RuntimeError("was not stopped")
-render.preview = preview
+display.preview = preview
 sys.exit(main(["app", "--port", sys.argv[1]]))
 """
     port = free_port()

@@ -20,7 +20,7 @@ from PIL import Image
 from servers import Server, free_port, serving
 from skimage.data import cat
 
-from petseg.apps import render
+from petseg.apps import display
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation
 
@@ -179,7 +179,7 @@ def picture(html: str, index: int = 0) -> Image.Image:
 
 def expected(data: bytes) -> Segmentation:
     """The result at the size of the details."""
-    return render.preview(Predictor("unet", device="cpu")(data), render.DETAIL_SIDE)
+    return display.preview(Predictor("unet", device="cpu")(data), display.DETAIL_SIDE)
 
 
 def wrong(image: Image.Image, mask: Any) -> float:

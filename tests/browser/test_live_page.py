@@ -16,7 +16,7 @@ from PIL import Image
 from servers import free_port, serving
 
 from petseg import Predictor, Segmentation
-from petseg.apps.samples import sample_photos
+from petseg.apps.display import sample_photos
 from petseg.errors import MissingError
 from petseg.labels import palette
 from petseg.models import zoo

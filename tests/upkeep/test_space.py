@@ -131,9 +131,9 @@ def test_without_gradio_the_command_says_what_to_install(tmp_path: Path, monkeyp
 
 def test_samples_need_no_more_than_the_requirements(folder: Path, tmp_path: Path) -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(folder)!r}); from petseg.apps import samples; "
-        "[load() for load in samples.sample_photos().values()]; "
-        "print(samples.__file__, *{name.split('.')[0] for name in sys.modules})"
+        f"import sys; sys.path.insert(0, {str(folder)!r}); from petseg.apps import display; "
+        "[load() for load in display.sample_photos().values()]; "
+        "print(display.__file__, *{name.split('.')[0] for name in sys.modules})"
     )
     command = [sys.executable, "-B", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=alone(tmp_path), cwd=tmp_path, check=True)

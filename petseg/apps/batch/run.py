@@ -14,10 +14,9 @@ from typing import Final, NamedTuple
 
 from tqdm import tqdm
 
-from petseg.apps import captions
+from petseg.apps import cutouts
 from petseg.apps.batch.output import Kind, Output
 from petseg.apps.batch.photos import shown
-from petseg.apps.notes import notes_by_thread
 from petseg.errors import PhotoError
 from petseg.inference.formats import open_header
 from petseg.inference.inputs import bytes_of
@@ -79,7 +78,7 @@ def run_jobs(jobs: Sequence[Job], predictor: Predictor, output: Output) -> int:
     """
     done = 0
     budget = PixelBudget(BUDGET)
-    with notes_by_thread() as take_notes, _pool() as pool:
+    with cutouts.photo_notes() as take_notes, _pool() as pool:
         futures = [pool.submit(_segment, job, predictor, output, budget, take_notes) for job in jobs]
         # a bar only on a terminal (None), and not for a single photo
         for future in tqdm(futures, unit="photo", disable=None if len(jobs) > 1 else True):
@@ -108,7 +107,7 @@ def _segment(
         with budget.hold(_pixels(data, name)):
             sentences = _write(predictor, output, job, data, name)
     except Exception as error:  # whatever happens to one photo, the others go on
-        return Outcome(False, [*take_notes(), captions.sentence(error, name)])
+        return Outcome(False, [*take_notes(), cutouts.sentence(error, name)])
     return Outcome(not sentences, [*take_notes(), *sentences])
 
 
@@ -140,4 +139,4 @@ def _write(predictor: Predictor, output: Output, job: Job, data: bytes, name: st
             f"{name}: the results cannot be written to {folder} ({error.strerror or error}). "
             "Check its permissions and the space on the disk."
         ) from error
-    return [] if len(files) == len(job.files) else [captions.no_pet(name)]
+    return [] if len(files) == len(job.files) else [cutouts.no_pet(name)]

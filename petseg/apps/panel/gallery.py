@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from PIL import Image, ImageOps
 
-from petseg.apps import captions, render
-from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, pet_middle
+from petseg.apps import display
+from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, no_pet, pet_middle
 from petseg.apps.panel.widget import PanelWidget, Picture
 from petseg.inference.segmentation import Segmentation
 
@@ -62,18 +62,18 @@ class Gallery:
 
     def add(self, name: str, result: Segmentation) -> None:
         """Opens a photo and chooses it; who observes the choice shows it."""
-        entry = Entry(next(self._numbers), name, result, render.preview(result))
+        entry = Entry(next(self._numbers), name, result, display.preview(result))
         self.entries.append(entry)
         closed, self.entries = self.entries[:-MAX_OPEN], self.entries[-MAX_OPEN:]
         self._widget.forget({_key(old) for old in closed})
         small = ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL))
-        self._widget.show([Picture(_key(entry), "", *render.for_screen(small))])
+        self._widget.show([Picture(_key(entry), "", *display.for_screen(small))])
         self._widget.photos = [[shown.number, shown.name] for shown in self.entries]
         self._widget.photo = entry.number
 
     def replace(self, entry: Entry, result: Segmentation) -> None:
         """Shows another result for an open photo."""
-        new = Entry(entry.number, entry.name, result, render.preview(result))
+        new = Entry(entry.number, entry.name, result, display.preview(result))
         self.entries[self.entries.index(entry)] = new
         self.show()
 
@@ -89,9 +89,9 @@ class Gallery:
         """Draws everything of the photo that is shown."""
         if (entry := self.current()) is None:
             return
-        self._widget.notice = "" if entry.result.found else captions.no_pet(entry.name)
-        self._widget.caption = f"{entry.name}: {captions.caption(entry.result)}"
-        self._widget.legend = captions.legend(entry.result.fractions)
+        self._widget.notice = "" if entry.result.found else no_pet(entry.name)
+        self._widget.caption = f"{entry.name}: {display.caption(entry.result)}"
+        self._widget.legend = display.legend(entry.result.fractions)
         self._before = None
         self._draw_cutout()
         self._draw_details(*DETAILS)
@@ -116,52 +116,51 @@ class Gallery:
         if kind == "cutout":
             settings = self.settings()
             data = encode(settings.draw(entry.result), settings.format, entry.name)
-            return captions.file_name(entry.name, kind, settings.format), data
-        return captions.file_name(entry.name, kind), render.png(self._draw(entry.result, kind))
+            return display.file_name(entry.name, kind, settings.format), data
+        return display.file_name(entry.name, kind), encode(self._draw(entry.result, kind), "png")
 
     def _draw_cutout(self) -> None:
         """Sends the comparison's pictures: the photo only where what is shown of it has changed."""
         if (entry := self.current()) is None:
             return
-        settings = self.settings()
-        frame = settings.frame(entry.preview) if entry.result.found else (0, 0, *entry.preview.photo.size)
-        left, top, right, bottom = frame
+        settings, photo = self.settings(), entry.preview.photo
+        cutout = settings.cut(entry.preview) if entry.result.found else None
+        frame = cutout.frame if cutout else (0, 0, *photo.size)
         pictures = []
         if self._before != (entry.number, frame):
-            photo = entry.preview.photo.crop(frame)
-            alt = f"The photo {entry.name}. {captions.description(entry.result)}"
-            pictures.append(Picture("before", alt, *render.for_screen(photo)))
+            alt = f"The photo {entry.name}. {display.description(entry.result)}"
+            pictures.append(Picture("before", alt, *display.for_screen(photo.crop(frame))))
             self._before = (entry.number, frame)
-        if entry.result.found:
+        if cutout:
             background = BACKGROUNDS["transparent" if settings.background is None else self._widget.background]
             alt = f"The pet of {entry.name}, cut out. Background: {background}."
-            pictures.append(Picture("after", alt, *render.for_screen(settings.draw(entry.preview))))
-        line = pet_middle(entry.preview.alpha[top:bottom, left:right]) if entry.result.found else 0.5
-        self._widget.show(pictures, (right - left, bottom - top), line)
+            pictures.append(Picture("after", alt, *display.for_screen(cutout.image)))
+        size = cutout.image.size if cutout else photo.size
+        self._widget.show(pictures, size, pet_middle(cutout.alpha) if cutout else 0.5)
 
     def _draw_details(self, *kinds: str) -> None:
         """Sends pictures that are folded away, where they are unfolded."""
         entry = self.current()
         if entry is None or not self._widget.details:
             return
-        description = captions.description(entry.result)
+        description = display.description(entry.result)
         alts = {
             "overlay": f"Photo with {' and '.join(self._widget.classes) or 'nothing'} painted over. {description}",
             "mask": f"Class map. {description}",
             "confidence": "Map of how sure the model is, dark to light",
         }
-        small = render.preview(entry.preview, render.DETAIL_SIDE)
-        pictures = [Picture(kind, alts[kind], *render.for_screen(self._shown(small, kind))) for kind in kinds]
+        small = display.preview(entry.preview, display.DETAIL_SIDE)
+        pictures = [Picture(kind, alts[kind], *display.for_screen(self._shown(small, kind))) for kind in kinds]
         self._widget.show(pictures)
 
     def _shown(self, result: Segmentation, kind: str) -> Image.Image:
         """A picture for the screen: the class map is hatched there."""
-        return render.hatched_mask(result) if kind == "mask" else self._draw(result, kind)
+        return display.hatched_mask(result) if kind == "mask" else self._draw(result, kind)
 
     def _draw(self, result: Segmentation, kind: str) -> Image.Image:
         if kind == "overlay":
             return result.overlay(self._widget.opacity, self._widget.classes)
-        return result.mask_image() if kind == "mask" else render.confidence(result)
+        return result.mask_image() if kind == "mask" else display.confidence(result)
 
 
 def _key(entry: Entry) -> str:

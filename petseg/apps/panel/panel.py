@@ -7,14 +7,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from petseg.apps import captions
-from petseg.apps.archive import write_archive
-from petseg.apps.notes import photo_notes
+from petseg.apps.cutouts import photo_notes, sentence
+from petseg.apps.display import model_choices, sample_photos, sample_thumbnails, write_archive
 from petseg.apps.panel.gallery import Gallery
 from petseg.apps.panel.sources import breed_samples, typed_photo
 from petseg.apps.panel.uploads import Upload, Uploads, refusal
 from petseg.apps.panel.widget import PanelWidget
-from petseg.apps.samples import sample_photos, sample_thumbnails
 from petseg.errors import PhotoError
 from petseg.inference.photo import load_photo
 from petseg.inference.predictor import Predictor
@@ -77,7 +75,7 @@ class Panel:
             try:
                 name, data = typed_photo(text)
             except Exception as error:
-                self.widget.add_message(captions.sentence(error, text))
+                self.widget.add_message(sentence(error, text))
                 return
         self._segment(name, lambda: data)
 
@@ -85,11 +83,12 @@ class Panel:
         number = f" ({index} of {of})" if of > 1 else ""
         with self.widget.working(f"Cutting out {name}{number} …", index, of):
             try:
-                with photo_notes() as notes:
+                with photo_notes() as take_notes:
                     result = self._predictor()(photo(), name=name)
+                    notes = take_notes()
                 self.gallery.add(name, result)
             except Exception as error:  # one photo's failure stops neither the batch nor the panel
-                notes = [captions.sentence(error, name)]
+                notes = [sentence(error, name)]
             for note in notes:
                 self.widget.add_message(note)
 
@@ -105,7 +104,7 @@ class Panel:
             try:
                 result = self._predictor()(entry.result.photo, name=entry.name)
             except Exception as error:
-                self.widget.add_message(captions.sentence(error, entry.name))
+                self.widget.add_message(sentence(error, entry.name))
             else:
                 self.gallery.replace(entry, result)
 
@@ -120,7 +119,7 @@ class Panel:
             try:
                 image = load_photo(upload.data, name=upload.name)
             except Exception as error:
-                self.widget.add_message(captions.sentence(error, upload.name))
+                self.widget.add_message(sentence(error, upload.name))
                 return
             image.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
             self.gallery.use_background(upload.name, image)
@@ -139,7 +138,7 @@ class Panel:
                 else:
                     name, data = self.gallery.file(entry, picture)
             except Exception as error:
-                self.widget.add_message(captions.sentence(error, entry.name))
+                self.widget.add_message(sentence(error, entry.name))
                 return
             self.widget.save(view, name, data)
 
@@ -154,7 +153,7 @@ class Panel:
 
 def _models(chosen: str) -> list[list[str]]:
     """A line and a name for each model that can be chosen."""
-    choices = captions.model_choices()
+    choices = model_choices()
     if chosen not in [name for _, name in choices]:
         choices = [(Path(chosen).stem, chosen), *choices]
     return [[line, name] for line, name in choices]

@@ -14,8 +14,8 @@ from typing import Any, Final
 import anywidget
 import traitlets as t
 
-from petseg.apps.comparison import CSS, comparison
 from petseg.apps.cutouts import BACKGROUNDS, FEATHER, GROW
+from petseg.apps.display import CSS, comparison
 from petseg.apps.panel.uploads import MAX_BYTES
 from petseg.labels import CLASSES
 

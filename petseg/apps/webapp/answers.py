@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from petseg.apps import captions
+from petseg.apps import cutouts
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto
 from petseg.errors import PetsegError, PhotoError
 
@@ -50,4 +50,4 @@ def sentence(error: Exception, name: str) -> str:
     """What to say when something fails with a photo; a defect also goes to the log."""
     if not isinstance(error, PetsegError):
         log.error("%s", name, exc_info=error)
-    return captions.sentence(error, name)
+    return cutouts.sentence(error, name)

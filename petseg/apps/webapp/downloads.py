@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from petseg.apps import captions, render
-from petseg.apps.archive import write_archive
-from petseg.apps.cutouts import Format, encode
+from petseg.apps.cutouts import Format, encode, no_pet
+from petseg.apps.display import file_name, write_archive
 from petseg.apps.webapp import html
 from petseg.apps.webapp.answers import at, problem, refusal, sentence, uploaded
 from petseg.apps.webapp.session import SegmentedPhoto, Session
@@ -72,7 +71,7 @@ class Downloads:
         try:
             result = self.session.full_size(shown)
             image = result.mask_image() if kind == "mask" else result.overlay(opacity, classes)
-            return self._write(captions.file_name(shown.photo.name, kind), render.png(image))
+            return self._write(file_name(shown.photo.name, kind), encode(image, "png"))
         except Exception as error:
             raise refusal(error, shown.photo.name) from error
 
@@ -108,9 +107,9 @@ class Downloads:
             result, _ = self.session.segment(photo, model)
             if kind != "cutout":
                 image = result.mask_image() if kind == "mask" else result.overlay()
-                return self._write(captions.file_name(photo.name, kind), render.png(image)), result.fractions
+                return self._write(file_name(photo.name, kind), encode(image, "png")), result.fractions
             if not result.found:
-                raise PhotoError(captions.no_pet(photo.name))
+                raise PhotoError(no_pet(photo.name))
             own = background_image and self.session.image(uploaded(background_image, self.folder))
             chosen = ("image" if own else background, "", own, crop, format, grow, feather)
             return self._write(*_encoded(result, photo.name, chosen)), result.fractions
@@ -120,7 +119,7 @@ class Downloads:
     def _cutout(self, shown: SegmentedPhoto, cutout: Sequence[Any]) -> tuple[str, bytes]:
         """Name and bytes of a cut-out."""
         if not shown.found:
-            raise PhotoError(captions.no_pet(shown.photo.name))
+            raise PhotoError(no_pet(shown.photo.name))
         background, color, own, *others = cutout
         image = self.session.image(own.photo) if own and background == "image" else None
         return _encoded(self.session.full_size(shown), shown.photo.name, (background, color, image, *others))
@@ -139,4 +138,4 @@ class Downloads:
 def _encoded(result: Segmentation, photo: str, cutout: Sequence[Any]) -> tuple[str, bytes]:
     """Name and bytes of a cut-out whose settings are values of the page's fields."""
     settings = cutout_settings(*cutout)
-    return captions.file_name(photo, "cutout", settings.format), encode(settings.draw(result), settings.format, photo)
+    return file_name(photo, "cutout", settings.format), encode(settings.draw(result), settings.format, photo)

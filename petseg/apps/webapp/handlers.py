@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from petseg.apps import captions
-from petseg.apps.cutouts import BACKGROUNDS
+from petseg.apps.cutouts import BACKGROUNDS, no_pet
 from petseg.apps.webapp import html
 from petseg.apps.webapp.answers import at, refusal, sentence, uploaded
 from petseg.apps.webapp.session import ChosenBackground, ChosenPhoto, SegmentedPhoto, Session
@@ -75,7 +74,7 @@ class Handlers:
                 result, photo_notes = self.session.segment(photo, model)
                 notes += photo_notes
                 segmented.append(SegmentedPhoto.from_result(photo, result, model))
-                failed += [] if result.found else [captions.no_pet(photo.name)]
+                failed += [] if result.found else [no_pet(photo.name)]
             except Exception as error:  # whatever happens to one photo, the others go on
                 failed.append(sentence(error, photo.name))
         if len(photos) > MAX_PHOTOS:

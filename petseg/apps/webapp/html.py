@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from html import escape
 from io import BytesIO
 from typing import Final
 
 from PIL import Image, ImageOps
 
-from petseg.apps import captions, render
-from petseg.apps.comparison import comparison, photo_alone
+from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings, pet_middle
 from petseg.apps.webapp.session import SegmentedPhoto
 from petseg.inference.segmentation import Segmentation
@@ -35,32 +35,29 @@ def compared(name: str, preview: Segmentation, settings: CutoutSettings, backgro
     """
     alt = f"The photo {name}"
     if not preview.found:
-        return photo_alone((render.data_uri(preview.photo), alt), preview.photo.size, "No pet found")
-    cutout = settings.draw(preview)
-    photo = preview.photo.crop(settings.frame(preview))
-    before = (render.data_uri(photo), alt)
-    after = (render.data_uri(cutout), f"The pet, cut out, on {background}")
-    left, top, right, bottom = settings.frame(preview)
-    line = pet_middle(preview.alpha[top:bottom, left:right])
-    return comparison(before, after, cutout.size, line=line)
+        return display.photo_alone((display.data_uri(preview.photo), alt), preview.photo.size, "No pet found")
+    cutout = settings.cut(preview)
+    before = (display.data_uri(preview.photo.crop(cutout.frame)), alt)
+    after = (display.data_uri(cutout.image), f"The pet, cut out, on {background}")
+    return display.comparison(before, after, cutout.image.size, pet_middle(cutout.alpha))
 
 
 def details(segmented: SegmentedPhoto, opacity: float, classes: Collection[str]) -> list[str]:
     """HTML of overlay, class map, confidence map and legend, in this order."""
-    preview = render.preview(segmented.preview(), render.DETAIL_SIDE)
-    hatched, confidence = render.hatched_mask(preview), render.confidence(preview)
+    preview = display.preview(segmented.preview(), display.DETAIL_SIDE)
+    hatched, confidence = display.hatched_mask(preview), display.confidence(preview)
     return [
         overlay(preview, opacity, classes),
-        _figure(hatched, "Class map", f"Class map. {captions.percentages(preview)}"),
+        _figure(hatched, "Class map", f"Class map. {display.percentages(preview)}"),
         _figure(confidence, f"Confidence: guessed {_scale()} sure", "Map of how sure the model is"),
-        captions.legend(preview.fractions) + f"<p>{captions.as_html(segmented.caption)}</p>",
+        display.legend(preview.fractions) + f"<p>{escape(segmented.caption)}</p>",
     ]
 
 
 def overlay(preview: Segmentation, opacity: float, classes: Collection[str]) -> str:
     """HTML of the overlay."""
-    preview = render.preview(preview, render.DETAIL_SIDE)
-    alt = f"Photo with {' and '.join(classes) or 'nothing'} painted over. {captions.percentages(preview)}"
+    preview = display.preview(preview, display.DETAIL_SIDE)
+    alt = f"Photo with {' and '.join(classes) or 'nothing'} painted over. {display.percentages(preview)}"
     return _figure(preview.overlay(opacity, classes), "Overlay", alt)
 
 
@@ -75,24 +72,24 @@ def thumbnails(segmented: Sequence[SegmentedPhoto]) -> str:
 
 def busy(text: str) -> str:
     """HTML of a sentence that says what is being done."""
-    return f'<p class="busy">{captions.as_html(text)}</p>'
+    return f'<p class="busy">{escape(text)}</p>'
 
 
 def messages(failed: Iterable[str], notes: Iterable[str] = ()) -> str:
     """HTML of sentences, one paragraph each: what went wrong, and what is worth knowing."""
-    lines = [f'<p class="failed">{captions.as_html(text)}</p>' for text in failed]
-    return "".join([*lines, *(f"<p>{captions.as_html(text)}</p>" for text in notes)])
+    lines = [f'<p class="failed">{escape(text)}</p>' for text in failed]
+    return "".join([*lines, *(f"<p>{escape(text)}</p>" for text in notes)])
 
 
 def _figure(image: Image.Image, title: str, alt: str) -> str:
-    return f'<figure><img src="{render.data_uri(image)}" alt="{alt}"><figcaption>{title}</figcaption></figure>'
+    return f'<figure><img src="{display.data_uri(image)}" alt="{alt}"><figcaption>{title}</figcaption></figure>'
 
 
 def _thumbnail(jpeg: bytes) -> str:
     with Image.open(BytesIO(jpeg)) as image:
-        return render.data_uri(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
+        return display.data_uri(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
 
 
 def _scale() -> str:
-    colours = ",".join("rgb({},{},{})".format(*color) for color in render.CONFIDENCE)
+    colours = ",".join("rgb({},{},{})".format(*color) for color in display.CONFIDENCE)
     return f'<span class="scale" aria-hidden="true" style="background:linear-gradient(90deg,{colours})"></span>'

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from petseg.apps.samples import sample_photos
+from petseg.apps.display import sample_photos
 from petseg.apps.webapp import html
 from petseg.apps.webapp.downloads import Downloads
 from petseg.apps.webapp.endpoint import add_endpoint

@@ -19,8 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from petseg.apps import comparison
-from petseg.apps.samples import sample_thumbnails
+from petseg.apps.display import CSS, sample_thumbnails
 from petseg.apps.webapp.middleware import OwnFilesOnly
 from petseg.apps.webapp.page import build
 from petseg.apps.webapp.session import Session
@@ -133,7 +132,7 @@ def _css() -> str:
     samples = (
         f"#sample-{index} {{ background-image: url({uri}) }}" for index, uri in enumerate(sample_thumbnails().values())
     )
-    return "\n".join([comparison.CSS, page, *samples])
+    return "\n".join([CSS, page, *samples])
 
 
 @contextmanager

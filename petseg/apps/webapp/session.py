@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from petseg.apps import captions, render
-from petseg.apps.notes import photo_notes
-from petseg.apps.samples import sample_photos
+from petseg.apps import display
+from petseg.apps.cutouts import encode, photo_notes
+from petseg.apps.display import sample_photos
 from petseg.errors import ModelError, PhotoError
 from petseg.inference.photo import Photo, decode_photo
 from petseg.inference.predictor import Predictor
@@ -52,7 +52,7 @@ class SegmentedPhoto:
 
     Attributes:
         photo: where the photo itself is.
-        jpeg: a small copy of it, at most `render.PREVIEW_SIDE` pixels long.
+        jpeg: a small copy of it, at most `display.PREVIEW_SIDE` pixels long.
         alpha: a PNG file of what is see-through in that copy; empty where all of it is opaque.
         logits: float32 (3, h, w), as in `Segmentation`.
         model: that has segmented it, by its name in `Session.choices`.
@@ -71,10 +71,10 @@ class SegmentedPhoto:
     @classmethod
     def from_result(cls, photo: ChosenPhoto, result: Segmentation, model: str) -> SegmentedPhoto:
         """Keeps what is needed of a result."""
-        small = render.preview(result)
-        alpha = render.png(small.photo_alpha) if small.photo_alpha else b""
-        jpeg = render.jpeg(small.photo, 92)
-        return cls(photo, jpeg, alpha, result.logits, model, captions.caption(result), result.found)
+        small = display.preview(result)
+        alpha = encode(small.photo_alpha, "png") if small.photo_alpha else b""
+        jpeg = encode(small.photo, "jpg")
+        return cls(photo, jpeg, alpha, result.logits, model, display.caption(result), result.found)
 
     def preview(self) -> Segmentation:
         """The result for the small copy."""
@@ -88,7 +88,7 @@ class ChosenBackground:
 
     Attributes:
         photo: where the image itself is.
-        jpeg: a small copy of it, at most `render.PREVIEW_SIDE` pixels long.
+        jpeg: a small copy of it, at most `display.PREVIEW_SIDE` pixels long.
     """
 
     photo: ChosenPhoto
@@ -121,7 +121,7 @@ class Session:
 
     def __init__(self, model: str | Path | None = None) -> None:
         model = zoo.best() if model is None else model
-        self.choices = captions.model_choices()
+        self.choices = display.model_choices()
         self.first = str(model)
         if Path(model).suffix == ".safetensors":
             self.first = Path(model).name  # visitors need not know its folder
@@ -159,8 +159,8 @@ class Session:
             PhotoError: it cannot be used.
         """
         image = self.image(photo)
-        image.thumbnail((render.PREVIEW_SIDE, render.PREVIEW_SIDE))
-        return ChosenBackground(photo, render.jpeg(image, 92))
+        image.thumbnail((display.PREVIEW_SIDE, display.PREVIEW_SIDE))
+        return ChosenBackground(photo, encode(image, "jpg"))
 
     def image(self, photo: ChosenPhoto) -> Image.Image:
         """A photo at its own size, RGB.
@@ -174,9 +174,9 @@ class Session:
         return self._worker.submit(_decode, photo).result()
 
     def _segment(self, photo: ChosenPhoto, model: str) -> tuple[Segmentation, list[str]]:
-        with photo_notes() as notes:
+        with photo_notes() as take_notes:
             result = self._predictor(model)(photo.read(), name=photo.name)
-        return result, notes
+            return result, take_notes()
 
     def _predictor(self, model: str) -> Predictor:
         if model not in [name for _, name in self.choices]:

@@ -14,9 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import quote
 
-from petseg.apps.captions import no_pet
-from petseg.apps.comparison import CSS, comparison
-from petseg.apps.samples import sample_photos
+from petseg.apps.cutouts import no_pet
+from petseg.apps.display import CSS, comparison, sample_photos
 from petseg.errors import MissingError
 from petseg.files import read_json, write_json
 from petseg.inference import foreground, segmentation, two_pass

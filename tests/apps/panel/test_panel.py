@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from petseg.apps.display import sample_photos
 from petseg.apps.panel.gallery import MAX_OPEN
 from petseg.apps.panel.panel import Panel, segment_panel
-from petseg.apps.samples import sample_photos
 from petseg.inference.predictor import Predictor
 
 

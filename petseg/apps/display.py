@@ -1,0 +1,247 @@
+"""What panel and web app show of a `Segmentation`: pictures, texts, the before-and-after comparison, samples to try.
+
+Everything here is a function without any widget, so that panel and web app show the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from html import escape
+from io import BytesIO
+from itertools import count
+from pathlib import Path, PurePath
+from typing import IO, Final
+from zipfile import ZipFile
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from petseg.apps.batch.names import folded, shortened
+from petseg.apps.cutouts import Format, encode
+from petseg.inference.segmentation import Segmentation
+from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK, hatch, palette_with_ink
+from petseg.models import zoo
+
+#: Longest side of the compared pictures, in pixels: sharp in a wide window too. Files have the photo's own size.
+PREVIEW_SIDE: Final = 1440
+
+#: Longest side of the pictures that are shown small, side by side.
+DETAIL_SIDE: Final = 900
+
+#: Colours of the confidence map at a largest probability of 1/3 (no idea), 2/3 and 1 (sure): dark to light, so that
+#: the map can also be read in grey.
+CONFIDENCE: Final = ((20, 20, 60), (180, 70, 110), (255, 235, 170))
+
+#: The style sheet of `comparison`, which the page must have.
+CSS: Final = Path(__file__).with_name("comparison.css").read_text(encoding="utf-8")
+
+# --- Pictures --------------------------------------------------------------------------------------------------------
+
+
+def preview(result: Segmentation, side: int = PREVIEW_SIDE) -> Segmentation:
+    """The result for a copy of the photo whose longest side is at most `side` pixels: fast to redraw."""
+    if max(result.photo.size) <= side:
+        return result
+    small = result.photo.copy()
+    small.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    alpha = result.photo_alpha and result.photo_alpha.resize(small.size, Image.Resampling.BILINEAR)
+    return replace(result, photo=small, photo_alpha=alpha)
+
+
+def hatched_mask(result: Segmentation) -> Image.Image:
+    """The mask for the screen: the boundary is hatched as in the legend, so that colour is not its only mark.
+
+    Returns:
+        Palette image, as large as the photo: the labels, and 3 for the lines. Files hold the plain mask.
+    """
+    image = Image.fromarray(np.where(hatch(result.mask), np.uint8(len(CLASSES)), result.mask))
+    image.putpalette(palette_with_ink())
+    return image
+
+
+def confidence(result: Segmentation) -> Image.Image:
+    """The largest of the three probabilities at each pixel, in the colours of `CONFIDENCE`: RGB."""
+    largest = result.probabilities.max(axis=0)  # (H, W), 1/3 to 1
+    step = np.clip((largest - 1 / 3) / (2 / 3), 0, 1)
+    channels = [np.interp(step, (0, 0.5, 1), values) for values in zip(*CONFIDENCE, strict=True)]
+    return Image.fromarray(np.stack(channels, axis=-1).round().astype(np.uint8))
+
+
+def for_screen(image: Image.Image) -> tuple[str, bytes]:
+    """MIME type and small file of a picture: PNG for a palette, WebP for transparency, JPEG for the rest."""
+    if image.mode == "P":
+        return "image/png", encode(image, "png")
+    file = BytesIO()
+    if image.mode == "RGB":
+        image.save(file, format="JPEG", quality=85)
+        return "image/jpeg", file.getvalue()
+    image.save(file, format="WEBP", quality=85, method=0)
+    return "image/webp", file.getvalue()
+
+
+def data_uri(image: Image.Image) -> str:
+    """The picture as an address that contains it, encoded `for_screen`."""
+    kind, data = for_screen(image)
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+# --- Texts -----------------------------------------------------------------------------------------------------------
+
+
+def legend(fractions: Mapping[str, float]) -> str:
+    """HTML of the legend: for each class a swatch, its name and its fraction of the pixels; the boundary is hatched."""
+    items = []
+    for label, (name, color) in enumerate(zip(CLASSES, COLORS, strict=True)):
+        lines = f"repeating-linear-gradient(45deg,{INK} 0 1px,transparent 1px {HATCH_STEP - 1}px),"
+        background = f"{lines if label == BOUNDARY else ''}{color}"
+        swatch = (
+            f'<span aria-hidden="true" style="display:inline-block;width:1em;height:1em;margin-right:.4em;'
+            f'vertical-align:-.15em;border:1px solid #888;background:{background}"></span>'
+        )
+        items.append(f'<span style="white-space:nowrap">{swatch}{name} {fractions[name]:.1%}</span>')
+    return f'<div style="display:flex;flex-wrap:wrap;gap:.3em 1.2em">{"".join(items)}</div>'
+
+
+def percentages(result: Segmentation) -> str:
+    """The fraction of the photo that each class covers: `pet 82%, background 10%, boundary 8%`."""
+    return ", ".join(f"{name} {fraction:.0%}" for name, fraction in result.fractions.items())
+
+
+def description(result: Segmentation) -> str:
+    """One sentence for readers who cannot see the picture: `Photo of 451 x 300 pixels: pet 82%, ...`."""
+    W, H = result.photo.size
+    return f"Photo of {W} x {H} pixels: {percentages(result)}."
+
+
+def caption(result: Segmentation) -> str:
+    """Size, model and time in one line: `4000 x 3000 pixels (12.0 megapixels), segmented by unet in 0.41 s`."""
+    W, H = result.photo.size
+    return f"{W} x {H} pixels ({W * H / 1e6:.1f} megapixels), segmented by {result.model} in {result.seconds:.2f} s"
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """A line with the score, and the name, of each released model that this machine can run."""
+    return [(_model_line(card), card.name) for card in zoo.cards() if zoo.runnable(card)]
+
+
+def _model_line(card: zoo.ModelCard) -> str:
+    score = card.scores.get("test", {}).get("mean_iou")
+    scored = f", mean IoU {score:.3f}" if score is not None else ""
+    return f"{card.name}: {card.parameters / 1e6:.1f} M parameters{scored}"
+
+
+# --- Downloads -------------------------------------------------------------------------------------------------------
+
+
+def file_name(photo: str, kind: str, format: Format = "png") -> str:
+    """Name of a file to download: `my dog.jpg` and `cutout` give `my dog.cutout.png`; at most 255 bytes."""
+    stem = PurePath(photo.replace("\\", "/")).stem
+    plain = re.sub(r"[^\w .()-]", "_", stem).strip(" .")
+    ending = f".{kind}.{format}"
+    return shortened(plain or "photo", 255 - len(ending)) + ending
+
+
+def write_archive(file: IO[bytes], pictures: Iterable[tuple[str, bytes]]) -> None:
+    """Writes pictures, each a name of `file_name` and its bytes, as a ZIP file; holds only one of them in memory.
+
+    A name that some file system takes for an earlier one (`Rex` and `rex`) gets a number.
+    """
+    used: set[str] = set()
+    with ZipFile(file, "w") as archive:  # not compressed: pictures are compressed already
+        for name, data in pictures:
+            free = next(candidate for candidate in _numbered(name) if folded(candidate) not in used)
+            used.add(folded(free))
+            archive.writestr(free, data)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """The name itself, then with numbers: `rex.cutout.png`, `rex-2.cutout.png`, `rex-3.cutout.png`."""
+    yield name
+    kind = "".join(PurePath(name).suffixes[-2:])  # .cutout.png
+    stem = name.removesuffix(kind)
+    for number in count(2):
+        ending = f"-{number}{kind}"
+        yield stem.encode()[: 255 - len(ending)].decode("utf-8", "ignore") + ending
+
+
+# --- Before and after ------------------------------------------------------------------------------------------------
+
+
+def comparison(before: tuple[str, str], after: tuple[str, str], size: tuple[int, int], line: float = 0.5) -> str:
+    """HTML of two pictures on top of each other, with a handle that moves the line between them.
+
+    It needs no script except one line in the slider itself, so it works wherever HTML is put into a page. The slider
+    is an invisible range input that covers the pictures: mouse, touch, arrow keys and screen readers all work.
+
+    Args:
+        before: address (for instance a data URI) and alt text of the picture on the left of the line.
+        after: those of the picture on its right, which lies on a checkerboard.
+        size: width and height of both, in pixels: their space is reserved before they are loaded.
+        line: where it is at first, 0 to 1 from the left.
+
+    Returns:
+        One `<div class="petseg-comparison">`, as wide as its parent if its height then fits a screen.
+    """
+    W, H = size
+    return (
+        f'<div class="petseg-comparison" style="--petseg-ratio:{W / H:.5f};--petseg-position:{line:.1%}">'
+        f"{_side('after', after, 'Cut-out')}{_side('before', before, 'Photo')}"
+        '<span class="petseg-handle" aria-hidden="true"></span>'
+        f'<input class="petseg-slider" type="range" min="0" max="100" value="{100 * line:.1f}" step="any" '
+        'aria-label="Move the line between photo and cut-out" '
+        "oninput=\"this.parentElement.style.setProperty('--petseg-position', this.value + '%')\">"
+        "</div>"
+    )
+
+
+def photo_alone(picture: tuple[str, str], size: tuple[int, int], title: str) -> str:
+    """HTML of one picture (address and alt text) with a title, in place of a comparison."""
+    W, H = size
+    return (
+        f'<div class="petseg-comparison petseg-alone" style="--petseg-ratio:{W / H:.5f}">'
+        f"{_side('before', picture, title)}</div>"
+    )
+
+
+def _side(side: str, picture: tuple[str, str], title: str) -> str:
+    address, alt = map(escape, picture)
+    return (
+        f'<div class="petseg-side petseg-{side}"><img src="{address}" alt="{alt}" draggable="false">'
+        f'<span class="petseg-title" aria-hidden="true">{escape(title)}</span></div>'
+    )
+
+
+# --- Samples ---------------------------------------------------------------------------------------------------------
+
+
+def sample_photos() -> dict[str, Callable[[], Image.Image]]:
+    """Photos that come with the package: Chelsea, a cat whose photo is in the public domain, and two cartoons.
+
+    Returns:
+        By name, a function that loads the RGB image; only then is anything imported for it.
+    """
+    return {"Chelsea the cat": _chelsea, "cartoon cat": lambda: _cartoon(0, 8), "cartoon dog": lambda: _cartoon(7, 0)}
+
+
+@lru_cache(maxsize=1)
+def sample_thumbnails(side: int = 128) -> dict[str, str]:
+    """The samples as squares of `side` pixels to click: by name, the data URI of a JPEG."""
+    return {name: data_uri(ImageOps.fit(load(), (side, side))) for name, load in sample_photos().items()}
+
+
+def _chelsea() -> Image.Image:
+    from skimage.data import cat  # takes a moment, and only this sample needs it
+
+    return Image.fromarray(cat())
+
+
+def _cartoon(breed: int, seed: int) -> Image.Image:
+    """A cartoon that networks trained on photos segment well; in many others they see only the head."""
+    from petseg.data.cartoon.breeds import BREEDS
+    from petseg.data.cartoon.picture import draw_pet
+
+    return draw_pet(BREEDS[breed], seed, 256)[0]

@@ -1,0 +1,157 @@
+"""What panel and web app show of a photo: pictures, texts, downloads, the comparison, samples."""
+
+from __future__ import annotations
+
+import base64
+from html.parser import HTMLParser
+from io import BytesIO
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from petseg.apps import display
+from petseg.inference.segmentation import Segmentation
+from petseg.labels import BACKGROUND, BOUNDARY, PET
+
+
+def halves(left: int, right: int, size: tuple[int, int] = (40, 20), logit: float = 50) -> Segmentation:
+    """A grey photo whose left half is one class and whose right half is another."""
+    logits = np.zeros((3, 20, 40), dtype=np.float32)
+    logits[left, :, :20] = logit
+    logits[right, :, 20:] = logit
+    return Segmentation(Image.new("RGB", size, (90, 90, 90)), logits)
+
+
+def test_the_boundary_has_lines_on_the_screen_and_none_in_the_file() -> None:
+    result = halves(PET, BOUNDARY)
+    shown, plain = np.asarray(display.hatched_mask(result)), np.asarray(result.mask_image())
+    assert set(np.unique(plain)) == {PET, BOUNDARY}
+    assert np.array_equal(np.where(shown == 3, BOUNDARY, shown), plain)
+    assert 0.1 < np.mean(shown[:, 20:] == 3) < 0.25
+
+
+def test_confidence_is_light_where_the_model_is_sure_and_dark_where_it_guesses() -> None:
+    sure = np.asarray(display.confidence(halves(PET, BACKGROUND)))
+    guess = np.asarray(display.confidence(halves(PET, BACKGROUND, logit=0)))
+    assert tuple(sure[0, 0]) == display.CONFIDENCE[2]
+    assert tuple(guess[0, 0]) == display.CONFIDENCE[0]
+
+
+def test_a_preview_is_smaller_and_keeps_the_proportions() -> None:
+    large = halves(PET, BACKGROUND, (4000, 2000))
+    assert display.preview(large, 100).photo.size == (100, 50)
+    assert display.preview(large, 4000) is large
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "format"), [("RGB", "jpeg", "JPEG"), ("RGBA", "webp", "WEBP"), ("P", "png", "PNG")]
+)
+def test_a_picture_in_a_page_keeps_its_transparency_and_its_palette(mode: str, kind: str, format: str) -> None:
+    start, _, data = display.data_uri(Image.new(mode, (40, 20))).partition(",")
+    assert start == f"data:image/{kind};base64"
+    with Image.open(BytesIO(base64.b64decode(data))) as image:
+        assert (image.format, image.mode, image.size) == (format, mode, (40, 20))
+
+
+def test_the_legend_names_each_class_with_its_fraction_and_hatches_only_the_boundary() -> None:
+    html = display.legend({"pet": 0.25, "background": 0.5, "boundary": 0.25})
+    assert all(text in html for text in ("pet 25.0%", "background 50.0%", "boundary 25.0%"))
+    swatches = [part for part in html.split("</span>") if "background:" in part]
+    assert ["repeating-linear-gradient" in swatch for swatch in swatches] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("photo", "expected"),
+    [
+        ("my dog.jpg", "my dog.cutout.png"),
+        (r"C:\photos\cat.v2.jpeg", "cat.v2.cutout.png"),
+        ("../../etc/passwd", "passwd.cutout.png"),
+        ("Käse?.png", "Käse_.cutout.png"),
+        ("...", "photo.cutout.png"),
+    ],
+)
+def test_a_download_is_named_after_its_photo(photo: str, expected: str) -> None:
+    assert display.file_name(photo, "cutout") == expected
+
+
+def test_the_name_of_a_download_has_its_format_and_at_most_255_bytes() -> None:
+    assert display.file_name("rex.jpg", "cutout", "webp") == "rex.cutout.webp"
+    long = display.file_name("ü" * 300 + ".jpg", "confidence", "webp")
+    assert 250 <= len(long.encode()) <= 255
+    assert long.endswith(".confidence.webp")
+
+
+def zipped(*names: str) -> list[str]:
+    """Names in a ZIP file of pictures with these names, whose contents are checked."""
+    file = BytesIO()
+    display.write_archive(file, ((name, name.encode()) for name in names))
+    with ZipFile(file) as archive:
+        assert [archive.read(info) for info in archive.infolist()] == [name.encode() for name in names]
+        return archive.namelist()
+
+
+def test_equal_names_in_a_zip_get_numbers_also_where_only_some_file_system_takes_them_for_equal() -> None:
+    names = zipped("rex.cutout.png", "Rex.cutout.png", "rex.cutout.png", "rex-2.cutout.png", "jo\u0308.png", "jö.png")
+    assert names[:3] == ["rex.cutout.png", "Rex-2.cutout.png", "rex-3.cutout.png"]
+    assert names[4:] == ["jo\u0308.png", "jö-2.png"]
+    assert len({name.casefold() for name in names}) == 6
+
+
+def test_numbered_names_have_at_most_255_bytes() -> None:
+    names = zipped(*["ü" * 122 + ".cutout.png"] * 3)
+    assert len(set(names)) == 3
+    assert max(len(name.encode()) for name in names) <= 255
+
+
+class Tags(HTMLParser):
+    """All start tags with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_a_comparison_has_both_pictures_with_their_texts_and_a_slider_with_a_name() -> None:
+    tags = Tags(display.comparison(("a.jpg", 'The "photo" <b>.jpg'), ("b.webp", "The cut-out"), (300, 200)))
+    assert [(image["src"], image["alt"]) for image in tags.named("img")] == [
+        ("b.webp", "The cut-out"),
+        ("a.jpg", 'The "photo" <b>.jpg'),
+    ]
+    (slider,) = tags.named("input")
+    assert (slider["type"], slider["aria-label"]) == ("range", "Move the line between photo and cut-out")
+    assert "--petseg-position" in (slider["oninput"] or "")
+    assert not tags.named("b")
+    assert not tags.named("script")
+
+
+def test_a_comparison_reserves_its_space_and_begins_at_its_line() -> None:
+    html = display.comparison(("a", ""), ("b", ""), (300, 200), line=0.25)
+    assert "--petseg-ratio:1.50000;--petseg-position:25.0%" in html
+    assert [slider["value"] for slider in Tags(html).named("input")] == ["25.0"]
+
+
+def test_every_class_of_a_comparison_has_a_prefix_that_the_page_around_it_does_not_use() -> None:
+    tags = Tags(display.comparison(("a", ""), ("b", ""), (3, 2)))
+    classes = {name for _, attributes in tags.tags for name in (attributes.get("class") or "").split()}
+    assert classes
+    assert all(name.startswith("petseg-") and f".{name}" in display.CSS for name in classes)
+
+
+def test_every_sample_has_a_small_square_to_click() -> None:
+    thumbnails = display.sample_thumbnails()
+    assert list(thumbnails) == list(display.sample_photos())
+    for address in thumbnails.values():
+        start, _, data = address.partition(",")
+        assert start == "data:image/jpeg;base64"
+        assert len(data) < 12_000
+        with Image.open(BytesIO(base64.b64decode(data))) as image:
+            assert image.size == (128, 128)
