@@ -191,15 +191,25 @@ def _export(args: argparse.Namespace) -> int:
     from petseg.training.runs import check_writable
 
     check_writable(args.out)
-    found = ""
-    if args.quantize:
-        from petseg.training.quantization import export_int8
-
-        found = f"; int8: {export_int8(args.model, args.out)}"
-    else:
+    comparison = f"; int8: {_export_int8(args.model, args.out)}" if args.quantize else ""
+    if not args.quantize:
         export_onnx(args.model, args.out, half=args.half)
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB{found}")
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB{comparison}")
     return 0
+
+
+def _export_int8(model: str | None, out: Path) -> object:
+    """Calibrates and compares on Oxford-IIIT Pet at the model's working size."""
+    from petseg.data.datamodule import PetDataModule
+    from petseg.inference.int8 import calibration_rows, export_int8
+    from petseg.models import zoo
+
+    data = PetDataModule(image_size=zoo.card(model).size[0])
+    data.prepare_data()
+    data.setup()
+    train = data.datasets["train"]
+    images = train.__getitems__(calibration_rows(len(train))).image
+    return export_int8(model, out, images, data.val_dataloader())
 
 
 def _app(args: argparse.Namespace) -> int:

@@ -83,7 +83,9 @@ def without_skips(prediction: Any, with_skips: Any, without: Any) -> str:
         scores.append(numbers)
     loss = {name: scores[0][i] - scores[1][i] for i, name in enumerate(CLASSES)}
     if not any(loss.values()):
-        raise NotYetError("both networks have the same scores. Was one built with `skips=False`, and both trained?")
+        raise NotYetError(
+            "both networks have the same scores. Is one of them built without skips, and are both trained?"
+        )
     most = max(loss, key=lambda name: loss[name])
     verdict = "as you predicted" if most == prediction else f"you predicted {prediction}"
     listed = ", ".join(f"{name} {value:+.3f}" for name, value in loss.items())

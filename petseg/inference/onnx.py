@@ -26,7 +26,7 @@ from petseg.models import zoo
 from petseg.models.segmenter import Segmenter
 
 
-def export_onnx(model: str | Path, out: str | Path, *, half: bool = False) -> Path:
+def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False) -> Path:
     """Writes a model as ONNX, whole or not at all.
 
     The graph takes `image`, float32 (batch, 3, h, w): RGB in 0..1, resized to the card's working size; and gives
@@ -34,7 +34,7 @@ def export_onnx(model: str | Path, out: str | Path, *, half: bool = False) -> Pa
     the file's metadata, field by field as in a weights file.
 
     Args:
-        model: a released name, or a path that ends in `.safetensors`.
+        model: as for `zoo.load`.
         out: where to, ending in `.onnx`; a file that is there is replaced.
         half: whether weights are stored in float16, as in a weights file: half the bytes and not one value changed. The
             network computes in float32 all the same.

@@ -12,7 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "boundary": ["TOLERANCES", "BoundaryScores", "boundary_counts", "boundary_scores", "contour"],
         "calibration": ["expected_calibration_error", "mean_gap", "reliability", "reliability_counts"],
         "confusion": [
-            "SplitConfusion",
             "accuracy",
             "batch_confusion",
             "class_map",
@@ -23,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "pooled_scores",
             "split_matrices",
         ],
+        "split": ["SplitConfusion"],
         "intervals": ["Interval", "bootstrap", "resampled_sums"],
     },
 )

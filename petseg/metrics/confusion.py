@@ -11,7 +11,6 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from petseg.labels import CLASSES
 
@@ -135,50 +134,7 @@ def pooled_scores(matrices: Tensor) -> dict[str, float]:
     return {name: float(value) for name, value in zip(SCORES, values, strict=True)}
 
 
-class SplitConfusion(Metric):
-    """Collects the confusion matrix of every image of a split, in one process or in many.
-
-    A distributed sampler repeats examples so that all processes get equally many. Each matrix is therefore stored with
-    the index of its example, and `compute` counts a repeated example once.
-
-    The metric has two list states that torchmetrics concatenates over the processes: `index`, int64 (B,) per batch, and
-    `matrices`, int64 (B, 3, 3) per batch. They stay on the metric's device, since NCCL gathers only what is on a GPU.
-    """
-
-    full_state_update = False
-    index: list[Tensor]
-    matrices: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("index", default=[], dist_reduce_fx="cat")
-        self.add_state("matrices", default=[], dist_reduce_fx="cat")
-
-    def update(self, prediction: Tensor, target: Tensor, index: Tensor) -> None:
-        """Adds a batch.
-
-        Args:
-            prediction: integer (B, H, W), labels.
-            target: integer (B, H, W), labels.
-            index: int64 (B,), indices of the examples in their split.
-        """
-        self.index.append(index.to(self.device))
-        self.matrices.append(confusion_matrices(prediction, target).to(self.device))
-
-    def compute(self) -> Tensor:
-        """The matrices in the order of the split: int64 (N, 3, 3) on the CPU."""
-        index, matrices = _concatenated(self.index).cpu(), _concatenated(self.matrices).cpu()
-        examples = index.unique()  # sorted, each once
-        first = torch.stack([(index == example).nonzero()[0, 0] for example in examples])
-        return matrices[first]
-
-
 def _per_class(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """True positives, true pixels and predicted pixels of each class: float64 (..., K) each, on the CPU."""
     matrix = matrix.cpu().double()  # first to the CPU: MPS refuses float64
     return matrix.diagonal(dim1=-2, dim2=-1), matrix.sum(-1), matrix.sum(-2)
-
-
-def _concatenated(state: list[Tensor] | Tensor) -> Tensor:
-    # a list in one process; already one tensor after torchmetrics has gathered several processes
-    return state if isinstance(state, Tensor) else torch.cat(state)

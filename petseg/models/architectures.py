@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from petseg.errors import SettingsError
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
+from petseg.models.unet import DoubleConv, UNet
 from petseg.models.zoo import NETWORKS
 
 
@@ -17,6 +18,8 @@ def build_network(name: str, shared: Mapping[str, Any], own: Mapping[str, Any] |
     """The network of a key of `NETWORKS`, with those of the shared settings that its class knows, and with its own."""
     if name not in NETWORKS:
         raise SettingsError(f"architecture={name}: petseg knows {', '.join(NETWORKS)}. Choose one of them.")
+    if name == "unet" and shared.get("skips") is False:
+        return UNetWithoutSkips(shared["channels"], shared["separable"])
     known = inspect.signature(NETWORKS[name]).parameters
     if unknown := [key for key in own or {} if key not in known]:
         raise SettingsError(f"{name} has no setting {unknown[0]!r}; it has {', '.join(known)}. Choose among them.")
@@ -33,3 +36,21 @@ def load_pretrained_encoder(network: nn.Module) -> None:
     """Puts ImageNet's weights into a network's encoder if it is made for them."""
     if isinstance(network, PretrainedUNet):
         load_imagenet(network)
+
+
+class UNetWithoutSkips(UNet):
+    """A U-Net whose decoder sees only what came through the bottleneck, for the ablation."""
+
+    def __init__(self, channels: Sequence[int] = (16, 32, 64, 128, 256), separable: bool = False) -> None:
+        super().__init__(channels=channels, separable=separable)
+        self.decoder = nn.ModuleList(DoubleConv(c, c, separable) for c in channels[::-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, 3, H, W); H and W are multiples of 2 to the number of stages."""
+        for stage in self.encoder:
+            x = self.pool(stage(x))
+        x = self.bottleneck(x)
+        for up, stage in zip(self.up, self.decoder, strict=True):
+            x = stage(up(x))
+        logits: Tensor = self.head(x)
+        return logits

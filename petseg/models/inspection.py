@@ -1,31 +1,22 @@
-"""What is inside a network: shapes, counts, feature maps, and memory."""
+"""What is inside a network: shapes and counts, activations kept for the backward pass, and what a logit depends on."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from petseg.models.unet import UNet
-
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a module during a forward pass.
+    """One call of a module during a forward pass, with the shapes of its first argument and of its result."""
 
-    Attributes:
-        name: of the module in its network, for instance `encoder.0`; one that is called twice has two steps.
-        module: itself.
-        input: shape of its first argument.
-        output: shape of what it returns.
-    """
-
-    name: str
+    name: str  # of the module in its network, for instance `encoder.0`; a module that is called twice has two steps
     module: nn.Module
     input: tuple[int, ...]
     output: tuple[int, ...]
@@ -50,7 +41,7 @@ class Step:
 
 
 def trace(network: nn.Module, shape: tuple[int, ...], stages: bool = False) -> list[Step]:
-    """The steps of a forward pass in eval mode, in the order in which they were taken.
+    """The steps of a forward pass in eval mode, in the order in which they are taken.
 
     Args:
         network: stays as it is.
@@ -58,39 +49,22 @@ def trace(network: nn.Module, shape: tuple[int, ...], stages: bool = False) -> l
         stages: list the blocks of a U-Net instead of the layers that they are made of.
     """
     layers = [name for name, module in network.named_modules() if not list(module.children())]
-    chosen = _blocks(network) if stages else layers
     steps: list[Step] = []
 
-    def note(name: str, module: nn.Module, arguments: Any, result: Tensor) -> None:
+    def append_step(name: str, module: nn.Module, arguments: tuple[Tensor, ...], result: Tensor) -> None:
         steps.append(Step(name, module, tuple(arguments[0].shape), tuple(result.shape)))
 
-    with torch.no_grad(), in_eval_mode(network), _hooks(network, chosen, note):
-        network(torch.zeros(shape, device=next(network.parameters()).device))
+    with torch.no_grad(), in_eval_mode(network):
+        hooks = [
+            network.get_submodule(name).register_forward_hook(partial(append_step, name))
+            for name in (_blocks(network) if stages else layers)
+        ]
+        try:
+            network(torch.zeros(shape, device=next(network.parameters()).device))
+        finally:
+            for hook in hooks:
+                hook.remove()
     return steps
-
-
-def feature_maps(network: UNet, image: Tensor) -> dict[str, Tensor]:
-    """The output of each stage of a U-Net for an image, caught by forward hooks.
-
-    Args:
-        network: is run in eval mode.
-        image: float (B, 3, H, W), normalised.
-
-    Returns:
-        float (B, c, h, w) on the CPU, by `encoder 1` (the finest) to `encoder n`, `bottleneck`, `decoder n` to
-        `decoder 1`.
-    """
-    n = len(network.encoder)
-    names = {f"encoder.{i}": f"encoder {i + 1}" for i in range(n)} | {"bottleneck": "bottleneck"}
-    names |= {f"decoder.{i}": f"decoder {n - i}" for i in range(n)}
-    maps: dict[str, Tensor] = {}
-
-    def keep(name: str, module: nn.Module, arguments: Any, result: Tensor) -> None:
-        maps[names[name]] = result.cpu()
-
-    with torch.no_grad(), in_eval_mode(network), _hooks(network, names, keep):
-        network(image)
-    return maps
 
 
 def kept_for_backward(network: nn.Module, image: Tensor) -> int:
@@ -104,17 +78,67 @@ def kept_for_backward(network: nn.Module, image: Tensor) -> int:
     """
     network = deepcopy(network).train()
     own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers(), image)}
-    # by address; the tensors themselves are held so that their memory is not used again meanwhile
-    kept: dict[int, Tensor] = {}
+    activations: dict[int, Tensor] = {}  # by address; holding the tensors keeps their memory from being used again
 
-    def note(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
+    def pack(tensor: Tensor) -> Tensor:
+        activations[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        logits = network(image)
-    del logits
-    return sum(tensor.untyped_storage().nbytes() for address, tensor in kept.items() if address not in own)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        network(image)
+    return sum(tensor.untyped_storage().nbytes() for address, tensor in activations.items() if address not in own)
+
+
+def input_gradient(network: nn.Module, image: Tensor, position: tuple[int, int], label: int = 0) -> Tensor:
+    """How strongly each pixel of an image changes one logit: the gradient's magnitude, summed over the channels.
+
+    Args:
+        network: is run in eval mode; in train mode BatchNorm's statistics make every pixel depend on every other.
+        image: float (1, C, H, W), normalised.
+        position: row and column of the logit.
+        label: its class.
+
+    Returns:
+        (H, W) on the CPU, of the image's type.
+    """
+    image = image.detach().clone().requires_grad_()
+    with in_eval_mode(network):
+        logit = network(image)[0, label, position[0], position[1]]
+    (gradient,) = torch.autograd.grad(logit, image)
+    return gradient[0].abs().sum(dim=0).cpu()
+
+
+def half_radius(gradient: Tensor, position: tuple[int, int]) -> int:
+    """The smallest r for which the square of side 2 r + 1 around a position holds half of a gradient's sum.
+
+    Args:
+        gradient: (H, W), magnitudes.
+        position: row and column of the centre.
+    """
+    H, W = gradient.shape
+    row, column = torch.arange(H) - position[0], torch.arange(W) - position[1]
+    ring = torch.maximum(row.abs().unsqueeze(1), column.abs().unsqueeze(0))  # (H, W): distance from the centre
+    inside = torch.bincount(ring.flatten(), gradient.flatten().double()).cumsum(0)  # sum within each radius
+    return int((inside < inside[-1] / 2).sum())
+
+
+def with_open_paths(network: nn.Module) -> nn.Module:
+    """A float64 copy whose gradient, for a positive image, is above zero exactly in the receptive field.
+
+    Weights become equal and positive, so that no two paths cancel; pooling takes the mean instead of the maximum, so
+    that all its pixels pass; and BatchNorm does nothing.
+    """
+    copy = deepcopy(network).cpu().double().eval()
+    for module in copy.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.reset_parameters()
+    for name, module in list(copy.named_modules()):
+        if isinstance(module, nn.MaxPool2d):
+            copy.set_submodule(name, nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
+    return copy
 
 
 @contextmanager
@@ -129,22 +153,8 @@ def in_eval_mode(network: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-@contextmanager
-def _hooks(network: nn.Module, names: Collection[str], call: Any) -> Iterator[None]:
-    def hook(name: str) -> Any:
-        # returns None, so that the hook does not change the result
-        return lambda module, arguments, result: call(name, module, arguments, result)
-
-    handles = [network.get_submodule(name).register_forward_hook(hook(name)) for name in names]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 def _blocks(network: nn.Module) -> list[str]:
-    """Names of a U-Net's blocks: its children, and for a list of modules those in the list."""
+    """Names of a U-Net's blocks: its children, and the members of a child that is a list of modules."""
     names = []
     for name, child in network.named_children():
         names += [f"{name}.{i}" for i in range(len(child))] if isinstance(child, nn.ModuleList) else [name]

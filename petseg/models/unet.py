@@ -1,92 +1,49 @@
-"""The U-Net and its building blocks.
+"""The U-Net as notebook 02 builds it; here it also takes images of any height and width.
 
 Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation (MICCAI 2015),
-https://arxiv.org/abs/1505.04597, with BatchNorm after every convolution and padding that keeps the size.
+https://arxiv.org/abs/1505.04597, with BatchNorm after every convolution and padding that keeps the size. Separable
+convolutions: Howard et al.: MobileNets (2017), https://arxiv.org/abs/1704.04861, without a BatchNorm in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from petseg.models.segmenter import IMAGENET
+
+def conv(i: int, o: int, separable: bool = False) -> list[nn.Module]:
+    """The layers of a 3x3 convolution from i to o channels: one, or two that have about a ninth of the weights."""
+    if separable:
+        return [
+            nn.Conv2d(i, i, 3, padding=1, groups=i, bias=False),  # a group per channel: each is filtered alone
+            nn.Conv2d(i, o, 1, bias=False),  # mixes the channels, pixel by pixel
+        ]
+    return [nn.Conv2d(i, o, 3, padding=1, bias=False)]  # BatchNorm has the bias
 
 
 class DoubleConv(nn.Sequential):
-    """Two 3x3 convolutions, each followed by BatchNorm and ReLU; height and width stay.
+    """Two 3x3 convolutions, each followed by BatchNorm and ReLU: (B, in, H, W) to (B, out, H, W)."""
 
-    Holds 9 * (in * out + out * out) weights and 4 * out BatchNorm parameters.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, separable: bool = False) -> None:
         super().__init__(
-            *self.convolution(in_channels, out_channels),  # (B, in, H, W) to (B, out, H, W)
-            nn.BatchNorm2d(out_channels),  # each channel to mean 0 and spread 1 over the batch: steps can be larger
-            nn.ReLU(inplace=True),  # without it, two convolutions would be no more than one; in place saves memory
-            *self.convolution(out_channels, out_channels),
+            *conv(in_channels, out_channels, separable),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),  # in place: overwrites its input, which saves memory
+            *conv(out_channels, out_channels, separable),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
 
-    @staticmethod
-    def convolution(in_channels: int, out_channels: int) -> list[nn.Module]:
-        """The layers that stand for one 3x3 convolution."""
-        return [
-            nn.Conv2d(
-                in_channels,
-                out_channels,
-                kernel_size=3,
-                padding=1,  # height and width stay, so that skips fit without cropping
-                bias=False,  # BatchNorm has the bias
-            )
-        ]
-
-
-class SeparableDoubleConv(DoubleConv):
-    """`DoubleConv` with each 3x3 convolution split in two: a 3x3 filter per channel, then a 1x1 mix of the channels.
-
-    Holds 9 * (in + out) + in * out + out * out weights and 4 * out BatchNorm parameters: about a ninth.
-    Howard et al.: MobileNets (2017), https://arxiv.org/abs/1704.04861, without the normalisation in between.
-    """
-
-    @staticmethod
-    def convolution(in_channels: int, out_channels: int) -> list[nn.Module]:
-        """A depthwise 3x3 and a pointwise 1x1 convolution."""
-        return [
-            # one group per channel: each filter sees its own channel only
-            nn.Conv2d(in_channels, in_channels, kernel_size=3, padding=1, groups=in_channels, bias=False),
-            nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False),  # mixes channels, pixel by pixel
-        ]
-
 
 class UNet(nn.Module):
-    """Encoder, bottleneck and decoder with skip connections: an image in, a score per class and pixel out.
+    """Logits (B, num_classes, H, W) of normalised images (B, in_channels, H, W), H and W of any size.
 
     The default network has 7,778,643 parameters, the separable one 1,517,854.
-
-    Args:
-        in_channels: channels of the image, 3 for RGB.
-        num_classes: channels of the logits.
-        channels: width of each encoder stage; every stage but the bottleneck halves height and width, and the
-            bottleneck is twice as wide as the last stage.
-        separable: build the stages from depthwise-separable convolutions.
-        skips: concatenate each decoder stage's input with the output of the encoder stage of its size; without, the
-            decoder sees only what came through the bottleneck.
-
-    Attributes:
-        settings: the arguments above, by which a model card rebuilds the network.
-        statistics: mean and standard deviation by which its images are normalised.
-
-    Raises:
-        ValueError: there is no stage, or a width is not positive.
     """
-
-    statistics = IMAGENET
 
     def __init__(
         self,
@@ -94,67 +51,39 @@ class UNet(nn.Module):
         num_classes: int = 3,
         channels: Sequence[int] = (16, 32, 64, 128, 256),
         separable: bool = False,
-        skips: bool = True,
     ) -> None:
         super().__init__()
-        widths = [in_channels, *channels]
-        if len(widths) < 2 or min(*widths, num_classes) < 1:
-            raise ValueError(
-                f"UNet(in_channels={in_channels}, num_classes={num_classes}, channels={tuple(channels)}): "
-                "every number must be at least 1 and channels must name at least one stage."
-            )
-        block = SeparableDoubleConv if separable else DoubleConv
-        self.skips = skips
-        self.settings: dict[str, Any] = {
-            "in_channels": in_channels,
-            "num_classes": num_classes,
-            "channels": list(channels),
-            "separable": separable,
-        }
-        if not skips:  # only where it is not the default, so that cards of earlier releases still fit
-            self.settings["skips"] = False
-        self.encoder = nn.ModuleList(block(i, o) for i, o in pairwise(widths))  # 3-16, 16-32, ..., 128-256
-        self.pool = nn.MaxPool2d(2)  # has no weights, so one serves all stages
-        self.bottleneck = block(channels[-1], 2 * channels[-1])
-        upwards = list(channels)[::-1]  # 256, 128, 64, 32, 16
-        below = [2 * channels[-1], *upwards[:-1]]  # 512, 256, 128, 64, 32: channels of the stage below
-        self.up = nn.ModuleList(
-            # stride 2 with a 2x2 kernel: each pixel becomes four, and no two of them overlap
-            nn.ConvTranspose2d(b, c, kernel_size=2, stride=2)
-            for b, c in zip(below, upwards, strict=True)
-        )
-        self.decoder = nn.ModuleList(block(2 * c if skips else c, c) for c in upwards)  # 2 c: skip and upsampled
-        self.head = nn.Conv2d(channels[0], num_classes, kernel_size=1)  # per pixel: a score for each class
+        if not channels or min(in_channels, num_classes, *channels) < 1:
+            raise ValueError(f"channels={list(channels)}: a U-Net needs a stage, and every width at least 1.")
+        settings = {"in_channels": in_channels, "num_classes": num_classes, "channels": list(channels)}
+        self.settings = {**settings, "separable": separable}  # a model card rebuilds the network from them
+        upwards = channels[::-1]  # 256, 128, 64, 32, 16
+        bottom = 2 * channels[-1]  # 512
+        down_pairs = pairwise((in_channels, *channels))  # 3-16, 16-32, ..., 128-256
+        up_pairs = pairwise((bottom, *upwards))  # 512-256, 256-128, ..., 32-16
+        self.encoder = nn.ModuleList(DoubleConv(i, o, separable) for i, o in down_pairs)
+        self.pool = nn.MaxPool2d(2)
+        self.bottleneck = DoubleConv(channels[-1], bottom, separable)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, 2) for i, o in up_pairs)
+        self.decoder = nn.ModuleList(DoubleConv(2 * c, c, separable) for c in upwards)  # 2 c: with the skip
+        self.head = nn.Conv2d(channels[0], num_classes, 1)  # one logit per class
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits of an image.
-
-        Args:
-            image: float (B, in_channels, H, W), normalised; H and W of any size.
-
-        Returns:
-            float (B, num_classes, H, W), unnormalised scores.
-        """
-        H, W = image.shape[-2:]
-        x = self._pad(image)
+    def forward(self, x: Tensor) -> Tensor:
+        """Each stage of the encoder halves height and width; the decoder doubles them again."""
+        H, W = x.shape[-2:]
+        multiple = 2 ** len(self.encoder)
+        if H % multiple or W % multiple:
+            # repeated edges look like more of the photo; zeros would be a grey frame after normalisation
+            x = F.pad(x, (0, -W % multiple, 0, -H % multiple), mode="replicate")
         skips = []
         for stage in self.encoder:
             x = stage(x)  # (B, c, h, w)
-            skips.append(x)  # kept for the decoder: pooling loses where exactly things are
+            skips.append(x)
             x = self.pool(x)  # (B, c, h/2, w/2)
-        x = self.bottleneck(x)  # (B, 2 c, h, w): the coarsest feature map
+        x = self.bottleneck(x)
         for up, stage in zip(self.up, self.decoder, strict=True):
-            skip, x = skips.pop(), up(x)  # (B, c, h, w) each; the last skip stored is the first used
-            x = stage(torch.cat([skip, x], dim=1) if self.skips else x)  # (B, c, h, w)
-        logits: Tensor = self.head(x)
-        return logits[..., :H, :W]  # without what _pad added
-
-    def _pad(self, image: Tensor) -> Tensor:
-        """Grows height and width to a multiple of 2 ** stages, so that every halving is exact."""
-        H, W = image.shape[-2:]
-        multiple = 2 ** len(self.encoder)
-        bottom, right = -H % multiple, -W % multiple
-        if not (bottom or right):
-            return image
-        # the edge repeated looks like more of the photo; zeros would be a grey frame after normalisation
-        return F.pad(image, (0, right, 0, bottom), mode="replicate")
+            x = up(x)  # (B, c, h, w)
+            x = torch.cat([skips.pop(), x], dim=1)  # (B, 2 c, h, w), the last skip first
+            x = stage(x)  # (B, c, h, w)
+        x = self.head(x)
+        return x[..., :H, :W]  # without the padding

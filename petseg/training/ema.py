@@ -11,7 +11,8 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 
-from petseg.metrics.confusion import SplitConfusion, class_map, pooled_scores
+from petseg.metrics.confusion import class_map, pooled_scores
+from petseg.metrics.split import SplitConfusion
 from petseg.training.task import SegmentationTask
 
 

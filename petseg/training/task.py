@@ -18,9 +18,10 @@ from petseg.errors import SettingsError
 from petseg.files import write_json
 from petseg.labels import CLASSES
 from petseg.metrics.calibration import reliability_counts
-from petseg.metrics.confusion import SplitConfusion, batch_confusion, class_map, pooled_scores
+from petseg.metrics.confusion import batch_confusion, class_map, pooled_scores
+from petseg.metrics.split import SplitConfusion
 from petseg.models.architectures import build_network, has_pretrained_encoder
-from petseg.models.segmenter import Segmenter
+from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.loss import class_weights, distillation_loss, segmentation_loss
 from petseg.training.optimizer import one_cycle, parameter_groups, planned_steps
 
@@ -89,7 +90,9 @@ class SegmentationTask(L.LightningModule):
         network = build_network(kind, shared | {"encoder": encoder, "input_scale": input_scale}, network_settings)
         if encoder_lr_scale == 0 and has_pretrained_encoder(network):
             network.freeze()
-        self.segmenter = Segmenter(network, *network.statistics).to(memory_format=torch.channels_last)
+        self.segmenter = Segmenter(network, *getattr(network, "statistics", IMAGENET)).to(
+            memory_format=torch.channels_last
+        )
         if compile:
             self.network.compile()
         self.augment = Augment(augment or AugmentSettings())

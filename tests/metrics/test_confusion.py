@@ -124,12 +124,11 @@ def test_matrices_come_back_in_the_order_of_the_split():
     assert collected.compute()[:, 0].tolist() == [[0, 4, 0], [0, 0, 4]]
 
 
-def test_reset_forgets_everything():
-    collected = metrics.SplitConfusion()
-    collected.update(PREDICTED, TRUE, torch.tensor([0]))
-    collected.reset()
-    collected.update(TRUE, TRUE, torch.tensor([0]))
-    assert collected.compute().sum(dim=0).diagonal().sum() == 4
+def test_a_split_without_images_is_one_clear_sentence():
+    with pytest.raises(ValueError, match="no image to score"):
+        metrics.SplitConfusion().compute()
+    with pytest.raises(ValueError, match="no image"):
+        metrics.split_matrices(lambda image: image, [])
 
 
 def test_mean_iou_is_the_mean_over_classes():

@@ -1,3 +1,5 @@
+"""What is inside a network: counts as on paper, and what a logit depends on."""
+
 import pytest
 import torch
 import torchinfo
@@ -25,7 +27,7 @@ def test_stages_of_a_trace_are_the_blocks_in_the_order_of_the_u(network):
         *("encoder.0", "pool", "encoder.1", "pool", "encoder.2", "pool", "bottleneck"),
         *("up.0", "decoder.0", "up.1", "decoder.1", "up.2", "decoder.2", "head"),
     ]
-    assert steps[8].input == (1, 32, 8, 8)  # 16 channels of the skip, 16 raised
+    assert steps[8].input == (1, 32, 8, 8)  # 16 channels of the skip, 16 upsampled
     assert steps[8].output == (1, 16, 8, 8)
 
 
@@ -56,7 +58,7 @@ def test_products_of_a_layer_are_those_on_paper(layer, products):
     assert step.multiply_adds == products
 
 
-def test_torchinfo_differs_from_the_products_taken_where_notebook_02_says(network):
+def test_torchinfo_counts_more_products_where_notebook_02_says(network):
     steps = inspection.trace(network, (2, 3, 32, 32))
     ups = sum(step.multiply_adds for step in steps if isinstance(step.module, nn.ConvTranspose2d))
     norms = [step for step in steps if isinstance(step.module, nn.BatchNorm2d)]
@@ -67,26 +69,62 @@ def test_torchinfo_differs_from_the_products_taken_where_notebook_02_says(networ
     assert torchinfo.summary(network, (2, 3, 32, 32), verbose=0).total_mult_adds == expected
 
 
-def test_feature_maps_are_what_the_stages_give(network):
-    image = torch.randn(1, 3, 32, 32)
-    maps = inspection.feature_maps(network, image)
-    assert list(maps) == [
-        *("encoder 1", "encoder 2", "encoder 3", "bottleneck", "decoder 3", "decoder 2", "decoder 1"),
-    ]
-    network.eval()
-    with torch.no_grad():
-        torch.testing.assert_close(maps["encoder 1"], network.encoder[0](image))
-        torch.testing.assert_close(network.head(maps["decoder 1"]), network(image))
-
-
 def test_a_convolution_and_a_batchnorm_keep_what_paper_says():
     block = nn.Sequential(*list(DoubleConv(3, 4))[:2])
     kept = inspection.kept_for_backward(block, torch.randn(2, 3, 8, 8))
     values = 2 * 4 * 8 * 8 * 4  # what the convolution gives; BatchNorm keeps its input
-    assert values <= kept <= values + 2 * 4 * 4  # and a mean and a deviation a channel
+    assert values <= kept <= values + 2 * 4 * 4  # and one mean and one deviation per channel
     assert int(block[1].num_batches_tracked) == 0
 
 
 def test_twice_the_images_keep_twice_the_memory(network):
     one, two = (inspection.kept_for_backward(network, torch.randn(n, 3, 64, 64)) for n in (2, 4))
     assert two / one == pytest.approx(2, rel=0.02)
+
+
+def receptive_field(position: int, stages: int) -> tuple[int, int]:
+    """First and last row of a large image that can change a U-Net's logits at a row, along the deepest path."""
+    first = last = position
+    for _ in range(stages):
+        first, last = (first - 2) // 2, (last + 2) // 2  # two 3x3 convolutions, a transposed convolution
+    first, last = first - 2, last + 2  # the bottleneck
+    for _ in range(stages):
+        first, last = 2 * first - 2, 2 * last + 3  # pooling, two convolutions
+    return first, last
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+@pytest.mark.parametrize("separable", [False, True])
+def test_the_receptive_field_is_exactly_where_open_paths_lead(stages, separable):
+    network = inspection.with_open_paths(UNet(in_channels=1, channels=(1,) * stages, separable=separable))
+    image = torch.ones(1, 1, 128, 128, dtype=torch.float64)
+    for position in (0, 57, 60, 63, 64, 127):
+        first, last = receptive_field(position, stages)
+        wanted = torch.zeros(128, dtype=torch.bool)
+        wanted[max(first, 0) : last + 1] = True
+        seen = inspection.input_gradient(network, image, (position, 64)) > 0
+        assert torch.equal(seen.any(dim=1), wanted)
+
+
+def test_a_real_network_sees_nothing_outside_its_field_in_eval_mode_only(network):
+    image = torch.randn(1, 3, 128, 128)
+    first, last = receptive_field(64, stages=3)
+    outside = torch.ones(128, 128, dtype=torch.bool)
+    outside[first : last + 1, first : last + 1] = False
+    assert outside.any()
+    network.train()
+    seen = inspection.input_gradient(network, image, (64, 64))
+    assert network.training
+    assert seen[64, 64] > 0
+    assert not seen[outside].any()
+    tied = image.clone().requires_grad_()
+    network(tied)[0, 0, 64, 64].backward()
+    assert tied.grad[0].abs().sum(dim=0)[outside].any()
+
+
+def test_half_a_gradient_lies_within_the_radius_counted_on_paper():
+    gradient = torch.zeros(7, 7)
+    gradient[3, 3], gradient[3, 5], gradient[0, 0] = 2, 3, 4
+    assert inspection.half_radius(gradient, (3, 3)) == 2  # 2 of 9 within 0 and 1, 5 of 9 within 2
+    assert inspection.half_radius(gradient, (3, 5)) == 2
+    assert inspection.half_radius(gradient, (0, 0)) == 3

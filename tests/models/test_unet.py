@@ -1,9 +1,20 @@
+"""The U-Net: published numbers, images of any size, skips that matter, and the same source as in notebook 02."""
+
+import ast
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
 import pytest
 import torch
 import torchinfo
 from torch import nn
 
-from petseg.models.unet import DoubleConv, SeparableDoubleConv, UNet
+from petseg.models import unet
+from petseg.models.unet import DoubleConv, UNet
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_build_the_unet.ipynb"
 
 
 def numbers(module: nn.Module) -> list[int]:
@@ -19,15 +30,66 @@ def network() -> UNet:
     return UNet().eval()
 
 
-def test_default_network_has_7_778_643_parameters(network):
-    assert sum(p.numel() for p in network.parameters()) == 7_778_643
+@pytest.fixture(scope="module")
+def cells() -> str:
+    """The source of the notebook's cells that define the network."""
+    sources = [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
+    return "\n".join(source for source in sources if re.search(r"^class (DoubleConv|UNet)\b", source, re.MULTILINE))
 
 
-def test_separable_network_has_1_517_854_parameters():
+def functions(source: str) -> dict[str, list[str]]:
+    """The statements of each function and method, without docstrings, types and comments."""
+    statements = {}
+    for parent in ast.walk(ast.parse(source)):
+        for node in getattr(parent, "body", []) if isinstance(parent, ast.Module | ast.ClassDef) else []:
+            if isinstance(node, ast.FunctionDef):
+                for argument in node.args.args:
+                    argument.annotation = None
+                name = f"{parent.name}.{node.name}" if isinstance(parent, ast.ClassDef) else node.name
+                code = [
+                    statement for statement in node.body if not isinstance(getattr(statement, "value", 0), ast.Constant)
+                ]
+                statements[name] = [ast.unparse(node.args), *map(ast.unparse, code)]
+    return statements
+
+
+def test_the_package_has_the_notebooks_statements_in_the_same_order_and_adds_only_padding_check_and_settings(cells):
+    written, shipped = functions(cells), functions(Path(unet.__file__).read_text())
+    assert written.keys() == shipped.keys() == {"conv", "DoubleConv.__init__", "UNet.__init__", "UNet.forward"}
+    assert [shipped[name] for name in ("conv", "DoubleConv.__init__")] == [
+        written[name] for name in ("conv", "DoubleConv.__init__")
+    ]
+    added = {name: [line for line in shipped[name] if line not in lines] for name, lines in written.items()}
+    for name, lines in written.items():
+        common = [line for line in shipped[name] if line not in added[name]]
+        assert common == [line for line in lines if line != "return x"]
+    starts = [line.split(" ")[0] for line in added["UNet.__init__"]]
+    assert starts == ["if", "settings", "self.settings"]
+    assert added["UNet.forward"][0] == "H, W = x.shape[-2:]"
+    assert added["UNet.forward"][-1] == "return x[..., :H, :W]"
+    assert len(added["UNet.forward"]) == 4
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_the_notebooks_network_has_equal_weights_and_logits(cells, separable):
+    names = {"nn": nn, "torch": torch, "pairwise": pairwise}
+    exec(cells, names)  # the course's own code
+    built = []
+    for kind in (names["UNet"], UNet):
+        torch.manual_seed(0)
+        built.append(kind(channels=(4, 8), separable=separable).eval())
+    theirs, ours = built
+    image = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(theirs(image), ours(image))
+    ours.load_state_dict(theirs.state_dict())
+
+
+def test_the_separable_network_has_1_517_854_parameters():
     assert sum(p.numel() for p in UNet(separable=True).parameters()) == 1_517_854
 
 
-def test_encoder_stages_hold_the_published_numbers(network):
+def test_stages_hold_the_published_numbers(network):
     assert [numbers(stage) for stage in network.encoder] == [
         [432, 32, 2_304, 32],
         [4_608, 64, 9_216, 64],
@@ -35,9 +97,6 @@ def test_encoder_stages_hold_the_published_numbers(network):
         [73_728, 256, 147_456, 256],
         [294_912, 512, 589_824, 512],
     ]
-
-
-def test_bottleneck_up_and_head_hold_the_published_numbers(network):
     assert numbers(network.bottleneck) == [1_179_648, 1_024, 2_359_296, 1_024]
     assert numbers(network.up) == [524_544, 131_200, 32_832, 8_224, 2_064]
     assert numbers(network.head) == [51]
@@ -82,18 +141,17 @@ def test_cutting_a_skip_changes_the_logits(network):
     image = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         whole = network(image)
-        first = network.decoder[-1].register_forward_pre_hook(
+        hook = network.decoder[-1].register_forward_pre_hook(
             lambda _, args: (torch.cat([torch.zeros_like(args[0][:, :16]), args[0][:, 16:]], dim=1),)
         )
         cut = network(image)
-        first.remove()
+        hook.remove()
     assert not torch.allclose(whole, cut)
 
 
-def test_blocks_keep_height_and_width():
-    image = torch.rand(1, 3, 7, 9)
-    for block in (DoubleConv(3, 5), SeparableDoubleConv(3, 5)):
-        assert block(image).shape == (1, 5, 7, 9)
+@pytest.mark.parametrize("separable", [False, True])
+def test_a_block_keeps_height_and_width(separable):
+    assert DoubleConv(3, 5, separable)(torch.rand(1, 3, 7, 9)).shape == (1, 5, 7, 9)
 
 
 def test_settings_rebuild_an_equal_network():
@@ -106,38 +164,5 @@ def test_settings_rebuild_an_equal_network():
 
 @pytest.mark.parametrize("settings", [{"channels": ()}, {"channels": (16, 0)}, {"in_channels": 0}, {"num_classes": 0}])
 def test_impossible_widths_are_refused_in_one_sentence(settings):
-    with pytest.raises(ValueError, match="every number must be at least 1"):
+    with pytest.raises(ValueError, match="needs a stage, and every width at least 1"):
         UNet(**settings)
-
-
-def test_without_skips_the_decoder_sees_only_what_came_through_the_bottleneck():
-    torch.manual_seed(0)
-    network = UNet(channels=(4, 8), skips=False).eval()
-    assert [stage[0].in_channels for stage in network.decoder] == [8, 4]
-    image = torch.rand(1, 3, 16, 16)
-    with torch.no_grad():
-        whole = network(image)
-        for stage in network.encoder:  # their outputs matter through pooling alone
-            stage.register_forward_hook(lambda _, __, out: torch.nn.functional.interpolate(
-                torch.nn.functional.max_pool2d(out, 2), scale_factor=2))  # fmt: skip
-        torch.testing.assert_close(network(image), whole)
-
-
-def test_without_skips_each_decoder_stage_saves_nine_weights_a_pair_of_channels():
-    saved = sum(9 * c * c for c in (16, 32, 64, 128, 256))
-    assert sum(p.numel() for p in UNet(skips=False).parameters()) == 7_778_643 - saved
-
-
-@pytest.mark.parametrize("separable", [False, True])
-def test_a_network_without_skips_is_rebuilt_by_its_settings_and_trained_whole(separable):
-    network = UNet(channels=(4, 8), skips=False, separable=separable)
-    UNet(**network.settings).load_state_dict(network.state_dict())
-    logits = network(torch.rand(2, 3, 13, 18))
-    assert logits.shape == (2, 3, 13, 18)
-    logits.square().mean().backward()
-    assert all(p.grad is not None for p in network.parameters())
-
-
-def test_settings_name_the_skips_only_where_they_are_missing():
-    assert "skips" not in UNet(channels=(4,)).settings  # so cards of released weights fit the default network
-    assert UNet(channels=(4,), skips=False).settings["skips"] is False

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from petseg.inference.int8 import Comparison, calibration_rows, compare, quantize
 from petseg.inference.onnx import export_onnx
 from petseg.models import zoo
 from petseg.models.zoo import ModelCard
 from petseg.training.benchmark.epoch import opened
 from petseg.training.benchmark.row import Row, Spread
 from petseg.training.benchmark.settings import Settings
-from petseg.training.quantization import Comparison, compare, quantize
 from petseg.training.task import SegmentationTask
 
 
@@ -35,8 +35,10 @@ def int8_row(settings: Settings) -> Row:
 def _compared(model: str | Path, folder: Path, settings: Settings) -> Comparison:
     data = opened(settings)
     exported = export_onnx(model, folder / "float32.onnx")
-    quantized = quantize(exported, folder / "int8.onnx", data.datasets["train"])
-    return compare(exported, quantized, data.datasets["val"], rounds=4 * settings.rounds)
+    train = data.datasets["train"]
+    images = train.__getitems__(calibration_rows(len(train))).image
+    quantized = quantize(exported, folder / "int8.onnx", images)
+    return compare(exported, quantized, data.val_dataloader(), rounds=4 * settings.rounds)
 
 
 def _untrained(settings: Settings, folder: Path) -> Path:

@@ -1,0 +1,111 @@
+"""int8 for onnxruntime: nearly the same numbers, written only if it is worthwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from petseg import cli
+from petseg.errors import ModelError
+from petseg.inference import int8
+from petseg.inference.int8 import Comparison
+from petseg.inference.onnx import export_onnx
+from petseg.metrics.confusion import mean_iou, split_matrices
+from petseg.models import zoo
+from petseg.models.segmenter import Segmenter
+from petseg.models.unet import UNet
+from petseg.models.zoo import ModelCard
+
+for module in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(module)
+import onnxruntime  # noqa: E402
+
+
+def comparison(lost: float, times: float) -> Comparison:
+    return Comparison((0.75, 0.75 - lost), ([2.0 * times, 3.0 * times, 9.0], [2.0, 3.0, 9.0]))
+
+
+@pytest.mark.parametrize(
+    ("lost", "times", "worthwhile"), [(0.004, 1.6, True), (-0.01, 1.5, True), (0.006, 3.0, False), (0.0, 1.4, False)]
+)
+def test_int8_is_worthwhile_within_half_a_point_and_from_one_and_a_half_times(
+    lost: float, times: float, worthwhile: bool
+) -> None:
+    result = comparison(lost, times)
+    assert result.speedup == pytest.approx(times)
+    assert result.points == pytest.approx(-100 * lost)
+    assert result.worthwhile is worthwhile
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    segmenter = Segmenter(UNet(channels=(4, 8)))
+    card = ModelCard.of(segmenter, name="tiny", size=(32, 32))
+    return zoo.save(tmp_path_factory.mktemp("models") / "tiny.safetensors", segmenter, card)
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.randint(0, 256, (12, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def validation(images: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Two batches of images and masks."""
+    masks = images.sum(dim=1, dtype=torch.int64) % 3
+    return [(images[:8], masks[:8]), (images[8:], masks[8:])]
+
+
+def test_int8_gives_nearly_the_logits_of_float32_and_keeps_the_card(
+    model: Path, images: Tensor, validation: list[tuple[Tensor, Tensor]]
+) -> None:
+    exported = export_onnx(model, model.with_name("tiny.onnx"))
+    quantized = int8.quantize(exported, model.with_name("tiny8.onnx"), images)
+    sessions = [onnxruntime.InferenceSession(str(path)) for path in (exported, quantized)]
+    float32, rounded = (session.run(["logits"], {"image": (images / 255).numpy()})[0] for session in sessions)
+    assert 0 < np.abs(rounded - float32).mean() < 0.05 * np.ptp(float32)
+    assert ModelCard.from_header(sessions[1].get_modelmeta().custom_metadata_map) == zoo.card(model)
+    scored = int8.compare(exported, quantized, validation, rounds=2)
+    expected = mean_iou(split_matrices(zoo.load(model)[0], validation).sum(dim=0))
+    assert scored.mean_iou[0] == pytest.approx(float(expected), abs=1e-3)
+    assert abs(scored.points) < 10
+    assert [len(times) for times in scored.seconds] == [2, 2]
+
+
+@pytest.mark.parametrize("times", [0.7, 1.7])
+def test_a_file_is_written_only_if_it_is_worthwhile(
+    model: Path,
+    images: Tensor,
+    validation: list[tuple[Tensor, Tensor]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    times: float,
+) -> None:
+    paths: list[Path] = []
+    monkeypatch.setattr(int8, "compare", lambda *files: paths.extend(files[:2]) or comparison(0.001, times))
+    out = tmp_path / "int8.onnx"
+    if times > 1.5:
+        assert int8.export_int8(model, out, images, validation).speedup == pytest.approx(times)
+    else:
+        with pytest.raises(ModelError, match=r"^int8\.onnx: not written, .*: -0\.10 points .*, 0\.70 times as fast"):
+            int8.export_int8(model, out, images, validation)
+    assert out.is_file() == (times > 1.5)
+    assert len(set(paths)) == 2  # float32 is compared with int8, not with itself
+
+
+def test_the_calibration_images_are_always_the_same_and_each_is_drawn_once() -> None:
+    rows = int8.calibration_rows(500)
+    assert rows == int8.calibration_rows(500)
+    assert len(set(rows)) == 128
+    assert sorted(int8.calibration_rows(9)) == list(range(9))
+
+
+def test_half_and_int8_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["export", "--half", "--quantize", "int8", "--out", str(tmp_path / "a.onnx")])
+    assert "not allowed with" in capsys.readouterr().err
