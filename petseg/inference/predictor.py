@@ -12,7 +12,7 @@ from torch import Tensor
 
 from petseg.errors import ModelError, SettingsError
 from petseg.inference import photo as photos
-from petseg.inference.inputs import PhotoInput
+from petseg.inference.photo import PhotoInput
 from petseg.inference.segmentation import Segmentation
 from petseg.inference.two_pass import merge_logits, pet_boxes
 from petseg.models import zoo

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from petseg.errors import PhotoError
 from petseg.inference.photo import load_photo
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+#: An sRGB profile whose red and blue primaries have changed places.
+SWAPPED = SRGB.replace(b"rXYZ", b"~XYZ").replace(b"bXYZ", b"rXYZ").replace(b"~XYZ", b"bXYZ")
 
 
 def scene(width: int = 48, height: int = 32) -> Image.Image:
@@ -24,19 +26,25 @@ def scene(width: int = 48, height: int = 32) -> Image.Image:
     return image
 
 
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
 def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, format, **options)
     return file.getvalue()
 
 
-def difference(one: Image.Image, other: Image.Image) -> int:
-    assert one.size == other.size
-    return int(np.abs(np.asarray(one, dtype=int) - np.asarray(other, dtype=int)).max())
+def difference(image: Image.Image, expected: Image.Image) -> int:
+    assert image.size == expected.size
+    return int(np.abs(np.asarray(image, dtype=int) - np.asarray(expected, dtype=int)).max())
 
 
-def noise(width: int, height: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
 
 
 def refusal(source: Any, **options: Any) -> str:
@@ -54,7 +62,8 @@ def chunk(kind: bytes, content: bytes, damaged: bool = False) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
-def png(width: int, depth: int, color: int, row: bytes, *extra: bytes) -> bytes:
+def png(width: int, depth: int, color: int, row: bytes, *extra: bytes, height: int = 1) -> bytes:
     """A PNG of one row, with extra chunks before its pixels."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, color, 0, 0, 0))
-    return SIGNATURE + header + b"".join(extra) + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" + row))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + pixels + chunk(b"IEND", b"")

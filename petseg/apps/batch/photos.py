@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from petseg.inference.formats import READ
+from petseg.inference.photo import READABLE
 
 #: Endings of photos that are read; in a folder, other files are passed over.
 ENDINGS: Final = frozenset(
@@ -86,7 +86,7 @@ def _in_folder(folder: Path, recursive: bool, problems: list[str]) -> list[Path]
     ]
     if not photos and not errors:
         remedy = "Add --recursive to search the folders in it." if inner and not recursive else "Name another folder."
-        problems.append(f"{shown(folder)}: no photos in this folder; {READ}. {remedy}")
+        problems.append(f"{shown(folder)}: no photos in this folder; {READABLE}. {remedy}")
     return photos
 
 

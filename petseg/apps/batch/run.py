@@ -18,8 +18,7 @@ from petseg.apps import cutouts
 from petseg.apps.batch.output import Kind, Output
 from petseg.apps.batch.photos import shown
 from petseg.errors import PhotoError
-from petseg.inference.formats import open_header
-from petseg.inference.inputs import bytes_of
+from petseg.inference.photo import PhotoFile, open_photo
 from petseg.inference.predictor import Predictor
 
 #: Photos that are worked on at a time.
@@ -103,33 +102,19 @@ def _segment(
 ) -> Outcome:
     name = shown(job.photo)
     try:
-        data = _read(job.photo, name)
-        with budget.hold(_pixels(data, name)):
-            sentences = _write(predictor, output, job, data, name)
+        photo = open_photo(job.photo, name=name)
+        W, H = photo.image.size
+        with budget.hold(W * H):
+            sentences = _write(predictor, output, job, photo)
     except Exception as error:  # whatever happens to one photo, the others go on
         return Outcome(False, [*take_notes(), cutouts.sentence(error, name)])
     return Outcome(not sentences, [*take_notes(), *sentences])
 
 
-def _read(photo: Path, name: str) -> bytes:
-    try:
-        return bytes_of(photo, name)
-    except OSError as error:
-        raise PhotoError(f"{name}: cannot be read ({error.strerror or error}). Check path and permissions.") from error
-
-
-def _pixels(data: bytes, name: str) -> int:
-    """How many pixels a file's header promises; as many as the budget where that cannot be told."""
-    try:
-        W, H = open_header(data, name).size
-    except Exception:  # the predictor says what is wrong with it
-        return BUDGET
-    return W * H
-
-
-def _write(predictor: Predictor, output: Output, job: Job, data: bytes, name: str) -> list[str]:
+def _write(predictor: Predictor, output: Output, job: Job, photo: PhotoFile) -> list[str]:
     """Segments a photo and writes its files; a sentence where there is no cut-out, for want of a pet."""
-    result = predictor(data, name=name)
+    name = photo.name
+    result = predictor(photo, name=name)
     files = {kind: path for kind, path in job.files.items() if kind != "cutout" or result.found}
     try:
         output.write(result, files, name)
