@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from petseg.apps.batch import command as batch
+from petseg.apps import batch
 from petseg.errors import exit_with_sentence
 
 #: Commands that go to Lightning's command line, which has its own help, flags and YAML configurations.

@@ -8,9 +8,11 @@ traceback.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
-from typing import ParamSpec
+from contextlib import suppress
+from typing import ParamSpec, TextIO
 
 P = ParamSpec("P")
 
@@ -59,12 +61,33 @@ def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]],
             try:
                 return main(*args, **kwargs)
             except PetsegError as error:
-                print(f"petseg: {error}", file=sys.stderr)
+                say(f"petseg: {error}")
                 return 1
             except KeyboardInterrupt:
-                print(f"petseg: {stopped}", file=sys.stderr)
+                say(f"petseg: {stopped}")
                 return 130  # 128 plus the number of SIGINT, as a shell reports it
+            except BrokenPipeError:  # nobody reads the output any more: `petseg models | head -1`
+                return 141  # 128 plus the number of SIGPIPE
+            finally:
+                _flush(sys.stdout)  # Python's own flush at the end would print a traceback
 
         return run
 
     return decorate
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Prints a line to stderr or another stream; if nobody reads it (`petseg segment ... 2>&1 | head -1`), drops it."""
+    stream = stream or sys.stderr
+    with suppress(OSError):
+        print(text, file=stream)
+    _flush(stream)
+
+
+def _flush(stream: TextIO) -> None:
+    """Flushes a stream; if that fails, everything that is written to it from now on is dropped."""
+    try:
+        stream.flush()
+    except OSError:
+        with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - not a path in Windows
+            os.dup2(nowhere.fileno(), stream.fileno())

@@ -20,7 +20,7 @@ from zipfile import ZipFile
 import numpy as np
 from PIL import Image, ImageOps
 
-from petseg.apps.batch.names import folded, shortened
+from petseg.apps.batch import folded, shortened
 from petseg.apps.cutouts import Format, encode
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK, hatch, palette_with_ink

@@ -1,0 +1,439 @@
+"""`petseg segment`: cuts pets out of photos and writes masks, overlays and cut-outs as files."""
+
+# PyTorch, SciPy and Pillow are imported by the functions that need them, so that `petseg --help` is fast.
+from __future__ import annotations
+
+import argparse
+import glob
+import hashlib
+import math
+import os
+import stat
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from threading import Condition
+from typing import TYPE_CHECKING, Final
+
+from petseg.errors import PhotoError, SettingsError, say
+from petseg.files import atomic_write
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from petseg.apps.cutouts import CutoutSettings, Format
+    from petseg.inference.predictor import Predictor
+    from petseg.inference.segmentation import Segmentation
+
+KINDS: Final = ("mask", "overlay", "cutout")
+FORMATS: Final = ("png", "webp", "jpg")
+
+#: Endings of the files that are written; in a folder, they are not photos.
+RESULT_ENDINGS: Final = (".mask.png", *(f".{kind}.{format}" for kind in KINDS[1:] for format in FORMATS))
+
+#: Endings of photos; other files in a folder are ignored.
+PHOTO_ENDINGS: Final = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
+    | {".heic", ".heif", ".hif", ".avif"}
+)
+
+#: Bytes of the longest name before the ending of a result: file systems allow 255 in all.
+LONGEST_NAME: Final = 255 - max(map(len, RESULT_ENDINGS))
+
+#: Photos that are processed at a time, and their pixels together: three photos of 12 megapixels, or a single larger
+#: one. It limits the memory.
+WORKERS: Final = min(4, os.cpu_count() or 1)
+BUDGET: Final = 36_000_000
+
+EPILOG: Final = (
+    "The results of DIR/cat.jpg are OUT/cat.mask.png, cat.overlay.png and cat.cutout.png; without a pet there is no "
+    "cut-out. They replace the results of an earlier call; results of an older version of the photo are removed. "
+    "Photos with the same stem get longer names, such as cat_jpg and cat_png. The exit status is 0; 1 if a photo "
+    "failed or shows no pet, with a line on stderr; 2 after wrong usage."
+)
+
+
+# --- The command -----------------------------------------------------------------------------------------------------
+
+
+def add_arguments(parser: argparse.ArgumentParser, model_help: str) -> None:
+    """Adds the arguments of `petseg segment` to its parser."""
+    parser.epilog = EPILOG
+    add = parser.add_argument
+    add(
+        "photos",
+        metavar="PHOTO",
+        nargs="+",
+        help="photo, pattern such as 'cats/*.jpg', or folder (hidden files and earlier results in it are ignored)",
+    )
+    add("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    add("--recursive", action="store_true", help="search the subfolders of a folder too, except hidden ones")
+    add("--model", metavar="NAME", help=model_help)
+    add(
+        "--only", action="append", choices=KINDS, help="write only this picture; repeat it for two (default: all three)"
+    )
+    add(
+        "--background",
+        metavar="COLOR|IMAGE|blur",
+        help="put this behind the cut-out: a colour (white, '#ff8800'), an image file, or the photo, blurred",
+    )
+    add("--crop", action="store_true", help="crop the cut-out to the pet, with a margin")
+    add("--format", choices=FORMATS, default="png", help="of overlay and cut-out (default: png); masks are always PNG")
+    add(
+        "--skip-existing",
+        action="store_true",
+        help="skip photos whose results exist and are newer than the photo (default: replace them)",
+    )
+    add("--max-megapixels", metavar="N", type=float, default=60, help="refuse photos with more pixels (default: 60)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs `petseg segment`; returns its exit status."""
+    try:
+        if not 0 < args.max_megapixels < math.inf:
+            raise SettingsError(f"--max-megapixels {args.max_megapixels:g}: expected a number above 0, such as 100.")
+        settings = _cutout_settings(args)
+        photos, problems = find_photos(args.photos, args.recursive)
+        for problem in problems:
+            say(f"petseg: {problem}")
+        all_done = not photos or _segment_all(photos, settings, args)
+    except SettingsError as error:
+        say(f"petseg: {error}")
+        return 2
+    return 0 if all_done and not problems else 1
+
+
+def _cutout_settings(args: argparse.Namespace) -> CutoutSettings:
+    from petseg.apps.cutouts import CutoutSettings
+
+    if not args.only or "cutout" in args.only:
+        return CutoutSettings(args.background and parse_background(args.background), args.crop, args.format)
+    if args.background or args.crop:
+        raise SettingsError("--background and --crop change the cut-out. Add --only cutout.")
+    return CutoutSettings()
+
+
+def parse_background(text: str) -> str | Image.Image:
+    """The value of `--background`: "blur" or a colour as it is, otherwise the image in that file.
+
+    Raises:
+        SettingsError: it is none of these, or the file cannot be used.
+    """
+    from petseg.apps.cutouts import rgb
+    from petseg.inference.photo import load_photo
+
+    if text == "blur":
+        return text
+    with suppress(SettingsError):
+        rgb(text)
+        return text
+    try:
+        return load_photo(text)
+    except PhotoError as error:
+        expected = "Expected a colour (orange, #ff8800), blur or the file of an image."
+        raise SettingsError(f"--background {error} {expected}") from error
+
+
+def _segment_all(photos: Sequence[Path], settings: CutoutSettings, args: argparse.Namespace) -> bool:
+    """Segments photos and prints how many are done; returns whether all are."""
+    from petseg.inference.predictor import Predictor
+
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--out {args.out}: cannot be made ({error.strerror}). Name another folder.") from error
+    formats: Mapping[str, Format] = {
+        kind: "png" if kind == "mask" else args.format for kind in KINDS if kind in (args.only or KINDS)
+    }
+    jobs = [
+        Job(photo, args.out, name, formats) for photo, name in zip(photos, result_names(photos, args.out), strict=True)
+    ]
+    if args.skip_existing:
+        jobs = [job for job in jobs if not job.is_done()]
+    skipped, done = len(photos) - len(jobs), 0
+    if jobs:
+        done = segment_jobs(jobs, Predictor(args.model, max_pixels=math.ceil(1e6 * args.max_megapixels)), settings)
+    rest = f", {skipped} skipped since their results exist" if skipped else ""
+    say(f"{done} of {len(photos)} photos done{rest}; see {printable(args.out)}", sys.stdout)
+    return done == len(jobs)
+
+
+# --- The photos ------------------------------------------------------------------------------------------------------
+
+
+def find_photos(arguments: Iterable[str], recursive: bool = False) -> tuple[list[Path], list[str]]:
+    """The photos that paths and patterns name, each once, in the order of the arguments.
+
+    A file is taken whatever its name is; from a folder, the files with one of `PHOTO_ENDINGS`, sorted by name. `*` and
+    `?` stand for any characters unless a file has exactly this name, for shells that do not expand them (Windows).
+
+    Returns:
+        The photos, and a sentence for each folder or pattern without any. A path that does not exist counts as a photo.
+    """
+    photos: dict[str, Path] = {}
+    problems: list[str] = []
+    for argument in arguments:
+        for path in _matches(argument, problems):
+            # `os.path` returns False for an impossible path, where `Path` may raise
+            chosen = _in_folder(path, recursive, problems) if os.path.isdir(path) else [path]  # noqa: PTH112
+            for photo in chosen:
+                photos.setdefault(absolute(photo), photo)
+    return list(photos.values()), problems
+
+
+def _matches(argument: str, problems: list[str]) -> list[Path]:
+    """The files and folders that a path or pattern names."""
+    if os.path.lexists(argument) or not any(wildcard in argument for wildcard in "*?"):
+        return [Path(argument)]
+    # brackets stand for themselves: folders are called "photos [2024]"
+    names = sorted(glob.glob(argument.replace("[", "[[]"), recursive=True))  # noqa: PTH207 - it may be absolute
+    if not names:
+        problems.append(f"{printable(argument)}: no file has such a name. Check the path.")
+    return [Path(name) for name in names]
+
+
+def _in_folder(folder: Path, recursive: bool, problems: list[str]) -> list[Path]:
+    """The photos in a folder: neither hidden files nor earlier results."""
+    from petseg.inference.photo import READABLE
+
+    photos: list[Path] = []
+    errors: list[OSError] = []
+    inner: list[str] = []
+    for path, folders, files in os.walk(folder, onerror=errors.append):
+        visible = sorted(name for name in folders if not _is_hidden(Path(path, name)))
+        inner = inner or visible
+        folders[:] = visible if recursive else []
+        photos += [photo for photo in map(Path(path).joinpath, sorted(files)) if _is_photo(photo)]
+    for error in errors:
+        problems.append(f"{printable(error.filename)}: cannot be read ({error.strerror}). Check its permissions.")
+    if not photos and not errors:
+        remedy = "Add --recursive to search its subfolders." if inner and not recursive else "Name another folder."
+        problems.append(f"{printable(folder)}: no photos in this folder; {READABLE}. {remedy}")
+    return photos
+
+
+def _is_photo(path: Path) -> bool:
+    is_result = path.name.lower().endswith(RESULT_ENDINGS)
+    return path.suffix.lower() in PHOTO_ENDINGS and not is_result and not _is_hidden(path)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a file or folder is hidden: by a dot (also macOS' `._cat.jpg`, which is no photo), or as in Windows."""
+    if path.name.startswith("."):
+        return True
+    return sys.platform == "win32" and bool(path.lstat().st_file_attributes & stat.FILE_ATTRIBUTE_HIDDEN)
+
+
+def printable(path: Path | str) -> str:
+    """A path for a message: in one line, with `?` for characters that cannot be printed."""
+    return "".join(character if character.isprintable() else "?" for character in str(path))
+
+
+def absolute(path: Path) -> str:
+    """The path from the root, without `..`; links in it stay."""
+    return os.path.abspath(path)  # noqa: PTH100 - `Path.resolve` would take two links to one file for one photo
+
+
+# --- The names of the results ----------------------------------------------------------------------------------------
+
+
+def result_names(photos: Sequence[Path], folder: Path) -> list[str]:
+    """A name for the results of each photo, so that no file is written twice and none replaces a photo.
+
+    The first of these that no other photo has: the stem (`cat`), stem and format (`cat_jpg`), folder, stem and format
+    (`holiday_cat_jpg`), stem and a hash of the path (`cat-1a2b3c4d`). Names that differ only in case, or in how an
+    accent is encoded, count as equal: they are one file in macOS and Windows. The order of the photos has no effect.
+    """
+    used = {folded(absolute(photo)) for photo in photos}
+    names: dict[Path, str] = {}
+
+    def assign(photo: Path, name: str) -> None:
+        files = {folded(absolute(folder / f"{name}{ending}")) for ending in RESULT_ENDINGS}
+        if not files & used:
+            used.update(files)
+            names[photo] = name
+
+    for level in range(3):
+        proposed = {photo: shortened(_candidates(photo)[level]) for photo in photos if photo not in names}
+        times = Counter(map(folded, proposed.values()))
+        for photo, name in proposed.items():
+            if times[folded(name)] == 1:
+                assign(photo, name)
+    for photo in photos:
+        attempts = count()
+        while photo not in names:
+            assign(photo, _hashed(photo.stem, f"{absolute(photo)}{next(attempts) or ''}"))
+    return [names[photo] for photo in photos]
+
+
+def _candidates(photo: Path) -> tuple[str, str, str]:
+    with_format = f"{photo.stem}_{photo.suffix.lstrip('.')}".rstrip("_")
+    return photo.stem, with_format, f"{Path(absolute(photo)).parent.name}_{with_format}".lstrip("_")
+
+
+def shortened(name: str, most: int = LONGEST_NAME) -> str:
+    """The name if it has at most `most` bytes, otherwise its start and a hash."""
+    return name if len(os.fsencode(name)) <= most else _hashed(name, name, most)
+
+
+def _hashed(name: str, origin: str, most: int = LONGEST_NAME) -> str:
+    """The start of a name and a hash of its origin, together at most `most` bytes."""
+    digest = hashlib.sha256(os.fsencode(origin)).hexdigest()[:8]
+    start = os.fsencode(name)[: most - len(digest) - 1].decode("utf-8", "ignore")  # no half character at its end
+    return f"{start}-{digest}"
+
+
+def folded(path: str) -> str:
+    """The same text for all spellings that some file system takes for one name."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+# --- Segmenting and writing ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo and its results: `formats` by kind, in a folder, with a common name."""
+
+    photo: Path
+    folder: Path
+    name: str
+    formats: Mapping[str, Format]
+
+    def file(self, kind: str) -> Path:
+        """The file of a result."""
+        return self.folder / f"{self.name}.{kind}.{self.formats[kind]}"
+
+    @property
+    def no_pet(self) -> Path:
+        """An empty, hidden file instead of the cut-out of a photo without a pet, so that `--skip-existing` skips it."""
+        return self.folder / f".{self.name}.no-pet"
+
+    def is_done(self) -> bool:
+        """Whether all results exist and are newer than the photo."""
+        missing = [kind for kind in self.formats if not self._is_current(self.file(kind))]
+        return not missing or (missing == ["cutout"] and self._is_current(self.no_pet))
+
+    def write(self, result: Segmentation, settings: CutoutSettings, photo: str) -> None:
+        """Writes the results, each file completely or not at all; `photo` is used in messages.
+
+        Raises:
+            PhotoError: a file cannot be written, or the photo is too large for its format.
+        """
+        from petseg.apps.cutouts import encode
+
+        draw = {"mask": result.mask_image, "overlay": result.overlay, "cutout": lambda: settings.draw(result)}
+        try:
+            self._remove_stale(result.found)
+            for kind, format in self.formats.items():
+                if kind == "cutout" and not result.found:
+                    self.no_pet.touch()
+                    continue
+                with atomic_write(self.file(kind)) as partial:
+                    partial.write_bytes(encode(draw[kind](), format, photo))
+        except OSError as error:
+            raise PhotoError(
+                f"{photo}: the results cannot be written to {printable(self.folder)} ({error.strerror or error}). "
+                "Check its permissions and the space on the disk."
+            ) from error
+
+    def _remove_stale(self, found: bool) -> None:
+        """Removes results of an older version of the photo, and what contradicts the new result about a pet."""
+        for path in [self.folder / f"{self.name}{ending}" for ending in RESULT_ENDINGS]:
+            if not self._is_current(path) or (".cutout." in path.name[len(self.name) :] and not found):
+                path.unlink(missing_ok=True)
+        if found or not self._is_current(self.no_pet):
+            self.no_pet.unlink(missing_ok=True)
+
+    def _is_current(self, result: Path) -> bool:
+        """Whether a result exists and was written after the last change of the photo."""
+        try:
+            return result.stat().st_mtime_ns >= self.photo.stat().st_mtime_ns
+        except (OSError, ValueError):
+            return False
+
+
+class PixelBudget:
+    """Lets threads process `pixels` at a time, while the others wait; a photo with more pixels takes all of it."""
+
+    def __init__(self, pixels: int) -> None:
+        self.pixels = self._free = pixels
+        self._changed = Condition()
+
+    @contextmanager
+    def hold(self, pixels: int) -> Iterator[None]:
+        """Waits until so many pixels are free, and takes them for the `with` block."""
+        pixels = min(pixels, self.pixels)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= pixels)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
+
+def segment_jobs(jobs: Sequence[Job], predictor: Predictor, settings: CutoutSettings) -> int:
+    """Segments photos: while one is decoded, another is in the network and a third is written.
+
+    Returns:
+        How many are done. Problems are printed in the order of the photos; they do not stop the others.
+    """
+    from tqdm import tqdm
+
+    from petseg.apps.cutouts import photo_notes
+
+    done = 0
+    budget = PixelBudget(BUDGET)
+    with photo_notes() as take_notes, _pool() as pool:
+        futures = [pool.submit(_segment, job, predictor, settings, budget, take_notes) for job in jobs]
+        # a bar only on a terminal (None), and not for a single photo
+        for future in tqdm(futures, unit="photo", disable=None if len(jobs) > 1 else True):
+            is_done, notes = future.result()
+            done += is_done
+            with tqdm.external_write_mode(sys.stderr):  # above the bar
+                for note in notes:
+                    say(f"petseg: {note}")
+    return done
+
+
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(WORKERS)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, no further photo is started
+
+
+def _segment(
+    job: Job,
+    predictor: Predictor,
+    settings: CutoutSettings,
+    budget: PixelBudget,
+    take_notes: Callable[[], list[str]],
+) -> tuple[bool, list[str]]:
+    """Segments a photo; returns whether it is done, and sentences for the user."""
+    from petseg.apps.cutouts import no_pet, sentence
+    from petseg.inference.photo import open_photo
+
+    name, problems = printable(job.photo), []
+    try:
+        photo = open_photo(job.photo, name=name)
+        W, H = photo.image.size
+        with budget.hold(W * H):
+            result = predictor(photo, name=name)
+            job.write(result, settings, name)
+        if "cutout" in job.formats and not result.found:
+            problems = [no_pet(name)]
+    except Exception as error:  # whatever happens to one photo, the others go on
+        problems = [sentence(error, name)]
+    return not problems, [*take_notes(), *problems]

@@ -1,1 +1,0 @@
-"""`petseg segment`: photos, folders and patterns in, files of masks, overlays and cut-outs out."""

@@ -1,0 +1,567 @@
+"""`petseg segment`: which photos are meant, what their results are called, what is written and said."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import cat
+
+from petseg import cli
+from petseg.apps import batch
+from petseg.apps.batch import RESULT_ENDINGS, find_photos, parse_background, result_names
+from petseg.errors import SettingsError
+from petseg.inference.predictor import Predictor
+
+OUT = Path("/out")
+
+# --- Which photos are meant ------------------------------------------------------------------------------------------
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def matching(*arguments: Path | str, recursive: bool = False) -> list[str]:
+    photos, problems = find_photos(map(str, arguments), recursive)
+    assert problems == []
+    return [str(photo) for photo in photos]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is also the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_photos_of_a_folder_are_its_visible_image_files_except_results(here: Path) -> None:
+    touch(here, "p/b.JPG", "p/a.heic", "p/c.avif", "p/notes.txt", "p/raw.cr2", "p/inner/d.png", "p/mask.png")
+    touch(here, "p/._a.jpg", "p/.trash/old.jpg", "p/a.mask.png", "p/a.cutout.webp", "p/a.overlay.jpg")
+    assert matching("p") == ["p/a.heic", "p/b.JPG", "p/c.avif", "p/mask.png"]
+
+
+def test_subfolders_are_searched_only_on_request(here: Path) -> None:
+    touch(here, "p/z.jpg", "p/b/1.jpg", "p/a/2.jpg", "p/a/deep/3.jpg", "p/.trash/old.jpg")
+    assert matching("p") == ["p/z.jpg"]
+    assert matching("p", recursive=True) == ["p/z.jpg", "p/a/2.jpg", "p/a/deep/3.jpg", "p/b/1.jpg"]
+
+
+def test_the_order_is_that_of_the_arguments_and_a_photo_counts_once(here: Path) -> None:
+    touch(here, "z.jpg", "p/a.jpg", "p/b.jpg")
+    assert matching("z.jpg", "p/b.jpg", "p", "./p/../z.jpg") == ["z.jpg", "p/b.jpg", "p/a.jpg"]
+
+
+def test_a_pattern_is_expanded_unless_a_file_has_this_name(here: Path) -> None:
+    touch(here, "p [1]/b1.jpg", "p [1]/a1.jpg", "p [1]/a2.png", "p [1]/.a3.jpg", "q/a1.jpg", "who?.jpg", "whom.jpg")
+    assert matching("p [1]/*.jpg") == ["p [1]/a1.jpg", "p [1]/b1.jpg"]
+    assert matching("?/a1*") == ["q/a1.jpg"]
+    assert matching("**/a1.jpg") == ["p [1]/a1.jpg", "q/a1.jpg"]
+    assert matching(here / "p [1]" / "a?.*") == [str(here / "p [1]" / name) for name in ("a1.jpg", "a2.png")]
+    assert matching("who?.jpg") == ["who?.jpg"]
+
+
+def test_a_named_file_is_taken_even_if_it_is_missing_or_no_photo_by_its_name(here: Path) -> None:
+    names = ["none.jpg", "notes.txt", ".hidden.jpg", "photo[1].jpg", "x" * 300 + ".jpg"]
+    assert matching(*names) == names
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("empty", r"empty: no photos in this folder; JPEG, PNG, .* are read. Name another folder."),
+        ("text", r"text: no photos in this folder; .* Name another folder."),
+        ("outer", r"outer: no photos in this folder; .* Add --recursive to search its subfolders."),
+        ("secret", r"secret: no photos in this folder; .* Name another folder."),
+        ("*.jpg", r"\*.jpg: no file has such a name. Check the path."),
+    ],
+)
+def test_an_argument_without_photos_is_one_sentence_with_a_remedy(here: Path, argument: str, sentence: str) -> None:
+    touch(here, "text/notes.txt", "outer/inner/cat.jpg", "secret/.git/cat.jpg")
+    (here / "empty").mkdir()
+    photos, (problem,) = find_photos([argument])
+    assert photos == []
+    assert re.fullmatch(sentence, problem)
+
+
+def test_an_unreadable_folder_does_not_hide_the_others(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(here, "p/a.jpg", "p/closed/b.jpg", "p/open/c.jpg")
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    photos, problems = find_photos(["p"], recursive=True)
+    assert [photo.name for photo in photos] == ["a.jpg", "c.jpg"]
+    assert problems == ["p/closed: cannot be read (Permission denied). Check its permissions."]
+
+
+def test_a_path_in_a_message_is_one_line_that_any_terminal_can_print() -> None:
+    assert batch.printable("a\nb\udcff/Käfer 猫.jpg") == "a?b?/Käfer 猫.jpg"
+
+
+# --- The names of the results ----------------------------------------------------------------------------------------
+
+
+def names_of(*photos: str, out: Path = OUT) -> list[str]:
+    return result_names([Path(photo) for photo in photos], out)
+
+
+def test_results_are_named_by_stem_then_format_then_folder_then_a_hash() -> None:
+    photos = ("/p/cat.jpg", "/p/dog.of.mine.png", "/p/Käfer 猫.heic", "/p/none")
+    assert names_of(*photos) == ["cat", "dog.of.mine", "Käfer 猫", "none"]
+    assert names_of("/p/cat.jpg", "/p/cat.png") == ["cat_jpg", "cat_png"]
+    assert names_of("/p/cat.jpg", "/q/cat.jpg", "/q/cat.png") == ["p_cat_jpg", "q_cat_jpg", "cat_png"]
+    first, second = names_of("/1/p/cat.jpg", "/2/p/cat.jpg")
+    assert first != second
+    assert all(re.fullmatch(r"cat-[0-9a-f]{8}", name) for name in (first, second))
+
+
+def test_the_order_of_the_photos_does_not_change_their_names() -> None:
+    photos = ["/1/p/cat.jpg", "/2/p/cat.jpg", "/p/cat.png", "/p/Cat.PNG", "/p/cat_png.jpg"]
+    names = dict(zip(photos, names_of(*photos), strict=True))
+    for order in permutations(photos):
+        assert dict(zip(order, names_of(*order), strict=True)) == names
+
+
+def test_a_photos_own_stem_takes_precedence_over_a_longer_name_of_another_photo() -> None:
+    assert names_of("/p/cat.jpg", "/p/cat.png", "/p/cat_jpg.png") == ["p_cat_jpg", "cat_png", "cat_jpg"]
+
+
+def test_names_that_some_file_system_takes_for_one_stay_apart() -> None:
+    composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    for pair in [
+        ("/p/Cat.jpg", "/p/cat.jpg"),
+        (f"/p/{composed}.jpg", f"/p/{decomposed}.jpg"),
+        ("/p/A.jpg", "/q/a.jpg"),
+    ]:
+        first, second = (unicodedata.normalize("NFC", name).casefold() for name in names_of(*pair))
+        assert first != second
+
+
+def test_long_names_get_at_most_255_bytes_and_stay_apart() -> None:
+    stems = ["x" * 250, "x" * 249 + "y", "猫" * 83, "猫" * 82 + "犬", "x" * 242]
+    names = names_of(*(f"/p/{stem}.jpg" for stem in stems), f"/p/{'x' * 250}.png", f"/q/{'猫' * 83}.jpg")
+    assert len(set(names)) == 7
+    assert names[4] == "x" * 242  # just short enough
+    assert max(len(os.fsencode(name + ending)) for name in names for ending in RESULT_ENDINGS) <= 255
+    assert names[3].startswith("猫" * 77)
+    assert "\ufffd" not in names[3]
+
+
+def test_names_that_are_not_text_stay_apart() -> None:
+    photos = [os.fsdecode(b"/p/\xff.jpg"), os.fsdecode(b"/p/\xfe.jpg"), os.fsdecode(b"/p/" + b"\xff" * 248 + b".jpg")]
+    assert len(set(names_of(*photos))) == 3
+
+
+def test_no_photo_is_overwritten_by_a_result() -> None:
+    photos = ("/out/cat.jpg", "/out/cat.cutout.png", "/out/dog.png")
+    names = names_of(*photos)
+    assert names[2] == "dog"
+    assert not {str(OUT / f"{name}{ending}") for name in names for ending in RESULT_ENDINGS} & set(photos)
+    assert len(set(names)) == 3
+
+
+# --- What is written and said ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with one photo, `cat.png`."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(cat()).save(folder / "cat.png")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def plain(path: Path, size: tuple[int, int] = (30, 20)) -> None:
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", size, "white").save(path)
+
+
+def later(*paths: Path) -> None:
+    """Gives files a time of change that is after that of everything written before."""
+    for path in paths:
+        os.utime(path, ns=(time.time_ns() + 10**9,) * 2)
+
+
+def earlier(*paths: Path) -> None:
+    for path in paths:
+        os.utime(path, ns=(time.time_ns() - 10**12,) * 2)
+
+
+def segment(*arguments: str | Path, model: Path, out: str = "out") -> int:
+    return cli.main(["segment", *map(str, arguments), "--out", out, "--model", str(model)])
+
+
+def names(folder: Path) -> list[str]:
+    """The visible files in a folder."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def test_mask_overlay_and_cutout_are_pngs_of_the_photos_size(photos: Path, pet_model: Path, capsys: Any) -> None:
+    assert segment("cat.png", model=pet_model) == 0
+    assert capsys.readouterr() == ("1 of 1 photos done; see out\n", "")
+    images = {path.name: Image.open(path) for path in (photos / "out").iterdir()}
+    expected = {"cat.mask.png": "P", "cat.overlay.png": "RGB", "cat.cutout.png": "RGBA"}
+    assert {name: image.mode for name, image in images.items()} == expected
+    assert {image.size for image in images.values()} == {(451, 300)}
+    assert np.array_equal(np.asarray(images["cat.mask.png"]), Predictor(pet_model)("cat.png").mask)
+
+
+def test_the_results_of_a_folder_are_no_photos_in_the_next_call(photos: Path, pet_model: Path) -> None:
+    plain(photos / "dog.jpg")
+    for _ in range(2):
+        assert segment(".", model=pet_model, out=".") == 0
+    assert len(names(photos)) == 2 + 2 * 3
+
+
+def test_a_photo_that_fails_is_one_line_in_its_turn_and_the_others_go_on(
+    photos: Path, pet_model: Path, capsys: Any
+) -> None:
+    (photos / "bad.jpg").write_text("no photo")
+    assert segment("bad.jpg", "cat.png", "none.jpg", "empty/*", "x" * 300, model=pet_model) == 1
+    output, errors = capsys.readouterr()
+    subjects = [line.split(":")[1].strip()[:9] for line in errors.splitlines()]
+    assert subjects == ["empty/*", "bad.jpg", "none.jpg", "xxxxxxxxx"]
+    assert output == "1 of 4 photos done; see out\n"
+    assert (photos / "out" / "cat.cutout.png").is_file()
+
+
+def test_notes_keep_the_order_of_the_photos_whichever_is_done_first(
+    photos: Path, pet_model: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Predictor.photo_logits
+    monkeypatch.setattr(batch, "WORKERS", 4)
+
+    def slow_first(self: Predictor, photo: Image.Image) -> Any:
+        time.sleep(0.3 if photo.width == 30 else 0)
+        return original(self, photo)
+
+    monkeypatch.setattr(Predictor, "photo_logits", slow_first)
+    for number in range(6):
+        frames = [Image.new("RGB", (30 + number, 20), color) for color in ("white", "black")]
+        frames[0].save(photos / f"{number}.gif", save_all=True, append_images=frames[1:])
+    assert segment(*(f"{number}.gif" for number in range(6)), model=pet_model) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" ")[1] for line in lines] == [f"{number}.gif:" for number in range(6)]
+    assert all("only the first is used" in line for line in lines)
+
+
+def test_a_photo_without_a_pet_gets_no_cutout_and_a_line_that_says_so(
+    photos: Path, small_model: Path, capsys: Any
+) -> None:
+    assert segment("cat.png", model=small_model) == 1
+    assert names(photos / "out") == ["cat.mask.png", "cat.overlay.png"]
+    assert capsys.readouterr().err.startswith("petseg: No pet found in cat.png, so there is no cut-out of it.")
+    assert segment("cat.png", "--only", "mask", model=small_model) == 0
+
+
+def test_no_result_is_lost_whatever_the_photos_are_called(photos: Path, pet_model: Path) -> None:
+    sizes = {
+        "cat.jpg": (30, 20),
+        "Cat.png": (31, 20),
+        "twin/cat.png": (32, 20),
+        "Käfer.png": (33, 20),
+        "Ka\u0308fer.png": (34, 20),
+        "x" * 251 + ".png": (35, 20),
+        "猫" * 83 + ".png": (36, 20),
+    }
+    for name, size in sizes.items():
+        plain(photos / name, size)
+    assert segment(".", "--recursive", "--only", "mask", model=pet_model) == 0
+    masks = names(photos / "out")
+    assert {Image.open(photos / "out" / name).size for name in masks} == {*sizes.values(), (451, 300)}
+    assert len({name.casefold() for name in masks}) == len(sizes) + 1
+
+
+@pytest.mark.parametrize(("format", "name"), [("webp", "WEBP"), ("jpg", "JPEG")])
+def test_format_background_and_crop_shape_the_cutout(format: str, name: str, photos: Path, pet_model: Path) -> None:
+    plain(photos / "beach.png", (50, 50))
+    for background in ("white", "#ff8800", "beach.png", "blur"):
+        assert segment("cat.png", "--crop", "--format", format, "--background", background, model=pet_model) == 0
+    assert names(photos / "out") == [f"cat.cutout.{format}", "cat.mask.png", f"cat.overlay.{format}"]
+    images = [Image.open(photos / "out" / file) for file in names(photos / "out")]
+    assert [(image.format, image.mode) for image in images] == [(name, "RGB"), ("PNG", "P"), (name, "RGB")]
+
+
+def test_only_the_chosen_pictures_are_written(photos: Path, pet_model: Path) -> None:
+    assert segment("cat.png", "--only", "cutout", "--only", "mask", "--format", "webp", model=pet_model) == 0
+    assert names(photos / "out") == ["cat.cutout.webp", "cat.mask.png"]
+    assert Image.open(photos / "out" / "cat.cutout.webp").format == "WEBP"
+    assert segment("cat.png", "--only", "overlay", "--format", "jpg", model=pet_model) == 0  # needs no background
+
+
+def test_a_photo_too_wide_for_webp_is_refused_with_a_remedy(photos: Path, pet_model: Path, capsys: Any) -> None:
+    plain(photos / "wide.png", (16384, 2))
+    assert segment("wide.png", "--format", "webp", model=pet_model) == 1
+    assert "wide.png: 16384 x 2 pixels; WEBP has at most 16383 " in capsys.readouterr().err
+
+
+def test_a_background_is_blur_or_a_colour_or_the_image_of_a_file(photos: Path) -> None:
+    for text in ("blur", "orange", "#ff8800", "#f80", "rgb(255, 136, 0)"):
+        assert parse_background(text) == text
+    plain(photos / "beach.png", (7, 5))
+    assert getattr(parse_background("beach.png"), "size", None) == (7, 5)
+    (photos / "text.png").write_text("no image")
+    for text in ("oragne", "#ff8800f", "x" * 5000, "none.jpg", "text.png"):
+        with pytest.raises(SettingsError, match=r"Expected a colour \(orange, #ff8800\), blur or the file of an image"):
+            parse_background(text)
+
+
+def test_a_larger_photo_than_allowed_is_refused(photos: Path, pet_model: Path, capsys: Any) -> None:
+    assert segment("cat.png", "--max-megapixels", "0.1", model=pet_model) == 1
+    assert "at most 0.1 are decoded" in capsys.readouterr().err
+    assert segment("cat.png", "--max-megapixels", "0.2", model=pet_model) == 0
+
+
+def test_nothing_to_do_is_one_sentence_and_no_folder_is_made(photos: Path, pet_model: Path, capsys: Any) -> None:
+    (photos / "empty").mkdir()
+    assert segment("empty", model=pet_model) == 1
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("petseg: empty: no photos in this folder;")
+    assert errors.count("\n") == 1
+    assert not (photos / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--format", "jpg"], "a JPEG cannot be transparent"),
+        (["--background", "oragne"], "--background oragne: "),
+        (["--only", "mask", "--crop"], "Add --only cutout"),
+        (["--only", "overlay", "--background", "white"], "Add --only cutout"),
+        (["--out", "cat.png"], "--out cat.png: cannot be made (File exists). Name another folder."),
+        *((["--max-megapixels", number], "expected a number above 0") for number in ("0", "-1", "nan", "inf")),
+    ],
+)
+def test_impossible_arguments_are_one_sentence_and_status_2(
+    arguments: list[str], words: str, photos: Path, pet_model: Path, capsys: Any
+) -> None:
+    assert cli.main(["segment", "cat.png", "--out", "out", "--model", str(pet_model), *arguments]) == 2
+    errors = capsys.readouterr().err
+    assert words in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_full_disk_is_one_sentence_for_each_photo(
+    photos: Path, pet_model: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert segment("cat.png", model=pet_model) == 1
+    assert capsys.readouterr().err == (
+        "petseg: cat.png: the results cannot be written to out (No space left on device). "
+        "Check its permissions and the space on the disk.\n"
+    )
+    assert list((photos / "out").iterdir()) == []
+
+
+# --- The results of several calls ------------------------------------------------------------------------------------
+
+
+def test_results_are_replaced_by_default_and_existing_ones_skipped_on_request(
+    photos: Path, pet_model: Path, capsys: Any
+) -> None:
+    assert segment("cat.png", model=pet_model) == 0
+    overlay = photos / "out" / "cat.overlay.png"
+    overlay.write_bytes(b"mine")
+    plain(photos / "dog.png")
+    capsys.readouterr()
+    assert segment("cat.png", "dog.png", "--skip-existing", model=pet_model) == 0
+    assert overlay.read_bytes() == b"mine"
+    assert capsys.readouterr().out == "1 of 2 photos done, 1 skipped since their results exist; see out\n"
+    assert segment("cat.png", "--skip-existing", "--format", "webp", model=pet_model) == 0
+    assert (photos / "out" / "cat.cutout.webp").is_file()
+    assert segment("cat.png", model=pet_model) == 0
+    assert overlay.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize("only", [[], ["cutout"], ["mask"], ["mask", "cutout"]])
+def test_a_photo_without_a_pet_is_done_once(only: list[str], photos: Path, small_model: Path, capsys: Any) -> None:
+    options = ["--skip-existing", *(word for kind in only for word in ("--only", kind))]
+    assert segment("cat.png", *options, model=small_model) == (0 if only == ["mask"] else 1)
+    capsys.readouterr()
+    assert segment("cat.png", *options, model=small_model) == 0
+    assert capsys.readouterr() == ("0 of 1 photos done, 1 skipped since their results exist; see out\n", "")
+
+
+def test_a_cutout_that_was_never_asked_for_is_not_taken_for_done(photos: Path, pet_model: Path) -> None:
+    assert segment("cat.png", "--only", "mask", "--only", "overlay", model=pet_model) == 0
+    assert segment("cat.png", "--skip-existing", model=pet_model) == 0
+    assert (photos / "out" / "cat.cutout.png").is_file()
+
+
+def test_a_photo_that_changed_is_not_skipped(photos: Path, pet_model: Path) -> None:
+    assert segment("cat.png", model=pet_model) == 0
+    plain(photos / "cat.png")
+    later(photos / "cat.png")
+    assert segment("cat.png", "--skip-existing", model=pet_model) == 0
+    assert {Image.open(photos / "out" / name).size for name in names(photos / "out")} == {(30, 20)}
+
+
+@pytest.mark.parametrize("format", ["png", "webp"])
+def test_without_a_pet_in_the_new_photo_the_old_cutout_goes(
+    format: str, photos: Path, pet_model: Path, small_model: Path
+) -> None:
+    """Whatever its format, and even if the new photo has an old date, as after `mv`."""
+    assert segment("cat.png", model=pet_model) == 0
+    plain(photos / "cat.png")
+    earlier(photos / "cat.png")
+    assert segment("cat.png", "--format", format, model=small_model) == 1
+    assert not list((photos / "out").glob("*.cutout.*"))
+    assert segment("cat.png", "--format", format, "--skip-existing", model=small_model) == 0
+    assert segment("cat.png", "--format", format, model=pet_model) == 0  # and back again
+    assert (photos / "out" / f"cat.cutout.{format}").is_file()
+    assert not list((photos / "out").glob(".*"))
+
+
+@pytest.mark.parametrize("options", [["--format", "webp"], ["--only", "cutout"], ["--only", "mask"]])
+def test_no_result_of_an_older_version_of_a_photo_stays_beside_new_ones(
+    options: list[str], photos: Path, pet_model: Path
+) -> None:
+    assert segment("cat.png", model=pet_model) == 0
+    plain(photos / "cat.png")
+    earlier(*(photos / "out").iterdir())
+    assert segment("cat.png", *options, model=pet_model) == 0
+    assert {Image.open(photos / "out" / name).size for name in names(photos / "out")} == {(30, 20)}
+
+
+def test_results_of_the_same_photo_in_other_formats_stay(photos: Path, pet_model: Path) -> None:
+    assert segment("cat.png", "--only", "cutout", model=pet_model) == 0
+    assert segment("cat.png", "--only", "cutout", "--format", "jpg", "--background", "red", model=pet_model) == 0
+    assert names(photos / "out") == ["cat.cutout.jpg", "cat.cutout.png"]
+
+
+# --- The process -----------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_shows_the_progress_of_several_photos_only_on_a_terminal(
+    photos: Path, pet_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain(photos / "dog.png")
+    shown = {}
+    for terminal, argument in ((Terminal(), "."), (Terminal(), "cat.png"), (io.StringIO(), ".")):
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert segment(argument, model=pet_model) == 0
+        shown[type(terminal), argument] = terminal.getvalue()
+    assert "2/2" in shown[Terminal, "."]
+    assert shown[Terminal, "cat.png"] == shown[io.StringIO, "."] == ""
+
+
+def test_photos_are_processed_side_by_side_within_a_budget_of_pixels() -> None:
+    budget = batch.PixelBudget(100)
+    held: list[int] = []
+    snapshots = []
+    lock = threading.Lock()
+
+    def work(pixels: int) -> None:
+        with budget.hold(pixels):
+            with lock:
+                held.append(pixels)
+                snapshots.append(list(held))
+            time.sleep(0.01)
+            with lock:
+                held.remove(pixels)
+
+    sizes = [40, 40, 40, 60, 500, 100, 10] * 4
+    threads = [threading.Thread(target=work, args=(pixels,)) for pixels in sizes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(snapshots) == len(sizes)
+    assert all(sum(pixels) <= 100 or pixels == [500] for pixels in snapshots)
+    assert max(map(len, snapshots)) > 1
+
+
+def test_after_an_interruption_no_further_photo_is_started(
+    photos: Path, pet_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    started = []
+
+    def interrupted(job: batch.Job, *_: Any) -> None:
+        started.append(job)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "_segment", interrupted)
+    monkeypatch.setattr(batch, "WORKERS", 1)
+    for number in range(50):
+        plain(photos / f"{number}.png")
+    assert segment(".", model=pet_model) == 130
+    assert len(started) < 50
+    assert capsys.readouterr().err == "petseg: stopped\n"
+
+
+def petseg(*arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:
+    """The command in a separate process, whose messages are read as UTF-8."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), **settings.pop("env", {})}
+    command = [sys.executable, "-m", "petseg.cli", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, **settings)
+
+
+def test_a_name_that_the_terminal_cannot_print_stops_nothing(photos: Path, pet_model: Path) -> None:
+    (photos / "猫.jpg").write_text("no photo")
+    arguments = ("segment", "猫.jpg", "cat.png", "--out", "猫", "--model", pet_model)
+    with petseg(*arguments, env={"PYTHONIOENCODING": "ascii"}, stderr=subprocess.PIPE) as command:
+        output, errors = command.communicate()
+    assert (command.returncode, output) == (1, "1 of 2 photos done; see \\u732b\n")
+    assert re.fullmatch(r"petseg: \\u732b.jpg: not an image.*\n", errors)
+
+
+def test_photos_are_written_whether_or_not_anybody_reads_the_messages(photos: Path, pet_model: Path) -> None:
+    for number in range(8):
+        (photos / f"{number}.jpg").write_text("no photo")
+    for number in range(8, 16):
+        plain(photos / f"{number}.jpg")
+    with petseg("segment", ".", "--out", "out", "--model", pet_model, stderr=subprocess.STDOUT) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline().startswith("petseg: 0.jpg: not an image")
+        command.stdout.close()  # as `| head -1` does
+    assert command.returncode == 1
+    assert len(list((photos / "out").glob("*.cutout.png"))) == 9
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["segment", "--help"]])
+def test_a_list_that_nobody_reads_to_its_end_leaves_no_traceback(arguments: list[str], tmp_path: Path) -> None:
+    with (tmp_path / "errors").open("w") as errors, petseg(*arguments, stderr=errors) as command:
+        assert command.stdout is not None
+        command.stdout.close()
+    assert (tmp_path / "errors").read_text() == ""
+
+
+def test_a_photo_takes_few_modules_and_none_that_training_needs(photos: Path) -> None:
+    code = (
+        "import sys; from petseg import cli; cli.main(['segment', 'cat.png', '--out', 'out', '--model', 'unet']); "
+        "print(*sorted(m for m in sys.modules if m.startswith('petseg.') and not hasattr(sys.modules[m], '__path__')))"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    modules = output.splitlines()[-1].split()
+    assert {"petseg.apps.batch", "petseg.apps.cutouts"} == {name for name in modules if ".apps." in name}
