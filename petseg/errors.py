@@ -1,8 +1,6 @@
-"""What can go wrong in a way that its user can mend: one base class and five kinds below it.
+"""Errors that the user can solve. Their messages are sentences: what came, what was expected, and the remedy.
 
-The message of each is a sentence for the person who reads it: what came, what was expected, and the remedy. Command
-lines print any `PetsegError` as one line (`exit_with_sentence`); every other exception is a defect and keeps its
-traceback.
+Commands print any `PetsegError` as one line; every other exception is a defect and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -18,41 +16,37 @@ P = ParamSpec("P")
 
 
 class PetsegError(Exception):
-    """The base of all errors whose message is written for the user."""
+    """Base of all errors whose message is written for the user."""
 
 
 class DataError(PetsegError):
-    """A data set, a log or a record that is missing, incomplete or damaged."""
+    """A data set, a log or a record is missing, incomplete or damaged."""
 
 
 class PhotoError(PetsegError, ValueError):
-    """A photo that cannot be used."""
+    """A photo cannot be used."""
 
 
 class ModelError(PetsegError):
-    """Weights, a checkpoint or an encoder that cannot be found, read or saved."""
+    """Weights, a checkpoint or an encoder cannot be found, read or saved."""
 
 
 class SettingsError(PetsegError, ValueError):
-    """Settings that are impossible, or that do not fit each other."""
+    """Settings are impossible or contradict each other."""
 
 
 class MissingError(PetsegError):
-    """Something that this machine lacks: an optional package, a program, a free port, a writable folder."""
+    """This machine lacks something: an optional package, a program, a free port, a writable folder."""
 
 
 class PhotoWarning(UserWarning):
-    """A photo that is used, but not as its owner may expect; a sentence for the user, as in the errors above."""
+    """A photo is used, but not as its owner may expect; the message is a sentence as well."""
 
 
 def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]], Callable[P, int]]:
-    """Decorates the `main` of a command, so that it ends with a sentence on stderr where it cannot go on.
+    """Decorate the `main` of a command: a `PetsegError` becomes a sentence on stderr and exit status 1.
 
-    Args:
-        stopped: what is said after Ctrl-C.
-
-    Returns:
-        The decorator. What it makes of `main` returns main's exit status; 1 after a `PetsegError`, 130 after Ctrl-C.
+    After Ctrl-C the command prints `stopped` and returns 130.
     """
 
     def decorate(main: Callable[P, int]) -> Callable[P, int]:

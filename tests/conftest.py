@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
-from petseg.data.cartoon.dataset import write_dataset
+from petseg.data.cartoons import write_dataset
 from petseg.labels import PET
 from petseg.models import zoo
 from petseg.models.segmenter import Segmenter
@@ -53,7 +53,7 @@ def fullsize() -> Path:
 def cartoons(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds a small cartoon data set in the official layout."""
     root = tmp_path_factory.mktemp("cartoons")
-    write_dataset(root, images_per_breed=6, size=64)
+    write_dataset(root, images_per_breed=6)
     return root
 
 

@@ -50,7 +50,7 @@ def wheel(built: Path) -> zipfile.ZipFile:
 def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
     there = {
         path.relative_to(ROOT).as_posix()
-        for suffix in ("py", "js", "css", "yaml", "safetensors", "typed")
+        for suffix in ("py", "js", "css", "yaml", "safetensors", "typed", "zip")
         for path in (ROOT / "petseg").rglob(f"*.{suffix}")
         if not path.name.startswith(".")
     }

@@ -9,14 +9,9 @@ def test_labels_are_trimap_values_minus_one():
     assert labels.labels_from_trimap(trimap).tolist() == [[0, 1], [2, 0]]
 
 
-def test_labels_and_trimap_are_inverse():
-    trimap = np.random.default_rng(0).integers(1, 4, (5, 7), dtype=np.uint8)
-    assert (labels.trimap_from_labels(labels.labels_from_trimap(trimap)) == trimap).all()
-
-
 @pytest.mark.parametrize("value", [0, 4, 255])
 def test_another_trimap_value_is_named_in_one_sentence(value):
-    with pytest.raises(ValueError, match=rf"odd.png: holds the values 1, {value}|odd.png: holds the values {value}, 1"):
+    with pytest.raises(ValueError, match=rf"odd.png: has the values (1, {value}|{value}, 1); "):
         labels.labels_from_trimap(np.array([1, value], dtype=np.uint8), "odd.png")
 
 

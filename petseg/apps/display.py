@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 
 from petseg.apps.batch import folded, shortened
 from petseg.apps.cutouts import Format, encode
+from petseg.data.cartoons import sample
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK, hatch, palette_with_ink
 from petseg.models import zoo
@@ -224,7 +225,7 @@ def sample_photos() -> dict[str, Callable[[], Image.Image]]:
     Returns:
         By name, a function that loads the RGB image; only then is anything imported for it.
     """
-    return {"Chelsea the cat": _chelsea, "cartoon cat": lambda: _cartoon(0, 8), "cartoon dog": lambda: _cartoon(7, 0)}
+    return {"Chelsea the cat": _chelsea, "cartoon cat": lambda: sample("cat"), "cartoon dog": lambda: sample("dog")}
 
 
 @lru_cache(maxsize=1)
@@ -237,11 +238,3 @@ def _chelsea() -> Image.Image:
     from skimage.data import cat  # takes a moment, and only this sample needs it
 
     return Image.fromarray(cat())
-
-
-def _cartoon(breed: int, seed: int) -> Image.Image:
-    """A cartoon that networks trained on photos segment well; in many others they see only the head."""
-    from petseg.data.cartoon.breeds import BREEDS
-    from petseg.data.cartoon.picture import draw_pet
-
-    return draw_pet(BREEDS[breed], seed, 256)[0]

@@ -1,1 +1,1 @@
-"""Notebook 01: the data set. Its splits, batches, cache, download, augmentation and statistics, and drawn cartoons."""
+"""Notebook 01: the data set. Splits, batches, cache, download, augmentation and statistics, and the cartoons."""

@@ -2,7 +2,7 @@
 
 The name of a cache's folder ends in a fingerprint of everything that it is made from. When a file or a setting changes,
 the fingerprint changes too, and the cache is built again. A cache is written under a temporary name and then renamed,
-so a folder with the final name is always complete.
+so a folder with the final name is always complete, and processes that decode the same split at once need no lock.
 """
 
 from __future__ import annotations
@@ -24,15 +24,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from petseg.data.splits import Files
 from petseg.errors import DataError
 from petseg.labels import labels_from_trimap
 
 #: Increase it whenever decoding changes, so that older caches are no longer used.
 DECODER = 1
-
-#: How often a cache is opened before its reader gives up: another process may remove it as outdated in between.
-ATTEMPTS = 3
-
 
 #: Damaged files that an error names.
 LISTED = 10
@@ -54,78 +51,52 @@ class Pixels:
 
     @classmethod
     def open(cls, folder: Path) -> Pixels:
-        """Memory-maps both arrays: pixels are read from disk when they are first used, and shared by all processes."""
+        """Memory-map both arrays: pixels are read from disk when they are first used, and shared by all processes."""
         images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
         return cls(images, masks, folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the path of a cache: NumPy would copy all pixels (241 MB for Oxford) to every loader process."""
+        """Pickle the path of a cache: NumPy would copy all pixels (241 MB for Oxford) to every loader process."""
         return (Pixels.open, (self.folder,)) if self.folder else (Pixels, (self.images, self.masks))
 
 
-def open_pixels(
-    files: Sequence[tuple[Path, Path]], size: int, folder: Path, name: str, progress: bool = True
-) -> Pixels:
+def open_pixels(files: Sequence[Files], size: int, folder: Path, name: str, progress: bool = True) -> Pixels:
     """Memory-mapped pixels of the given files, decoded now if there is no valid cache.
 
     Args:
-        files: (image, trimap) of each example.
         size: height and width in pixels to which both are resized, without keeping the aspect ratio.
-        folder: where caches are kept; made if missing.
+        folder: where caches are kept; created if missing.
         name: of this cache, for instance `oxford-trainval`. One cache is kept per name, size and folder of files.
         progress: show a progress bar while decoding.
 
     Raises:
         DataError: files are missing or cannot be read; the message names them.
     """
-    prefix = f"{name}-{size}-{_hash(sorted({str(path.parent.resolve()) for pair in files for path in pair}), 8)}-"
-    target = folder / (prefix + fingerprint(files, size))
-    for _ in range(ATTEMPTS):
-        if not target.is_dir():
-            _build(files, size, target, progress)
-            for other in folder.glob(prefix + "*"):
-                if other != target:
-                    shutil.rmtree(other, ignore_errors=True)  # the same files, before they changed
-        try:
-            return Pixels.open(target)
-        except FileNotFoundError:  # removed by another process since the test above
-            continue
-    raise DataError(f"{target}: removed by another process {ATTEMPTS} times. Give each process its PETSEG_CACHE_DIR.")
-
-
-def fingerprint(files: Sequence[tuple[Path, Path]], size: int) -> str:
-    """Sixteen hexadecimal digits that change with any file's path, length or modification time, and with the size.
-
-    Raises:
-        DataError: a file is missing.
-    """
-    parts: list[Any] = [DECODER, size]
-    for path in (path for pair in files for path in pair):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            raise DataError(
-                f"{path}: missing, though the split lists name it. Fetch it again with `petseg data oxford`."
-            ) from None
-        parts.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
-    return _hash(parts, 16)
+    # resolved once per folder: for each file, that would take seconds on a network drive
+    parents = {parent: str(parent.resolve()) for parent in {path.parent for pair in files for path in pair}}
+    prefix = f"{name}-{size}-{_hash(sorted(set(parents.values())), 8)}-"
+    fingerprint = [(f"{parents[path.parent]}/{path.name}", *_version(path)) for pair in files for path in pair]
+    target = folder / (prefix + _hash([DECODER, size, *fingerprint], 16))
+    if not target.is_dir():
+        _build(files, size, target, f"decode {name}-{size}" if progress else None)
+        for outdated in folder.glob(prefix + "*"):
+            if outdated != target:
+                shutil.rmtree(outdated, ignore_errors=True)  # the same files, before they changed
+    return Pixels.open(target)
 
 
 def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One example, resized.
-
-    Returns:
-        uint8 (size, size, 3), RGB, and uint8 (size, size), labels 0 to 2.
+    """One example, resized: uint8 (size, size, 3), RGB, and uint8 (size, size), labels 0 to 2.
 
     Raises:
-        DataError: a file is not an image, or the trimap holds other values than 1 to 3.
+        DataError: a file is not an image, or the trimap has other values than 1 to 3.
     """
-    # Pillow looks at the content, not at the name: the official folder holds PNG and GIF files that are called .jpg
+    # Pillow looks at the content, not at the name: the official folder has PNG and GIF files that are called .jpg
     with _reading(image), Image.open(image) as file:
         # Pillow's bilinear filter averages over all pixels that it shrinks into one, so nothing aliases
         pixels = np.asarray(file.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
     with _reading(trimap), Image.open(trimap) as file:
-        # between pet (1) and boundary (3), interpolation would invent background (2); nearest neighbour picks pixels
+        # between pet (1) and boundary (3), interpolation would invent background (2); nearest neighbour copies values
         values = np.asarray(file.resize((size, size), Image.Resampling.NEAREST), dtype=np.uint8)
     try:
         return pixels, labels_from_trimap(values, str(trimap))
@@ -135,7 +106,7 @@ def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDA
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turns whatever goes wrong with a file into a sentence that names it."""
+    """Turn whatever goes wrong with a file into a sentence that names it."""
     try:
         yield
     except Exception as error:  # Pillow has no common base: OSError, SyntaxError, zlib.error, DecompressionBombError...
@@ -144,11 +115,23 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _build(files: Sequence[tuple[Path, Path]], size: int, target: Path, progress: bool) -> None:
+def _version(path: Path) -> tuple[int, int]:
+    """Length in bytes and modification time in nanoseconds."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: missing, though the split lists name it. Fetch it again with `petseg data oxford`."
+        ) from None
+    return status.st_size, status.st_mtime_ns
+
+
+def _build(files: Sequence[Files], size: int, target: Path, title: str | None) -> None:
+    """Decode into a temporary folder, then rename it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=".draft-"))
     try:
-        _decode_all(files, size, draft, f"decode {target.name.rsplit('-', 2)[0]}" if progress else None)
+        _decode_all(files, size, draft, title)
         try:
             draft.rename(target)
         except OSError:
@@ -158,10 +141,10 @@ def _build(files: Sequence[tuple[Path, Path]], size: int, target: Path, progress
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _decode_all(files: Sequence[tuple[Path, Path]], size: int, draft: Path, title: str | None) -> None:
-    count = len(files)
-    images = np.lib.format.open_memmap(draft / "images.npy", "w+", np.uint8, (count, size, size, 3))
-    masks = np.lib.format.open_memmap(draft / "masks.npy", "w+", np.uint8, (count, size, size))
+def _decode_all(files: Sequence[Files], size: int, folder: Path, title: str | None) -> None:
+    shape = (len(files), size, size)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (*shape, 3))
+    masks = np.lib.format.open_memmap(folder / "masks.npy", "w+", np.uint8, shape)
 
     def decode_into(row: int) -> str | None:
         try:
@@ -172,7 +155,7 @@ def _decode_all(files: Sequence[tuple[Path, Path]], size: int, draft: Path, titl
 
     # threads are enough: Pillow releases the interpreter's lock while it decodes and resizes
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        results = tqdm(pool.map(decode_into, range(count)), title, count, disable=title is None, leave=False)
+        results = tqdm(pool.map(decode_into, range(len(files))), title, len(files), disable=title is None, leave=False)
         problems = [problem for problem in results if problem]
     if problems:
         more = [f"... and {len(problems) - LISTED} more files."] if len(problems) > LISTED else []

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from petseg.data.cache import Pixels, open_pixels
-from petseg.data.cartoon.dataset import write_dataset
-from petseg.data.splits import Example, example_files, first_fraction, read_split, validation_names
+from petseg.data.cartoons import write_dataset
+from petseg.data.splits import SPLITS, Example, example_files, first_fraction, read_split, validation_names
 from petseg.errors import SettingsError
 from petseg.files import cache_folder, data_folder, home_folder
 
@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     """B examples of a split.
 
     Attributes:
-        image: uint8 (B, 3, S, S), channels last in memory, values 0 to 255; the network's side scales and normalises.
+        image: uint8 (B, 3, S, S), channels last in memory, values 0 to 255.
         mask: uint8 (B, S, S), labels.
         index: int64 (B,), the index of each example in its split.
     """
@@ -39,14 +39,10 @@ class Batch(NamedTuple):
 
 
 class PixelDataset(Dataset[Batch]):
-    """Examples of a decoded split, given out in whole batches.
+    """The examples of a decoded split that stand in the given rows, in that order.
 
-    PyTorch's loader calls `__getitems__` once per batch where a data set has it. One gather of 32 rows is faster than
-    32 calls and a copy that stacks them.
-
-    Args:
-        pixels: the decoded split.
-        rows: which of its rows belong to this data set, in order.
+    PyTorch's loader calls `__getitems__` once per batch if a data set has it. One gather of 32 rows is faster than 32
+    calls and a copy that stacks them.
     """
 
     def __init__(self, pixels: Pixels, rows: Sequence[int]) -> None:
@@ -71,7 +67,7 @@ class PixelDataset(Dataset[Batch]):
 
 
 def _unchanged(batch: Any) -> Any:
-    """The loader's collate function: `__getitems__` has made a batch already."""
+    """The loader's collate function: `__getitems__` returns a batch already."""
     return batch
 
 
@@ -79,15 +75,16 @@ class PetDataModule(L.LightningDataModule):
     """Train, validation and official test split, decoded once and memory-mapped.
 
     Args:
-        source: `oxford` reads `<data_dir>/oxford-iiit-pet/`; `cartoon` draws the cartoon data set first.
-        data_dir: default: `files.data_folder()` for Oxford. Cartoons are drawn into `cartoon/` of this folder, by
-            default of the checkout's `data/`, because `PETSEG_DATA_DIR` may be read-only.
+        source: `oxford` reads `<data_dir>/oxford-iiit-pet/`; `cartoon` reads `<data_dir>/cartoon/oxford-iiit-pet/`,
+            and writes the cartoons there first.
+        data_dir: default: `files.data_folder()` for Oxford; the `data/` of the checkout or the current folder for
+            cartoons, because `PETSEG_DATA_DIR` may be read-only.
         image_size: height and width of images and masks, in pixels; the aspect ratio is not kept.
         batch_size: examples per batch, on each device.
         val_fraction: fraction of each breed of the official trainval split that becomes validation.
-        train_fraction: fraction of each breed of the train split that is used, to measure what more examples bring.
+        train_fraction: fraction of each breed of the train split that is used, to measure the effect of more examples.
         num_workers: loader processes; 0 is fastest, since a batch is one gather from memory.
-        progress: show a progress bar while pixels are decoded.
+        progress: show a progress bar while images are decoded.
 
     Raises:
         SettingsError: a setting is out of range.
@@ -105,16 +102,15 @@ class PetDataModule(L.LightningDataModule):
         progress: bool = True,
     ) -> None:
         super().__init__()
-        for name, value in {"image_size": image_size, "batch_size": batch_size}.items():
-            if value < 1:
-                raise SettingsError(f"{name}={value}: must be at least 1.")
+        if image_size < 1 or batch_size < 1:
+            raise SettingsError(f"image_size={image_size}, batch_size={batch_size}: both must be at least 1.")
         if not 0 < val_fraction < 1:
             raise SettingsError(f"val_fraction={val_fraction}: must lie between 0 and 1, for instance 0.1.")
         if not 0 < train_fraction <= 1:
             raise SettingsError(f"train_fraction={train_fraction}: must be above 0 and at most 1, for instance 0.25.")
         self.source = source
-        default = data_folder if source == "oxford" else (lambda: home_folder() / "data")
-        self.data_dir = Path(data_dir) if data_dir is not None else default()
+        default = data_folder() if source == "oxford" else home_folder() / "data"
+        self.data_dir = default if data_dir is None else Path(data_dir)
         self.image_size = image_size
         self.batch_size = batch_size
         self.val_fraction = val_fraction
@@ -123,38 +119,37 @@ class PetDataModule(L.LightningDataModule):
         self.progress = progress
         self.examples: dict[str, list[Example]] = {}
         self.datasets: dict[str, PixelDataset] = {}
+        self._opened: dict[str, tuple[list[Example], Pixels]] = {}
 
     @property
     def root(self) -> Path:
-        """The folder that holds `oxford-iiit-pet/` of the chosen source."""
+        """The folder that contains `oxford-iiit-pet/` of the chosen source."""
         return self.data_dir if self.source == "oxford" else self.data_dir / "cartoon"
 
     def prepare_data(self) -> None:
-        """Draws the cartoons if they are the source, and decodes; Lightning calls this in one process per machine."""
+        """Write the cartoons if they are the source, and decode; Lightning calls this in one process per machine."""
         if self.source == "cartoon":
             write_dataset(self.root)
-        for split in ("trainval", "test"):
-            self._pixels(split)
+        for split in SPLITS:
+            self._open(split)
 
     def setup(self, stage: str | None = None) -> None:
-        """Opens the splits `train`, `val` and `test`."""
+        """Open the splits `train`, `val` and `test`."""
         if self.datasets:
             return
-        trainval = read_split(self._folder, "trainval")
+        trainval, pixels = self._open("trainval")
         held_out = validation_names(trainval, self.val_fraction)
-        parts = {
-            "train": [row for row, example in enumerate(trainval) if example.name not in held_out],
-            "val": [row for row, example in enumerate(trainval) if example.name in held_out],
-        }
+        train = [row for row, example in enumerate(trainval) if example.name not in held_out]
         if self.train_fraction < 1:
-            chosen = first_fraction([trainval[row] for row in parts["train"]], self.train_fraction)
-            parts["train"] = [parts["train"][index] for index in chosen]
-        pixels = self._pixels("trainval")
-        for name, rows in parts.items():
-            self.examples[name] = [trainval[row] for row in rows]
-            self.datasets[name] = PixelDataset(pixels, rows)
-        self.examples["test"] = read_split(self._folder, "test")
-        self.datasets["test"] = PixelDataset(self._pixels("test"), range(len(self.examples["test"])))
+            train = [train[index] for index in first_fraction([trainval[row] for row in train], self.train_fraction)]
+        val = [row for row, example in enumerate(trainval) if example.name in held_out]
+        test, test_pixels = self._open("test")
+        self.examples = {"train": [trainval[row] for row in train], "val": [trainval[row] for row in val], "test": test}
+        self.datasets = {
+            "train": PixelDataset(pixels, train),
+            "val": PixelDataset(pixels, val),
+            "test": PixelDataset(test_pixels, range(len(test))),
+        }
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches of the train split; the last one may be short."""
@@ -168,13 +163,15 @@ class PetDataModule(L.LightningDataModule):
         """Batches of the official test split in order."""
         return self._loader("test")
 
-    @property
-    def _folder(self) -> Path:
-        return self.root / "oxford-iiit-pet"
-
-    def _pixels(self, split: Literal["trainval", "test"]) -> Pixels:
-        files = [example_files(self._folder, example) for example in read_split(self._folder, split)]
-        return open_pixels(files, self.image_size, cache_folder(), f"{self.source}-{split}", self.progress)
+    def _open(self, split: str) -> tuple[list[Example], Pixels]:
+        """Examples and pixels of an official split, opened once per module: that looks at every file."""
+        if split not in self._opened:
+            folder = self.root / "oxford-iiit-pet"
+            examples = read_split(folder, split)
+            files = [example_files(folder, example) for example in examples]
+            name = f"{self.source}-{split}"
+            self._opened[split] = examples, open_pixels(files, self.image_size, cache_folder(), name, self.progress)
+        return self._opened[split]
 
     def _loader(self, split: str, shuffle: bool = False) -> DataLoader[Batch]:
         return DataLoader(

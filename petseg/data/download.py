@@ -1,47 +1,54 @@
-"""Oxford-IIIT Pet from its authors' server: downloaded, verified, and repaired where files are missing.
+"""Oxford-IIIT Pet from its authors' server: downloaded, verified, and completed where files are missing.
 
-torchvision can download it too, but it accepts any folder that exists, even after an interrupted download, and it
-starts such a download from the beginning.
+torchvision can download it too, but accepts any folder that exists, even after an interrupted download, and starts such
+a download from the beginning.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tarfile
+import time
+from contextlib import AbstractContextManager, nullcontext
+from http.client import HTTPException
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
-from petseg.data.archive import AGAIN, fetch_archive, unpack
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from petseg.data.splits import SPLITS, read_split
 from petseg.errors import DataError
-
-if sys.platform != "win32":
-    import fcntl
 
 SERVER: Final = "https://www.robots.ox.ac.uk/~vgg/data/pets/data"
 
-#: Address and MD5 of each archive, in the order of download: the annotations' lists name the photos.
+#: Address and MD5 of each archive. The annotations come first: their lists name the photos.
 ARCHIVES: Final = {
     "annotations": (f"{SERVER}/annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f"),
     "images": (f"{SERVER}/images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
 }
 
+#: Attempts in a row without a new byte before a download gives up; seconds before the second attempt.
+ATTEMPTS = 5
+PAUSE = 1.0
+
+#: Errors of the local disk, which another attempt cannot solve.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG}
+
+AGAIN = "Run `petseg data oxford` again: it continues where it stopped."
+
 
 def fetch_oxford(root: Path, *, progress: bool = True) -> Path:
-    """Downloads Oxford-IIIT Pet to `root`, or completes it; a complete folder needs no network.
+    """Download Oxford-IIIT Pet to `root/oxford-iiit-pet`, or complete it; a complete folder needs no network.
 
-    Only archives with missing files are fetched: photos (0.8 GB) or annotations (20 MB). An archive is downloaded
-    beside the data, verified, unpacked into a temporary folder and then moved, file by file: existing files stay until
-    their replacement is whole. Archives that torchvision has left are used. Of two processes at the same time, the
-    second waits for the first.
-
-    Args:
-        root: the data folder; the data set is written to `root/oxford-iiit-pet`.
-        progress: show progress bars on stderr.
-
-    Returns:
-        The folder `root/oxford-iiit-pet`.
+    Only archives with missing files are fetched: photos (0.8 GB) or annotations (20 MB). Existing files stay until
+    their replacement is complete. Archives that torchvision has left are used.
 
     Raises:
         DataError: the network or the disk fails, or a checksum is wrong.
@@ -61,85 +68,55 @@ def fetch_oxford(root: Path, *, progress: bool = True) -> Path:
 
 
 def verify_oxford(folder: Path) -> list[str]:
-    """What a folder in the layout of Oxford-IIIT Pet lacks, one sentence each; an empty list means complete.
+    """Problems of a data set in the layout of Oxford-IIIT Pet, one sentence each; an empty list means complete.
 
-    Every photo and trimap that the split lists name must exist and not be empty. Other files are ignored: the official
-    folder has photos that no list names, and macOS's `._` files among the trimaps.
-
-    Args:
-        folder: holds `images/` and `annotations/`.
+    Every photo and trimap that the split lists name must exist and not be empty; other files are ignored.
     """
     problems: list[str] = []
-    names: set[str] = set()
-    for split in ("trainval.txt", "test.txt"):
-        listed, wrong = _names(folder, split)
-        names |= listed
-        problems += wrong
+    names: dict[str, set[str]] = {}
+    for split in SPLITS:
+        try:
+            names[split] = {example.name for example in read_split(folder, split)}
+        except DataError as error:
+            problems.append(f"annotations/{split}.txt cannot be used: {error}")
     if not problems and (folder / "annotations/list.txt").is_file():
-        unlisted = _names(folder, "list.txt")[0] - names
+        unlisted = {example.name for example in read_split(folder, "list")} - names["trainval"] - names["test"]
         if unlisted:
             problems.append(f"annotations/trainval.txt and test.txt lack {len(unlisted)} names of list.txt")
     for subfolder, suffix in (("annotations/trimaps", ".png"), ("images", ".jpg")):
         sizes = _sizes(folder / subfolder)
-        for file in sorted(name + suffix for name in names):
+        for file in sorted(name + suffix for name in set().union(*names.values())):
             if not sizes.get(file):
                 problems.append(f"{subfolder}/{file} is {'empty' if file in sizes else 'missing'}")
     return problems
-
-
-def _names(folder: Path, file: str) -> tuple[set[str], list[str]]:
-    """Image names of a list in `annotations/`, and what is wrong with the list."""
-    path = folder / "annotations" / file
-    if not path.is_file():
-        return set(), [f"annotations/{file} is missing"]
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    if not rows:
-        return set(), [f"annotations/{file} names no image"]
-    wrong = [" ".join(row) for row in rows if len(row) != 4]
-    problems = [f"annotations/{file} holds {wrong[0]!r}; expected a name and three numbers"] if wrong else []
-    return {row[0] for row in rows if len(row) == 4}, problems
 
 
 def _sizes(folder: Path) -> dict[str, int]:
     """Size in bytes of each file of a folder; empty if there is no such folder."""
     if not folder.is_dir():
         return {}
-    with os.scandir(folder) as entries:  # one pass instead of a call per file
+    with os.scandir(folder) as entries:
         return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Waits until no other process works on `folder`, then locks it.
-
-    The lock belongs to the operating system and ends with the process, so that a killed process blocks nobody. Windows
-    has no `flock`: there, start one download at a time.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
+def _locked(folder: Path) -> AbstractContextManager[Any]:
+    """Wait for another process that completes the same folder: two would write to one `.part` file."""
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Another process is filling {folder}; waiting for it.", file=sys.stderr)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as error:  # some network drives have no locks
-            print(f"{folder} cannot be locked ({error.strerror}): start one download at a time.", file=sys.stderr)
-        yield
-    finally:
-        os.close(handle)
+        return lock.acquire(timeout=0)
+    except Timeout:
+        print(f"Another process is filling {folder}; waiting for it.", file=sys.stderr)
+        return lock.acquire()
+    except (OSError, NotImplementedError):  # some network drives have no locks
+        return nullcontext()
 
 
 def _complete(folder: Path, progress: bool) -> None:
-    """Fetches and unpacks the archives with missing files."""
     for part, (url, md5) in ARCHIVES.items():
         if any(problem.startswith(f"{part}/") for problem in verify_oxford(folder)):
-            archive = fetch_archive(url, md5, folder, progress)
-            unpack(archive, folder, progress)
-            if archive.suffix == ".part":  # downloaded here; archives of torchvision stay
+            archive = _fetch(url, md5, folder, progress)
+            _unpack(archive, folder, progress)
+            if archive.suffix == ".part":  # downloaded now; torchvision's archives stay
                 archive.unlink()
     problems = verify_oxford(folder)
     if problems:
@@ -147,3 +124,87 @@ def _complete(folder: Path, progress: bool) -> None:
             f"{folder}: still incomplete after unpacking the official archives: {problems[0]} "
             f"({len(problems)} such problems). Remove the folder and run `petseg data oxford` again."
         )
+
+
+def _fetch(url: str, md5: str, folder: Path, progress: bool) -> Path:
+    """A file with this checksum: one that exists in `folder`, or else a downloaded `.part` file."""
+    archive = folder / url.rsplit("/", 1)[-1]
+    part = folder / f"{archive.name}.part"
+    for path in (archive, part):
+        if path.is_file() and _md5(path) == md5:
+            return path
+    for _ in range(2):  # a second time from the start: the server's file may have changed between two attempts
+        _download(url, part, progress)
+        if _md5(part) == md5:
+            return part
+        part.unlink()
+    raise DataError(
+        f"{url}: the downloaded file does not have the MD5 {md5}. A proxy or a login page may have answered "
+        "instead of the server; open the address in a browser, then run `petseg data oxford` again."
+    )
+
+
+def _download(url: str, part: Path, progress: bool) -> None:
+    """Complete `part`; each attempt continues where the last one stopped."""
+    longest, failures = _length(part), 0
+    while True:
+        try:
+            return _attempt(url, part, progress)
+        except (OSError, HTTPException) as error:
+            if getattr(error, "errno", None) in DISK_ERRORS:
+                raise
+            failures = 0 if _length(part) > longest else failures + 1
+            longest = max(longest, _length(part))
+            code = error.code if isinstance(error, HTTPError) else 0
+            if code == 416:  # `part` is longer than the file, so it belongs to another file
+                part.unlink()
+            elif failures == ATTEMPTS or (400 <= code < 500 and code not in (408, 429)):  # time-out, too many requests
+                cause = error.reason if type(error) is URLError else error
+                raise DataError(
+                    f"{url}: {longest / 1e6:.1f} MB came, then: {str(cause) or type(cause).__name__}. "
+                    f"Check the connection to {Request(url).host}. {AGAIN}"
+                ) from error
+        time.sleep(PAUSE * 2 ** max(failures - 1, 0))  # twice as long each time, so that a busy server can recover
+
+
+def _attempt(url: str, part: Path, progress: bool) -> None:
+    """Request the bytes that `part` lacks and append them."""
+    start = _length(part)
+    headers = {"User-Agent": "petseg"} | ({"Range": f"bytes={start}-"} if start else {})
+    with urlopen(Request(url, headers=headers), timeout=60) as response:
+        if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            start = 0  # the server does not support ranges and sends the whole file
+        total = start + int(response.headers.get("Content-Length", 0))
+        bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, disable=not progress)
+        with bar, part.open("ab" if start else "wb") as file:
+            while chunk := response.read(1 << 16):
+                file.write(chunk)
+                bar.update(len(chunk))
+    if _length(part) < total:
+        raise ConnectionError(f"the connection ended {total - _length(part):,} bytes early")
+
+
+def _unpack(archive: Path, folder: Path, progress: bool) -> None:
+    """Unpack a .tar.gz beside the data, then move file by file: a reader sees the old file or the complete new one."""
+    work = folder / ".unpacking"
+    shutil.rmtree(work, ignore_errors=True)  # of a process that was killed
+    work.mkdir()
+    with tarfile.open(archive, "r|gz") as tar:
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # before Python 3.11.4 only the MD5 protects
+        files = (member for member in tar if member.isfile() and "/._" not in member.name)  # `._` files are macOS's
+        title = f"unpack {archive.name.split('.')[0]}"
+        tar.extractall(work, tqdm(files, desc=title, unit=" files", disable=not progress))
+    for path in sorted(path for path in work.rglob("*") if path.is_file()):
+        target = folder / path.relative_to(work)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    shutil.rmtree(work)
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Final
 
 from petseg.errors import DataError
 
-SPECIES = ("cat", "dog")
+#: Image and trimap of an example.
+Files = tuple[Path, Path]
+
+SPLITS: Final = ("trainval", "test")
+SPECIES: Final = {1: "cat", 2: "dog"}
 
 
 @dataclass(frozen=True)
@@ -28,48 +32,52 @@ class Example:
         return self.name.rpartition("_")[0]
 
 
-def example_files(folder: Path, example: Example) -> tuple[Path, Path]:
+def example_files(folder: Path, example: Example) -> Files:
     """Image and trimap of an example; `folder` is `oxford-iiit-pet/`."""
     return folder / "images" / f"{example.name}.jpg", folder / "annotations" / "trimaps" / f"{example.name}.png"
 
 
-def read_split(folder: Path, split: Literal["trainval", "test"]) -> list[Example]:
-    """The examples that an official split list names; other files in the folder are ignored.
+def read_split(folder: Path, split: str) -> list[Example]:
+    """Examples of an official split list, `trainval`, `test` or `list` (both), in its order.
 
     Args:
-        folder: `oxford-iiit-pet/`.
-        split: which list.
+        folder: `oxford-iiit-pet/`. Images that the list does not name are ignored.
 
     Raises:
-        DataError: the list is missing or a line of it is not `name class species breed`.
+        DataError: the list is missing, empty, or has a line that is not `name class species breed`.
     """
     path = folder / "annotations" / f"{split}.txt"
     if not path.is_file():
         raise DataError(
-            f"{path}: not there. Fetch the data set with `petseg data oxford`, set PETSEG_DATA_DIR to the folder that "
+            f"{path}: missing. Fetch the data set with `petseg data oxford`, set PETSEG_DATA_DIR to the folder that "
             "holds oxford-iiit-pet/, or use the cartoons: --data.source cartoon."
         )
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
-    try:
-        return [Example(name, int(cls), SPECIES[int(species) - 1]) for name, cls, species, _ in lines]
-    except (ValueError, IndexError) as error:
-        raise DataError(
-            f"{path}: holds a line that is not 'name class species breed' ({error}). "
-            "Fetch it again with `petseg data oxford`."
-        ) from error
+    examples = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            try:
+                examples.append(_parse(line))
+            except ValueError as error:
+                raise DataError(
+                    f"{path}, line {number}: {line!r} is not 'name class species breed': {error}. "
+                    "Fetch it again with `petseg data oxford`."
+                ) from None
+    if not examples:
+        raise DataError(f"{path}: names no image. Fetch it again with `petseg data oxford`.")
+    return examples
 
 
 def validation_names(examples: Iterable[Example], fraction: float = 0.1) -> frozenset[str]:
-    """Names of the examples in the validation split: `fraction` of each breed, the same on every machine.
+    """Names of the validation split, the same on every machine.
 
     Args:
         examples: the official trainval split.
-        fraction: between 0 and 1; the count is rounded, but at least 1 per breed.
+        fraction: of each breed, between 0 and 1; the count is rounded, but at least 1 per breed.
     """
     chosen: list[str] = []
     by_breed = sorted(examples, key=lambda example: example.breed)
     for _, members in groupby(by_breed, key=lambda example: example.breed):
-        # the order of the SHA-256 is as good as a shuffle, and needs no random generator whose version could change it
+        # sorting by SHA-256 is as good as a shuffle, and needs no random generator whose version could change it
         names = sorted((e.name for e in members), key=lambda name: hashlib.sha256(name.encode()).digest())
         chosen += names[: max(1, round(fraction * len(names)))]
     return frozenset(chosen)
@@ -79,7 +87,6 @@ def first_fraction(examples: Sequence[Example], fraction: float) -> list[int]:
     """Indices of `fraction` of each breed's examples, at least 1 per breed; a smaller fraction is part of a larger one.
 
     Args:
-        examples: in any order.
         fraction: above 0, up to 1.
     """
 
@@ -88,7 +95,20 @@ def first_fraction(examples: Sequence[Example], fraction: float) -> list[int]:
 
     chosen: list[int] = []
     for _, members in groupby(sorted(range(len(examples)), key=breed), breed):
-        # reversed names: the order of `validation_names` would start with those that are left over from validation
+        # reversed names: in the order of `validation_names`, the first ones have gone to validation
         ranked = sorted(members, key=lambda index: hashlib.sha256(examples[index].name[::-1].encode()).digest())
         chosen += ranked[: max(1, round(fraction * len(ranked)))]
     return sorted(chosen)
+
+
+def _parse(line: str) -> Example:
+    """The example that a line describes, or a ValueError that says what is wrong with it."""
+    columns = line.split()
+    if len(columns) != 4:
+        raise ValueError(f"{len(columns)} columns, expected 4")
+    class_id, species, breed_id = (int(column) for column in columns[1:])
+    if species not in SPECIES:
+        raise ValueError(f"species {species}, expected 1 (cat) or 2 (dog)")
+    if class_id < 1 or breed_id < 1:
+        raise ValueError(f"class {class_id} and breed {breed_id}, which start at 1")
+    return Example(columns[0], class_id, SPECIES[species])

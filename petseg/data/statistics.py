@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from petseg.data.datamodule import PixelDataset
 from petseg.labels import CLASSES
@@ -28,25 +29,14 @@ def class_counts(masks: Masks) -> NDArray[np.int64]:
 
 
 def region_fractions(masks: Masks, region: NDArray[np.bool_]) -> Fractions:
-    """Fraction of a region's pixels that belongs to each class, all masks pooled.
-
-    Args:
-        masks: uint8 (N, H, W), labels.
-        region: bool (H, W).
-
-    Returns:
-        float64 (3,), summing to 1.
-    """
+    """Fraction of a region's pixels (bool (H, W)) that belongs to each class, all masks pooled: float64 (3,)."""
     counts = np.bincount(masks[:, region].ravel(), minlength=len(CLASSES))
-    fractions: Fractions = counts / counts.sum()
-    return fractions
+    return np.asarray(counts / counts.sum())
 
 
 def border(size: int) -> NDArray[np.bool_]:
     """The outermost ring of pixels: bool (size, size)."""
-    inner = np.zeros((size, size), dtype=bool)
-    inner[1:-1, 1:-1] = True
-    return ~inner
+    return np.pad(np.zeros((size - 2, size - 2), dtype=bool), 1, constant_values=True)
 
 
 def center(size: int) -> NDArray[np.bool_]:
@@ -58,22 +48,17 @@ def center(size: int) -> NDArray[np.bool_]:
 
 
 def adjacency(masks: Masks) -> Fractions:
-    """How often classes touch: the fraction of the pixels of class v that have a pixel of class w as a neighbour.
-
-    All 8 pixels around a pixel are its neighbours.
-
-    Args:
-        masks: uint8 (N, H, W), labels.
+    """How often classes touch: the fraction of the pixels of class v with a pixel of class w among its 8 neighbours.
 
     Returns:
         float64 (3, 3), rows v, columns w; NaN on the diagonal, and in the row of a class that does not occur.
     """
     K = len(CLASSES)
     touching, total = np.zeros((K, K)), np.zeros((K, 1))
-    for part in _parts(masks):
+    for part in np.array_split(masks, max(1, len(masks) // 256)):  # temporary arrays then fit into memory
         regions = [part == label for label in range(K)]
         for w in range(K):
-            near = _dilated(regions[w])  # where w is, or is a neighbour
+            near = binary_dilation(regions[w], np.ones((1, 3, 3)))  # pixels of class w and their neighbours
             for v in range(K):
                 touching[v, w] += (regions[v] & near).sum()
             total[w] += regions[w].sum()
@@ -82,27 +67,10 @@ def adjacency(masks: Masks) -> Fractions:
 
 
 def mean_map(masks: Masks, label: int) -> Fractions:
-    """Fraction of the masks that hold this class, for each pixel: float64 (H, W), 0 to 1."""
-    fractions: Fractions = (masks == label).mean(axis=0)
-    return fractions
+    """Fraction of the masks that have this class, for each pixel: float64 (H, W), 0 to 1."""
+    return np.asarray((masks == label).mean(axis=0))
 
 
 def most_frequent_map(masks: Masks) -> NDArray[np.uint8]:
     """The most frequent class of each pixel, the smaller label where two tie: uint8 (H, W)."""
-    maps = [mean_map(masks, label) for label in range(len(CLASSES))]
-    return np.argmax(maps, axis=0).astype(np.uint8)
-
-
-def _parts(masks: Masks) -> list[Masks]:
-    return np.array_split(masks, max(1, len(masks) // 256))  # temporary arrays then fit into the processor's cache
-
-
-def _dilated(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The region and all 8 neighbours of its pixels: bool (N, H, W)."""
-    wide = region.copy()
-    wide[:, :, 1:] |= region[:, :, :-1]
-    wide[:, :, :-1] |= region[:, :, 1:]
-    high = wide.copy()
-    high[:, 1:] |= wide[:, :-1]
-    high[:, :-1] |= wide[:, 1:]
-    return high
+    return np.argmax([mean_map(masks, label) for label in range(len(CLASSES))], axis=0).astype(np.uint8)

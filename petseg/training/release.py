@@ -33,7 +33,7 @@ DATA: dict[Source, dict[str, str]] = {
         "source": "https://www.robots.ox.ac.uk/~vgg/data/pets/",
         "licence": "CC BY-SA 4.0",
     },
-    "cartoon": {"name": "cartoons", "source": "drawn by `petseg data cartoon`", "licence": "MIT"},
+    "cartoon": {"name": "cartoons", "source": "part of petseg: `petseg data cartoon`", "licence": "MIT"},
 }
 
 #: What a released model's card says of its limits, by what it was trained on; {size} is that of its pictures.
@@ -45,7 +45,7 @@ LIMITS: dict[Source, str] = {
         "outlines of the people who drew the labels bound what any model can score on the boundary."
     ),
     "cartoon": (
-        "It was trained on cartoons that petseg draws, at {size}x{size} pixels, and has never seen a photo: its scores "
+        "It was trained on petseg's cartoons, at {size}x{size} pixels, and has never seen a photo: its scores "
         "say nothing of photos."
     ),
 }

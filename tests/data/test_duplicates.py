@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from petseg.data.cartoon.breeds import BREEDS
-from petseg.data.cartoon.picture import draw_pet
+from petseg.data.cartoons import cartoon
 from petseg.data.datamodule import PetDataModule
 from petseg.data.duplicates import (
     Duplicate,
@@ -16,7 +15,8 @@ from petseg.data.duplicates import (
 
 @pytest.fixture(scope="module")
 def photos():
-    return np.stack([np.asarray(draw_pet(BREEDS[i], i, 64)[0]) for i in range(5)])
+    breeds = ("Duskpoint", "Inkwell", "Marmalade", "dotty_hound", "ginger_corgi")
+    return np.stack([np.asarray(cartoon(f"{breed}_{i}")[0]) for i, breed in enumerate(breeds, start=1)])
 
 
 def pairs_of(images, **settings):
@@ -87,11 +87,11 @@ def test_duplicates_are_named_with_their_splits(cartoons, monkeypatch, tmp_path)
     pixels[data.datasets["train"].rows[2]] = images[4, :, ::-1]
     for split in ("train", "val"):  # both are rows of one array
         data.datasets[split].pixels = type(data.datasets[split].pixels)(pixels, data.datasets[split].pixels.masks)
-    (found,) = duplicates(data)
-    assert found.first == Photo("train", 2, data.examples["train"][2].name)
-    assert found.second == Photo("test", 4, data.examples["test"][4].name)
-    assert found.mirrored
-    assert found.leaks
+    (pair,) = duplicates(data)
+    assert pair.first == Photo("train", 2, data.examples["train"][2].name)
+    assert pair.second == Photo("test", 4, data.examples["test"][4].name)
+    assert pair.mirrored
+    assert pair.leaks
 
 
 @pytest.mark.real_data
@@ -99,10 +99,10 @@ def test_oxford_holds_43_photos_twice_and_23_of_them_in_trainval_and_test(oxford
     data = PetDataModule("oxford", oxford, progress=False)
     data.prepare_data()
     data.setup()
-    found = duplicates(data)
-    assert len(found) == 43
-    assert sum(pair.leaks for pair in found) == len(leaked_test_photos(found)) == 23
-    assert not any(pair.mirrored for pair in found)
+    pairs = duplicates(data)
+    assert len(pairs) == 43
+    assert sum(pair.leaks for pair in pairs) == len(leaked_test_photos(pairs)) == 23
+    assert not any(pair.mirrored for pair in pairs)
     assert len(duplicates(data, threshold=0.985)) == 42
-    names = {frozenset((pair.first.name, pair.second.name)) for pair in found}
+    names = {frozenset((pair.first.name, pair.second.name)) for pair in pairs}
     assert {frozenset(two) for two in (("Bombay_146", "Bombay_82"), ("Abyssinian_151", "Abyssinian_99"))} <= names

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from petseg import cli
 from petseg.data import datamodule as data
-from petseg.data.cartoon.dataset import write_dataset
+from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import DataError, SettingsError
 from petseg.metrics.confusion import pooled_scores
@@ -476,7 +476,7 @@ def test_a_card_names_the_teacher_where_a_configuration_has_one_callback_and_no_
 
 
 def test_a_model_is_scored_on_the_data_of_its_run_and_its_card_says_which(cartoons, tmp_path, monkeypatch):
-    write_dataset(tmp_path / "cartoon", images_per_breed=10, size=64)
+    write_dataset(tmp_path / "cartoon", images_per_breed=10)
     # the data set is there, so it is not drawn again at its full size
     monkeypatch.setattr(data, "write_dataset", lambda root: root)
     more = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from petseg.data.cartoon.dataset import write_dataset
+from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import DataError, SettingsError
 from petseg.files import data_folder
@@ -97,7 +97,7 @@ def full(runs: int = 3) -> Iterator[Settings]:
 def quick(runs: int = 1) -> Iterator[Settings]:
     """Every row in seconds: a tiny network and a few cartoons. Its numbers say nothing about the real training."""
     with TemporaryDirectory(prefix="petseg-bench-") as folder:
-        write_dataset(folder, images_per_breed=4, size=32)
+        write_dataset(folder, images_per_breed=4)
         yield Settings(
             tiny(at_one_size(read_recipe("course"))),
             tiny(read_recipe("fast")),

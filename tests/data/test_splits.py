@@ -1,0 +1,93 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from petseg.data.splits import Example, first_fraction, read_split, validation_names
+from petseg.errors import DataError
+
+
+def test_validation_has_the_same_fraction_of_every_breed():
+    examples = [Example(f"{breed}_{i}", k, "cat") for k, breed in enumerate(("A", "b", "C_c")) for i in range(100)]
+    chosen = Counter(name.rpartition("_")[0] for name in validation_names(examples))
+    assert chosen == {"A": 10, "b": 10, "C_c": 10}
+
+
+def test_validation_does_not_depend_on_the_order_or_the_random_state():
+    examples = [Example(f"pug_{i}", 1, "dog") for i in range(50)]
+    np.random.default_rng()
+    assert validation_names(examples) == validation_names(reversed(examples))
+    # recorded once: the same on every machine
+    assert sorted(validation_names(examples, 0.06)) == ["pug_32", "pug_46", "pug_48"]
+
+
+def test_validation_is_not_the_start_of_the_list():
+    examples = [Example(f"pug_{i}", 1, "dog") for i in range(100)]
+    numbers = sorted(int(name.rpartition("_")[2]) for name in validation_names(examples, 0.2))
+    assert numbers[0] < 40
+    assert numbers[-1] > 60
+
+
+def test_a_fraction_of_the_train_split_has_as_much_of_each_breed_and_is_part_of_a_larger_fraction():
+    examples = [Example(f"{breed}_{n}", 1, "cat") for n in range(40) for breed in ("Bombay", "Sphynx")]
+    quarter, half = (set(first_fraction(examples, fraction)) for fraction in (0.25, 0.5))
+    assert quarter < half
+    assert Counter(examples[index].breed for index in quarter) == {"Bombay": 10, "Sphynx": 10}
+    assert Counter(examples[index].breed for index in half) == {"Bombay": 20, "Sphynx": 20}
+    assert first_fraction(examples, 1.0) == list(range(80))
+    assert len(first_fraction(examples, 0.001)) == 2  # at least one of each
+    names = {examples[index].name for index in half}
+    assert names == {examples[::-1][index].name for index in first_fraction(examples[::-1], 0.5)}
+
+
+def write_list(folder, *lines):
+    (folder / "annotations").mkdir()
+    (folder / "annotations/test.txt").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_a_list_is_read_without_its_comments_and_empty_lines(tmp_path):
+    write_list(tmp_path, "#Image CLASS-ID SPECIES BREED ID", "Abyssinian_201 1 1 1", "", "saint_bernard_3 37 2 25")
+    first, second = read_split(tmp_path, "test")
+    assert (first.breed, first.class_id, first.species) == ("Abyssinian", 1, "cat")
+    assert (second.breed, second.class_id, second.species) == ("saint_bernard", 37, "dog")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("pug_1 1 2", "3 columns, expected 4"),
+        ("pug_1 1 2 1 1", "5 columns, expected 4"),
+        ("pug_1 one 2 1", "invalid literal"),
+        ("pug_1 1 0 1", r"species 0, expected 1 \(cat\) or 2 \(dog\)"),
+        ("pug_1 1 -1 1", "species -1"),
+        ("pug_1 1 3 1", "species 3"),
+        ("pug_1 0 2 1", "class 0 and breed 1, which start at 1"),
+        ("pug_1 1 2 0", "class 1 and breed 0, which start at 1"),
+    ],
+)
+def test_a_wrong_line_is_refused_with_its_file_and_number(tmp_path, line, reason):
+    write_list(tmp_path, "# header", "pug_2 1 2 1", line)
+    with pytest.raises(DataError, match=rf"test\.txt, line 3: '{line}' is not 'name class species breed': {reason}"):
+        read_split(tmp_path, "test")
+
+
+def test_a_list_without_a_single_name_is_refused(tmp_path):
+    write_list(tmp_path, "# header")
+    with pytest.raises(DataError, match=r"test\.txt: names no image"):
+        read_split(tmp_path, "test")
+
+
+def test_a_missing_list_is_one_sentence_with_the_remedies(tmp_path):
+    with pytest.raises(DataError, match=r"missing\. Fetch.*petseg data oxford.*PETSEG_DATA_DIR.*cartoon"):
+        read_split(tmp_path, "test")
+
+
+@pytest.mark.real_data
+def test_official_splits_have_3680_and_3669_examples_of_37_breeds(oxford):
+    folder = oxford / "oxford-iiit-pet"
+    trainval, test = read_split(folder, "trainval"), read_split(folder, "test")
+    assert (len(trainval), len(test)) == (3680, 3669)
+    assert len({e.breed for e in trainval}) == len({e.class_id for e in test}) == 37
+    per_breed = Counter(name.rpartition("_")[0] for name in validation_names(trainval))
+    assert len(per_breed) == 37
+    assert set(per_breed.values()) <= {9, 10}
