@@ -26,46 +26,29 @@ from petseg.models.unet import UNet
 #: The released models are `<name>.safetensors` in this folder.
 WEIGHTS: Final = Path(__file__).with_name("weights")
 
-#: The networks that a card can name; a file cannot make petseg build any other class. To release a new network, add
-#: its class, which keeps its constructor's arguments in the attribute `settings`.
+#: The networks that a card can name; no file makes petseg build another class. To release a new kind of network, add
+#: its class here, which keeps the arguments of its constructor in the attribute `settings`.
 NETWORKS: Final[dict[str, type[nn.Module]]] = {"unet": UNet, "pretrained-unet": PretrainedUNet}
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a weights file says about itself.
+    """What a weights file says about itself."""
 
-    Attributes:
-        name: the released name, as `load` takes it.
-        architecture: a key of `NETWORKS`.
-        settings: keyword arguments of the network's class.
-        mean: RGB, of pixels from 0 to 1; see `Segmenter`.
-        std: RGB, as `mean`.
-        size: (height, width) in pixels to which photos are resized.
-        parameters: number of trainable parameters.
-        classes: names of the logits' channels, in order.
-        recipe: how the network was trained.
-        data: what it was trained on.
-        scores: by split, as `petseg release` measured them; also `breeds` and `calibration`.
-        licence: of the weights.
-        limits: what the model cannot do, in sentences.
-        version: of the petseg that saved it.
-    """
-
-    name: str
-    architecture: str
-    settings: dict[str, Any]
-    mean: RGB
+    name: str  # as `load` takes it
+    architecture: str  # a key of NETWORKS
+    settings: dict[str, Any]  # arguments of the network's class
+    mean: RGB  # of pixels from 0 to 1, as Segmenter takes it
     std: RGB
-    size: tuple[int, int]
-    parameters: int
-    classes: tuple[str, ...] = CLASSES
+    size: tuple[int, int]  # height and width in pixels to which photos are resized
+    parameters: int  # number of trainable ones
+    classes: tuple[str, ...] = CLASSES  # names of the logits' channels, in order
     recipe: dict[str, Any] = field(default_factory=dict)
-    data: dict[str, Any] | str = ""
-    scores: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] | str = ""  # what it was trained on
+    scores: dict[str, Any] = field(default_factory=dict)  # by split, and `breeds` and `calibration`
     licence: str = "MIT"
-    limits: str = ""
-    version: str = __version__
+    limits: str = ""  # what the model cannot do, in sentences
+    version: str = __version__  # of the petseg that saved it
 
     @classmethod
     def of(cls, segmenter: Segmenter, **details: Any) -> ModelCard:
@@ -75,15 +58,16 @@ class ModelCard:
             ModelError: `NETWORKS` does not list the network's class.
         """
         network: Any = segmenter.network
+        names = [name for name, kind in NETWORKS.items() if type(network) is kind]
+        if not names:
+            raise ModelError(
+                f"{type(network).__name__}: only networks that petseg ships can be released ({', '.join(NETWORKS)}). "
+                "Use yours from its checkpoint, with --ckpt_path."
+            )
         mean, std = segmenter.statistics
-        return cls(
-            architecture=_architecture(network),
-            settings=network.settings,
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
-            mean=mean,
-            std=std,
-            **details,
-        )
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        known = {"architecture": names[0], "settings": network.settings, "parameters": parameters}
+        return cls(**known, mean=mean, std=std, **details)
 
     def to_header(self) -> dict[str, str]:
         """The card as safetensors metadata: one JSON text per field, and `format`, which other readers ask for."""
@@ -103,30 +87,37 @@ class ModelCard:
                 f"{name}: the header lacks {', '.join(missing)}; expected a model card. Save the network with zoo.save."
             )
         try:
-            return cls(**_checked({f.name: json.loads(header[f.name]) for f in fields(cls) if f.name in header}))
-        except (TypeError, ValueError, AttributeError) as error:
+            values = {f.name: json.loads(header[f.name]) for f in fields(cls) if f.name in header}
+            for key, length in (("mean", 3), ("std", 3), ("size", 2)):
+                if len(values[key]) != length or not all(isinstance(value, int | float) for value in values[key]):
+                    raise ValueError(f"{key} {values[key]!r}")
+            if min(values["size"]) < 1:
+                raise ValueError(f"size {values['size']}")
+            tuples: dict[str, Any] = {
+                key: tuple(values[key]) for key in ("mean", "std", "size", "classes") if key in values
+            }
+            return cls(**values | tuples)
+        except (TypeError, ValueError) as error:
             raise ModelError(
                 f"{name}: the header's model card is damaged ({error}). Download the file again."
             ) from error
 
     def markdown(self) -> str:
-        """The card for people: recipe, data, scores, best and worst breeds, calibration, licence, limits."""
+        """The card for people."""
         height, width = self.size
-        lines = [
-            f"# {self.name}",
-            "",
-            f"Finds {', '.join(self.classes)} in photos, at {height}x{width} pixels. {self.parameters:,} parameters; "
-            f"weights under the {self.licence} licence; architecture `{self.architecture}` with "
-            f"{_text(self.settings)}.",
-        ]
-        for title, content in (("Data", self.data), ("Recipe", self.recipe)):
+        text = f"# {self.name}\n\nFinds {', '.join(self.classes)} in photos, at {height}x{width} pixels. "
+        text += f"{self.parameters:,} parameters; weights under the {self.licence} licence; "
+        text += f"architecture `{self.architecture}` with {_text(self.settings)}."
+        for title, content in (("Data", self.data), ("Recipe", self.recipe), ("Scores", self.scores)):
             if content:
                 entries = content.items() if isinstance(content, dict) else [("name", content)]
-                lines += ["", f"## {title}", "", *(f"- {key}: {_text(value)}" for key, value in entries)]
-        lines += _score_lines(self.scores)
-        if self.limits:
-            lines += ["", "## Limits", "", self.limits]
-        return "\n".join(lines)
+                text += f"\n\n## {title}\n\n" + "\n".join(f"- {key}: {_text(value)}" for key, value in entries)
+        if self.scores:
+            text += (
+                "\n\nA split's scores are pooled over all its pixels: one pass, float16 weights. `breeds` is the mean "
+                "IoU of the best and worst breeds on the test split; `calibration` is the expected calibration error."
+            )
+        return text + (f"\n\n## Limits\n\n{self.limits}" if self.limits else "")
 
 
 def available() -> list[str]:
@@ -152,20 +143,16 @@ def best() -> str:
     return max(candidates, key=lambda card: card.scores.get("val", {}).get("mean_iou", 0.0)).name
 
 
-def card(name_or_path: str | Path | None = None) -> ModelCard:
-    """The card of a model, named as for `load`, and read without its weights.
-
-    Raises:
-        ModelError: as `load`.
-    """
-    path = _path(name_or_path)
-    with _reading(path) as file:
-        return ModelCard.from_header(file.metadata(), path.name)
-
-
 def cards() -> list[ModelCard]:
     """The cards of all released models, in the order of `available`."""
     return [card(name) for name in available()]
+
+
+def card(name_or_path: str | Path | None = None) -> ModelCard:
+    """The card of a model, named as for `load` and with its errors; reads no weights."""
+    path = _path(name_or_path)
+    with _reading(path) as file:
+        return ModelCard.from_header(file.metadata(), path.name)
 
 
 def load(name_or_path: str | Path | None = None) -> tuple[Segmenter, ModelCard]:
@@ -181,11 +168,11 @@ def load(name_or_path: str | Path | None = None) -> tuple[Segmenter, ModelCard]:
     path = _path(name_or_path)
     with _reading(path) as file:
         card = ModelCard.from_header(file.metadata(), path.name)
-        network = _rebuild(card, path.name)
         shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-        _check_shapes(network, shapes, path.name)
-        tensors = {key: _as_float32(file.get_tensor(key)) for key in shapes}
-    network.load_state_dict(tensors, assign=True)
+        network = _rebuilt(card, shapes, path.name)
+        tensors = {key: file.get_tensor(key) for key in shapes}
+    floats = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+    network.load_state_dict(floats, assign=True)
     return Segmenter(network, card.mean, card.std).eval(), card
 
 
@@ -204,8 +191,7 @@ def save(path: str | Path, segmenter: Segmenter, card: ModelCard) -> Path:
     if (card.mean, card.std) != segmenter.statistics:
         raise ValueError("mean and std of the card are not those of the segmenter")
     tensors = {key: value.detach().cpu() for key, value in segmenter.network.state_dict().items()}
-    shapes = {key: tuple(value.shape) for key, value in tensors.items()}
-    _check_shapes(_rebuild(card, path.name), shapes, path.name)
+    _rebuilt(card, {key: tuple(value.shape) for key, value in tensors.items()}, path.name)
     for key, value in tensors.items():
         if not value.isfinite().all():
             raise ModelError(
@@ -218,9 +204,9 @@ def save(path: str | Path, segmenter: Segmenter, card: ModelCard) -> Path:
 
 
 def stored(tensor: Tensor) -> Tensor:
-    """A weight as a file holds it: float16, or float32 where a value exceeds float16's largest, 65504.
+    """A weight as a file holds it: float16, or float32 if a value exceeds float16's largest, 65504.
 
-    The running variance of a BatchNorm can: what it divides by leaves the weights before it free to grow.
+    The running variance of a BatchNorm can: it divides the result of the weights before it, which are free to grow.
     """
     if not tensor.is_floating_point():
         return tensor.contiguous()  # the batch counters of BatchNorm
@@ -229,82 +215,22 @@ def stored(tensor: Tensor) -> Tensor:
 
 
 def model_file(path: str | Path) -> Path:
-    """The path of a file that a model can be saved to.
-
-    Raises:
-        ModelError: its name does not end in `.safetensors`.
-    """
+    """The path of a file to save a model to; raises ModelError unless its name ends in `.safetensors`."""
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ModelError(f"{path.name}: a model's file ends in .safetensors. Rename it.")
     return path
 
 
-def _architecture(network: nn.Module) -> str:
-    for name, kind in NETWORKS.items():
-        if type(network) is kind:
-            return name
-    raise ModelError(
-        f"{type(network).__name__}: only networks that petseg ships can be released ({', '.join(NETWORKS)}). "
-        "Use yours from its checkpoint, with --ckpt_path."
-    )
-
-
-def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    """A header's values with the types of the fields; a wrong one raises TypeError, ValueError or AttributeError."""
-    for key in ("mean", "std"):
-        red, green, blue = values[key]
-        values[key] = (float(red), float(green), float(blue))
-    height, width = values["size"]
-    values["size"] = (_positive(height), _positive(width))
-    if "classes" in values:
-        values["classes"] = tuple(values["classes"])
-    return values
-
-
-def _positive(value: Any) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"size {value!r} is not a whole number from 1")
-    return value
-
-
-def _score_lines(scores: dict[str, Any]) -> list[str]:
-    """Lines of Markdown: a table of the splits, then breeds and calibration if the scores have them."""
-    lines = []
-    splits = {split: values for split, values in scores.items() if isinstance(values, dict) and "mean_iou" in values}
-    if splits:
-        names = list(next(iter(splits.values())))
-        lines += ["", "## Scores", "", "Pooled over all pixels of the split, one pass, float16 weights.", ""]
-        lines += [f"| split | {' | '.join(names)} |", f"|---|{'--:|' * len(names)}"]
-        lines += [f"| {key} | {' | '.join(f'{split[name]:.4f}' for name in names)} |" for key, split in splits.items()]
-    for key, text in (
-        ("breeds", "Mean IoU on the test split by breed, of the best and the worst"),
-        ("calibration", "Expected calibration error on the test split, 15 bins, 0 is calibrated"),
-    ):
-        if key in scores:
-            lines += ["", f"{text}: {', '.join(f'{name} {value:.3f}' for name, value in scores[key].items())}."]
-    return lines
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
-    if isinstance(value, list):
-        return "/".join(_text(entry) for entry in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _path(name_or_path: str | Path | None) -> Path:
-    name_or_path = best() if name_or_path is None else name_or_path
-    path = Path(name_or_path)
+    path = Path(best() if name_or_path is None else name_or_path)
     if path.suffix != ".safetensors":
-        path = WEIGHTS / f"{name_or_path}.safetensors"
-        if str(name_or_path) not in available():
-            names = ", ".join(available()) or "none"
+        if str(path) not in available():
             raise ModelError(
-                f"{name_or_path}: no released model has this name; available: {names}. "
+                f"{path}: no released model has this name; available: {', '.join(available()) or 'none'}. "
                 "Choose one of them or give the path of a .safetensors file."
             )
+        path = WEIGHTS / f"{path}.safetensors"
     if not path.is_file():
         raise ModelError(f"{path.name}: no such file in {path.absolute().parent}. Check the path.")
     return path
@@ -316,11 +242,11 @@ def _reading(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path.name}: not a safetensors file, or damaged ({error}). Get it again.") from error
+        raise ModelError(f"{path.name}: not a safetensors file, or damaged ({error}). Download it again.") from error
 
 
-def _rebuild(card: ModelCard, name: str) -> nn.Module:
-    """The card's network without weights: no memory, no time and none of the caller's random numbers."""
+def _rebuilt(card: ModelCard, shapes: Mapping[str, tuple[int, ...]], name: str) -> nn.Module:
+    """The card's network, which must have tensors of these shapes; still without memory, time and random numbers."""
     if card.architecture not in NETWORKS:
         known = ", ".join(NETWORKS)
         raise ModelError(f"{name}: architecture {card.architecture!r} came; this petseg knows {known}. Update petseg.")
@@ -328,24 +254,25 @@ def _rebuild(card: ModelCard, name: str) -> nn.Module:
         raise ModelError(f"{name}: cannot be run by this installation. {pretrained.REMEDY}.")
     try:
         with torch.device("meta"):
-            return NETWORKS[card.architecture](**card.settings)
+            network = NETWORKS[card.architecture](**card.settings)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
-            f"{name}: {card.architecture} cannot be built from its settings ({error}). Get the file again."
+            f"{name}: {card.architecture} cannot be built from its settings ({error}). Download the file again."
         ) from error
-
-
-def _check_shapes(network: nn.Module, shapes: dict[str, tuple[int, ...]], name: str) -> None:
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    wrong = sorted(key for key in expected | shapes if expected.get(key) != shapes.get(key))
+    wrong = sorted(key for key in expected | dict(shapes) if expected.get(key) != shapes.get(key))
     if wrong:
         key = wrong[0]
         raise ModelError(
-            f"{name}: {len(wrong)} tensors do not fit the card's settings, first {key}: "
-            f"{shapes.get(key, 'nothing')} came, {expected.get(key, 'nothing')} expected. "
-            "Save it again with the settings of its network."
+            f"{name}: {len(wrong)} tensors do not fit the card's settings, first {key}: {shapes.get(key, 'nothing')} "
+            f"came, {expected.get(key, 'nothing')} expected. Save it again with the settings of its network."
         )
+    return network
 
 
-def _as_float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
+    if isinstance(value, list):
+        return "/".join(_text(entry) for entry in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
