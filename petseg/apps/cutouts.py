@@ -17,8 +17,7 @@ from PIL import Image, ImageColor, ImageFilter, ImageOps
 from scipy.ndimage import distance_transform_edt
 
 from petseg.errors import PetsegError, PhotoError, PhotoWarning, SettingsError
-from petseg.inference.foreground import blurred_background, foreground
-from petseg.inference.scaling import enlarged, shrunk_alpha
+from petseg.inference.matting import blurred_background, enlarged, foreground, shrunk_alpha
 from petseg.inference.segmentation import Segmentation
 
 Alpha = NDArray[np.uint8]  # (H, W), 0 background to 255 pet

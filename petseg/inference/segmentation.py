@@ -17,11 +17,9 @@ from torch import Tensor
 
 from petseg.errors import SettingsError
 from petseg.inference import matting
-from petseg.inference.foreground import foreground
-from petseg.inference.scaling import ROWS
 from petseg.labels import BOUNDARY, CLASSES, PET, palette, palette_with_ink
 
-#: A pet is found where P(pet) is above the first number on at least the second, a fraction of the photo.
+#: The photo shows a pet if P(pet) exceeds the first number on at least the second, a fraction of the photo.
 SURE: Final = 0.75
 SMALLEST: Final = 0.002  # half of what a pet of 100 x 100 pixels fills in a photo of 1600 x 1200
 
@@ -30,51 +28,42 @@ OUTLINE: Final = len(CLASSES)  # the overlay's fourth value, beside the labels
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """A photo and the logits of a model for it. All else is computed from them when it is first used.
+    """A photo and the logits of a model for it. Everything else is computed from them at its first use."""
 
-    Attributes:
-        photo: RGB, upright, of size W x H.
-        logits: float32 (3, h, w), unnormalised scores at the working size, in the order of `labels.CLASSES`.
-        seconds: from the photo's bytes to the logits.
-        model: the model's name.
-        photo_alpha: of the photo itself, L, W x H, 0 see-through to 255 opaque; None where all of it is opaque.
-    """
-
-    photo: Image.Image = field(repr=False)
-    logits: NDArray[np.float32] = field(repr=False)
-    seconds: float = 0.0
+    photo: Image.Image = field(repr=False)  # RGB, W x H, upright
+    logits: NDArray[np.float32] = field(repr=False)  # (3, h, w) at the working size, in the order of `labels.CLASSES`
+    seconds: float = 0.0  # from the photo's bytes to the logits
     model: str = ""
-    photo_alpha: Image.Image | None = field(default=None, repr=False)
+    photo_alpha: Image.Image | None = field(default=None, repr=False)  # the photo's own transparency, as in `Photo`
 
     @cached_property
     def mask(self) -> NDArray[np.uint8]:
-        """The class map: uint8 (H, W), the label whose logit, brought back to the photo's size, is largest."""
+        """The class map: uint8 (H, W), the label of the largest logit at the photo's size."""
         return self._per_strip(_class_map)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """Softmax of the logits at the photo's size: float32 (3, H, W), 0..1; at each pixel they sum to 1."""
         logits = self._at_photo_size()  # (3, H, W)
-        for strip in logits.split(ROWS, dim=1):  # in place: a second array of this size could be half a gigabyte
+        for strip in logits.split(matting.ROWS, dim=1):  # in place: a second array could be half a gigabyte
             strip.copy_(strip.softmax(dim=0))
         return logits.numpy()
 
     @cached_property
     def alpha(self) -> NDArray[np.uint8]:
-        """The alpha matte: uint8 (H, W), 0 background to 255 pet; what the photo shows through stays so."""
+        """The alpha matte: uint8 (H, W), 0 background to 255 pet; at most the photo's own alpha."""
         return self._within_photo(matting.matte(self.photo, self.logits))
 
     @property
     def found(self) -> bool:
-        """Whether there is a pet: P(pet) is above `SURE` on at least `SMALLEST` of the working size's pixels."""
+        """Whether the photo shows a pet: P(pet) exceeds 0.75 on at least 0.2 % of the pixels at the working size."""
         pet = torch.from_numpy(self.logits).softmax(dim=0)[PET]  # (h, w)
         return bool((pet > SURE).float().mean() >= SMALLEST)
 
     @property
     def fractions(self) -> dict[str, float]:
-        """Fraction of the photo's pixels per name in `labels.CLASSES`: 0..1, together 1."""
-        mask = self.mask
-        return {name: float(np.mean(mask == label)) for label, name in enumerate(CLASSES)}
+        """Fraction of the photo's pixels per name in `labels.CLASSES`; they sum to 1."""
+        return {name: float(np.mean(self.mask == label)) for label, name in enumerate(CLASSES)}
 
     def mask_image(self) -> Image.Image:
         """The class map as a palette image: indices 0, 1, 2 in the colours of `labels.COLORS`."""
@@ -83,57 +72,48 @@ class Segmentation:
         return image
 
     def overlay(self, opacity: float = 0.5, classes: Collection[str] = ("pet", "boundary")) -> Image.Image:
-        """The photo with classes in colour and a dark line along the pet's edge, which needs no colour to be seen.
+        """The photo with classes in colour, and a dark line along the pet's edge that is visible without colour.
 
         Args:
             opacity: 0 (the photo as it is) to 1 (plain colours).
-            classes: which to paint, names of `labels.CLASSES`.
-
-        Returns:
-            RGB, W x H.
+            classes: names of `labels.CLASSES` to paint.
 
         Raises:
-            SettingsError: the opacity or a class is none of these.
+            SettingsError: the opacity or a class is invalid.
         """
         if not 0 <= opacity <= 1:
             raise SettingsError(f"opacity {opacity}: expected 0 (the photo alone) to 1 (colours alone). Try 0.5.")
         if isinstance(classes, str) or not set(classes) <= set(CLASSES):
             raise SettingsError(f"classes {classes!r}: expected some of {CLASSES}. Give them as a list.")
         paint = Image.fromarray(_outlined(self.mask))  # values 0, 1, 2 and OUTLINE
-        # the line fades more slowly than the areas, so that it is still seen on a faint overlay
+        # the line fades more slowly than the areas, so that a faint overlay still shows it
         strength = [opacity * (name in classes) for name in CLASSES] + [opacity**0.5 * ("pet" in classes)]
         alpha = paint.point([round(255 * value) for value in strength] + [0] * (256 - len(strength)))
         paint.putpalette(palette_with_ink())
         return Image.composite(paint.convert("RGB"), self.photo, alpha)
 
     def cutout(self, *, matte: bool = True) -> Image.Image:
-        """The pet on a transparent background.
+        """The pet on a transparent background: RGBA, W x H. Transparent pixels are black, so they hide nothing.
 
         Args:
-            matte: whether the edge is worked out from the photo: opacity is `alpha` and the colour is the pet's own,
-                without the old background. If not, opacity is `matting.ramp` and colours are the photo's: faster.
-
-        Returns:
-            RGBA, W x H. Where the opacity is 0 the colour is black: nothing of the background can be brought back.
+            matte: whether opacity is `alpha` and the colours are the pet's own, without the old background. If not,
+                opacity comes from the probabilities alone and the colours are the photo's, which is faster.
         """
         if matte:
-            pet = Image.fromarray(foreground(self.photo, self.alpha))
-            pet.putalpha(Image.fromarray(self.alpha))
-            return pet
-        alpha = Image.fromarray(self._within_photo(self._per_strip(matting.ramp)))
-        pet = Image.new("RGB", self.photo.size)  # black
-        pet.paste(self.photo, mask=alpha.point([0] + [255] * 255))
-        pet.putalpha(alpha)
+            alpha, pet = self.alpha, Image.fromarray(matting.foreground(self.photo, self.alpha))
+        else:
+            alpha, pet = self._within_photo(self._per_strip(_ramp)), Image.new("RGB", self.photo.size)
+            pet.paste(self.photo, mask=Image.fromarray(alpha).point([0] + [255] * 255))
+        pet.putalpha(Image.fromarray(alpha))
         return pet
 
     def _within_photo(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The smaller of an alpha (H, W) and the photo's own."""
         return alpha if self.photo_alpha is None else np.minimum(alpha, np.asarray(self.photo_alpha))
 
     def _at_photo_size(self) -> Tensor:
         """The logits by bilinear interpolation: float32 (3, H, W), 12 bytes per pixel.
 
-        Logits are interpolated and the class is taken last: a class map made larger would have steps for edges.
+        Logits are interpolated and the class is taken last: an enlarged class map would have steps for edges.
         """
         W, H = self.photo.size
         logits = torch.from_numpy(self.logits).unsqueeze(1)  # (3, 1, h, w): as (1, 3, h, w) it takes twice the time
@@ -142,7 +122,8 @@ class Segmentation:
     def _per_strip(self, function: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:
         """The result (H, W) of a function from float32 logits (3, n, W) to uint8 (n, W), some rows at a time."""
         result = torch.empty(self.photo.size[::-1], dtype=torch.uint8)
-        for target, strip in zip(result.split(ROWS), self._at_photo_size().split(ROWS, dim=1), strict=True):
+        strips = self._at_photo_size().split(matting.ROWS, dim=1)
+        for target, strip in zip(result.split(matting.ROWS), strips, strict=True):
             target.copy_(function(strip))
         return result.numpy()
 
@@ -154,6 +135,18 @@ def _class_map(logits: Tensor) -> Tensor:
     return labels.masked_fill_(boundary > torch.maximum(pet, background), BOUNDARY)
 
 
+def _ramp(logits: Tensor) -> Tensor:
+    """Alpha from the probabilities alone, uint8: it rises smoothly with p = P(pet) + P(boundary) / 2.
+
+    A pixel of the boundary is about half pet. Alpha is 0 up to p = 1/4, 1 from p = 3/4, and in between 3 t^2 - 2 t^3 of
+    t = 2 p - 1/2 ("smoothstep": level at both ends).
+    """
+    probabilities = logits.softmax(dim=0)
+    p = probabilities[PET] + probabilities[BOUNDARY] / 2
+    t = (2 * p - 0.5).clamp_(0, 1)  # a wider ramp leaves a haze wherever the model is uncertain
+    return (255 * t * t * (3 - 2 * t)).round_().to(torch.uint8)
+
+
 def _outlined(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A copy of the class map (H, W) whose outermost pet pixels are `OUTLINE`, a 300th of the photo wide."""
     outlined = mask.copy()
@@ -162,13 +155,11 @@ def _outlined(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def edge(region: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
-    """The pixels of a region, bool (H, W), within `width` pixels, along a row or column, of one outside the region.
+    """The pixels of a region, bool (H, W), whose distance from the outside along a row or column is at most `width`.
 
-    What lies beyond the image's frame does not count as outside.
+    Beyond the image's frame nothing counts as outside.
     """
-    pixels = region.view(np.uint8)
     inner = region.copy()
-    for axis in (0, 1):
-        # the smallest of the 2 width + 1 pixels around each: 0 where one of them is outside
-        inner &= minimum_filter1d(pixels, 2 * width + 1, axis, mode="nearest").view(bool)
+    for axis in (0, 1):  # an erosion by a cross; two one-dimensional filters take the same time for any width
+        inner &= minimum_filter1d(region.view(np.uint8), 2 * width + 1, axis, mode="nearest").view(bool)
     return region & ~inner

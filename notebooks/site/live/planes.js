@@ -36,7 +36,7 @@ export function toPlanes({ data, width, height, channels }) {
 }
 
 /**
- * A copy whose longest side is at most `side` pixels: `petseg.inference.scaling.shrunk`.
+ * A copy whose longest side is at most `side` pixels: `petseg.inference.matting.shrunk`.
  * @param {Pixels} image
  * @param {number} side
  */

@@ -26,8 +26,7 @@ from petseg.data.datamodule import PetDataModule
 from petseg.data.splits import example_files
 from petseg.errors import exit_with_sentence
 from petseg.files import write_json
-from petseg.inference.foreground import foreground
-from petseg.inference.matting import MatteSettings, matte
+from petseg.inference.matting import MatteSettings, foreground, matte
 from petseg.inference.photo import load_photo
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation

@@ -18,8 +18,8 @@ from petseg.apps.cutouts import no_pet
 from petseg.apps.display import CSS, comparison, sample_photos
 from petseg.errors import MissingError
 from petseg.files import read_json, write_json
-from petseg.inference import foreground, segmentation, two_pass
-from petseg.inference.matting import MatteSettings
+from petseg.inference import segmentation, two_pass
+from petseg.inference.matting import ColorSettings, MatteSettings
 from petseg.inference.onnx import export_onnx
 from petseg.labels import CLASSES, rgb
 from petseg.models import zoo
@@ -123,7 +123,6 @@ def write(folder: Path, source: Path = SOURCE) -> Path:
 def settings() -> Mapping[str, Any]:
     """The numbers that the page computes with, all of them the package's own."""
     passes = ("BEYOND", "SMALLEST_PET", "MOST_PETS", "MARGIN", "WEIGHT", "FADE")
-    colors = {key.lower(): getattr(foreground, key) for key in ("SIDE", "WINDOWS", "TINY", "BLUR")}
     return {
         "model": MODEL,
         "size": zoo.card(MODEL).size,
@@ -131,6 +130,6 @@ def settings() -> Mapping[str, Any]:
         "found": {"sure": segmentation.SURE, "smallest": segmentation.SMALLEST},
         "two_pass": {key.lower(): getattr(two_pass, key) for key in passes},
         "matte": asdict(MatteSettings()),
-        "foreground": colors,
+        "foreground": asdict(ColorSettings()),
         "no_pet": no_pet("{photo}"),
     }
