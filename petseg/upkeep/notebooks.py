@@ -1,8 +1,6 @@
-"""Notebooks as the repository holds them: run from top to bottom, stripped of photos, stamped with its address.
+"""Runs the notebooks: `make course` writes a page of each, `make notebooks` keeps their outputs for the repository.
 
-`make course` runs them and writes pages, `make notebooks` runs them and keeps their outputs, `make stamp` renews
-set-up cells, badges and pictures; `minutes` runs them only to record how long they take. All work in the checkout that
-is the current folder.
+Both work in the checkout that is the current folder.
 """
 
 from __future__ import annotations
@@ -10,66 +8,80 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import nbformat
+from bs4 import BeautifulSoup
 from nbclient.exceptions import CellExecutionError
-from nbconvert.preprocessors import ExecutePreprocessor, TagRemovePreprocessor
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors import ExecutePreprocessor
+from nbformat import NotebookNode
 
-from petseg.errors import DataError, exit_with_sentence
-from petseg.files import atomic_write
-from petseg.upkeep import minutes
-from petseg.upkeep.pages import page
-from petseg.upkeep.stamp import repository, stamped, stamped_readme, with_pictures
+from petseg.course.setup import chosen_profile
+from petseg.errors import DataError, PetsegError, exit_with_sentence
+from petseg.files import atomic_write, read_json, write_json
+from petseg.models.device import best_device, machine
 
-NOTEBOOKS = Path("notebooks")
-FIGURES = Path("figures")
-MAX_BYTES = 300_000
-WIDGET = "application/vnd.jupyter.widget-view+json"
+NOTEBOOKS: Final = Path("notebooks")
+PAGES: Final = Path("build/course")
 
+#: How long each notebook takes, by profile; the site's first page shows it.
+MINUTES: Final = Path("figures/minutes.json")
 
-def stamp() -> None:
-    """Renews set-up cells, badges and pictures of all notebooks, and the badges of README."""
-    address = repository()
-    for path in _named([]):
-        notebook = stamped(nbformat.read(path, as_version=4), address, path.name)
-        _write(path, with_pictures(notebook, FIGURES))
-    readme = Path("README.md")
-    with atomic_write(readme) as draft:
-        draft.write_text(stamped_readme(readme.read_text(), address))
+MAX_BYTES: Final = 300_000  # GitHub shows no larger notebook
+WIDGET: Final = "application/vnd.jupyter.widget-view+json"
+HOURS: Final = 3600  # in seconds
 
 
-def run(path: Path, minutes: float = 120) -> Any:
+def course(path: Path) -> None:
+    """Runs a notebook and writes its page, an HTML file that needs no file beside it."""
+    notebook = run(path)
+    with atomic_write(PAGES / f"{path.stem}.html") as partial:
+        partial.write_text(page(notebook), encoding="utf-8")
+
+
+def renew(path: Path) -> None:
+    """Runs a notebook, with a separate folder of runs, and writes it with its outputs, stripped."""
+    os.environ["PETSEG_RUNS_DIR"] = str(Path("build/runs", path.stem).resolve())
+    notebook = strip(run(path), path.name)
+    text = nbformat.writes(notebook) + "\n"
+    if len(text.encode()) > MAX_BYTES:
+        raise DataError(f"{path.name}: {len(text.encode()):,} bytes; at most {MAX_BYTES:,} are shown on GitHub.")
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def run(path: Path) -> NotebookNode:
     """A copy of the notebook, executed in its folder by a new kernel.
 
     Raises:
-        CellExecutionError: a cell failed.
+        PetsegError: a cell failed; the message ends with its traceback.
     """
     notebook = nbformat.read(path, as_version=4)
     quiet = ["--log-level=40"]  # each kernel would warn that it talks over TCP
-    kernel = ExecutePreprocessor(timeout=round(60 * minutes), kernel_name="python3", extra_arguments=quiet)
-    kernel.preprocess(notebook, {"metadata": {"path": str(path.parent)}})
+    kernel = ExecutePreprocessor(timeout=2 * HOURS, kernel_name="python3", extra_arguments=quiet)
+    try:
+        kernel.preprocess(notebook, {"metadata": {"path": str(path.parent)}})
+    except CellExecutionError as error:
+        traceback = "\n".join(str(error).splitlines()[-25:])
+        raise PetsegError(f"{path} failed:\n{traceback}") from error
     return notebook
 
 
-def fit_to_commit(notebook: Any, name: str) -> Any:
-    """An executed notebook without photos, widgets and what differs between machines.
+def strip(notebook: NotebookNode, name: str) -> NotebookNode:
+    """The notebook without photos, widgets and what differs between machines; changes it in place.
 
     Raises:
-        DataError: a cell wrote to stderr, or an output names the folder of this machine.
+        DataError: a cell wrote to stderr, or an output names a folder of this machine.
     """
-    strip = TagRemovePreprocessor(enabled=True, remove_all_outputs_tags={"photos"})
-    counts = [cell.get("execution_count") for cell in notebook.cells]
-    notebook, _ = strip.preprocess(notebook, {})
-    for cell, count in zip(notebook.cells, counts, strict=True):
+    for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.execution_count = count  # which went with the outputs, although the cell was run
-            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+            photos = "photos" in cell.metadata.get("tags", [])
+            cell.outputs = [] if photos else [out for out in cell.outputs if WIDGET not in out.get("data", {})]
             _refuse(cell, name)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -78,112 +90,74 @@ def fit_to_commit(notebook: Any, name: str) -> Any:
     return notebook
 
 
-def _refuse(cell: Any, name: str) -> None:
-    first = cell.source.partition("\n")[0]
-    if any(output.get("name") == "stderr" for output in cell.outputs):
-        text = next(output.text for output in cell.outputs if output.get("name") == "stderr")
-        raise DataError(f"{name}: the cell '{first}' wrote to stderr: {text[:300]!r}. Make it silent.")
-    printed = nbformat.v4.writes(nbformat.v4.new_notebook(cells=[cell]))
-    for folder in {str(Path.cwd()), str(Path.home()), *filter(None, [os.environ.get("PETSEG_DATA_DIR")])} - {"/"}:
-        if folder in printed:
-            raise DataError(f"{name}: the cell '{first}' names the folder {folder} of this machine. Print its name.")
+def _refuse(cell: NotebookNode, name: str) -> None:
+    first_line = cell.source.partition("\n")[0]
+    where = f"{name}: the cell '{first_line}'"
+    for output in cell.outputs:
+        if output.get("name") == "stderr":
+            raise DataError(f"{where} wrote to stderr: {output.text[:300]!r}. Make it silent.")
+    written = str(cell.outputs)
+    for folder in {str(Path.cwd()), str(Path.home()), os.environ.get("PETSEG_DATA_DIR", "/")} - {"/"}:
+        if folder in written:
+            raise DataError(f"{where} names the folder {folder} of this machine. Print only its last part.")
 
 
-def course(names: Sequence[str], pages: Path = Path("build/course")) -> int:
-    """Runs notebooks and writes a page of each; stops at the first that fails."""
-    for path, say in _counted(names):
-        try:
-            notebook = run(path)
-        except CellExecutionError as error:
-            return _failed(path, error)
-        pages.mkdir(parents=True, exist_ok=True)
-        with atomic_write(pages / f"{path.stem}.html") as draft:
-            draft.write_text(page(notebook))
-        say()
-    print("All of it ran. Look at it in a browser:")
-    print("\n".join(f"  {pages / path.stem}.html" for path in _named(names)))
-    return 0
+def page(notebook: NotebookNode) -> str:
+    """HTML of an executed notebook, with the alt text of each figure, which nbconvert's template leaves out."""
+    exporter = HTMLExporter()
+    exporter.log.disabled = True  # it warns of the missing alt texts
+    html, _ = exporter.from_notebook_node(notebook)
+    soup = BeautifulSoup(html, "html.parser")
+    for image, text in zip(soup.select(".jp-RenderedImage img"), alt_texts(notebook), strict=True):
+        image["alt"] = text
+    return str(soup)
 
 
-def renew(names: Sequence[str]) -> int:
-    """Runs notebooks, each from its own state alone, and keeps their outputs as the repository may hold them."""
-    os.environ.setdefault("PETSEG_PROFILE", "full")
-    for path, say in _counted(names):
-        runs = Path("build/runs", path.stem).resolve()
-        from_nothing = not any(runs.glob("*"))
-        os.environ["PETSEG_RUNS_DIR"] = str(runs)
-        try:
-            notebook = fit_to_commit(run(path), path.name)
-        except CellExecutionError as error:
-            return _failed(path, error)
-        _write(path, notebook)
-        seconds = say()
-        if from_nothing:  # a notebook that finds its earlier runs takes less time
-            minutes.keep(path.stem, os.environ["PETSEG_PROFILE"], seconds)
-    return 0
+def alt_texts(notebook: NotebookNode) -> list[str]:
+    """The alt text of each picture among the outputs, in order; empty where there is none."""
+    outputs = (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
+    return [
+        output.metadata.get(kind, {}).get("alt", "")
+        for output in outputs
+        for kind in ("image/png", "image/jpeg")
+        if kind in output.get("data", {}) and "text/html" not in output.data
+    ]
 
 
-def measure(names: Sequence[str]) -> int:
-    """Runs notebooks, each from an empty folder of runs, to record how long they take; keeps nothing else."""
-    profile = os.environ.setdefault("PETSEG_PROFILE", "quick")
-    for path, say in _counted(names):
-        with tempfile.TemporaryDirectory() as runs:
-            os.environ["PETSEG_RUNS_DIR"] = runs
-            try:
-                run(path)
-            except CellExecutionError as error:
-                return _failed(path, error)
-        minutes.keep(path.stem, profile, say())
-    return 0
-
-
-def _named(names: Sequence[str]) -> list[Path]:
-    """The notebooks whose names begin so; all of them when no name is given."""
-    found = sorted(path for path in NOTEBOOKS.glob("*.ipynb") if not names or path.name.startswith(tuple(names)))
-    if not found:
-        raise DataError(f"{NOTEBOOKS}/ holds no notebook {' or '.join(names)}".rstrip() + ".")
-    return found
-
-
-def _counted(names: Sequence[str]) -> Iterator[tuple[Path, Any]]:
-    paths = _named(names)
-    for number, path in enumerate(paths, start=1):
-        print(f"[{number}/{len(paths)}] {path.stem} ... ", end="", flush=True)
-        begun = time.monotonic()
-        yield path, lambda begun=begun: _said(time.monotonic() - begun)
-
-
-def _said(seconds: float) -> float:
-    print(f"{seconds:.0f} s", flush=True)
-    return seconds
-
-
-def _failed(path: Path, error: CellExecutionError) -> int:
-    print("failed", flush=True)
-    print("\n".join(str(error).splitlines()[-25:]), file=sys.stderr)
-    print(f"{path} failed; above is what its kernel said.", file=sys.stderr)
-    return 1
-
-
-def _write(path: Path, notebook: Any) -> None:
-    text = nbformat.writes(notebook) + "\n"
-    if len(text.encode()) > MAX_BYTES:
-        raise DataError(f"{path.name}: {len(text.encode()):,} bytes; at most {MAX_BYTES:,} are shown on GitHub.")
-    with atomic_write(path) as draft:
-        draft.write_text(text)
+def record(name: str, seconds: float) -> None:
+    """Writes into `MINUTES` how long a notebook took on this machine in the chosen profile."""
+    times = read_json(MINUTES) if MINUTES.is_file() else {}
+    profile = chosen_profile()
+    key = "full on a GPU" if profile == "full" and best_device() != "cpu" else profile
+    times[name] = times.get(name, {}) | {key: {"seconds": round(seconds), "machine": machine()}}
+    write_json(MINUTES, dict(sorted(times.items())))
 
 
 @exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `python -m petseg.upkeep.notebooks course|notebooks|stamp|minutes [01 02 ...]`."""
+    """Runs `python -m petseg.upkeep.notebooks course|notebooks [01 02 ...]`."""
     parser = argparse.ArgumentParser(prog="petseg.upkeep.notebooks", description=__doc__)
-    parser.add_argument("command", choices=("course", "notebooks", "stamp", "minutes"))
-    parser.add_argument("names", nargs="*", help="numbers of the notebooks, all by default")
-    chosen = parser.parse_args(argv)
-    if chosen.command == "stamp":
-        stamp()
-        return 0
-    return {"course": course, "notebooks": renew, "minutes": measure}[chosen.command](chosen.names)
+    parser.add_argument("command", choices=("course", "notebooks"))
+    parser.add_argument("names", nargs="*", help="numbers of the notebooks; default: all")
+    parser.add_argument("--record", action="store_true", help=f"write how long each took into {MINUTES}")
+    options = parser.parse_args(argv)
+    if options.command == "notebooks":
+        os.environ.setdefault("PETSEG_PROFILE", "full")
+    paths = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.name.startswith(tuple(options.names or [""]))]
+    if not paths:
+        raise DataError(f"{NOTEBOOKS}/ holds no notebook {' or '.join(options.names)}".rstrip() + ".")
+    for number, path in enumerate(paths, start=1):
+        print(f"[{number}/{len(paths)}] {path.stem} ... ", end="", flush=True)
+        start = time.monotonic()
+        {"course": course, "notebooks": renew}[options.command](path)
+        seconds = time.monotonic() - start
+        print(f"{seconds:.0f} s", flush=True)
+        if options.record:
+            record(path.stem, seconds)
+    if options.command == "course":
+        pages = "\n".join(f"  {PAGES / path.stem}.html" for path in paths)
+        print(f"All of them ran. Look at them in a browser:\n{pages}")
+    return 0
 
 
 if __name__ == "__main__":
