@@ -1,6 +1,7 @@
-"""Settings of the site that `make site` builds with Sphinx; its sources are assembled in build/site/source."""
+"""Sphinx's settings for the site; `make site` assembles its sources in build/site/source."""
 
-import re
+import json
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -13,8 +14,14 @@ author = "the petseg authors"
 copyright = f"{author}, MIT licence"
 release = version = petseg.__version__
 language = "en"
+templates_path = [str(Path(__file__).with_name("templates"))]
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+]
 
 # Notebooks come with the outputs that are committed: nothing is run here.
 nb_execution_mode = "off"
@@ -22,22 +29,43 @@ nb_merge_streams = True
 nb_code_prompt_show = "Show the set-up cell"  # no other cell is folded
 nb_code_prompt_hide = "Hide the set-up cell"
 nb_ipywidgets_js = {}  # no widget is shown, and none of its scripts is fetched
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "substitution"]
 myst_heading_anchors = 4
-myst_html_meta = {"description": "Image segmentation, learnt by building a U-Net"}
+myst_html_meta = {
+    "description": "Image segmentation, learned by building a U-Net step by step"
+}
+
+
+# the anchor of a heading, as JupyterLab makes it
+myst_heading_slug_func = "petseg.upkeep.site.anchor"
+
+
+def _minutes() -> str:
+    """A table of the notebooks: how long each runs in each profile."""
+    record = Path(__file__).parents[2] / "figures/minutes.json"
+    profiles = ("quick", "full", "full on a GPU")
+    lines = [["notebook", *profiles], ["---"] * 4]
+    for name, times in json.loads(record.read_text()).items():
+        seconds = [times.get(profile, {}).get("seconds") for profile in profiles]
+        cells = [
+            "" if s is None else f"{s} s" if s < 60 else f"{s / 60:.0f} min"
+            for s in seconds
+        ]
+        lines.append([f"[](/{name}.ipynb)", *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+myst_substitutions = {"notebooks": _minutes()}
 
 # Docstrings: Google's style, Markdown's single backticks are code.
 default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 python_maximum_signature_line_length = 88
-napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # fields of a class are described once
 add_module_names = False
-suppress_warnings = [
-    "ref.python"
-]  # a plain word of a docstring, as `size`, is the name of several fields
+nitpick_ignore_regex = [("py:.*", r"(?!petseg\.).*")]  # types of other packages
 
 html_theme = "sphinx_book_theme"
 html_title = "petseg"
@@ -45,9 +73,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_context = {
-    "default_mode": "auto"
-}  # light or dark as the reader's system, until the button is pressed
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system
 html_theme_options = {
     "repository_url": "https://github.com/petseg/petseg",
     "repository_branch": "main",
@@ -79,29 +105,24 @@ def _visit_math_block(self, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def _escape_bars(
-    app, what: str, name: str, obj: Any, options: Any, lines: list[str]
-) -> None:
-    """The bars of an absolute value stay bars; reStructuredText would take them for a substitution."""
-    lines[:] = [
-        re.sub(r"(`[^`]*`)|\|", lambda found: found[1] or r"\|", line) for line in lines
-    ]
+def _badges_as_words(app: Any, doctree: nodes.document) -> None:
+    """A badge is a picture from another server; its words need no network."""
+    for image in list(doctree.findall(nodes.image)):
+        if image["uri"].startswith("https:"):
+            image.replace_self(nodes.Text(image["alt"]))
 
 
 def _skip_generated(
-    app, what: str, name: str, obj: Any, skip: bool, options: Any
+    app: Any, what: str, name: str, member: Any, skip: bool, options: Any
 ) -> bool | None:
     """Leaves out what Python and matplotlib add to a class by themselves."""
-    field = type(obj).__name__ == "_tuplegetter"
-    return (
-        True
-        if field or (getattr(obj, "__module__", None) or "").startswith("matplotlib")
-        else None
-    )
+    field = type(member).__name__ == "_tuplegetter"
+    foreign = str(getattr(member, "__module__", "")).startswith("matplotlib")
+    return True if field or foreign else None
 
 
-def setup(app) -> None:
+def setup(app: Any) -> None:
     """Called by Sphinx."""
-    app.connect("autodoc-process-docstring", _escape_bars)
     app.connect("autodoc-skip-member", _skip_generated)
+    app.connect("doctree-read", _badges_as_words)
     app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math_block, None))

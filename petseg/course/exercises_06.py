@@ -14,7 +14,7 @@ from petseg.course.checks import NotYetError, ask, exercise
 
 @exercise("06.1", "how far the weights moved")
 def weight_change(answer: Callable[..., Any]) -> str:
-    """|after - before| / |before| of all weights of a stage, taken as one vector."""
+    """`|after - before| / |before|` of all weights of a stage, taken as one vector."""
     before = [torch.tensor([[3.0, 0.0], [0.0, 4.0]]), torch.tensor([0.0, 12.0])]
     after = [torch.tensor([[3.0, 3.0], [0.0, 4.0]]), torch.tensor([4.0, 12.0])]
     result = float(ask(answer, [part.clone() for part in before], [part.clone() for part in after]))

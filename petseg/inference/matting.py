@@ -124,7 +124,7 @@ def limits(inside: Mask, settings: MatteSettings) -> tuple[Floats, Floats]:
 def color_fit(colors: Floats, alpha: Floats, weights: Floats, radius: int, epsilon: float) -> Floats:
     """Alpha as a linear function of colour around each pixel: alpha = slope . color + offset.
 
-    In each window of (2 radius + 1)^2 pixels, weighted least squares with the penalty epsilon |slope|^2: slope =
+    In each window of (2 radius + 1)^2 pixels, weighted least squares with the penalty `epsilon |slope|^2`: slope =
     (covariance of colours + epsilon)^-1 (covariance of colours and alpha). A pixel lies in many windows, so their
     coefficients are averaged. Equations 14 to 16 of the guided filter, with weighted means.
 

@@ -94,7 +94,7 @@ def step_curves(runs: Sequence[TransferRun], title: str) -> DescribedFigure:
 def weight_changes(changes: Mapping[str, Mapping[str, float]], title: str) -> DescribedFigure:
     """How much training changed the weights of each stage of an encoder, one bar per run.
 
-    `changes` holds |after - before| / |before| by stage, by name of the run.
+    `changes` holds `|after - before| / |before|` by stage, by name of the run.
     """
     listed = "; ".join(
         f"{name}: " + ", ".join(f"{stage} {change:.1%}" for stage, change in by_stage.items())

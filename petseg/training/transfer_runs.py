@@ -35,7 +35,7 @@ class TransferRun:
         device: its type, for instance `cpu`.
         loss: (step, mean training loss since the point before).
         val: (step, mean IoU on validation) of each validation during training, in the training's precision.
-        weight_change: by stage of the encoder, |after - before| / |before| of its weights.
+        weight_change: by stage of the encoder, `|after - before| / |before|` of its weights.
     """
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import chdir
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -17,27 +18,25 @@ from servers import free_port, serving
 
 from petseg import Predictor, Segmentation
 from petseg.apps.display import sample_photos
-from petseg.errors import MissingError
 from petseg.labels import palette
 from petseg.models import zoo
-from petseg.upkeep.site import live
+from petseg.upkeep import site
 
-SOURCE = Path(__file__).resolve().parents[2] / live.SOURCE
+ROOT = Path(__file__).resolve().parents[2]
 WAIT = 60_000  # milliseconds; the tests run beside others
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the page, without the site's theme."""
     pytest.importorskip("onnxscript", reason='the exporter is not installed; pip install -e ".[export]" brings it')
-    try:
-        live.install(SOURCE)
-    except MissingError as error:
-        pytest.skip(str(error))
     folder, port = tmp_path_factory.mktemp("live"), free_port()
-    live.write(folder / "live", SOURCE)
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>petseg</title>'
-    (folder / "live.html").write_text(f"{head}<main>{live.fragment(SOURCE)}</main></html>")
+    with chdir(ROOT):
+        if not site.install_runtime():
+            pytest.skip("onnxruntime-web is not installed; make site fetches it with npm")
+        site.write_live(folder / "live")
+        (folder / "live.html").write_text(f"{head}<main>{site.fragment()}</main></html>")
     with serving(["-m", "http.server", str(port), "--bind", "127.0.0.1"], port, folder) as server:
         yield f"{server.address}/live.html"
 
@@ -49,14 +48,14 @@ def requests() -> list[str]:
 
 
 @pytest.fixture
-def page(chromium: Any, site: str, requests: list[str]) -> Iterator[Any]:
+def page(chromium: Any, address: str, requests: list[str]) -> Iterator[Any]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.set_default_timeout(WAIT)
     errors: list[str] = []
     context.on("request", lambda seen: requests.append(seen.url) if seen.url.startswith("http") else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(site)
+    page.goto(address)
     page.locator(".petseg-ready").wait_for()
     page.wait_for_load_state("networkidle")
     yield page
@@ -66,7 +65,7 @@ def page(chromium: Any, site: str, requests: list[str]) -> Iterator[Any]:
 
 @lru_cache(maxsize=1)
 def predictor() -> Predictor:
-    return Predictor(live.MODEL, device="cpu")
+    return Predictor(site.MODEL, device="cpu")
 
 
 def encoded(image: Image.Image, format: str, **settings: Any) -> bytes:
@@ -188,11 +187,11 @@ def test_a_file_that_is_no_photo_gets_one_sentence_and_the_page_goes_on(
     choose(page, kinds()["phone.jpg"], "phone.jpg")
 
 
-def test_without_a_pet_there_is_a_sentence_and_no_cut_out(chromium: Any, site: str) -> None:
+def test_without_a_pet_there_is_a_sentence_and_no_cut_out(chromium: Any, address: str) -> None:
     page = chromium.new_page()
-    settings = {**live.settings(), "found": {"sure": 1.1, "smallest": 0.1}}  # of no pixel a network is so sure
+    settings = {**site.live_settings(), "found": {"sure": 1.1, "smallest": 0.1}}  # of no pixel a network is so sure
     page.route("**/settings.json", lambda route: route.fulfill(json=settings))
-    page.goto(site)
+    page.goto(address)
     choose(page, kinds()["phone.jpg"], "phone.jpg", "No pet found in phone.jpg")
     assert page.locator(".petseg-result").is_hidden()
     page.close()
@@ -238,10 +237,10 @@ def test_a_phone_s_narrow_screen_needs_no_scrolling_to_the_side(page: Any) -> No
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
-def test_the_first_cut_out_is_there_soon(chromium: Any, site: str) -> None:
+def test_the_first_cut_out_is_there_soon(chromium: Any, address: str) -> None:
     page = chromium.new_page()
     begun = time.monotonic()
-    page.goto(site)
+    page.goto(address)
     page.get_by_role("button", name="Chelsea the cat").click()
     page.locator(".petseg-status", has_text="cut out in").wait_for()
     seconds = time.monotonic() - begun
@@ -251,16 +250,16 @@ def test_the_first_cut_out_is_there_soon(chromium: Any, site: str) -> None:
 
 
 def test_the_page_s_model_is_small_and_computes_with_the_package_s_numbers() -> None:
-    assert zoo.card(live.MODEL).parameters * 2 < 4_000_000
-    settings = live.settings()
-    assert settings["size"] == zoo.card(live.MODEL).size
+    assert zoo.card(site.MODEL).parameters * 2 < 4_000_000
+    settings = site.live_settings()
+    assert settings["size"] == zoo.card(site.MODEL).size
     assert settings["two_pass"]["margin"] == 0.15
     assert settings["matte"]["side"] == 512
 
 
 def test_the_types_of_the_page_s_modules_are_right() -> None:
-    compiler = SOURCE / "node_modules" / ".bin" / "tsc"
+    compiler = ROOT / site.LIVE / "node_modules" / ".bin" / "tsc"
     if not compiler.is_file():
         pytest.skip("TypeScript is not installed; npm ci in notebooks/site/live brings it")
-    checked = subprocess.run([compiler], cwd=SOURCE, capture_output=True, text=True)
+    checked = subprocess.run([compiler], cwd=ROOT / site.LIVE, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout

@@ -1,0 +1,222 @@
+"""`make site`: the course as web pages in build/site/html, which Sphinx makes from notebooks, docstrings and records.
+
+Its texts and settings are in `notebooks/site/`, and so is the JavaScript of the live page, on which the reader's
+browser cuts a pet out by the steps of `Predictor`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import nbformat
+from nbformat import NotebookNode
+
+from petseg.apps.cutouts import no_pet
+from petseg.apps.display import CSS, comparison, sample_photos
+from petseg.course.record import references, results
+from petseg.errors import PetsegError, exit_with_sentence
+from petseg.files import read_json, write_json
+from petseg.inference import segmentation, two_pass
+from petseg.inference.matting import ColorSettings, MatteSettings
+from petseg.inference.onnx import export_onnx
+from petseg.labels import CLASSES, rgb
+from petseg.models import zoo
+from petseg.upkeep.notebooks import alt_texts
+from petseg.upkeep.results import results_table
+
+BUILD: Final = Path("build/site")
+TEXTS: Final = Path("notebooks/site")
+LIVE: Final = TEXTS / "live"
+
+#: onnxruntime-web, which runs the network in the browser; beside these files it has larger builds for graphics cards.
+RUNTIME: Final = LIVE / "node_modules/onnxruntime-web/dist"
+RUNTIME_FILES: Final = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+
+#: The live page's network, the smallest released one.
+MODEL: Final = "unet-separable"
+
+#: Titles of the records' pages; others are called like their files.
+DESCRIBED: Final = {
+    "ablation": "Ablation",
+    "ablation-long": "Ablation, longer runs",
+    "benchmark": "Benchmark",
+    "benchmark-gpu": "Benchmark on a GPU",
+    "duplicates": "How far annotators agree",
+    "matting": "Soft edges",
+    "minutes": "Times of the notebooks",
+    "refinement": "Photos at their original size",
+    "results": "Released models, split by split",
+}
+
+PHOTOS: Final = "*The output shows photos of Oxford-IIIT Pet, which belong to others: run the notebook to see them.*"
+NO_LIVE_PAGE: Final = "<p>This copy of the site has no live page: install Node.js and run <code>make site</code>.</p>"
+EMPTY_PICTURE: Final = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+
+
+def build() -> Path:
+    """Writes the pages; Sphinx treats every warning as an error, for instance a link that leads nowhere."""
+    shutil.rmtree(BUILD, ignore_errors=True)
+    source, pages = BUILD / "source", BUILD / "html"
+    live = install_runtime()
+    assemble(source, live)
+    sphinx = [sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-c", str(TEXTS)]
+    if subprocess.run([*sphinx, "-d", str(BUILD / "doctrees"), str(source), str(pages)], check=False).returncode:
+        raise PetsegError(
+            "Sphinx found faults, see above. Correct them in the notebooks, docstrings or notebooks/site/."
+        )
+    if live:
+        write_live(pages / "live")
+    return pages
+
+
+def assemble(source: Path, live: bool) -> None:
+    """Writes the folder that Sphinx reads."""
+    shutil.copytree(TEXTS, source, ignore=shutil.ignore_patterns("live", "static", "templates", "conf.py"))
+    copies = {"notebooks/glossary.md": "glossary.md", "CHANGELOG.md": "changelog.md", "data/README.md": "data.md"}
+    for original, name in (copies | {"figures/chelsea.jpg": "chelsea.jpg"}).items():
+        shutil.copy(original, source / name)
+    for path in [*Path("notebooks").glob("*.ipynb"), *Path("notebooks/solutions").glob("*.ipynb")]:
+        page = source / path.relative_to("notebooks")
+        page.parent.mkdir(exist_ok=True)
+        nbformat.write(prepared(nbformat.read(path, as_version=4)), page)
+    for card in zoo.cards():
+        _write(source / f"results/model-{card.name}.md", card.markdown())
+    _write(
+        source / "results/released.md",
+        f"# Released models, and results of others\n\n{results_table(results(), references())}",
+    )
+    for path in sorted(Path("figures").glob("*.json")):
+        _write(source / f"results/{path.stem}.md", record_page(path.stem, read_json(path)))
+    _write(source / "live/page.html", fragment() if live else NO_LIVE_PAGE)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def prepared(notebook: NotebookNode) -> NotebookNode:
+    """A notebook as MyST-NB reads it: set-up folded, alt texts, attachments as `data:`; changes it in place."""
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        tags = cell.metadata.get("tags", [])
+        for name, content in cell.pop("attachments", {}).items():
+            ((kind, data),) = content.items()
+            cell.source = cell.source.replace(f"attachment:{name}", f"data:{kind};base64,{data}")
+        if "setup" in tags:
+            cell.metadata["tags"] = [*tags, "hide-cell"]
+        if text := " ".join(alt_texts(NotebookNode(cells=[cell]))):
+            cell.metadata["mystnb"] = {"image": {"alt": text}}
+        if "photos" in tags and not cell.outputs:
+            cells.append(nbformat.v4.new_markdown_cell(PHOTOS))
+    notebook.cells = cells
+    return notebook
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as JupyterLab makes it."""
+    return heading.replace(" ", "-")
+
+
+def record_page(name: str, record: Mapping[str, Any]) -> str:
+    """A page of a file of `figures/`: a table for each kind of row, in Markdown."""
+    tables: dict[tuple[str, ...], list[list[str]]] = {}
+    for path, values in rows(record):
+        tables.setdefault(tuple(values), []).append([" / ".join(path), *map(cell, values.values())])
+    parts = [f"# {DESCRIBED.get(name, name.capitalize())}", f"From `figures/{name}.json`."]
+    return "\n\n".join([*parts, *(table(["", *keys], lines) for keys, lines in tables.items())])
+
+
+def rows(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Each mapping within a record that holds plain values, with its path; settings and recipes are left out."""
+    if isinstance(value, list):
+        value = {entry.get("name", str(number)): entry for number, entry in enumerate(value, start=1)}
+    nested = {key for key, entry in value.items() if isinstance(entry, dict) or _lists_mappings(entry)}
+    if plain := {key: entry for key, entry in value.items() if key not in nested | {"name"}}:
+        yield path, plain
+    for key, entry in value.items():
+        if key in nested - {"settings", "recipe"}:
+            yield from rows(entry, (*path, key))
+
+
+def _lists_mappings(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def cell(value: Any) -> str:
+    """A cell of a table: four digits of a fraction, a dash where nothing is known."""
+    if isinstance(value, list):
+        return ", ".join(map(cell, value))
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return "-" if value is None else str(value).replace("|", "\\|")
+
+
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *lines])
+
+
+def install_runtime() -> bool:
+    """Fetches onnxruntime-web with npm if it is missing, and returns whether it is there."""
+    npm = shutil.which("npm")
+    if not all((RUNTIME / name).is_file() for name in RUNTIME_FILES) and npm:
+        subprocess.run([npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=LIVE, check=False)
+    return all((RUNTIME / name).is_file() for name in RUNTIME_FILES)
+
+
+def fragment() -> str:
+    """The HTML of the live page, which looks for its files in `live/`."""
+    buttons = (
+        f'<button type="button"><img src="live/{quote(name)}.png" alt="{name}"></button>' for name in sample_photos()
+    )
+    compared = comparison((EMPTY_PICTURE, "The photo"), (EMPTY_PICTURE, "The cut-out"), (3, 2))
+    page = (LIVE / "page.html").read_text(encoding="utf-8")
+    return page.replace("<!-- comparison -->", compared).replace("<!-- samples -->", "".join(buttons))
+
+
+def write_live(folder: Path) -> None:
+    """Writes the files that the live page loads: its modules, the runtime, the model, samples and settings."""
+    folder.mkdir(parents=True)
+    for path in [*LIVE.glob("*.js"), *LIVE.glob("*.css"), *(RUNTIME / name for name in RUNTIME_FILES)]:
+        shutil.copy(path, folder)
+    (folder / "comparison.css").write_text(CSS, encoding="utf-8")
+    for name, load in sample_photos().items():
+        load().save(folder / f"{name}.png")
+    export_onnx(MODEL, folder / "model.onnx", half=True)
+    write_json(folder / "settings.json", live_settings())
+
+
+def live_settings() -> Mapping[str, Any]:
+    """The numbers that the live page computes with, all of them the package's own."""
+    passes = ("BEYOND", "SMALLEST_PET", "MOST_PETS", "MARGIN", "WEIGHT", "FADE")
+    return {
+        "model": MODEL,
+        "size": zoo.card(MODEL).size,
+        "colors": [rgb(label) for label in range(len(CLASSES))],
+        "found": {"sure": segmentation.SURE, "smallest": segmentation.SMALLEST},
+        "two_pass": {key.lower(): getattr(two_pass, key) for key in passes},
+        "matte": asdict(MatteSettings()),
+        "foreground": asdict(ColorSettings()),
+        "no_pet": no_pet("{photo}"),
+    }
+
+
+@exit_with_sentence()
+def main() -> int:
+    """Builds the site."""
+    pages = build()
+    print(f"{len(list(pages.rglob('*.html')))} pages. Look at them in a browser: {pages / 'index.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""`make site`: the course as pages to read, made from notebooks, docstrings, records and model cards by Sphinx."""
