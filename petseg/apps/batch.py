@@ -14,11 +14,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from threading import Condition
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from petseg.errors import PhotoError, SettingsError, say
@@ -46,10 +46,9 @@ PHOTO_ENDINGS: Final = frozenset(
 #: Bytes of the longest name before the ending of a result: file systems allow 255 in all.
 LONGEST_NAME: Final = 255 - max(map(len, RESULT_ENDINGS))
 
-#: Photos that are processed at a time, and their pixels together: three photos of 12 megapixels, or a single larger
-#: one. It limits the memory.
-WORKERS: Final = min(4, os.cpu_count() or 1)
-BUDGET: Final = 36_000_000
+#: Photos that are processed at a time; of those with more pixels than `LARGE`, only one. A megapixel takes 20 MB.
+WORKERS: Final = min(3, os.cpu_count() or 1)
+LARGE: Final = 16_000_000
 
 EPILOG: Final = (
     "The results of DIR/cat.jpg are OUT/cat.mask.png, cat.overlay.png and cat.cutout.png; without a pet there is no "
@@ -359,28 +358,6 @@ class Job:
             return False
 
 
-class PixelBudget:
-    """Lets threads process `pixels` at a time, while the others wait; a photo with more pixels takes all of it."""
-
-    def __init__(self, pixels: int) -> None:
-        self.pixels = self._free = pixels
-        self._changed = Condition()
-
-    @contextmanager
-    def hold(self, pixels: int) -> Iterator[None]:
-        """Waits until so many pixels are free, and takes them for the `with` block."""
-        pixels = min(pixels, self.pixels)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= pixels)
-            self._free -= pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += pixels
-                self._changed.notify_all()
-
-
 def segment_jobs(jobs: Sequence[Job], predictor: Predictor, settings: CutoutSettings) -> int:
     """Segments photos: while one is decoded, another is in the network and a third is written.
 
@@ -392,9 +369,9 @@ def segment_jobs(jobs: Sequence[Job], predictor: Predictor, settings: CutoutSett
     from petseg.apps.cutouts import photo_notes
 
     done = 0
-    budget = PixelBudget(BUDGET)
+    large = Lock()
     with photo_notes() as take_notes, _pool() as pool:
-        futures = [pool.submit(_segment, job, predictor, settings, budget, take_notes) for job in jobs]
+        futures = [pool.submit(_segment, job, predictor, settings, large, take_notes) for job in jobs]
         # a bar only on a terminal (None), and not for a single photo
         for future in tqdm(futures, unit="photo", disable=None if len(jobs) > 1 else True):
             is_done, notes = future.result()
@@ -415,11 +392,7 @@ def _pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def _segment(
-    job: Job,
-    predictor: Predictor,
-    settings: CutoutSettings,
-    budget: PixelBudget,
-    take_notes: Callable[[], list[str]],
+    job: Job, predictor: Predictor, settings: CutoutSettings, large: Lock, take_notes: Callable[[], list[str]]
 ) -> tuple[bool, list[str]]:
     """Segments a photo; returns whether it is done, and sentences for the user."""
     from petseg.apps.cutouts import no_pet, sentence
@@ -429,7 +402,7 @@ def _segment(
     try:
         photo = open_photo(job.photo, name=name)
         W, H = photo.image.size
-        with budget.hold(W * H):
+        with large if W * H > LARGE else nullcontext():
             result = predictor(photo, name=name)
             job.write(result, settings, name)
         if "cutout" in job.formats and not result.found:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 import unicodedata
 from itertools import permutations
@@ -476,30 +475,29 @@ def test_a_bar_shows_the_progress_of_several_photos_only_on_a_terminal(
     assert shown[Terminal, "cat.png"] == shown[io.StringIO, "."] == ""
 
 
-def test_photos_are_processed_side_by_side_within_a_budget_of_pixels() -> None:
-    budget = batch.PixelBudget(100)
-    held: list[int] = []
-    snapshots = []
-    lock = threading.Lock()
+def test_several_photos_are_processed_at_a_time_but_only_one_large_photo(
+    photos: Path, pet_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Predictor.photo_logits
+    current: list[int] = []
+    together = []
 
-    def work(pixels: int) -> None:
-        with budget.hold(pixels):
-            with lock:
-                held.append(pixels)
-                snapshots.append(list(held))
-            time.sleep(0.01)
-            with lock:
-                held.remove(pixels)
+    def watched(self: Predictor, photo: Image.Image) -> Any:
+        current.append(photo.width)
+        together.append(sorted(current))
+        time.sleep(0.05)
+        current.remove(photo.width)
+        return original(self, photo)
 
-    sizes = [40, 40, 40, 60, 500, 100, 10] * 4
-    threads = [threading.Thread(target=work, args=(pixels,)) for pixels in sizes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(snapshots) == len(sizes)
-    assert all(sum(pixels) <= 100 or pixels == [500] for pixels in snapshots)
-    assert max(map(len, snapshots)) > 1
+    monkeypatch.setattr(Predictor, "photo_logits", watched)
+    monkeypatch.setattr(batch, "WORKERS", 4)
+    monkeypatch.setattr(batch, "LARGE", 100 * 20)
+    for number in range(4):
+        plain(photos / f"small{number}.png")
+        plain(photos / f"large{number}.png", (200, 20))
+    assert segment(*sorted(photos.glob("*[0-3].png")), model=pet_model) == 0
+    assert max(widths.count(200) for widths in together) == 1
+    assert max(widths.count(30) for widths in together) > 1
 
 
 def test_after_an_interruption_no_further_photo_is_started(

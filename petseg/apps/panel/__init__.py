@@ -1,10 +1,5 @@
 """The upload-and-segment panel for notebooks."""
 
-import lazy_loader
+from petseg.apps.panel.panel import segment_panel
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "panel": ["Panel", "segment_panel"],
-    },
-)
+__all__ = ["segment_panel"]

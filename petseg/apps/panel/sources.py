@@ -1,10 +1,9 @@
-"""Photos that are not uploaded: of a path or address that the user typed, and of a breed of the data set."""
+"""Photos that are not uploaded: from a path or address that the user typed, and of a breed of the data set."""
 
 from __future__ import annotations
 
 import random
 import re
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from functools import partial
@@ -12,20 +11,15 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from petseg.apps.panel.widget import MAX_BYTES
 from petseg.errors import PhotoError
-
-#: Of a photo fetched from an address.
-MAX_BYTES = 64_000_000
 
 #: Characters that stay in an address: those with a meaning, and the percent sign of what is encoded already.
 SAFE = "/:;,?&=+$!*'()@~%[]"
 
 
 def typed_photo(text: str) -> tuple[str, bytes]:
-    """Name and bytes of the photo at a path or address that the user typed.
-
-    Args:
-        text: a path of the machine that the notebook runs on (`~` is known), or an address `http(s)://...`.
+    """Name and bytes of the photo at a path of this machine (`~` is the home folder) or at an `http(s)://` address.
 
     Raises:
         PhotoError: there is no such photo, or it cannot be fetched.
@@ -49,7 +43,7 @@ def _fetch(address: str) -> tuple[str, bytes]:
         request = urllib.request.Request(ascii_address(address), headers={"User-Agent": "petseg"})
         with urllib.request.urlopen(request, timeout=20) as answer:
             data: bytes = answer.read(MAX_BYTES + 1)
-    except (urllib.error.URLError, TimeoutError, ValueError, OSError, HTTPException) as error:
+    except (OSError, ValueError, HTTPException) as error:
         why = getattr(error, "reason", error)
         raise PhotoError(
             f"{address}: cannot be fetched ({why}). Save the photo with a browser and upload it."
@@ -63,34 +57,25 @@ def _fetch(address: str) -> tuple[str, bytes]:
 def ascii_address(address: str) -> str:
     """An address as people write it, in the characters that the web allows: RFC 3987, section 3.1.
 
-    A host's name is written by IDNA (`käse.de` becomes `xn--kse-qla.de`), other characters as UTF-8 with percent signs.
-    What is written with percent signs already stays.
+    The host is encoded by IDNA (`käse.de` becomes `xn--kse-qla.de`), other characters as UTF-8 with percent signs.
+    Percent signs of characters that are encoded already stay.
 
     Raises:
-        ValueError: it is no address.
+        ValueError: it is not an address.
     """
     parts = urlsplit(re.sub(r"%(?![0-9a-fA-F]{2})", "%25", address))  # a percent sign that encodes nothing
-    if not parts.hostname:
-        raise ValueError("no server is named")
-    host = parts.hostname if ":" in parts.hostname else parts.hostname.encode("idna").decode()
-    host = f"[{host}]" if ":" in host else host
-    user, at, _ = parts.netloc.rpartition("@")
-    port = f":{parts.port}" if parts.port is not None else ""
-    netloc = f"{quote(user, SAFE)}{at}{host}{port}"
-    return urlunsplit((parts.scheme, netloc, quote(parts.path, SAFE), quote(parts.query, SAFE), ""))
+    host = parts.netloc.encode("idna").decode()
+    return urlunsplit((parts.scheme, host, quote(parts.path, SAFE), quote(parts.query, SAFE), ""))
 
 
 def breed_samples(images: Path | None = None) -> dict[str, Callable[[], Path]]:
-    """A photo of each breed, where the data set is.
+    """By the name of each breed, a function that returns the path of one of its photos, chosen at random.
 
     Args:
         images: folder of the data set's photos, `Abyssinian_1.jpg` and so on; it may be missing.
-
-    Returns:
-        By the name of the breed, a function that returns the path of one of its photos.
     """
     by_breed: dict[str, list[Path]] = {}
     for path in sorted(images.glob("*.jpg")) if images else []:
         by_breed.setdefault(path.stem.rpartition("_")[0], []).append(path)
-    breeds = sorted(by_breed.items(), key=lambda entry: entry[0].casefold())
+    breeds = sorted(by_breed.items(), key=lambda item: item[0].casefold())
     return {breed.replace("_", " "): partial(random.choice, paths) for breed, paths in breeds}

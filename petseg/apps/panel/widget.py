@@ -1,6 +1,6 @@
-"""The panel's one widget: its state, which JavaScript shows and changes, and the messages between both.
+"""The panel's only widget: its state, which JavaScript shows and changes, and messages in both directions.
 
-What a notebook saves of a widget is its state. Photos, pictures and files are none: they travel as messages.
+A notebook saves the state of a widget. Photos, pictures and files are not part of it: they travel as messages.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ import traitlets as t
 
 from petseg.apps.cutouts import BACKGROUNDS, FEATHER, GROW
 from petseg.apps.display import CSS, comparison
-from petseg.apps.panel.uploads import MAX_BYTES
 from petseg.labels import CLASSES
 
-HERE: Final = Path(__file__).parent
+FOLDER: Final = Path(__file__).parent
 
 #: The JavaScript, one module in several files.
 SCRIPTS: Final = ("elements.js", "files.js", "inputs.js", "options.js", "results.js", "panel.js")
 
+#: Bytes of the largest file that a browser may send, or that is fetched from an address.
+MAX_BYTES: Final = 64_000_000
+
+Message = Mapping[str, Any]  # a JSON object with a "type"
+
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to show: a new one replaces that of the same `key`; `kind` is its MIME type, `alt` describes it."""
+    """A picture to show in place of the last one with the same `key`; `kind` is its MIME type, `alt` describes it."""
 
     key: str
     alt: str
@@ -36,32 +40,32 @@ class Picture:
 
 
 class PanelWidget(anywidget.AnyWidget):
-    """Everything that is seen of the panel.
+    """Everything that is visible of the panel.
 
     Args:
-        on_message: called with the content and the buffers of each message from a browser.
+        receive: called with each message from a browser, and the bytes of the file that it sends, if any.
         settings: values of traits.
     """
 
-    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    _css = CSS + (HERE / "panel.css").read_text(encoding="utf-8")
+    _esm = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    _css = CSS + (FOLDER / "panel.css").read_text(encoding="utf-8")
 
-    # fixed
+    # constant
     comparison = t.Unicode(comparison(("", ""), ("", ""), (3, 2))).tag(sync=True)
     grow_limits = t.List(list(GROW)).tag(sync=True)
     feather_limits = t.List(list(FEATHER)).tag(sync=True)
     class_names = t.List(list(CLASSES)).tag(sync=True)
     max_bytes = t.Int(MAX_BYTES).tag(sync=True)
-    samples = t.List(t.Unicode()).tag(sync=True)  # names; with a thumbnail each
+    samples = t.List(t.Unicode()).tag(sync=True)  # names; each has a thumbnail
     breeds = t.List(t.Unicode()).tag(sync=True)  # names of further samples
-    models = t.List(t.List(t.Unicode())).tag(sync=True)  # a line that describes it and the name of each
+    models = t.List(t.List(t.Unicode())).tag(sync=True)  # a line that describes the model, and its name
     # what is shown
     photos = t.List(t.List()).tag(sync=True)  # number and name of each open photo
     messages = t.List(t.Unicode()).tag(sync=True)
     notice = t.Unicode().tag(sync=True)  # about the photo that is shown: "No pet found ..."
     caption = t.Unicode().tag(sync=True)
     legend = t.Unicode().tag(sync=True)  # HTML
-    busy = t.Unicode().tag(sync=True)  # what is being done; empty where nothing is
+    busy = t.Unicode().tag(sync=True)  # the current work; empty if there is none
     step = t.List(t.Int(), [0, 1]).tag(sync=True)  # photos done and photos in all
     # what the user chooses
     model = t.Unicode().tag(sync=True)
@@ -77,52 +81,59 @@ class PanelWidget(anywidget.AnyWidget):
     opacity = t.Float(0.5).tag(sync=True)
     classes = t.List(t.Unicode(), ["pet", "boundary"]).tag(sync=True)
 
-    def __init__(self, on_message: Callable[[Mapping[str, Any], Sequence[Any]], None], **settings: Any) -> None:
+    def __init__(self, receive: Callable[[Message, bytes], None], **settings: Any) -> None:
         super().__init__(**settings)
         self.shown: dict[str, Picture] = {}
         self._size, self._line = (3, 2), 0.5
-        self.on_msg(lambda _, content, buffers: on_message(content, buffers))
+        self._receive = receive
+        self._parts: dict[str, list[bytes]] = {}  # by view: the parts of its unfinished upload
+        self.on_msg(self._on_message)
+
+    def _on_message(self, _: Any, content: Message, buffers: Sequence[Any]) -> None:
+        """Passes a message on. Files come in parts of 1 MiB: a notebook server drops messages above 10 MB silently.
+
+        Each part names its view: two browser windows that show one panel may upload at once.
+        """
+        if content["type"] != "part":
+            self._receive(content, b"")
+            return
+        view = str(content["view"])
+        if content["part"] == 0:
+            self._parts[view] = []  # drops the rest of an interrupted upload
+        self._parts.setdefault(view, []).append(bytes(buffers[0]))
+        if content["part"] == content["parts"] - 1:
+            self._receive(content, b"".join(self._parts.pop(view)))
 
     def show(self, pictures: Sequence[Picture], size: tuple[int, int] | None = None, line: float | None = None) -> None:
         """Shows pictures.
 
         Args:
-            pictures: which.
-            size: width and height of the comparison, where it changes.
-            line: where the line goes if the photo changes, 0 to 1 from the left.
+            pictures: new pictures; the others stay.
+            size: width and height of the comparison, if they change.
+            line: where the line starts if the photo changes, 0 to 1 from the left.
         """
         self._size = size or self._size
-        self._line = self._line if line is None else line  # 0 is a place too
+        self._line = self._line if line is None else line
         self.shown |= {picture.key: picture for picture in pictures}
         about = [{"key": p.key, "alt": p.alt, "kind": p.kind} for p in pictures]
         content = {"type": "show", "pictures": about, "size": self._size, "line": self._line}
         self.send(content, buffers=[p.data for p in pictures])
 
     def show_again(self) -> None:
-        """Sends all pictures once more, for a view that has come later."""
+        """Sends all pictures once more, for a view that is opened later."""
         self.show(list(self.shown.values()))
 
-    def forget(self, keys: set[str]) -> None:
-        """Keeps no pictures of these keys."""
-        self.shown = {key: picture for key, picture in self.shown.items() if key not in keys}
-
     def save(self, view: str, name: str, data: bytes) -> None:
-        """Has the browser of a view save a file."""
+        """Makes the browser of a view save a file."""
         self.send({"type": "save", "name": name, "view": view}, buffers=[data])
 
     def add_message(self, sentence: str) -> None:
-        """Adds a sentence about what went wrong, or is worth knowing about a photo."""
+        """Adds a sentence about a problem, or about a photo."""
         self.messages = [*self.messages, sentence]
 
     @contextmanager
     def working(self, text: str, index: int = 1, of: int = 1) -> Iterator[None]:
-        """Shows what is being done while a `with` block runs; the first of a batch clears the messages of the last.
-
-        Args:
-            text: what is being done.
-            index: of the photo in its batch, from 1.
-            of: size of the batch.
-        """
+        """Shows the current work during a `with` block; the first photo of a batch clears the messages of the last."""
         if index == 1:
             self.messages = []
         self.step, self.busy = [index - 1, of], text
