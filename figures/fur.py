@@ -1,9 +1,6 @@
 """Drawn animals with strands of fur before busy backgrounds: pictures whose alpha and colours are known exactly."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Final
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,29 +9,16 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 
-#: Pixels drawn per pixel kept, each way: a strand is thinner than a pixel.
-SUPERSAMPLING: Final = 4
-
-#: Side of the logits, as a network at 128x128 gives them, and half the width of their boundary in its pixels.
-WORKING: Final = 128
-HALF_BOUNDARY: Final = 2.5
-
-STRANDS: Final = 900
-CORNERS: Final = 180
+SUPERSAMPLING = 4  # drawn pixels per pixel along each side: a strand is thinner than a pixel
+WORKING = 128  # side of the logits, as of a network at 128x128
+HALF_BOUNDARY = 2.5  # half the width of their boundary, in pixels
+STRANDS, CORNERS = 900, 180
 
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class FurPicture:
-    """A picture with its truth.
-
-    Attributes:
-        photo: RGB, side x side.
-        alpha: float32 (side, side), 0..1.
-        foreground: float32 (side, side, 3), 0..255: the animal's own colour at every pixel.
-        logits: float32 (3, 128, 128): what a network that knows the animal's outline roughly would say.
-    """
+class FurPicture(NamedTuple):
+    """A picture with its true alpha (S, S) in 0..1, colours (S, S, 3) in 0..255 and rough logits (3, 128, 128)."""
 
     photo: Image.Image
     alpha: Floats
@@ -77,7 +61,7 @@ def _fur(rng: np.random.Generator, side: int) -> Floats:
 def _texture(
     rng: np.random.Generator, side: int, color: NDArray[np.float64], spread: float, grains: tuple[int, ...]
 ) -> Floats:
-    """Colours that vary about one, by noise of several grain sizes in pixels: float32 (side, side, 3), 0..255."""
+    """Colours (S, S, 3) around one colour, varied by noise of several grain sizes in pixels."""
     texture = np.zeros((side, side, 3), np.float32) + color
     for grain in grains:
         cells = max(2, side // grain)

@@ -1,0 +1,55 @@
+"""Records the photos that Oxford-IIIT Pet holds twice, for notebook 01: `python figures/duplicates.py`.
+
+Writes `figures/duplicates.json`: the pairs, and how far the two masks of each pair agree.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from petseg.data.datamodule import PetDataModule
+from petseg.data.duplicates import THRESHOLD, duplicates
+from petseg.evaluation.agreement import annotator_agreement
+from petseg.files import write_json
+from petseg.labels import CLASSES
+from petseg.metrics.confusion import mean_iou
+from petseg.metrics.intervals import Interval
+
+
+def record(data: PetDataModule) -> dict[str, Any]:
+    """The pairs of a data set that is set up, and the agreement of their masks.
+
+    `mean_iou` of a pair is null where a class is missing. `agreement` holds mean IoU and IoU of each class over all
+    pairs, as value, low and high end of the 95 % interval.
+    """
+    pairs = duplicates(data)
+    agreement = annotator_agreement(data, pairs)
+    rows = [
+        {
+            "names": [pair.first.name, pair.second.name],
+            "splits": [pair.first.split, pair.second.split],
+            "mirrored": pair.mirrored,
+            "correlation": round(pair.correlation, 4),
+            "mean_iou": round(score, 4) if score == score else None,  # NaN differs from itself
+        }
+        for pair, score in zip(pairs, mean_iou(agreement.matrices).tolist(), strict=True)
+    ]
+    per_class = {f"iou_{name}": Interval(*(end[k] for end in agreement.iou)) for k, name in enumerate(CLASSES)}
+    intervals = {"mean_iou": agreement.mean_iou} | per_class
+    scores = {name: [round(float(end), 4) for end in interval] for name, interval in intervals.items()}
+    return {"data": "Oxford-IIIT Pet at 128x128", "threshold": THRESHOLD, "pairs": rows, "agreement": scores}
+
+
+def main() -> None:
+    """Writes the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    args = parser.parse_args()
+    data = PetDataModule()
+    data.prepare_data()
+    data.setup()
+    write_json(args.out, record(data))
+
+
+if __name__ == "__main__":
+    main()

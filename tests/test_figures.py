@@ -1,0 +1,138 @@
+"""The scripts beside the records in `figures/`: what they compute, by hand, and what the records say."""
+
+import json
+from dataclasses import asdict
+
+import duplicates
+import matting
+import numpy as np
+import pytest
+import refinement
+import torch
+import transfer
+from PIL import Image
+
+from petseg.course.record import published
+from petseg.data.datamodule import PetDataModule
+from petseg.files import read_json
+from petseg.inference.matting import MatteSettings
+from petseg.inference.predictor import Predictor
+from petseg.labels import BACKGROUND, PET
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [((128, 128), (128, 128)), ((500, 375), (112, 144)), ((375, 500), (144, 112)), ((2, 900), (256, 64))],
+)
+def test_a_pass_in_own_proportions_keeps_them_and_costs_no_more_pixels(size, shape):
+    assert refinement.own_shape(size, 128) == shape
+
+
+def test_a_guided_filter_takes_the_photos_edge_for_that_of_the_mask():
+    class Ramp:
+        def photo_logits(self, photo, count):
+            ramp = torch.linspace(-4, 4, 32).expand(32, 32)
+            return torch.stack([ramp, -ramp, -9 + 0 * ramp])
+
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[:, 32:] = 255
+    pet = refinement.guided(Ramp(), Image.fromarray(pixels))[PET]
+    step = pet[30, 1:] - pet[30, :-1]
+    assert int(step.argmax()) == 31  # between columns 31 and 32
+
+
+def test_a_photo_in_a_wider_frame_keeps_its_labels_and_is_surrounded_by_background():
+    photo = Image.fromarray(np.full((60, 80, 3), 200, np.uint8))
+    scene, labels = refinement.in_a_wider_frame((photo, torch.full((60, 80), PET, dtype=torch.uint8)), 2.0)
+    assert scene.size == labels.shape[::-1] == (160, 120)
+    assert int((labels == PET).sum()) == 60 * 80
+    assert int((labels == BACKGROUND).sum()) == 160 * 120 - 60 * 80
+
+
+def test_every_way_is_scored_against_the_first_and_named_as_in_the_record(small_model):
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    labels = torch.zeros(48, 64, dtype=torch.uint8)
+    labels[:20], labels[20:30] = 1, 2
+    scores = refinement.compare(Predictor(small_model), [(photo, labels)] * 2)
+    assert scores["bilinear"]["gain"] == [0, 0, 0]
+    assert all(0 <= way["mean_iou"] <= 1 for way in scores.values())
+    record = read_json(published("refinement.json"))
+    for half in ("chosen on", "reported"):
+        assert all(list(ways) == list(scores) for ways in record[half].values() if isinstance(ways, dict))
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_two_passes_make_better_masks_of_pets_far_away_than_one(fullsize):
+    names = refinement.halves(fullsize, 8)["reported"]
+    scenes = [refinement.in_a_wider_frame(pair, 2.0) for pair in refinement.pairs(fullsize, names)]
+    ways = {way: refinement.WAYS[way] for way in ("bilinear", "two passes")}
+    scores = refinement.compare(Predictor("unet"), scenes, ways)
+    assert scores["two passes"]["mean_iou"] > scores["bilinear"]["mean_iou"] + 0.02
+
+
+def test_scores_of_a_matte_with_six_pixels_equal_the_fractions_on_paper():
+    labels = np.array([[0, 0, 0, 1, 1, 2]], np.uint8)
+    alpha = np.array([[255, 255, 102, 51, 0, 77]], np.uint8)  # 1, 1, 0.4; 0.2, 0; the boundary does not count
+    assert matting.scores([alpha], [labels]) == pytest.approx(
+        {"see_through": 1 / 3, "haze": 1 / 2, "mad": 0.8 / 5, "iou": 2 / 3, "spoilt": 1.0}, abs=1e-4
+    )
+
+
+def test_a_better_cut_out_misses_the_goals_by_less():
+    good = {"see_through": 0.01, "haze": 0.01, "spoilt": 0.0, "iou": 0.97}
+    assert matting.missed(good) == 0
+    assert 0 < matting.missed(good | {"haze": 0.02}) < matting.missed(good | {"haze": 0.03})
+    assert matting.missed(good | {"iou": 0.9}) > 0
+
+
+def test_the_recorded_settings_of_the_matte_are_the_defaults_and_beat_the_plain_ramp():
+    record = read_json(published("matting.json"))
+    assert record["settings"] == asdict(MatteSettings())
+    for title in ("full size, the other half", "test split at 128x128"):
+        matte, ramp = record[title]["matte"], record[title]["ramp"]
+        assert all(matte[score] < ramp[score] for score in ("see_through", "haze", "mad", "spoilt"))
+
+
+def test_the_record_of_duplicates_lists_each_pair_once_and_the_boundary_agrees_least():
+    record = read_json(published("duplicates.json"))
+    pairs = [tuple(sorted(pair["names"])) for pair in record["pairs"]]
+    assert len(set(pairs)) == len(pairs) > 0
+    assert min(pair["correlation"] for pair in record["pairs"]) > record["threshold"]
+    scores = {name: ends[0] for name, ends in record["agreement"].items()}
+    assert scores["iou_boundary"] < scores["iou_pet"] < scores["iou_background"] < 1
+    assert scores["mean_iou"] == pytest.approx(sum(scores[name] for name in scores if name != "mean_iou") / 3, abs=1e-3)
+
+
+def test_duplicates_are_recorded_with_their_agreement(cartoons, tmp_path, monkeypatch):
+    monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path))
+    data = PetDataModule("oxford", cartoons, image_size=32, progress=False)
+    data.prepare_data()
+    data.setup()
+    monkeypatch.setattr(duplicates, "duplicates", lambda data: duplicates_above(data, 0.5))
+    record = duplicates.record(data)
+    assert set(record["agreement"]) == {"mean_iou", "iou_pet", "iou_background", "iou_boundary"}
+    assert all(len(pair["names"]) == 2 for pair in record["pairs"])
+
+
+def duplicates_above(data, threshold):
+    from petseg.data.duplicates import duplicates
+
+    return duplicates(data, threshold)
+
+
+def test_runs_of_notebook_06_join_the_record_and_replace_those_of_the_same_settings(tmp_path):
+    def publish(rate, score):
+        run = {"settings": {"learning_rate": rate}, "run": {"steps": 10, "images": 5, "method": "scratch", "s": score}}
+        folder = tmp_path / f"{rate}-{score}"
+        folder.mkdir()
+        (folder / "run.json").write_text(json.dumps(run))
+        merged = transfer.rounded(transfer.merged(folder, tmp_path / "runs.json"))
+        (tmp_path / "runs.json").write_text(json.dumps(merged))
+        return [run["run"]["s"] for run in merged]
+
+    assert [sorted(publish(*run)) for run in ((0.1, 0.5), (0.2, 0.61234567), (0.1, 0.7))] == [
+        [0.5],
+        [0.5, 0.612346],
+        [0.612346, 0.7],
+    ]
