@@ -16,13 +16,13 @@ from petseg.metrics.confusion import mean_iou
 from petseg.metrics.intervals import Interval
 
 
-def record(data: PetDataModule) -> dict[str, Any]:
+def record(data: PetDataModule, threshold: float = THRESHOLD) -> dict[str, Any]:
     """The pairs of a data set that is set up, and the agreement of their masks.
 
     `mean_iou` of a pair is null where a class is missing. `agreement` holds mean IoU and IoU of each class over all
     pairs, as value, low and high end of the 95 % interval.
     """
-    pairs = duplicates(data)
+    pairs = duplicates(data, threshold)
     agreement = annotator_agreement(data, pairs)
     rows = [
         {
@@ -37,7 +37,7 @@ def record(data: PetDataModule) -> dict[str, Any]:
     per_class = {f"iou_{name}": Interval(*(end[k] for end in agreement.iou)) for k, name in enumerate(CLASSES)}
     intervals = {"mean_iou": agreement.mean_iou} | per_class
     scores = {name: [round(float(end), 4) for end in interval] for name, interval in intervals.items()}
-    return {"data": "Oxford-IIIT Pet at 128x128", "threshold": THRESHOLD, "pairs": rows, "agreement": scores}
+    return {"data": "Oxford-IIIT Pet at 128x128", "threshold": threshold, "pairs": rows, "agreement": scores}
 
 
 def main() -> None:

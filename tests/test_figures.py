@@ -109,16 +109,9 @@ def test_duplicates_are_recorded_with_their_agreement(cartoons, tmp_path, monkey
     data = PetDataModule("oxford", cartoons, image_size=32, progress=False)
     data.prepare_data()
     data.setup()
-    monkeypatch.setattr(duplicates, "duplicates", lambda data: duplicates_above(data, 0.5))
-    record = duplicates.record(data)
+    record = duplicates.record(data, threshold=0.5)
     assert set(record["agreement"]) == {"mean_iou", "iou_pet", "iou_background", "iou_boundary"}
-    assert all(len(pair["names"]) == 2 for pair in record["pairs"])
-
-
-def duplicates_above(data, threshold):
-    from petseg.data.duplicates import duplicates
-
-    return duplicates(data, threshold)
+    assert len(record["pairs"]) > 0
 
 
 def test_runs_of_notebook_06_join_the_record_and_replace_those_of_the_same_settings(tmp_path):
