@@ -102,8 +102,9 @@ class PetDataModule(L.LightningDataModule):
         progress: bool = True,
     ) -> None:
         super().__init__()
-        if image_size < 1 or batch_size < 1:
-            raise SettingsError(f"image_size={image_size}, batch_size={batch_size}: both must be at least 1.")
+        for name, value in {"image_size": image_size, "batch_size": batch_size}.items():
+            if value < 1:
+                raise SettingsError(f"{name}={value}: must be at least 1.")
         if not 0 < val_fraction < 1:
             raise SettingsError(f"val_fraction={val_fraction}: must lie between 0 and 1, for instance 0.1.")
         if not 0 < train_fraction <= 1:

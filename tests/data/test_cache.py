@@ -103,18 +103,6 @@ def test_processes_that_decode_the_same_split_at_once_need_no_lock(tmp_path):
     assert all(np.array_equal(pixels.images[i], cache.decode(*pair, size=16)[0]) for i, pair in enumerate(files))
 
 
-def test_a_process_that_finishes_second_uses_the_cache_of_the_first(files, tmp_path, monkeypatch):
-    def meanwhile(*arguments):
-        decode_all(*arguments)
-        monkeypatch.setattr(cache, "_decode_all", decode_all)
-        open_pixels(files, tmp_path)  # the first process
-
-    decode_all = cache._decode_all
-    monkeypatch.setattr(cache, "_decode_all", meanwhile)
-    assert len(open_pixels(files, tmp_path).masks) == 5
-    assert len(caches(tmp_path)) == 1
-
-
 def test_an_existing_cache_costs_one_look_at_each_file(tmp_path, monkeypatch):
     """On a network drive each look is a round trip; a path that is resolved costs one for each folder above it."""
     looks = []

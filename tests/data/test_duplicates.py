@@ -43,11 +43,8 @@ def test_a_photo_with_noise_in_other_light_or_of_another_size_is_found_and_no_ot
     assert [pair[:2] for pair in duplicate_pairs(small)] == [(0, 5)]
 
 
-def test_a_mirrored_photo_is_found_and_called_mirrored(photos):
+def test_a_mirrored_photo_counts_as_mirrored_unless_it_is_its_own_mirror_image(photos):
     assert pairs_of(np.concatenate([photos, photos[2:3, :, ::-1]])) == [(2, 5, True)]
-
-
-def test_a_photo_that_is_its_own_mirror_image_counts_once_and_unmirrored(photos):
     symmetric = np.concatenate([photos[:1], photos[:1, :, ::-1]], axis=2)
     assert pairs_of(np.concatenate([symmetric, symmetric])) == [(0, 1, False)]
 
