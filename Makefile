@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup course lab segment photo-named check test static course-colab \
+.PHONY: help setup course lab segment photo-named check test static torture course-colab \
         notebooks figures ablation reproduce space site clean distclean
 
 # What can be chosen, for instance: make PYTHON=python3.12 NOTEBOOKS="01 04" course
@@ -12,7 +12,7 @@
 #   EXTRAS    extras of pyproject.toml, separated by commas
 #   PIP_ARGS  further arguments of `pip install`, for instance "torch==2.14.1"
 #   WORKERS   processes among which the tests are divided
-#   ARGS      further arguments of the command behind `lab`, `reproduce` and `ablation`
+#   ARGS      further arguments of the command behind `lab`, `torture`, `reproduce` and `ablation`
 #   NOTEBOOKS numbers of those that `course` and `notebooks` run; all by default
 PYTHON   ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
               $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
@@ -91,6 +91,9 @@ test: static ## All checks: also the slow tests with their coverage, and every n
 	@echo "== the notebooks and their solutions"
 	@$(IN_VENV) $(PROFILE) .venv/bin/python $(NBMAKE) $(filter-out $(WIDGETS),$(wildcard notebooks/*.ipynb)) notebooks/solutions/
 	@$(MAKE) --no-print-directory course-colab
+
+torture: $(STAMP) ## Try broken photos, data, caches, runs and requests by the thousand, for an hour; ARGS="photos" chooses
+	@$(IN_VENV) .venv/bin/python -m tests.torture $(ARGS)
 
 # Within .venv a second environment: all that the first has, but ipywidgets as old as Colab's.
 COLAB := .venv/colab

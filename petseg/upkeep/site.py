@@ -53,6 +53,7 @@ DESCRIBED: Final = {
     "minutes": "Times of the notebooks",
     "refinement": "Photos at their original size",
     "results": "Released models, split by split",
+    "torture": "Torture: cases tried and lost",
 }
 
 PHOTOS: Final = "*The output shows photos of Oxford-IIIT Pet, which belong to others: run the notebook to see them.*"
