@@ -351,9 +351,11 @@ class Job:
             self.no_pet.unlink(missing_ok=True)
 
     def _is_current(self, result: Path) -> bool:
-        """Whether a result exists and was written after the last change of the photo."""
+        """Whether a result exists and was written after the photo was."""
         try:
-            return result.stat().st_mtime_ns >= self.photo.stat().st_mtime_ns
+            photo = self.photo.stat()
+            # a copied or moved photo often keeps its date, but not the time of its entry in the file system
+            return result.stat().st_mtime_ns >= max(photo.st_mtime_ns, photo.st_ctime_ns)
         except (OSError, ValueError):
             return False
 

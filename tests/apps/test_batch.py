@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-import unicodedata
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -28,89 +27,76 @@ OUT = Path("/out")
 
 # --- Which photos are meant ------------------------------------------------------------------------------------------
 
+TREE = (
+    *("z.jpg", "notes.txt", "who?.jpg", "whom.jpg", "empty/inner/.git/x.jpg", "text/notes.txt", "outer/inner/cat.jpg"),
+    *("p/b.JPG", "p/a.heic", "p/c.avif", "p/notes.txt", "p/raw.cr2", "p/mask.png", "p/in/2.jpg", "p/in/deep/1.png"),
+    *("p/._a.jpg", "p/.trash/old.jpg", "p/a.mask.png", "p/a.cutout.webp", "p/a.overlay.jpg"),
+    *("q [1]/b1.jpg", "q [1]/a1.jpg", "q [1]/a2.png", "q [1]/.a3.jpg"),
+)
 
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def matching(*arguments: Path | str, recursive: bool = False) -> list[str]:
-    photos, problems = find_photos(map(str, arguments), recursive)
-    assert problems == []
-    return [str(photo) for photo in photos]
+OF_P = ["p/a.heic", "p/b.JPG", "p/c.avif", "p/mask.png"]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, which is also the current one."""
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with the files of `TREE`."""
+    for name in TREE:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_the_photos_of_a_folder_are_its_visible_image_files_except_results(here: Path) -> None:
-    touch(here, "p/b.JPG", "p/a.heic", "p/c.avif", "p/notes.txt", "p/raw.cr2", "p/inner/d.png", "p/mask.png")
-    touch(here, "p/._a.jpg", "p/.trash/old.jpg", "p/a.mask.png", "p/a.cutout.webp", "p/a.overlay.jpg")
-    assert matching("p") == ["p/a.heic", "p/b.JPG", "p/c.avif", "p/mask.png"]
-
-
-def test_subfolders_are_searched_only_on_request(here: Path) -> None:
-    touch(here, "p/z.jpg", "p/b/1.jpg", "p/a/2.jpg", "p/a/deep/3.jpg", "p/.trash/old.jpg")
-    assert matching("p") == ["p/z.jpg"]
-    assert matching("p", recursive=True) == ["p/z.jpg", "p/a/2.jpg", "p/a/deep/3.jpg", "p/b/1.jpg"]
-
-
-def test_the_order_is_that_of_the_arguments_and_a_photo_counts_once(here: Path) -> None:
-    touch(here, "z.jpg", "p/a.jpg", "p/b.jpg")
-    assert matching("z.jpg", "p/b.jpg", "p", "./p/../z.jpg") == ["z.jpg", "p/b.jpg", "p/a.jpg"]
-
-
-def test_a_pattern_is_expanded_unless_a_file_has_this_name(here: Path) -> None:
-    touch(here, "p [1]/b1.jpg", "p [1]/a1.jpg", "p [1]/a2.png", "p [1]/.a3.jpg", "q/a1.jpg", "who?.jpg", "whom.jpg")
-    assert matching("p [1]/*.jpg") == ["p [1]/a1.jpg", "p [1]/b1.jpg"]
-    assert matching("?/a1*") == ["q/a1.jpg"]
-    assert matching("**/a1.jpg") == ["p [1]/a1.jpg", "q/a1.jpg"]
-    assert matching(here / "p [1]" / "a?.*") == [str(here / "p [1]" / name) for name in ("a1.jpg", "a2.png")]
-    assert matching("who?.jpg") == ["who?.jpg"]
-
-
-def test_a_named_file_is_taken_even_if_it_is_missing_or_no_photo_by_its_name(here: Path) -> None:
-    names = ["none.jpg", "notes.txt", ".hidden.jpg", "photo[1].jpg", "x" * 300 + ".jpg"]
-    assert matching(*names) == names
+@pytest.mark.parametrize(
+    ("arguments", "recursive", "expected"),
+    [
+        (["p"], False, OF_P),  # neither hidden files nor results nor other kinds
+        (["p"], True, [*OF_P, "p/in/2.jpg", "p/in/deep/1.png"]),
+        (["z.jpg", "p/b.JPG", "p", "./p/../z.jpg"], False, ["z.jpg", "p/b.JPG", "p/a.heic", "p/c.avif", "p/mask.png"]),
+        (["q [1]/*.jpg"], False, ["q [1]/a1.jpg", "q [1]/b1.jpg"]),
+        (["p/**/?.???"], False, ["p/b.JPG", "p/in/2.jpg", "p/in/deep/1.png"]),
+        (["q*"], False, ["q [1]/a1.jpg", "q [1]/a2.png", "q [1]/b1.jpg"]),
+        (["who?.jpg"], False, ["who?.jpg"]),  # a file of exactly this name
+        *(([name], True, [name]) for name in ("none.jpg", "notes.txt", ".hidden", "photo[1].jpg", "x" * 300)),
+    ],
+)
+def test_arguments_name_photos_each_once_and_in_their_order(
+    tree: Path, arguments: list[str], recursive: bool, expected: list[str]
+) -> None:
+    photos, problems = find_photos(arguments, recursive)
+    assert ([str(photo) for photo in photos], problems) == (expected, [])
+    absolute = [str(tree / argument) for argument in arguments]
+    assert find_photos(absolute, recursive)[0] == [tree / name for name in expected]
 
 
 @pytest.mark.parametrize(
     ("argument", "sentence"),
     [
-        ("empty", r"empty: no photos in this folder; JPEG, PNG, .* are read. Name another folder."),
+        ("empty/inner", r"empty/inner: no photos in this folder; JPEG, PNG, .* are read. Name another folder."),
         ("text", r"text: no photos in this folder; .* Name another folder."),
         ("outer", r"outer: no photos in this folder; .* Add --recursive to search its subfolders."),
-        ("secret", r"secret: no photos in this folder; .* Name another folder."),
-        ("*.jpg", r"\*.jpg: no file has such a name. Check the path."),
+        ("*.png", r"\*.png: no file has such a name. Check the path."),
     ],
 )
-def test_an_argument_without_photos_is_one_sentence_with_a_remedy(here: Path, argument: str, sentence: str) -> None:
-    touch(here, "text/notes.txt", "outer/inner/cat.jpg", "secret/.git/cat.jpg")
-    (here / "empty").mkdir()
+def test_an_argument_without_photos_is_one_sentence_with_a_remedy(tree: Path, argument: str, sentence: str) -> None:
     photos, (problem,) = find_photos([argument])
     assert photos == []
     assert re.fullmatch(sentence, problem)
 
 
-def test_an_unreadable_folder_does_not_hide_the_others(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch(here, "p/a.jpg", "p/closed/b.jpg", "p/open/c.jpg")
+def test_an_unreadable_folder_does_not_hide_the_others(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir
 
     def refusing(path: str) -> object:
-        if str(path).endswith("closed"):
+        if str(path).endswith("deep"):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
     photos, problems = find_photos(["p"], recursive=True)
-    assert [photo.name for photo in photos] == ["a.jpg", "c.jpg"]
-    assert problems == ["p/closed: cannot be read (Permission denied). Check its permissions."]
+    assert [str(photo) for photo in photos] == [*OF_P, "p/in/2.jpg"]
+    assert problems == ["p/in/deep: cannot be read (Permission denied). Check its permissions."]
 
 
 def test_a_path_in_a_message_is_one_line_that_any_terminal_can_print() -> None:
@@ -120,50 +106,35 @@ def test_a_path_in_a_message_is_one_line_that_any_terminal_can_print() -> None:
 # --- The names of the results ----------------------------------------------------------------------------------------
 
 
-def names_of(*photos: str, out: Path = OUT) -> list[str]:
-    return result_names([Path(photo) for photo in photos], out)
+def names_of(*photos: str) -> list[str]:
+    return result_names([Path(photo) for photo in photos], OUT)
 
 
-def test_results_are_named_by_stem_then_format_then_folder_then_a_hash() -> None:
-    photos = ("/p/cat.jpg", "/p/dog.of.mine.png", "/p/Käfer 猫.heic", "/p/none")
-    assert names_of(*photos) == ["cat", "dog.of.mine", "Käfer 猫", "none"]
-    assert names_of("/p/cat.jpg", "/p/cat.png") == ["cat_jpg", "cat_png"]
-    assert names_of("/p/cat.jpg", "/q/cat.jpg", "/q/cat.png") == ["p_cat_jpg", "q_cat_jpg", "cat_png"]
-    first, second = names_of("/1/p/cat.jpg", "/2/p/cat.jpg")
-    assert first != second
-    assert all(re.fullmatch(r"cat-[0-9a-f]{8}", name) for name in (first, second))
-
-
-def test_the_order_of_the_photos_does_not_change_their_names() -> None:
-    photos = ["/1/p/cat.jpg", "/2/p/cat.jpg", "/p/cat.png", "/p/Cat.PNG", "/p/cat_png.jpg"]
-    names = dict(zip(photos, names_of(*photos), strict=True))
-    for order in permutations(photos):
-        assert dict(zip(order, names_of(*order), strict=True)) == names
-
-
-def test_a_photos_own_stem_takes_precedence_over_a_longer_name_of_another_photo() -> None:
-    assert names_of("/p/cat.jpg", "/p/cat.png", "/p/cat_jpg.png") == ["p_cat_jpg", "cat_png", "cat_jpg"]
-
-
-def test_names_that_some_file_system_takes_for_one_stay_apart() -> None:
-    composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
-    for pair in [
-        ("/p/Cat.jpg", "/p/cat.jpg"),
-        (f"/p/{composed}.jpg", f"/p/{decomposed}.jpg"),
-        ("/p/A.jpg", "/q/a.jpg"),
-    ]:
-        first, second = (unicodedata.normalize("NFC", name).casefold() for name in names_of(*pair))
-        assert first != second
-
-
-def test_long_names_get_at_most_255_bytes_and_stay_apart() -> None:
-    stems = ["x" * 250, "x" * 249 + "y", "猫" * 83, "猫" * 82 + "犬", "x" * 242]
-    names = names_of(*(f"/p/{stem}.jpg" for stem in stems), f"/p/{'x' * 250}.png", f"/q/{'猫' * 83}.jpg")
-    assert len(set(names)) == 7
-    assert names[4] == "x" * 242  # just short enough
-    assert max(len(os.fsencode(name + ending)) for name in names for ending in RESULT_ENDINGS) <= 255
-    assert names[3].startswith("猫" * 77)
-    assert "\ufffd" not in names[3]
+@pytest.mark.parametrize(
+    ("photos", "expected"),
+    [
+        (
+            ["/p/cat.jpg", "/p/dog.of.mine.png", "/p/Käfer 猫.heic", "/p/none"],
+            ["cat", "dog.of.mine", "Käfer 猫", "none"],
+        ),
+        (["/p/cat.jpg", "/p/cat.png"], ["cat_jpg", "cat_png"]),
+        (["/p/cat.jpg", "/q/cat.jpg", "/q/cat.png"], ["p_cat_jpg", "q_cat_jpg", "cat_png"]),
+        (["/1/p/cat.jpg", "/2/p/cat.jpg"], ["cat-[0-9a-f]{8}"] * 2),
+        (["/p/cat.jpg", "/p/cat.png", "/p/cat_jpg.png"], ["p_cat_jpg", "cat_png", "cat_jpg"]),  # own stems come first
+        (["/p/Cat.jpg", "/p/cat.jpg"], ["Cat-.{8}", "cat-.{8}"]),  # one file in macOS and Windows
+        (["/p/\u00e9.jpg", "/p/e\u0301.jpg"], ["\u00e9-.{8}", "e\u0301-.{8}"]),
+        (["/p/A.jpg", "/q/a.jpg"], ["p_A_jpg", "q_a_jpg"]),
+        (["/p/" + "x" * 242, "/p/" + "x" * 243, "/p/" + "猫" * 83], ["x{242}", "x{233}-.{8}", "猫{77}-.{8}"]),
+        (["/out/cat.jpg", "/out/cat.cutout.png", "/out/dog.png"], ["cat_jpg", "cat.cutout", "dog"]),
+    ],
+)
+def test_results_are_named_by_stem_then_format_then_folder_then_a_hash(photos: list[str], expected: list[str]) -> None:
+    names = names_of(*photos)
+    assert all(re.fullmatch(pattern, name) for pattern, name in zip(expected, names, strict=True))
+    assert len(set(names)) == len(names)
+    files = {str(OUT / f"{name}{ending}") for name in names for ending in RESULT_ENDINGS}
+    assert not files & set(photos)
+    assert max(len(os.fsencode(Path(file).name)) for file in files) <= 255
 
 
 def test_names_that_are_not_text_stay_apart() -> None:
@@ -171,12 +142,11 @@ def test_names_that_are_not_text_stay_apart() -> None:
     assert len(set(names_of(*photos))) == 3
 
 
-def test_no_photo_is_overwritten_by_a_result() -> None:
-    photos = ("/out/cat.jpg", "/out/cat.cutout.png", "/out/dog.png")
-    names = names_of(*photos)
-    assert names[2] == "dog"
-    assert not {str(OUT / f"{name}{ending}") for name in names for ending in RESULT_ENDINGS} & set(photos)
-    assert len(set(names)) == 3
+def test_the_order_of_the_photos_does_not_change_their_names() -> None:
+    photos = ["/1/p/cat.jpg", "/2/p/cat.jpg", "/p/cat.png", "/p/Cat.PNG", "/p/cat_png.jpg"]
+    names = dict(zip(photos, names_of(*photos), strict=True))
+    for order in permutations(photos):
+        assert dict(zip(order, names_of(*order), strict=True)) == names
 
 
 # --- What is written and said ----------------------------------------------------------------------------------------
@@ -197,13 +167,8 @@ def plain(path: Path, size: tuple[int, int] = (30, 20)) -> None:
     Image.new("RGB", size, "white").save(path)
 
 
-def later(*paths: Path) -> None:
-    """Gives files a time of change that is after that of everything written before."""
-    for path in paths:
-        os.utime(path, ns=(time.time_ns() + 10**9,) * 2)
-
-
-def earlier(*paths: Path) -> None:
+def set_back(*paths: Path) -> None:
+    """Dates files 1,000 seconds before now."""
     for path in paths:
         os.utime(path, ns=(time.time_ns() - 10**12,) * 2)
 
@@ -413,22 +378,28 @@ def test_a_cutout_that_was_never_asked_for_is_not_taken_for_done(photos: Path, p
     assert (photos / "out" / "cat.cutout.png").is_file()
 
 
-def test_a_photo_that_changed_is_not_skipped(photos: Path, pet_model: Path) -> None:
+@pytest.mark.parametrize("old_date", [False, True])
+def test_a_replaced_photo_is_not_skipped_even_if_it_keeps_an_old_date(
+    old_date: bool, photos: Path, pet_model: Path
+) -> None:
     assert segment("cat.png", model=pet_model) == 0
-    plain(photos / "cat.png")
-    later(photos / "cat.png")
+    set_back(*(photos / "out").iterdir())
+    plain(photos / "dog.png")
+    if old_date:
+        os.utime(photos / "dog.png", (0, 0))
+    (photos / "dog.png").replace(photos / "cat.png")
     assert segment("cat.png", "--skip-existing", model=pet_model) == 0
     assert {Image.open(photos / "out" / name).size for name in names(photos / "out")} == {(30, 20)}
 
 
+@pytest.mark.parametrize("replaced", [False, True])
 @pytest.mark.parametrize("format", ["png", "webp"])
-def test_without_a_pet_in_the_new_photo_the_old_cutout_goes(
-    format: str, photos: Path, pet_model: Path, small_model: Path
+def test_an_old_cutout_goes_when_no_pet_is_found_any_more(
+    format: str, replaced: bool, photos: Path, pet_model: Path, small_model: Path
 ) -> None:
-    """Whatever its format, and even if the new photo has an old date, as after `mv`."""
     assert segment("cat.png", model=pet_model) == 0
-    plain(photos / "cat.png")
-    earlier(photos / "cat.png")
+    if replaced:
+        plain(photos / "cat.png")
     assert segment("cat.png", "--format", format, model=small_model) == 1
     assert not list((photos / "out").glob("*.cutout.*"))
     assert segment("cat.png", "--format", format, "--skip-existing", model=small_model) == 0
@@ -443,7 +414,7 @@ def test_no_result_of_an_older_version_of_a_photo_stays_beside_new_ones(
 ) -> None:
     assert segment("cat.png", model=pet_model) == 0
     plain(photos / "cat.png")
-    earlier(*(photos / "out").iterdir())
+    set_back(*(photos / "out").iterdir())
     assert segment("cat.png", *options, model=pet_model) == 0
     assert {Image.open(photos / "out" / name).size for name in names(photos / "out")} == {(30, 20)}
 

@@ -1,6 +1,6 @@
 // Elements of the panel. The files of this folder are joined to one module, in the order of SCRIPTS in widget.py.
 
-// An element with properties and children; what is no property of elements (aria-..., for ...) becomes an attribute.
+// An element with properties and children; names that are not properties of elements (aria-..., for) become attributes.
 function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -15,7 +15,7 @@ function button(text, onclick, more = "") {
   return make("button", { type: "button", className: `petseg-button ${more}`, onclick }, text);
 }
 
-// A label that looks like a button and holds a file input, which stays reachable by keyboard.
+// A label that looks like a button and contains a file input, which can still be reached by keyboard.
 function fileButton(text, multiple, onfiles, more = "") {
   const input = make("input", { type: "file", multiple, accept: "image/*,.heic,.heif,.avif", className: "petseg-unseen" });
   input.onchange = () => {
@@ -38,10 +38,10 @@ function select(panel, trait, choices) {
   return control;
 }
 
-// A slider whose value is a trait; beside it, its value in words.
+// A slider whose value is a trait; its value in words stands beside it.
 function slider(panel, trait, text, [min, max], step, words) {
   const control = make("input", { type: "range", min, max, step });
-  const value = make("span", { className: "petseg-value" }); // no output element: the label would name that
+  const value = make("span", { className: "petseg-value" }); // not an output element: the label would then name it
   control.oninput = () => panel.set(trait, Number(control.value));
   panel.watch([trait], () => {
     if (Number(control.value) !== panel.get(trait)) control.value = panel.get(trait);

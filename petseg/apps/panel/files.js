@@ -1,7 +1,7 @@
-// Files that go to the kernel, and files that come from it.
+// Files to the kernel and from it.
 const PART = 1 << 20; // bytes: a notebook server refuses large messages silently
 
-// Each message names its view, since views of one panel, in two browser windows for instance, may upload at once.
+// Each message names its view: two browser windows that show one panel may upload at once.
 async function send(panel, purpose, files) {
   const most = panel.get("max_bytes");
   for (const [index, file] of files.entries()) {
@@ -27,7 +27,7 @@ async function send(panel, purpose, files) {
   }
 }
 
-// The browser saves the file at once; where the page may not do that, the link stays there to be clicked.
+// The browser saves the file at once; if the page is not allowed to do that, the link can still be clicked.
 function save(link, name, bytes) {
   URL.revokeObjectURL(link.href);
   link.href = URL.createObjectURL(new Blob([bytes]));

@@ -1,11 +1,11 @@
-// Where photos come in: dropped, pasted, chosen, of a path or an address, or a sample.
+// The ways in for photos: drop, paste, choose, a path or an address, a sample.
 const ICON =
   '<svg viewBox="0 0 48 48" width="44" height="44" aria-hidden="true" fill="none" stroke="currentColor" ' +
   'stroke-width="2.5" stroke-linecap="round" stroke-linejoin="round"><rect x="5" y="9" width="38" height="30" rx="5"/>' +
   '<circle cx="16" cy="19" r="3.5"/><path d="M6 34l11-9 8 6 8-9 10 9"/></svg>';
 
 function inputs(panel) {
-  return make("div", { className: "petseg-inputs" }, zone(panel), others(panel));
+  return make("div", { className: "petseg-inputs" }, zone(panel), furtherInputs(panel));
 }
 
 function zone(panel) {
@@ -31,7 +31,7 @@ function zone(panel) {
     area.classList.remove("petseg-over");
     upload([...event.dataTransfer.files]);
   });
-  // a paste goes to what has the focus, which may be the page: then the pointer says that the panel is meant
+  // a paste goes to the focused element, which may be the page: then it is for the panel if the pointer is over it
   const paste = (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     if (!files.length || !(panel.root.contains(document.activeElement) || panel.root.matches(":hover"))) return;
@@ -43,7 +43,7 @@ function zone(panel) {
   return area;
 }
 
-function others(panel) {
+function furtherInputs(panel) {
   const path = make("input", { type: "text", placeholder: "Path or address of a photo", "aria-label": "Path or address" });
   const open = make("form", { className: "petseg-row" }, path, make("button", { className: "petseg-button" }, "Open"));
   open.onsubmit = (event) => {
@@ -73,7 +73,7 @@ function samples(panel) {
     const choice = make("select", { "aria-label": "Breed" }, ...names);
     choice.onchange = () => {
       if (choice.selectedIndex) choose(choice.value);
-      choice.selectedIndex = 0; // so that the same can be chosen again
+      choice.selectedIndex = 0; // so that the same breed can be chosen again
     };
     group.append(choice);
   }

@@ -1,4 +1,4 @@
-// What can be chosen of the cut-out, and its downloads.
+// The options of the cut-out, and its downloads.
 const BACKGROUNDS = [
   ["Transparent", "transparent"],
   ["White", "white"],
@@ -15,8 +15,8 @@ function options(panel) {
   panel.on("save", ({ name, view }, [bytes]) => view === panel.view && save(file, name, bytes));
   const sign = (value) => `${value > 0 ? "+" : ""}${value} ‰`;
   const unit = make("p", { className: "petseg-small" }, "‰ of the photo's longest side");
-  const only = make("div", { className: "petseg-options" });
-  only.append(
+  const column = make("div", { className: "petseg-options" });
+  column.append(
     button("Download cut-out", () => ask("cutout"), "petseg-primary"),
     all,
     file,
@@ -28,13 +28,13 @@ function options(panel) {
     unit,
   );
   panel.watch(["notice"], () => {
-    for (const part of only.children) if (part !== all && part !== file) part.hidden = Boolean(panel.get("notice"));
+    for (const part of column.children) if (part !== all && part !== file) part.hidden = Boolean(panel.get("notice"));
   });
-  return only;
+  return column;
 }
 
 function backgrounds(panel) {
-  const name = `petseg-background-${panel.view}`; // of a group of its own in each view
+  const name = `petseg-background-${panel.view}`; // each view has its own group
   const group = make("fieldset", { className: "petseg-backgrounds" }, make("legend", {}, "Background"));
   for (const [text, value] of BACKGROUNDS) {
     const choice = make("input", { type: "radio", name, value, className: "petseg-unseen" });
@@ -62,7 +62,7 @@ function crop(panel) {
   return box;
 }
 
-// A JPEG cannot be transparent: it is offered where there is a background.
+// A JPEG cannot be transparent: it is offered if there is a background.
 function format(panel) {
   const control = select(panel, "format", [["PNG", "png"], ["WebP", "webp"], ["JPEG", "jpg"]]);
   const jpeg = control.lastChild;

@@ -1,4 +1,4 @@
-// The panel as a whole: what its parts share, and how it starts and ends.
+// The whole panel: what its parts share, and how it starts and ends.
 class PanelView {
   constructor(model) {
     this.model = model;
@@ -13,7 +13,7 @@ class PanelView {
     model.on("msg:custom", this.receive);
     this.signal.addEventListener("abort", () => model.off("msg:custom", this.receive));
     keepKeys(this);
-    this.send({ type: "ready", view: this.view }); // the kernel sends what is to be shown
+    this.send({ type: "ready", view: this.view }); // the kernel answers with everything to show
   }
 
   get(trait) {
@@ -43,7 +43,7 @@ class PanelView {
     this.receivers.push([type, react]);
   }
 
-  // The image element of a key: a new one, which takes the place of an older one and its picture.
+  // A new image element for a key; it takes over the picture of the previous one.
   picture(key) {
     const image = make("img", { alt: "", src: this.pictures.get(key)?.src ?? "" });
     image.dataset.key = key;
@@ -61,7 +61,7 @@ class PanelView {
   }
 }
 
-// What is being done, and what went wrong.
+// The current work, and the messages.
 function status(panel) {
   const words = make("p", { className: "petseg-status", role: "status" });
   const progress = make("progress", { className: "petseg-progress", "aria-label": "Photos" });
@@ -85,8 +85,8 @@ function status(panel) {
   return make("div", { className: "petseg-news" }, words, progress, messages);
 }
 
-// Keys that are pressed in the panel belong to its controls: else JupyterLab takes arrows, letters and Enter for its own,
-// some on their way down to the control, which an attribute tells it to leave alone, and some on their way up.
+// Keys that are pressed in the panel belong to its controls. JupyterLab would take arrows, letters and Enter: some on
+// their way down to the control, which an attribute prevents, and some on their way up.
 function keepKeys(panel) {
   const own = (event) => !(event.ctrlKey || event.metaKey || event.altKey);
   const decide = (event) => {

@@ -1,4 +1,4 @@
-// What came out: the comparison, the open photos, and the details that are folded away.
+// The results: the comparison, the open photos, and the details, which are folded away.
 const DETAILS = [
   ["overlay", "Overlay"],
   ["mask", "Class map"],
@@ -35,7 +35,7 @@ function comparison(panel) {
   return make("div", {}, notice, holder);
 }
 
-// Thumbnails of the open photos, where there are several.
+// Thumbnails of the open photos, if there are several.
 function strip(panel) {
   const row = make("div", { className: "petseg-strip", role: "group", "aria-label": "Open photos" });
   const mark = () => {
@@ -81,8 +81,8 @@ function overlayOptions(panel) {
   const percent = (value) => `${Math.round(100 * value)} %`;
   const boxes = panel.get("class_names").map((name) => {
     const change = (checked) => {
-      const others = panel.get("classes").filter((other) => other !== name);
-      panel.set("classes", checked ? [...others, name] : others);
+      const rest = panel.get("classes").filter((shown) => shown !== name);
+      panel.set("classes", checked ? [...rest, name] : rest);
     };
     const box = checkbox(name, true, change);
     panel.watch(["classes"], () => (box.firstChild.checked = panel.get("classes").includes(name)));
