@@ -40,7 +40,7 @@ KINDS: Final = {
     rb"GIF8[79]a": "GIF",
     rb"BM": "BMP",
     rb"II\*\0....CR|....ftypcrx |IIRO|IIRS|MMOR|IIU\0|FUJIFILMCCD-RAW|\0MRM|FOVb": "a camera raw file",
-    rb"II[*+]\0|MM\0[*+]": "TIFF",  # or another raw file: see `repair.open_tiff`
+    rb"(II|MM)(\*\0|\0\*|\+\0|\0\+)": "TIFF",  # or another raw file: see `repair.open_tiff`
     rb"....ftyp.{,256}avi[fs]": "AVIF",  # brands of ISO media files (ISO 14496-12, ISO 23008-12)
     rb"....ftyp.{,256}(he[iv][cmsx]|mif[12]|msf1)": "HEIF",
     rb"....ftyp": "a video",
@@ -72,9 +72,9 @@ class Photo(NamedTuple):
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A photo whose header is parsed: the size of `image` is known, its pixels are not decoded yet."""
+    """A photo whose header is parsed. `decode_photo` takes it once and closes it: its pixels are not kept twice."""
 
-    image: Image.Image = field(repr=False)
+    image: Image.Image = field(repr=False)  # its size is known, its pixels are not decoded yet
     data: bytes = field(repr=False)  # the whole file
     name: str  # used in messages
 
@@ -113,6 +113,8 @@ def decode_photo(source: PhotoInput, *, max_pixels: int = MAX_PIXELS, name: str 
         orientation = _orientation(image)
         rgb, alpha = _to_srgb(image, file.name)
         rgb = rgb.copy() if rgb is image else rgb
+        if file.data:  # not an image of the caller's
+            file.image.close()
         return Photo(_upright(rgb, orientation), alpha and _upright(alpha, orientation))
 
 
@@ -130,10 +132,11 @@ def open_photo(source: PhotoInput, *, name: str | None = None) -> PhotoFile:
             source = _from_array(source, name)
         if isinstance(source, Image.Image):
             return PhotoFile(source, b"", name)
-        file = _parsed(_bytes_of(source, name), name)
-        if _is_animated(file.image):
-            warnings.warn(f"{name}: holds several pictures; only the first is used.", PhotoWarning, stacklevel=4)
-        return file
+        data = _bytes_of(source, name)
+        image = _parse_header(data, name)
+        if _has_several_pictures(image):
+            warnings.warn(f"{name}: holds several pictures; only the first is used.", PhotoWarning, stacklevel=3)
+        return PhotoFile(image, data, name)
 
 
 @contextmanager
@@ -199,34 +202,33 @@ def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
         raise PhotoError(f"{name}: {megapixels:g} megapixels; at most {max_pixels / 1e6:g} are decoded. Shrink it.")
 
 
-def _parsed(data: bytes, name: str) -> PhotoFile:
-    """Finds the format of a file by its first bytes and parses its header."""
+def _parse_header(data: bytes, name: str) -> Image.Image:
+    """An image whose pixels are not decoded yet, of a file whose first bytes say which format it has."""
     kind = next((kind for head, kind in KINDS.items() if re.match(head, data, re.DOTALL)), "not an image")
-    opened: Image.Image | None = None
+    image: Image.Image | None = None
     if kind in ("PNG", "TIFF"):
         from petseg.inference import repair  # a JPEG does not need it
 
-        opened = repair.open_png(data) if kind == "PNG" else repair.open_tiff(data)
+        image = repair.open_png(data) if kind == "PNG" else repair.open_tiff(data)
     elif kind == "HEIF":
         from pillow_heif import HeifImageFile  # not registered with Pillow: its other users notice nothing
 
-        opened = HeifImageFile(BytesIO(data))
+        image = HeifImageFile(BytesIO(data))
     elif kind.isupper():
         Image.init()
-        factory, accepts = Image.OPEN.get(kind, (None, None))
-        if factory is None or (accepts and accepts(data[:16]) is not True):
+        plugin, accepts = Image.OPEN.get(kind, (None, None))
+        if plugin is None or (kind == "AVIF" and accepts and accepts(data[:16]) is not True):
             raise PhotoError(f"{name}: an {kind} photo, which needs Pillow 11.3 or newer. Run `pip install -U pillow`.")
-        opened = factory(BytesIO(data), "")  # `Image.open` would judge the size by its own, module-wide limit
-    if opened is None:
+        image = plugin(BytesIO(data), "")  # `Image.open` would judge the size by its own, module-wide limit
+    if image is None:
         kind = "a camera raw file" if kind == "TIFF" else kind
         raise PhotoError(f"{name}: {kind}; {READABLE}. Export it as JPEG or PNG.")
-    return PhotoFile(opened, data, name)
+    return image
 
 
-def _is_animated(image: Image.Image) -> bool:
-    """Whether a file has several pictures. The second one of an MPO belongs to the camera."""
+def _has_several_pictures(image: Image.Image) -> bool:
     with suppress(Exception):  # damage to a later picture does not matter
-        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))  # MPO: the camera's own second one
     return False
 
 

@@ -46,14 +46,14 @@ def completed_jpeg(data: bytes) -> Image.Image | None:
     missing: set[tuple[int, int]] = set()  # (component, frequency) that no finished scan has given
     scan: set[tuple[int, int]] = set()  # what the last scan gives
     for marker, content in _segments(data):
-        missing -= scan  # another segment follows, so the scan before it is finished
-        scan = set()
         if marker in FRAMES:
             missing = {(component, k) for component in content[6::3] for k in range(64)}
         elif marker == START_OF_SCAN:
             *_, first, last, precision = content
-            if precision < 16:  # otherwise the scan refines what another has given
-                scan = {(c, k) for c in content[1 : 1 + 2 * content[0] : 2] for k in range(first, last + 1)}
+            components = content[1 : 1 + 2 * content[0] : 2] if precision < 16 else b""  # 16 and more: a refinement
+            scan = {(component, k) for component in components for k in range(first, last + 1)}
+        elif marker == 0:
+            missing, scan = missing - scan, set()
     if missing - scan:
         return None
     whole = _decoded_jpeg(data)
@@ -65,18 +65,21 @@ def completed_jpeg(data: bytes) -> Image.Image | None:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and content of each segment of a JPEG; ends at the first that is incomplete."""
+    """Marker and content of each segment of a JPEG, and 0 after a finished scan; ends at the first incomplete one."""
     position = 2
     while position + 4 <= len(data):
-        _, marker, length = struct.unpack_from(">BBH", data, position)
+        start, marker, length = struct.unpack_from(">BBH", data, position)
         content = data[position + 4 : position + 2 + length]
-        if len(content) != length - 2:
+        if start != 0xFF or len(content) != length - 2:
             return
         yield marker, content
         position += 2 + length
         if marker == START_OF_SCAN:
             following = NEXT_MARKER.search(data, position)
-            position = following.start() if following else len(data)
+            if following is None:
+                return
+            yield 0, b""
+            position = following.start()
 
 
 def _decoded_jpeg(data: bytes) -> Image.Image | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from photo_files import SRGB, difference, encoded, noise, png, refusal, scene, turned
+from photo_files import RED, SRGB, difference, encoded, noise, png, refusal, scene, turned
 from PIL import Image, ImageFile
 
 from petseg.errors import PhotoError
@@ -63,11 +63,17 @@ def test_path_bytes_file_image_and_array_give_the_same_photo(tmp_path: Path) -> 
 
 
 def test_the_result_shares_no_pixels_with_the_source() -> None:
-    sources = (scene(), np.zeros((2, 2, 3), dtype=np.uint8), open_photo(encoded(scene(), "PNG")))
-    before = [load_photo(source).tobytes() for source in sources]
-    for source in sources:
+    image, array = scene(), np.zeros((2, 2, 3), dtype=np.uint8)
+    for source in (image, array):
         load_photo(source).putpixel((0, 0), (1, 2, 3))
-    assert [load_photo(source).tobytes() for source in sources] == before
+    assert image.getpixel((0, 0)) == RED
+    assert not array.any()
+
+
+def test_the_pixels_of_a_file_are_not_kept_twice() -> None:
+    file = open_photo(encoded(scene(), "PNG"), name="cat")
+    assert load_photo(file).tobytes() == scene().tobytes()
+    assert "closed" in refusal(file)
 
 
 def test_the_header_is_parsed_once_and_then_the_pixels_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
