@@ -44,14 +44,13 @@ def completed_jpeg(data: bytes) -> Image.Image | None:
     sharp, or grey.
     """
     missing: set[tuple[int, int]] = set()  # (component, frequency) that no finished scan has given
-    scan: set[tuple[int, int]] = set()  # what the last scan gives
+    scan: set[tuple[int, int]] = set()  # those that the last scan gives
     for marker, content in _segments(data):
         if marker in FRAMES:
             missing = {(component, k) for component in content[6::3] for k in range(64)}
         elif marker == START_OF_SCAN:
-            *_, first, last, precision = content
-            components = content[1 : 1 + 2 * content[0] : 2] if precision < 16 else b""  # 16 and more: a refinement
-            scan = {(component, k) for component in components for k in range(first, last + 1)}
+            *_, first, last, _ = content
+            scan = {(component, k) for component in content[1 : 1 + 2 * content[0] : 2] for k in range(first, last + 1)}
         elif marker == 0:
             missing, scan = missing - scan, set()
     if missing - scan:

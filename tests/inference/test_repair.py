@@ -81,6 +81,7 @@ EXTRAS = {
     "large zTXt": chunk(b"zTXt", b"workflow\0\0" + zlib.compress(bytes(3_000_000))),
     "huge zTXt": chunk(b"zTXt", b"workflow\0\0" + zlib.compress(bytes(70_000_000))),
     "huge zTXt with orientation": chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(70_000_000))),
+    "damaged eXIf": chunk(b"eXIf", b"MM\0*", damaged=True),
     "large iTXt": chunk(b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(bytes(3_000_000))),
     "large iCCP": chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(3_000_000))),
     "huge iCCP": chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(40_000_000))),
@@ -113,7 +114,7 @@ def test_the_orientation_in_a_pngs_text_is_obeyed_wherever_it_stands(before: boo
 def planar_tiff(planes: np.ndarray, **options: Any) -> bytes:
     """A TIFF of planes (C, H, W), one after the other; channels beyond those of a colour are alpha."""
     file = io.BytesIO()
-    colors = {"minisblack": 1}.get(options["photometric"], 3)
+    colors = {"minisblack": 1, "separated": 4}.get(options["photometric"], 3)
     extra = ["unassalpha"] * (len(planes) - colors) or None
     tifffile.imwrite(file, planes, planarconfig="separate", extrasamples=extra, **options)
     return file.getvalue()
@@ -134,9 +135,18 @@ def test_a_tiff_that_stores_its_channels_as_planes_is_read(
     assert channels == 3 or photo.alpha.tobytes() == expected.alpha.tobytes()
 
 
-@pytest.mark.parametrize("compression", [None, "deflate"])
-@pytest.mark.parametrize(("photometric", "channels"), [("minisblack", 2), ("cielab", 3)])
-def test_a_tiff_whose_planes_pillow_misreads_is_refused(photometric: str, channels: int, compression: str) -> None:
-    planes = np.zeros((channels, 8, 8), np.uint8)
-    message = refusal(planar_tiff(planes, photometric=photometric, compression=compression))
-    assert "stores each channel on its own" in message
+@pytest.mark.parametrize(
+    ("photometric", "channels", "dtype", "compression"),
+    [
+        ("minisblack", 2, np.uint8, None),
+        ("minisblack", 2, np.uint8, "deflate"),
+        ("cielab", 3, np.uint8, None),
+        ("cielab", 3, np.uint8, "deflate"),
+        ("separated", 4, np.uint16, None),
+    ],
+)
+def test_a_tiff_whose_planes_pillow_misreads_is_refused(
+    photometric: str, channels: int, dtype: type, compression: str | None
+) -> None:
+    data = planar_tiff(np.zeros((channels, 8, 8), dtype), photometric=photometric, compression=compression)
+    assert refusal(data).startswith("photo: cannot be decoded (")
