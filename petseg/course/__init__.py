@@ -1,4 +1,4 @@
-"""What a notebook needs: set-up, published results, sliders, and exercises that say whether an answer is right."""
+"""Set-up of a notebook, published results, sliders, and exercises that say whether an answer is right."""
 
 import lazy_loader
 
@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "checks": ["check", "progress"],
-        "sliders": ["explore"],
+        "live": ["explore"],
         "record": ["ablation", "published", "references", "refinement", "results"],
         "setup": ["Setup", "chosen_profile", "start"],
     },

@@ -1,22 +1,22 @@
-"""Checks of the exercises: whether an answer is right, a hint where it is not, and a table of those that pass.
+"""Checks of the exercises: whether an answer is right, a hint if it is not, and a table of those that pass.
 
 The answers to the exercises of notebook 03, for instance, are checked by functions in `petseg.course.exercises_03`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
-Check = Callable[..., str | None]
+Check = Callable[..., str]
 
 
 class Exercise(NamedTuple):
-    """The function that checks an exercise, and what the exercise is called in the table of progress."""
+    """The function that checks an exercise, and its title in the table of progress."""
 
     check: Check
     title: str
@@ -26,23 +26,8 @@ class Exercise(NamedTuple):
 #: is something to build, and 4 is an experiment.
 EXERCISES: dict[str, Exercise] = {}
 
-#: What `check` last said of each exercise in this session: `passed`, `not yet` or `to do`.
+#: The last result of `check` for each exercise in this session: `passed`, `not yet` or `to do`.
 STATES: dict[str, str] = {}
-
-
-@dataclass(frozen=True)
-class Result:
-    """Whether an answer is right (also its truth value), and the sentence that was printed."""
-
-    right: bool
-    sentence: str
-
-    def __bool__(self) -> bool:
-        """Whether the answer is right."""
-        return self.right
-
-    def _ipython_display_(self) -> None:
-        """Shows nothing in a notebook, since `check` has printed the sentence."""
 
 
 class NotYetError(Exception):
@@ -56,14 +41,10 @@ class UnfilledError(NotYetError):
         super().__init__("put your answer in place of the `...` and run the cell again.")
 
 
-def exercise(number: str, title: str = "") -> Callable[[Check], Check]:
-    """Registers a function as the check of an exercise: it takes the answer, and raises `NotYetError` with a hint.
+def exercise(number: str, title: str) -> Callable[[Check], Check]:
+    """Registers a function as the check of an exercise.
 
-    What it returns is printed when the answer is right.
-
-    Args:
-        number: of the notebook and the exercise, for instance `02.1`.
-        title: what the exercise is called in the table of `progress`.
+    The function takes the answer, raises `NotYetError` with a hint, or returns a sentence to print.
     """
 
     def register(function: Check) -> Check:
@@ -73,36 +54,33 @@ def exercise(number: str, title: str = "") -> Callable[[Check], Check]:
     return register
 
 
-def check(number: str, *answer: Any) -> Result:
-    """Prints whether an answer is right, and a hint where it is not.
+def check(number: str, *answer: Any) -> None:
+    """Prints whether an answer is right, and a hint if it is not.
 
     Args:
         number: of the notebook and the exercise, for instance `02.1`.
-        answer: what the exercise asks for, a value or a function.
-
-    Returns:
-        a true value if the answer is right.
-
-    Raises:
-        ValueError: there is no such exercise.
+        answer: what the exercise asks for, values or functions.
     """
-    STATES[number], result = _result(_registered(number).check, answer)
-    print(f"Exercise {number}{result.sentence}".rstrip())
-    return result
+    function = _registered(number).check
+    try:
+        if any(part is ... or part is None for part in answer):
+            raise UnfilledError
+        STATES[number], sentence = "passed", f"right. {function(*answer)}"
+    except UnfilledError as unfilled:
+        STATES[number], sentence = "to do", f"still to do: {unfilled}"
+    except NotYetError as hint:
+        STATES[number], sentence = "not yet", f"not yet: {hint}"
+    print(f"Exercise {number}, {sentence}")
 
 
 def progress(notebook: str) -> pd.DataFrame:
-    """A table of the exercises of a notebook, and which of them pass in this session.
+    """A table of a notebook's exercises, with a row for each number.
 
     Args:
         notebook: its number, for instance `02`.
 
     Returns:
-        a row per exercise, by its number, with the columns `exercise` (what it is called) and `state`: `passed`,
-        `not yet` after a wrong answer, or `to do`.
-
-    Raises:
-        ValueError: there is no such notebook.
+        the columns `exercise`, its title, and `state`: `passed`, `not yet` after a wrong answer, or `to do`.
     """
     _registered(f"{notebook}.1")
     numbers = sorted(number for number in EXERCISES if number.startswith(f"{notebook}."))
@@ -110,42 +88,53 @@ def progress(notebook: str) -> pd.DataFrame:
     return pd.DataFrame(rows, index=numbers, columns=["exercise", "state"])
 
 
-def _result(function: Check, answer: tuple[Any, ...]) -> tuple[str, Result]:
-    try:
-        if any(part is ... or part is None for part in answer):
-            raise UnfilledError
-        return "passed", Result(True, f", right. {function(*answer) or ''}")
-    except UnfilledError as todo:
-        return "to do", Result(False, f", still to do: {todo}")
-    except NotYetError as hint:
-        return "not yet", Result(False, f", not yet: {hint}")
-
-
-def ask(answer: Any, *arguments: Any) -> Any:
-    """The return value of a student's function for these arguments.
-
-    Raises:
-        UnfilledError: it returns nothing, or `...`.
-        NotYetError: it is no function, or it raises; the message says what.
-    """
-    if not callable(answer):
-        raise NotYetError(f"expected a function, but got {type(answer).__name__}.")
-    try:
-        returned = answer(*arguments)
-    except NotImplementedError:
-        raise UnfilledError from None
-    except Exception as error:  # any error of a student's code becomes a hint
-        raise NotYetError(f"your function failed with {type(error).__name__}: {error}") from error
-    if returned is None or returned is ...:
-        raise UnfilledError
-    return returned
-
-
 def _registered(number: str) -> Exercise:
     try:
         import_module(f"petseg.course.exercises_{number.partition('.')[0]}")
         return EXERCISES[number]
     except (ImportError, KeyError):
-        raise ValueError(
-            f"check({number!r}): no such exercise. Give notebook and exercise, for instance '02.1'."
-        ) from None
+        raise ValueError(f"{number}: no such exercise. Give notebook and exercise, for instance '02.1'.") from None
+
+
+def ask(function: Any, *arguments: Any) -> Any:
+    """The return value of a student's function, which must return something.
+
+    Raises:
+        UnfilledError: it returns nothing, or `...`.
+        NotYetError: it is no function, or it raises; the message says what.
+    """
+    returned = call(function, *arguments)
+    if returned is None or returned is ...:
+        raise UnfilledError
+    return returned
+
+
+def call(function: Any, *arguments: Any) -> Any:
+    """The return value of a student's function, which may return nothing; an error in it becomes a hint."""
+    if not callable(function):
+        raise NotYetError(f"expected a function, but got {type(function).__name__}.")
+    try:
+        return function(*arguments)
+    except NotImplementedError:
+        raise UnfilledError from None
+    except Exception as error:
+        name = getattr(function, "__name__", "your function")
+        raise NotYetError(f"{name} failed with {type(error).__name__}: {error}") from error
+
+
+def as_number(result: Any) -> float:
+    """A student's result as a number; a hint if it is none."""
+    try:
+        return float(result)
+    except (TypeError, ValueError):
+        raise NotYetError(f"expected one number, but got {type(result).__name__}.") from None
+
+
+def close(result: Any, expected: Any) -> bool:
+    """Whether two numbers, tensors or arrays agree within a relative and absolute error of 1e-4."""
+    return bool(np.shape(result) == np.shape(expected) and np.allclose(result, expected, rtol=1e-4, atol=1e-4))
+
+
+def hint_for(result: Any, mistakes: Mapping[str, Any], otherwise: str) -> NotYetError:
+    """The hint of the first mistake whose result equals the student's; `otherwise` if there is none."""
+    return NotYetError(next((hint for hint, value in mistakes.items() if close(result, value)), otherwise))

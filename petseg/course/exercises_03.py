@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -11,110 +10,107 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from petseg.course.checks import NotYetError, ask, exercise
+from petseg.course.checks import NotYetError, as_number, ask, close, exercise, hint_for
 from petseg.training.loss import soft_dice_loss
 
 
 @exercise("03.1", "weighted cross-entropy")
-def weighted_cross_entropy(answer: Callable[..., Any]) -> str:
+def weighted_cross_entropy(answer: Any) -> str:
     """A cross-entropy in which each pixel counts with the weight of its true class."""
     for seed, weights in enumerate(([1.0, 1.0, 1.0], [1.0, 1.0, 5.0], [2.0, 0.5, 0.0])):
         generator = torch.Generator().manual_seed(seed)
         logits = 3 * torch.randn(2, 3, 4, 5, generator=generator)  # (B, 3, H, W)
         target = torch.randint(0, 3, (2, 4, 5), generator=generator)  # (B, H, W)
         weight = torch.tensor(weights)
-        result = torch.as_tensor(ask(answer, logits.clone(), target.clone(), weight.clone()))
-        if result.numel() != 1:
-            raise NotYetError(f"a loss is one number, but your function returns the shape {tuple(result.shape)}.")
-        _compare(float(result), logits, target, weight)
+        result = _loss(ask(answer, logits.clone(), target.clone(), weight.clone())).item()
+        right = float(F.cross_entropy(logits, target, weight=weight))
+        if not close(result, right):
+            raise _entropy_hint(result, logits, target, weight, right)
     return "`F.cross_entropy(logits, target, weight=...)` computes the same."
 
 
-def _compare(result: float, logits: Tensor, target: Tensor, weight: Tensor) -> None:
-    each = F.cross_entropy(logits, target, reduction="none")  # (B, H, W)
-    own = weight[target]
-    right = float((own * each).sum() / own.sum())
-    if _close(result, right):
-        return
-    wrong = {
+def _loss(result: Any) -> Tensor:
+    """A student's loss, which must be one number."""
+    loss = torch.as_tensor(result)
+    if loss.numel() != 1:
+        raise NotYetError(f"a loss is one number, but your function returns the shape {tuple(loss.shape)}.")
+    return loss.squeeze()
+
+
+def _entropy_hint(result: float, logits: Tensor, target: Tensor, weight: Tensor, right: float) -> NotYetError:
+    losses = F.cross_entropy(logits, target, reduction="none")  # (B, H, W)
+    weighted = (weight[target] * losses).sum()
+    mistakes = {
         "you divide by the number of pixels. If all weights are multiplied by ten, the loss should not change.": (
-            (own * each).mean()
+            weighted / losses.numel()
         ),
-        "the weights change nothing. Which weight does a pixel have?": each.mean(),
-        "you divide by the sum of the three weights. How often does each weight count?": (
-            (own * each).sum() / weight.sum()
-        ),
-        "that is a sum; a mean divides it. What is the sum of the weights of all pixels?": (own * each).sum(),
-        "the sign is wrong: the loss must be larger where the true class has a lower probability.": torch.tensor(
-            -right
-        ),
+        "the weights change nothing. Which weight does a pixel have?": losses.mean(),
+        "you divide by the sum of the three weights. How often does each weight count?": weighted / weight.sum(),
+        "that is a sum; a mean divides it. What is the sum of the weights of all pixels?": weighted,
+        "the sign is wrong: the loss must be larger where the true class has a lower probability.": -right,
     }
-    for hint, value in wrong.items():
-        if _close(result, float(value)):
-            raise NotYetError(hint)
-    raise NotYetError(f"with the weights {weight.tolist()} your function returns {result:.4f}; {right:.4f} is right.")
+    otherwise = f"with the weights {weight.tolist()} your function returns {result:.4f}; {right:.4f} is right."
+    return hint_for(result, mistakes, otherwise)
 
 
 @exercise("03.2", "cost of progressive resizing")
-def relative_cost(answer: Callable[..., Any]) -> str:
+def relative_cost(answer: Any) -> str:
     """The cost of a run with progressive resizing, as a fraction of the cost of a run at full size."""
-    cases: tuple[tuple[list[float], list[float]], ...] = (
+    cases: list[tuple[list[float], list[float]]] = [
         ([1.0], [0.0]),
         ([0.5, 1.0], [0.0, 0.5]),
         ([0.5], [0.0]),
         ([0.5, 0.75, 1.0], [0.0, 0.42, 0.68]),
-    )
+    ]
     for sizes, starts in cases:
-        result = float(ask(answer, list(sizes), list(starts)))
-        spans = [end - start for start, end in pairwise([*starts, 1.0])]
-        right = sum(span * size**2 for span, size in zip(spans, sizes, strict=True))
-        if _close(result, right):
-            continue
-        where = f"for sizes={sizes}, size_starts={starts} your function returns {result:.4f}; "
-        if _close(result, sum(span * size for span, size in zip(spans, sizes, strict=True))):
-            raise NotYetError(where + "with half the height and half the width, what fraction of the pixels is left?")
-        if _close(result, right - spans[-1] * sizes[-1] ** 2):
-            raise NotYetError(where + "the last stage is missing. Where does it end?")
-        if right and _close(result, 1 / right):
-            raise NotYetError(where + "that is how many times cheaper the run is; the exercise asks for its cost.")
-        if _close(result, sum(size**2 for size in sizes) / len(sizes)):
-            raise NotYetError(where + "the stages are not equally long. What fraction of the run does each take?")
-        raise NotYetError(
-            where + "for each stage, multiply its fraction of the run by the cost of one of its steps; then sum."
-        )
+        result = as_number(ask(answer, list(sizes), list(starts)))
+        stages = [(end - start, size) for (start, end), size in zip(pairwise([*starts, 1.0]), sizes, strict=True)]
+        right = sum(span * size**2 for span, size in stages)
+        if not close(result, right):
+            last_span, last_size = stages[-1]
+            mistakes = {
+                "with half the height and half the width, what fraction of the pixels is left?": (
+                    sum(span * size for span, size in stages)
+                ),
+                "the last stage is missing. Where does it end?": right - last_span * last_size**2,
+                "that is how many times cheaper the run is; the exercise asks for its cost.": 1 / right,
+                "the stages are not equally long. What fraction of the run does each take?": (
+                    sum(size**2 for size in sizes) / len(sizes)
+                ),
+            }
+            otherwise = "for each stage, multiply its fraction of the run by the cost of one of its steps; then sum."
+            hint = hint_for(result, mistakes, otherwise)
+            raise NotYetError(f"for sizes={sizes}, size_starts={starts} your function returns {result:.4f}; {hint}")
     return "With the recipe's own stages, the steps cost about half of those at full size, by their pixels."
 
 
 @exercise("03.3", "build: the soft Dice loss")
-def soft_dice(answer: Callable[..., Any]) -> str:
+def soft_dice(answer: Any) -> str:
     """The soft Dice loss of a batch: one sum over all its pixels, a mean over the classes that occur."""
     for seed, labels in enumerate(([0, 1, 2], [0, 1], [1])):
         generator = torch.Generator().manual_seed(seed)
         logits = (2 * torch.randn(3, 3, 4, 5, generator=generator)).requires_grad_()  # (B, 3, H, W)
         target = torch.tensor(labels)[torch.randint(0, len(labels), (3, 4, 5), generator=generator)]  # (B, H, W)
         target[0] = labels[0]  # so that the images differ in what they show
-        result = torch.as_tensor(ask(answer, logits, target.clone()))
-        if result.numel() != 1:
-            raise NotYetError(f"a loss is one number, but your function returns the shape {tuple(result.shape)}.")
+        loss = _loss(ask(answer, logits, target.clone()))
         right = soft_dice_loss(logits, target).item()
-        if not _close(result.item(), right):
-            raise NotYetError(_dice_hint(result.item(), logits.detach(), target, right))
-        if not result.requires_grad:
+        if not close(loss.item(), right):
+            raise _dice_hint(loss.item(), logits.detach(), target, right)
+        if not loss.requires_grad:
             raise NotYetError("the value is right, but it has no gradient. Use tensors throughout, without `.item()`.")
     return "`petseg.training.loss.soft_dice_loss` gives the same values."
 
 
-def _dice_hint(result: float, logits: Tensor, target: Tensor, right: float) -> str:
+def _dice_hint(result: float, logits: Tensor, target: Tensor, right: float) -> NotYetError:
     probability = logits.softmax(dim=1)
     truth = F.one_hot(target, 3).movedim(-1, 1).float()  # (B, 3, H, W)
     hard = F.one_hot(logits.argmax(dim=1), 3).movedim(-1, 1).float()
     present = truth.sum(dim=(0, 2, 3)) > 0
 
-    def dice(guess: Tensor, over: tuple[int, ...] = (0, 2, 3)) -> Tensor:
-        return 2 * (guess * truth).sum(dim=over) / (guess + truth).sum(dim=over)
+    def dice(guess: Tensor, over: tuple[int, ...] = (0, 2, 3), power: int = 1) -> Tensor:
+        return 2 * (guess * truth).sum(dim=over) / (guess**power + truth).sum(dim=over)
 
-    squares = 2 * (probability * truth).sum(dim=(0, 2, 3)) / (probability**2 + truth).sum(dim=(0, 2, 3))
-    wrong = {
+    mistakes = {
         "that is the Dice score. A loss must fall as the prediction improves.": dice(probability)[present].mean(),
         "that compares class maps. The argmax has no gradient; let each pixel count with its probability.": (
             1 - dice(hard)[present].mean()
@@ -125,14 +121,14 @@ def _dice_hint(result: float, logits: Tensor, target: Tensor, right: float) -> s
         "you average over images. Sum over all pixels of the batch first.": (
             1 - dice(probability, (2, 3))[:, present].mean()
         ),
-        "the denominator has squares; here it is the plain sum of both areas.": 1 - squares[present].mean(),
+        "the denominator has squares; here it is the plain sum of both areas.": (
+            1 - dice(probability, power=2)[present].mean()
+        ),
         "that lacks the factor 2 in the numerator.": 1 - dice(probability)[present].mean() / 2,
         "these are logits. Which function turns them into probabilities?": 1 - dice(logits)[present].mean(),
     }
-    for hint, value in wrong.items():
-        if _close(result, float(value)):
-            return hint
-    return f"for labels {target.unique().tolist()} your function returns {result:.4f}; {right:.4f} is right."
+    otherwise = f"for labels {target.unique().tolist()} your function returns {result:.4f}; {right:.4f} is right."
+    return hint_for(result, mistakes, otherwise)
 
 
 @exercise("03.4", "experiment: when does validation turn?")
@@ -156,7 +152,3 @@ def turning_point(prediction: Any, table: Any) -> str:
     return (
         f"Validation turns after epoch {lowest} of {epochs}; you predicted {prediction:g}. It then rises by {rise:.2f}."
     )
-
-
-def _close(result: float, expected: float) -> bool:
-    return abs(result - expected) <= 1e-4 * max(1.0, abs(expected))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
-from petseg.course.checks import NotYetError, ask, exercise
+from petseg.course.checks import NotYetError, as_number, ask, exercise, hint_for
+
+Box = tuple[int, int, int, int]
 
 #: Numbers of passes that the experiment compares.
-PASSES = (1, 2, 3)
+PASSES: Final = (1, 2, 3)
 
 #: Quarter turns anticlockwise from the upright photo to the stored one, by EXIF orientation.
-QUARTER_TURNS = {1: 0, 3: 2, 6: 1, 8: 3}
+QUARTER_TURNS: Final = {1: 0, 3: 2, 6: 1, 8: 3}
 
 
 @exercise("05.1", "upright by EXIF")
@@ -48,30 +51,36 @@ def class_map(answer: Any) -> str:
         result = torch.as_tensor(ask(answer, logits.clone(), height, width))
         if tuple(result.shape) != (height, width):
             raise NotYetError(f"expected the shape {(height, width)}, but got {tuple(result.shape)}.")
-        large = F.interpolate(logits[None], (height, width), mode="bilinear", align_corners=False)[0]
-        if torch.equal(result.long(), large.argmax(dim=0)):
-            continue
-        raise NotYetError(_why_not(result, logits, (height, width)))
+        if not torch.equal(result.long(), _enlarged(logits, height, width).argmax(dim=0)):
+            raise _class_map_hint(result, logits, height, width)
     return (
         "At the network's own size this is a plain argmax; at other sizes the outline is interpolated between pixels."
     )
 
 
-def _why_not(result: torch.Tensor, logits: torch.Tensor, size: tuple[int, int]) -> str:
-    small = logits.argmax(dim=0)[None, None].float()
-    corners = F.interpolate(logits[None], size, mode="bilinear", align_corners=True)[0].argmax(dim=0)
-    probabilities = F.interpolate(logits.softmax(dim=0)[None], size, mode="bilinear", align_corners=False)[0].argmax(
-        dim=0
-    )
+def _enlarged(scores: Tensor, height: int, width: int, align_corners: bool = False) -> Tensor:
+    return F.interpolate(scores[None], (height, width), mode="bilinear", align_corners=align_corners)[0]
+
+
+def _class_map_hint(result: Tensor, logits: Tensor, height: int, width: int) -> NotYetError:
     if result.is_floating_point() and not torch.equal(result, result.round()):
-        return "the map holds values between the labels: a class map cannot be interpolated. Upsample the logits."
-    if torch.equal(result.long(), F.interpolate(small, size, mode="nearest")[0, 0].long()):
-        return "the outline has steps: the class was taken before upsampling."
-    if torch.equal(result.long(), corners):
-        return "the map is shifted near its borders. Look up align_corners."
-    if torch.equal(result.long(), probabilities):
-        return "almost: you upsample the probabilities. Upsample the logits."
-    return "some labels are wrong. Upsample the logits bilinearly, then take the class over the first axis."
+        return NotYetError(
+            "the map holds values between the labels: a class map cannot be interpolated. Upsample the logits."
+        )
+    small = logits.argmax(dim=0)[None, None].float()
+    mistakes = {
+        "the outline has steps: the class was taken before upsampling.": (
+            F.interpolate(small, (height, width), mode="nearest")[0, 0].long()
+        ),
+        "the map is shifted near its borders. Look up align_corners.": (
+            _enlarged(logits, height, width, align_corners=True).argmax(dim=0)
+        ),
+        "almost: you upsample the probabilities. Upsample the logits.": (
+            _enlarged(logits.softmax(dim=0), height, width).argmax(dim=0)
+        ),
+    }
+    otherwise = "some labels are wrong. Upsample the logits bilinearly, then take the class over the first axis."
+    return hint_for(result.long(), mistakes, otherwise)
 
 
 @exercise("05.3", "build: the blend of two passes")
@@ -90,47 +99,26 @@ def blend(answer: Any) -> str:
     return "`merge_logits` does the same on the pixels of the working size, so that a large photo costs no more."
 
 
-@exercise("05.4", "experiment: a small pet")
-def small_pet(guess: Any, padded: Any, agreement: Any) -> str:
-    """A guess, a function that pads a photo, and one that measures how well the mask survives it."""
-    if guess not in PASSES:
-        raise NotYetError(f"predict first: expected 1, 2 or 3 passes, but got {guess!r}.")
-    _check_padding(padded)
-    measured = {passes: float(ask(agreement, passes)) for passes in PASSES}
-    for passes, value in measured.items():
-        if not 0 <= value <= 1:
-            raise NotYetError(f"agreement({passes}) returns {value:.3f}; an IoU lies between 0 and 1.")
-    if len(set(measured.values())) == 1:
-        raise NotYetError("one, two and three passes give the same IoU. Does your predictor get `passes`?")
-    best = max(measured, key=lambda passes: measured[passes])
-    verdict = "as you predicted" if best == guess else f"you predicted {guess}: what explains the difference?"
-    listed = ", ".join(f"{passes}: {value:.3f}" for passes, value in measured.items())
-    return f"IoU by passes: {listed}. Highest: {best}, {verdict}"
-
-
-def _blended(
-    first: torch.Tensor, second: torch.Tensor, box: tuple[int, int, int, int], fade: int, weight: float = 2 / 3
-) -> torch.Tensor:
+def _blended(first: Tensor, second: Tensor, box: Box, fade: int, frame: bool = False) -> Tensor:
+    """The blend of two passes; with `frame`, it also fades at the edges of the photo, which is a mistake."""
     left, top, right, bottom = box
     H, W = first.shape[1:]
-    across = _ramp(right - left, fade, left > 0, right < W)
-    down = _ramp(bottom - top, fade, top > 0, bottom < H)
+    across = _ramp(right - left, fade, frame or left > 0, frame or right < W)
+    down = _ramp(bottom - top, fade, frame or top > 0, frame or bottom < H)
     mixed = first.clone()
     region = mixed[:, top:bottom, left:right]
-    region += weight * down[:, None] * across * (second - region)
+    region += 2 / 3 * down[:, None] * across * (second - region)
     return mixed
 
 
-def _ramp(n: int, fade: int, low: bool, high: bool) -> torch.Tensor:
+def _ramp(n: int, fade: int, low: bool, high: bool) -> Tensor:
     """Weights (n,): rising from each end that fades, at the centre of pixel i (i + 0.5) / fade, at most 1."""
     rising = ((torch.arange(n) + 0.5) / fade).clamp(max=1)
     ones = torch.ones(n)
     return torch.minimum(rising if low else ones, rising.flip(0) if high else ones)
 
 
-def _blend_hint(
-    result: torch.Tensor, first: torch.Tensor, second: torch.Tensor, box: tuple[int, int, int, int], fade: int
-) -> str:
+def _blend_hint(result: Tensor, first: Tensor, second: Tensor, box: Box, fade: int) -> str:
     left, top, right, bottom = box
     outside = torch.ones_like(first, dtype=torch.bool)
     outside[:, top:bottom, left:right] = False
@@ -140,26 +128,38 @@ def _blend_hint(
     middle = result[:, row, column]
     if torch.allclose(middle, second[:, row - top, column - left], atol=1e-5):
         return "in the middle only the second pass counts. Its weight is 2/3; the first has the rest."
-    expected = _blended(first, second, box, fade)[:, row, column]
-    if not torch.allclose(middle, expected, atol=1e-5):
+    if not torch.allclose(middle, _blended(first, second, box, fade)[:, row, column], atol=1e-5):
         return "in the middle, expected first + 2/3 * (second - first)."
-    if torch.allclose(result, _blended(first, second, box, 1), atol=1e-5):
-        return "there is a seam: at an edge inside the photo the weight must rise over `fade` pixels."
-    everywhere = _faded_everywhere(first, second, box, fade)
-    if torch.allclose(result, everywhere, atol=1e-5):
-        return "at an edge of the photo the weight must not fall: nothing lies beyond it to fade to."
-    return (
+    mistakes = {
+        "there is a seam: at an edge inside the photo the weight must rise over `fade` pixels.": (
+            _blended(first, second, box, 1)
+        ),
+        "at an edge of the photo the weight must not fall: nothing lies beyond it to fade to.": (
+            _blended(first, second, box, fade, frame=True)
+        ),
+    }
+    otherwise = (
         "near the edges the weight is wrong: at the centre of pixel i, counted from the edge, it is (i + 0.5) / fade."
     )
+    return str(hint_for(result, mistakes, otherwise))
 
 
-def _faded_everywhere(
-    first: torch.Tensor, second: torch.Tensor, box: tuple[int, int, int, int], fade: int
-) -> torch.Tensor:
-    """The blend where the edges of the photo fade out as well: as if the photo went on beyond its frame."""
-    left, top, right, bottom = box
-    wide = F.pad(first, (1, 1, 1, 1))
-    return _blended(wide, second, (left + 1, top + 1, right + 1, bottom + 1), fade)[:, 1:-1, 1:-1]
+@exercise("05.4", "experiment: a small pet")
+def small_pet(guess: Any, padded: Any, agreement: Any) -> str:
+    """A guess, a function that pads a photo, and one that measures how well the mask survives it."""
+    if guess not in PASSES:
+        raise NotYetError(f"predict first: expected 1, 2 or 3 passes, but got {guess!r}.")
+    _check_padding(padded)
+    measured = {passes: as_number(ask(agreement, passes)) for passes in PASSES}
+    for passes, value in measured.items():
+        if not 0 <= value <= 1:
+            raise NotYetError(f"agreement({passes}) returns {value:.3f}; an IoU lies between 0 and 1.")
+    if len(set(measured.values())) == 1:
+        raise NotYetError("one, two and three passes give the same IoU. Does your predictor get `passes`?")
+    best = max(measured, key=lambda passes: measured[passes])
+    verdict = "as you predicted" if best == guess else f"you predicted {guess}: what explains the difference?"
+    listed = ", ".join(f"{passes}: {value:.3f}" for passes, value in measured.items())
+    return f"IoU by passes: {listed}. Highest: {best}, {verdict}"
 
 
 def _check_padding(padded: Any) -> None:

@@ -3,57 +3,53 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from petseg.course.checks import NotYetError, ask, exercise
+from petseg.course.checks import NotYetError, as_number, ask, close, exercise, hint_for
 
 
 @exercise("06.1", "how far the weights moved")
-def weight_change(answer: Callable[..., Any]) -> str:
+def weight_change(answer: Any) -> str:
     """`|after - before| / |before|` of all weights of a stage, taken as one vector."""
     before = [torch.tensor([[3.0, 0.0], [0.0, 4.0]]), torch.tensor([0.0, 12.0])]
     after = [torch.tensor([[3.0, 3.0], [0.0, 4.0]]), torch.tensor([4.0, 12.0])]
-    result = float(ask(answer, [part.clone() for part in before], [part.clone() for part in after]))
-    right = 5 / 13
-    if math.isclose(result, right, rel_tol=1e-5):
-        return (
-            "It is 5 / 13 for the check's example: the change (3, 4) has the length 5, the weights (3, 4, 12) have 13."
-        )
-    raise NotYetError(_change_hint(result, before, after, right))
+    result = as_number(ask(answer, [part.clone() for part in before], [part.clone() for part in after]))
+    if not close(result, 5 / 13):
+        raise _change_hint(result, before, after)
+    return "It is 5 / 13 for the check's example: the change (3, 4) has the length 5, the weights (3, 4, 12) have 13."
 
 
-def _change_hint(result: float, before: list[Tensor], after: list[Tensor], right: float) -> str:
-    moved = [(new - old).norm() / old.norm() for old, new in zip(before, after, strict=True)]
+def _change_hint(result: float, before: list[Tensor], after: list[Tensor]) -> NotYetError:
+    ratios = [(new - old).norm() / old.norm() for old, new in zip(before, after, strict=True)]
     old, new = (torch.cat([part.flatten() for part in parts]) for parts in (before, after))
-    wrong = {
-        "you average over the tensors. Take all weights as one vector first.": sum(moved) / len(moved),
-        "you divide by the length of the weights after the training.": (new - old).norm() / new.norm(),
-        "that is the length of the change. Divide it by the length of the weights before.": (new - old).norm(),
-        "that is a ratio of squared lengths. What is missing?": right**2,
+    change = new - old
+    mistakes = {
+        "you average over the tensors. Take all weights as one vector first.": sum(ratios) / len(ratios),
+        "you divide by the length of the weights after the training.": change.norm() / new.norm(),
+        "that is the length of the change. Divide it by the length of the weights before.": change.norm(),
+        "that is a ratio of squared lengths. What is missing?": (5 / 13) ** 2,
         "you add absolute values. The length of a vector is the root of the sum of its squares.": (
-            (new - old).abs().sum() / old.abs().sum()
+            change.abs().sum() / old.abs().sum()
         ),
-        "you compare two lengths. How long is the vector from one to the other?": (new.norm() - old.norm())
-        / old.norm(),
+        "you compare two lengths. How long is the vector from one to the other?": new.norm() / old.norm() - 1,
     }
-    for hint, value in wrong.items():
-        if math.isclose(result, float(value), rel_tol=1e-5):
-            return hint
-    return f"your function returns {result:.4f} for an example whose answer is {right:.4f}."
+    return hint_for(
+        result, mistakes, f"your function returns {result:.4f} for an example whose answer is {5 / 13:.4f}."
+    )
 
 
 @exercise("06.2", "images that pretraining saves")
-def images_needed(answer: Callable[..., Any]) -> str:
+def images_needed(answer: Any) -> str:
     """Interpolation of a learning curve on a logarithmic axis of sizes."""
     sizes, scores = [100, 200, 400, 1600], [0.40, 0.50, 0.56, 0.60]
     cases = {0.53: 200 * 2**0.5, 0.40: 100.0, 0.59: 400 * 4**0.75, 0.60: 1600.0, 0.30: 100.0, 0.61: math.inf}
     for wanted, right in cases.items():
-        result = float(ask(answer, list(sizes), list(scores), wanted))
-        if result == right or math.isclose(result, right, rel_tol=1e-4):
+        result = as_number(ask(answer, list(sizes), list(scores), wanted))
+        if math.isclose(result, right, rel_tol=1e-4):
             continue
         where = f"sizes {sizes}, scores {scores}, wanted {wanted}: your function returns {result:.1f}; "
         if wanted == 0.61:
@@ -71,7 +67,7 @@ def images_needed(answer: Callable[..., Any]) -> str:
 
 
 @exercise("06.3", "build: freezing with two learning rates")
-def freeze_stages(answer: Callable[..., Any]) -> str:
+def freeze_stages(answer: Any) -> str:
     """The first stages of an encoder frozen, the others at a scaled learning rate, the rest at the full one."""
     for stages in (2, 0, 1, 3):
         network = _Small()

@@ -1,9 +1,9 @@
-"""What the project has published of its runs: scores and training logs, as `figures/` holds them."""
+"""The published scores and training logs, which `figures/` holds."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -12,10 +12,7 @@ from petseg.files import checkout, read_json
 
 
 def published(name: str) -> Path:
-    """A file of the checkout's `figures/`; without a checkout, its copy in the installed package.
-
-    Args:
-        name: its path in `figures/`, for instance `results.json` or `runs/unet/metrics.csv`.
+    """A file of the checkout's `figures/`, for instance `results.json`; without a checkout, its copy in the package.
 
     Raises:
         DataError: there is no such file.
@@ -29,42 +26,34 @@ def published(name: str) -> Path:
 
 
 def results() -> dict[str, Any]:
-    """The scores of the released models, as `make figures` wrote them to `figures/results.json`."""
-    found: dict[str, Any] = read_json(published("results.json"))
-    return found
+    """The scores of the released models, which `make figures` writes."""
+    return cast(dict[str, Any], read_json(published("results.json")))
 
 
 def ablation(long: bool = False) -> dict[str, Any]:
-    """What each change of a short recipe does to its score, as `make ablation` wrote it to `figures/ablation.json`.
-
-    Args:
-        long: the runs of `make ablation ARGS=--long` instead, in which a fifth of the images is seen 30 times, not all
-            of them 8 times: `figures/ablation-long.json`.
+    """How each change of a short recipe changes its score; with `long`, of 30 epochs on a fifth of the images.
 
     Returns:
         `data`, in words; `recipe` of the base; `base`: a summary for each seed; `noise`: `mean` of their scores and, in
         points, their standard deviation (`seeds`), that of one run's `difference` from the mean, and its `limit` with
-        95 %; `variants`: summaries with `weights` and `score` (mean IoU), those that count, `points` above the base's
-        mean, and the `limit` up to which chance explains them. A summary holds `change`, `settings` that differ from
-        the recipe, `seed`, `epochs`, `seconds`, `host`, `val` (scores by weights) and `cost`.
+        95 %; `variants`: summaries with `weights` and `score` (mean IoU), `points` above the base's mean, and the
+        `limit` up to which chance explains them. A summary holds `change`, `settings` that differ from the recipe,
+        `seed`, `epochs`, `seconds`, `host`, `val` (scores by weights) and `cost`.
     """
-    found: dict[str, Any] = read_json(published("ablation-long.json" if long else "ablation.json"))
-    return found
+    return cast(dict[str, Any], read_json(published("ablation-long.json" if long else "ablation.json")))
 
 
 def refinement() -> dict[str, Any]:
-    """Masks at the photos' original size, by each way to get there: `figures/refinement.json`.
+    """Scores of masks at the photos' original size, by the method that enlarges them.
 
     Returns:
         `model`; `tolerance` of the boundary F-score in pixels; `chosen on` and `reported`: two halves of the photos,
-        each with the number of `photos` and, by scene and way, its scores and its `gain` in mean IoU over the first way
-        as (value, lower, upper end of its 95 % interval).
+        each with the number of `photos` and, by scene and method, its scores and its `gain` in mean IoU over the first
+        method as (value, lower, upper end of its 95 % interval).
     """
-    found: dict[str, Any] = read_json(published("refinement.json"))
-    return found
+    return cast(dict[str, Any], read_json(published("refinement.json")))
 
 
 def references() -> list[dict[str, Any]]:
-    """What others report for this data set; the comment at the top of `figures/references.yaml` explains the fields."""
-    found: list[dict[str, Any]] = yaml.safe_load(published("references.yaml").read_text())["references"]
-    return found
+    """The scores that others report for this data set; `figures/references.yaml` explains the fields."""
+    return cast(list[dict[str, Any]], yaml.safe_load(published("references.yaml").read_text())["references"])

@@ -17,20 +17,13 @@ from petseg.errors import SettingsError
 from petseg.files import data_folder, runs_folder
 from petseg.models.device import best_device
 
+#: `quick`: cartoons, minutes on a laptop CPU; `full`: Oxford-IIIT Pet, the real recipe.
 Profile = Literal["quick", "full"]
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How a notebook runs.
-
-    Attributes:
-        profile: `quick` (cartoons, minutes on a laptop CPU) or `full` (Oxford-IIIT Pet, the real recipe).
-        device: `cuda`, `mps` or `cpu`.
-        source: the data set of the profile.
-        data_folder: see `files.data_folder`.
-        runs_folder: see `files.runs_folder`; notebooks 03 and 06 write their runs to it.
-    """
+    """How a notebook runs; notebooks 03 and 06 write their runs to `runs_folder`."""
 
     profile: Profile
     device: str
@@ -49,7 +42,7 @@ class Setup:
         return self.runs_folder / f"notebook-03-{self.profile}.safetensors"
 
     def own_weights(self) -> str | None:
-        """The weights of notebook 03 in profile `full`, if it has run: only these are trained on photos."""
+        """The weights of notebook 03 in profile `full` if they exist: only these are trained on photos."""
         return None if self.quick or not self.trained_weights.is_file() else str(self.trained_weights)
 
     def weights(self) -> str:
@@ -62,26 +55,23 @@ class Setup:
 
 
 def chosen_profile() -> Profile:
-    """`PETSEG_PROFILE`; unset means `full` with a GPU, else `quick`.
+    """`PETSEG_PROFILE`; if unset, `full` with a GPU, else `quick`.
 
     Raises:
         SettingsError: the variable holds another value.
     """
-    chosen = os.environ.get("PETSEG_PROFILE") or ("full" if best_device() == "cuda" else "quick")
-    if chosen not in get_args(Profile):
-        raise SettingsError(f"PETSEG_PROFILE={chosen}: must be 'quick' or 'full'; or leave it unset.")
-    return cast(Profile, chosen)
+    profile = os.environ.get("PETSEG_PROFILE") or ("full" if best_device() == "cuda" else "quick")
+    if profile not in get_args(Profile):
+        raise SettingsError(f"PETSEG_PROFILE={profile}: must be 'quick' or 'full'; or leave it unset.")
+    return cast(Profile, profile)
 
 
 def start(seed: int = 0, data: bool = True) -> Setup:
-    """Sets all random seeds, and prints versions, device, profile and data source.
+    """Seeds Python, NumPy and PyTorch; prints versions, device, profile and data source.
 
     Args:
-        seed: of Python's, NumPy's and PyTorch's generators.
-        data: whether the notebook needs the data set, so that in profile `full` it is fetched where it is missing.
-
-    Returns:
-        the settings, for the cells that follow.
+        seed: of all random generators.
+        data: whether the notebook needs the data set, so that profile `full` fetches it if it is missing.
 
     Raises:
         SettingsError: see `chosen_profile`.
@@ -92,10 +82,8 @@ def start(seed: int = 0, data: bool = True) -> Setup:
     other = "full" if profile == "quick" else "quick"
     source: Source = "cartoon" if profile == "quick" else "oxford"
     setup = Setup(profile, best_device(), source, data_folder(), runs_folder())
-    print(
-        f"Python {platform.python_version()}, "
-        + ", ".join(f"{p} {version(p)}" for p in ("petseg", "torch", "lightning"))
-    )
+    versions = ", ".join(f"{package} {version(package)}" for package in ("petseg", "torch", "lightning"))
+    print(f"Python {platform.python_version()}, {versions}")
     print(f"device: {setup.device}; seed: {seed}; data: {source}")
     print(f"profile: {profile} (for the other, set PETSEG_PROFILE={other} and restart the kernel)")
     if data and source == "oxford" and verify_oxford(setup.data_folder / "oxford-iiit-pet"):

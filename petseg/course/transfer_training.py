@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from petseg.course.live_text import LiveText
+from petseg.course.live import LiveText
 from petseg.course.transfer import TransferPlan, task_for
 from petseg.data.datamodule import PetDataModule
 from petseg.files import atomic_write, write_json

@@ -9,8 +9,8 @@ import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from petseg.course import live_progress as progress_module
-from petseg.course.live_progress import Progress
+from petseg.course import live as progress_module
+from petseg.course.live import Progress
 from petseg.data.datamodule import PetDataModule
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
@@ -114,7 +114,7 @@ def test_epoch_seeds_give_each_epoch_another_order_and_each_run_the_same(cartoon
 def test_progress_shows_what_the_log_holds_and_carries_it_over_an_interruption(cartoons, monkeypatch):
     shown: list[str] = []
     handle = SimpleNamespace(update=lambda data, raw: shown.append(data["text/plain"]))
-    monkeypatch.setattr("petseg.course.live_text.display", lambda *_, **__: handle)
+    monkeypatch.setattr("petseg.course.live.display", lambda *_, **__: handle)
     with pytest.raises(RuntimeError, match="power cut"):
         fit(cartoons, "cut", Progress(), Dies(3))
     progress = Progress(every=0)

@@ -1,58 +1,71 @@
-"""The progress of a training in a notebook: a table of epochs and a figure that is redrawn."""
+"""Outputs that change while a notebook runs: the progress of a training, and sliders that redraw a figure."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
 
+import ipywidgets as widgets
 import lightning as L
 import torch
-from IPython.display import display
+from IPython.display import display, update_display
 
-from petseg.course.live_text import LiveText
+from petseg.plots.style import DescribedFigure
 from petseg.training.runs import Log
 from petseg.training.task import SegmentationTask
 
+#: The columns of the table of epochs: heading, key of the log, format.
+COLUMNS: Final = (
+    ("pixels", "size", ".0f"),
+    ("train loss", "train/loss", ".3f"),
+    ("val loss", "val/loss", ".3f"),
+    ("val mean IoU", "val/mean_iou", ".3f"),
+    ("raw weights", "val_raw/mean_iou", ".3f"),
+    ("seconds", "seconds", ".1f"),
+    ("peak MB", "memory", ",.0f"),
+)
 
-def peak_memory() -> float:
-    """Peak memory in MB: of PyTorch on the GPU since the count was last reset; without a GPU, of the whole process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 1e6
-    try:
-        import resource  # Unix only
-    except ImportError:
-        return math.nan
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+class LiveText:
+    """Plain text in the output of the running cell; outside a notebook the first text is printed and then stays."""
+
+    def __init__(self, text: str) -> None:
+        self._handle: Any = display({"text/plain": text}, raw=True, display_id=True)
+
+    def show(self, text: str) -> None:
+        """Replaces the text."""
+        if self._handle is not None:  # outside a notebook there is no output to replace
+            self._handle.update({"text/plain": text}, raw=True)
 
 
 class Progress(L.Callback):
     """A table of epochs and a line on the current step, updated while a notebook trains; with `draw`, also a figure.
 
-    The numbers are saved in checkpoints, so that a resumed run shows the earlier epochs as well.
+    Checkpoints save `history`, the logged values and `size` (pixels), `seconds` and `memory` (MB) of each epoch, so a
+    resumed run shows the earlier epochs as well.
 
     Args:
-        draw: makes a figure of the log so far, after each validation.
+        draw: makes a figure of the history, after each validation.
         every: seconds between two updates of the line.
     """
 
-    def __init__(self, draw: Callable[[Log], Any] | None = None, every: float = 1.0) -> None:
+    def __init__(self, draw: Callable[[Log], DescribedFigure] | None = None, every: float = 1.0) -> None:
         self.draw = draw
         self.every = every
-        #: The logged values, and `size` (pixels), `seconds` and `memory` (MB) of each epoch.
         self.history: Log = {}
         self._table: LiveText | None = None
         self._figure: Any = None
         self._epoch_start = self._last_update = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """The state that a checkpoint saves."""
+        """What a checkpoint saves."""
         return {"log": {name: [list(pair) for pair in pairs] for name, pairs in self.history.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the state from a checkpoint."""
+        """Restores the history from a checkpoint."""
         self.history = {name: [(int(e), float(v)) for e, v in pairs] for name, pairs in state_dict["log"].items()}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -116,15 +129,14 @@ class Progress(L.Callback):
 
     def table(self, last: str = "") -> str:
         """The validated epochs, one per line, and `last` below them."""
-        columns = {name: dict(pairs) for name, pairs in self.history.items()}
-        heads = ("epoch", "pixels", "train loss", "val loss", "val mean IoU", "raw weights", "seconds", "peak MB")
-        keys = ("size", "train/loss", "val/loss", "val/mean_iou", "val_raw/mean_iou", "seconds", "memory")
-        forms = (".0f", ".3f", ".3f", ".3f", ".3f", ".1f", ",.0f")
-        lines = ["  ".join(heads)]
-        for epoch in columns.get("val/mean_iou", {}):
-            values = [columns.get(key, {}).get(epoch) for key in keys]
-            cells = ["-" if v is None else format(v, form) for v, form in zip(values, forms, strict=True)]
-            lines.append("  ".join(f"{c:>{len(head)}}" for c, head in zip([str(epoch), *cells], heads, strict=True)))
+        logged = {name: dict(pairs) for name, pairs in self.history.items()}
+        lines = ["  ".join(["epoch", *(heading for heading, _, _ in COLUMNS)])]
+        for epoch in logged.get("val/mean_iou", {}):
+            cells = [f"{epoch:>5}"]
+            for heading, key, form in COLUMNS:
+                value = logged.get(key, {}).get(epoch)
+                cells.append(f"{'-' if value is None else format(value, form):>{len(heading)}}")
+            lines.append("  ".join(cells))
         return "\n".join([*lines, last])
 
     def _record(self, epoch: int, values: Mapping[str, float]) -> None:
@@ -134,3 +146,56 @@ class Progress(L.Callback):
     def _show(self, last: str) -> None:
         if self._table is not None:
             self._table.show(self.table(last))
+
+
+def peak_memory() -> float:
+    """Peak memory in MB: of PyTorch on the GPU since the count was last reset; without a GPU, of the whole process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e6
+    try:
+        import resource  # Unix only
+    except ImportError:
+        return math.nan
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def explore(draw: Callable[..., DescribedFigure], **choices: Sequence[Any]) -> None:
+    """Shows a slider for each choice, and the figure that `draw` makes of their values.
+
+    The figure is an ordinary output of the cell, which the sliders replace. Without a kernel, for instance on GitHub,
+    the figure of the first values stays, under a line that names the sliders.
+
+    Args:
+        draw: takes a value for each choice, by name.
+        choices: the values to choose from, by the name of `draw`'s argument.
+    """
+    if not choices or not all(len(values) for values in choices.values()):
+        raise ValueError("explore: nothing to choose from; give at least one value for each argument of `draw`.")
+    sliders = {name: _slider(name, values) for name, values in choices.items()}
+
+    def drawn() -> tuple[dict[str, str], dict[str, Any]]:
+        return draw(**{name: slider.value for name, slider in sliders.items()}).bundle()
+
+    data, metadata = drawn()  # first, so that a `draw` that fails leaves no sliders without a figure
+    listed = "; ".join(f"{name.replace('_', ' ')}, {values[0]} to {values[-1]}" for name, values in choices.items())
+    view = {"version_major": 2, "version_minor": 0, "model_id": widgets.VBox(list(sliders.values())).model_id}
+    text = f"Sliders, in a running notebook: {listed}."
+    display({"application/vnd.jupyter.widget-view+json": view, "text/plain": text}, raw=True)
+    figure = display(data, metadata=metadata, raw=True, display_id=True)
+
+    def redraw(change: Any) -> None:
+        data, metadata = drawn()
+        update_display(data, metadata=metadata, raw=True, display_id=figure.display_id)
+
+    for slider in sliders.values():
+        slider.observe(redraw, names="value")
+
+
+def _slider(name: str, values: Sequence[Any]) -> widgets.SelectionSlider:
+    return widgets.SelectionSlider(
+        options=[(str(value), value) for value in values],
+        description=name.replace("_", " "),
+        continuous_update=False,
+        style={"description_width": "8em"},
+        layout={"width": "28em", "max_width": "100%"},
+    )
