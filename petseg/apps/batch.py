@@ -12,9 +12,9 @@ import stat
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -372,7 +372,8 @@ def segment_jobs(jobs: Sequence[Job], predictor: Predictor, settings: CutoutSett
 
     done = 0
     large = Lock()
-    with photo_notes() as take_notes, _pool() as pool:
+    with photo_notes() as take_notes, ThreadPoolExecutor(WORKERS) as pool, ExitStack() as stack:
+        stack.callback(pool.shutdown, cancel_futures=True)  # after Ctrl-C, no further photo is started
         futures = [pool.submit(_segment, job, predictor, settings, large, take_notes) for job in jobs]
         # a bar only on a terminal (None), and not for a single photo
         for future in tqdm(futures, unit="photo", disable=None if len(jobs) > 1 else True):
@@ -382,15 +383,6 @@ def segment_jobs(jobs: Sequence[Job], predictor: Predictor, settings: CutoutSett
                 for note in notes:
                     say(f"petseg: {note}")
     return done
-
-
-@contextmanager
-def _pool() -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(WORKERS)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C, no further photo is started
 
 
 def _segment(

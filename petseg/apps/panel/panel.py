@@ -89,8 +89,8 @@ class Panel:
     def _open(self, text: str) -> None:
         """Segments the photo at a path or an address."""
         with self._working(f"Opening {text} …", text):
-            name, data = typed_photo(text)
-            self._segment(name, lambda: data)
+            name, source = typed_photo(text)
+            self._segment(name, lambda: source)
 
     def _segment(self, name: str, photo: Callable[[], Any], index: int = 1, of: int = 1) -> None:
         number = f" ({index} of {of})" if of > 1 else ""

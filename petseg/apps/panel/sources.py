@@ -18,8 +18,8 @@ from petseg.errors import PhotoError
 SAFE = "/:;,?&=+$!*'()@~%[]"
 
 
-def typed_photo(text: str) -> tuple[str, bytes]:
-    """Name and bytes of the photo at a path of this machine (`~` is the home folder) or at an `http(s)://` address.
+def typed_photo(text: str) -> tuple[str, Path | bytes]:
+    """Name and source of the photo at a path of this machine (`~` is the home folder) or at an `http(s)://` address.
 
     Raises:
         PhotoError: there is no such photo, or it cannot be fetched.
@@ -32,10 +32,7 @@ def typed_photo(text: str) -> tuple[str, bytes]:
         raise PhotoError(
             f"{text or 'nothing'}: no such file on the machine that runs this notebook. Check the path, or upload it."
         )
-    try:
-        return path.name, path.read_bytes()
-    except OSError as error:
-        raise PhotoError(f"{path.name}: cannot be read ({error.strerror}). Check its permissions.") from error
+    return path.name, path
 
 
 def _fetch(address: str) -> tuple[str, bytes]:

@@ -35,7 +35,7 @@ def test_a_photo_is_read_from_its_path_with_or_without_quotes_and_from_its_addre
     name: str, server: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(b"a photo")
-    assert typed_photo(f'"{tmp_path / name}"') == typed_photo(f" {tmp_path / name} ") == (name, b"a photo")
+    assert typed_photo(f'"{tmp_path / name}"') == typed_photo(f" {tmp_path / name} ") == (name, tmp_path / name)
     assert typed_photo(f" {server}/{name}?size=1 ") == (name, b"a photo")
 
 
