@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from skimage.data import cat
 
 from petseg import cli
@@ -190,6 +190,19 @@ def test_mask_overlay_and_cutout_are_pngs_of_the_photos_size(photos: Path, pet_m
     assert {name: image.mode for name, image in images.items()} == expected
     assert {image.size for image in images.values()} == {(451, 300)}
     assert np.array_equal(np.asarray(images["cat.mask.png"]), Predictor(pet_model)("cat.png").mask)
+
+
+def test_the_header_of_a_photo_is_parsed_once(photos: Path, pet_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    original = ImageFile.ImageFile.__init__
+
+    def counted(self: ImageFile.ImageFile, *args: Any) -> None:
+        parsed.append(type(self).__name__)
+        original(self, *args)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "__init__", counted)
+    assert segment("cat.png", model=pet_model) == 0
+    assert parsed == ["PngImageFile"]
 
 
 def test_the_results_of_a_folder_are_no_photos_in_the_next_call(photos: Path, pet_model: Path) -> None:
