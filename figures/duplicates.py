@@ -9,11 +9,11 @@ from typing import Any
 
 from petseg.data.datamodule import PetDataModule
 from petseg.data.duplicates import THRESHOLD, duplicates
-from petseg.evaluation.agreement import annotator_agreement
+from petseg.evaluation.evaluate import annotator_matrices
 from petseg.files import write_json
 from petseg.labels import CLASSES
-from petseg.metrics.confusion import mean_iou
-from petseg.metrics.intervals import Interval
+from petseg.metrics.confusion import iou, mean_iou
+from petseg.metrics.intervals import Interval, bootstrap
 
 
 def record(data: PetDataModule, threshold: float = THRESHOLD) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def record(data: PetDataModule, threshold: float = THRESHOLD) -> dict[str, Any]:
     pairs, as value, low and high end of the 95 % interval.
     """
     pairs = duplicates(data, threshold)
-    agreement = annotator_agreement(data, pairs)
+    matrices = annotator_matrices(data, pairs)
     rows = [
         {
             "names": [pair.first.name, pair.second.name],
@@ -32,10 +32,11 @@ def record(data: PetDataModule, threshold: float = THRESHOLD) -> dict[str, Any]:
             "correlation": round(pair.correlation, 4),
             "mean_iou": round(score, 4) if score == score else None,  # NaN differs from itself
         }
-        for pair, score in zip(pairs, mean_iou(agreement.matrices).tolist(), strict=True)
+        for pair, score in zip(pairs, mean_iou(matrices).tolist(), strict=True)
     ]
-    per_class = {f"iou_{name}": Interval(*(end[k] for end in agreement.iou)) for k, name in enumerate(CLASSES)}
-    intervals = {"mean_iou": agreement.mean_iou} | per_class
+    ends = bootstrap(matrices, iou)  # each (3,)
+    per_class = {f"iou_{name}": Interval(*(end[k] for end in ends)) for k, name in enumerate(CLASSES)}
+    intervals = {"mean_iou": bootstrap(matrices, mean_iou)} | per_class
     scores = {name: [round(float(end), 4) for end in interval] for name, interval in intervals.items()}
     return {"data": "Oxford-IIIT Pet at 128x128", "threshold": threshold, "pairs": rows, "agreement": scores}
 

@@ -5,7 +5,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "agreement": ["annotator_agreement", "leak_effect"],
         "corruptions": ["CORRUPTIONS", "OUTSIDE", "STRENGTHS"],
         "evaluate": [
             "FLIPPED",
@@ -13,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "SINGLE",
             "Counts",
             "View",
+            "annotator_matrices",
             "corruption_matrices",
             "evaluate_images",
             "evaluate_split",

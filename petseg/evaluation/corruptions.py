@@ -27,42 +27,23 @@ OUTSIDE: Final = 255
 
 @dataclass(frozen=True)
 class Corruption:
-    """One kind of corruption.
-
-    Attributes:
-        name: of the corruption.
-        unit: of the levels, as an axis label.
-        levels: one for each of `STRENGTHS`.
-        change: maps images uint8 (B, 3, H, W), a level and a seed to images of the same shape and type.
-    """
+    """One kind of corruption."""
 
     name: str
-    unit: str
-    levels: tuple[float, float, float]
-    change: Callable[[Tensor, float, int], Tensor]
+    unit: str  # of the levels, as an axis label
+    levels: tuple[float, float, float]  # one for each of STRENGTHS
+    change: Callable[[Tensor, float, int], Tensor]  # from images uint8 (B, 3, H, W), level and seed to such images
 
     def __call__(self, image: Tensor, mask: Tensor, strength: str, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Corrupts a batch; the arguments are not changed.
+        """Corrupts copies of images uint8 (B, 3, H, W) and masks uint8 (B, H, W); only the noise depends on the seed.
 
-        Args:
-            image: uint8 (B, 3, H, W).
-            mask: uint8 (B, H, W), labels.
-            strength: one of `STRENGTHS`.
-            seed: of the noise; the other corruptions are not random.
-
-        Returns:
-            Images and masks of the same shapes and types; a rotated mask holds `OUTSIDE` where the photo ends.
-
-        Raises:
-            ValueError: there is no such strength, or the images are not uint8.
+        A rotated mask holds `OUTSIDE` where the photo ends.
         """
-        if strength not in STRENGTHS:
-            raise ValueError(f"strength {strength!r}: must be one of {', '.join(STRENGTHS)}.")
         if image.dtype != torch.uint8:
-            raise ValueError(f"images of {image.dtype}: photos are corrupted as uint8, 0 to 255.")
+            raise ValueError("photos are corrupted as uint8, 0 to 255")
         level = self.levels[STRENGTHS.index(strength)]
-        changed = self.change(image, level, seed)
-        return changed, rotated_mask(mask, level) if self.change is rotated else mask.clone()
+        labels = rotated_mask(mask, level) if self.change is rotated else mask.clone()
+        return self.change(image, level, seed), labels
 
 
 def blurred(image: Tensor, sigma: float, seed: int = 0) -> Tensor:

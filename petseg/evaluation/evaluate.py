@@ -1,4 +1,4 @@
-"""A model over a whole split: counts for every score in one pass, test-time augmentation, corruptions.
+"""A model over a whole split: counts for every score in a single pass, test-time augmentation, corruptions, annotators.
 
 Everything is counted per image, and probabilities are dropped after each batch, so that memory does not grow with the
 split.
@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from petseg.data.datamodule import Batch, PixelDataset
+from petseg.data.datamodule import Batch, PetDataModule, PixelDataset
+from petseg.data.duplicates import Duplicate
 from petseg.evaluation.corruptions import CORRUPTIONS, OUTSIDE, STRENGTHS
 from petseg.inference.predictor import Predictor
 from petseg.labels import PET
@@ -24,15 +25,10 @@ from petseg.metrics.confusion import class_map, confusion_matrices
 
 @dataclass(frozen=True)
 class View:
-    """A changed copy of the image in test-time augmentation.
+    """A changed copy of the image in test-time augmentation."""
 
-    Attributes:
-        flip: left and right are exchanged.
-        scale: height and width that the network gets, as a multiple of the image's own.
-    """
-
-    flip: bool = False
-    scale: float = 1.0
+    flip: bool = False  # left and right are exchanged
+    scale: float = 1.0  # height and width that the network gets, as a multiple of the image's own
 
 
 #: Sets of views whose probabilities are averaged: the image alone; with its mirror image; both at two scales.
@@ -46,17 +42,11 @@ BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """The counts from which all scores of a split follow.
+    """The counts from which all scores of a split follow."""
 
-    Attributes:
-        matrices: int64 (N, 3, 3), one confusion matrix per image, in the split's order.
-        boundary: int64 (N, T, 4), see `metrics.boundary_counts`.
-        reliability: float64 (4, bins, 3), see `metrics.reliability_counts`.
-    """
-
-    matrices: Tensor
-    boundary: Tensor
-    reliability: Tensor
+    matrices: Tensor  # int64 (N, 3, 3), one confusion matrix per image, in the split's order
+    boundary: Tensor  # int64 (N, T, 4), as metrics.boundary_counts gives them
+    reliability: Tensor  # float64 (4, bins, 3), as metrics.reliability_counts gives them
 
 
 def batches(dataset: PixelDataset, size: int = BATCH) -> Iterator[Batch]:
@@ -65,14 +55,13 @@ def batches(dataset: PixelDataset, size: int = BATCH) -> Iterator[Batch]:
         yield dataset.__getitems__(list(range(start, min(start + size, len(dataset)))))
 
 
-@torch.inference_mode()
 def probabilities(predictor: Predictor, image: Tensor, views: Sequence[View] = SINGLE) -> Tensor:
-    """Class probabilities of images that have the working size, `BATCH` images at a time.
+    """Class probabilities of images that have the working size, averaged over some views of each.
 
     Args:
         predictor: the model.
         image: uint8 (N, 3, H, W).
-        views: the result is the mean over these.
+        views: how the images are changed.
 
     Returns:
         float32 (N, 3, H, W) on the CPU, 0 to 1, summing to 1 over the classes: 0.2 MB per image of 128x128.
@@ -86,13 +75,7 @@ def probabilities(predictor: Predictor, image: Tensor, views: Sequence[View] = S
 
 
 def evaluate_split(predictor: Predictor, dataset: PixelDataset, tolerances: Sequence[float] = TOLERANCES) -> Counts:
-    """Everything that the scores of a split need, in one pass: regions, the pet's contour, probabilities.
-
-    Args:
-        predictor: the model.
-        dataset: the split.
-        tolerances: T distances in pixels for the boundary F-score.
-    """
+    """All counts of a split in a single pass: regions, the pet's contour at `tolerances` in pixels, probabilities."""
     matrices, boundary, reliability = [], [], []
     for batch in batches(dataset):
         probability = probabilities(predictor, batch.image)  # (B, 3, H, W)
@@ -131,8 +114,24 @@ def corruption_matrices(predictor: Predictor, image: Tensor, mask: Tensor, seed:
     }
 
 
+def annotator_matrices(data: PetDataModule, pairs: Sequence[Duplicate]) -> Tensor:
+    """The masks of photos that are in the data set twice, the second of each pair scored against the first.
+
+    Their agreement is a ceiling: a network that scores higher against one annotator's masks has learned that
+    annotator's habits, or is scored on other photos.
+
+    Returns:
+        int64 (P, 3, 3), one confusion matrix per pair. IoU does not depend on which of two masks counts as true.
+    """
+    matrices = []
+    for first, second, mirrored, _ in pairs:
+        true, other = (data.datasets[photo.split][photo.index].mask for photo in (first, second))  # (1, S, S)
+        matrices.append(confusion_matrices(other.flip(-1) if mirrored else other, true))
+    return torch.cat(matrices)
+
+
 def _view_probabilities(predictor: Predictor, image: Tensor, view: View) -> Tensor:
-    """Probabilities of one view, mapped back to the pixels of the image: float32 (B, 3, H, W)."""
+    """Probabilities float32 (B, 3, H, W) of one view of images with pixels from 0 to 1, at the pixels of the image."""
     H, W = image.shape[-2:]
     if view.flip:
         image = image.flip(-1)

@@ -26,10 +26,10 @@ MISTAKES = {
 
 
 class Mistake(NamedTuple):
-    """The most frequent confusion in an image: its description, and the fraction of the image's pixels."""
+    """The most frequent confusion in an image."""
 
     description: str
-    fraction: float
+    fraction: float  # of the image's pixels
 
 
 def indices_by(examples: Sequence[Example], key: Callable[[Example], str]) -> dict[str, list[int]]:
@@ -64,7 +64,7 @@ def confident_disagreement(probability: Tensor, mask: Tensor, confidence: float 
     Args:
         probability: float (N, 3, H, W).
         mask: uint8 (N, H, W), labels.
-        confidence: the least probability of the model's class that counts.
+        confidence: the model's class counts from this probability on.
 
     Returns:
         float32 (N,), 0 to 1. Pixels that the model or the mask calls boundary do not count.

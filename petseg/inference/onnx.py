@@ -27,20 +27,17 @@ from petseg.models.segmenter import Segmenter
 
 
 def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False) -> Path:
-    """Writes a model as ONNX, whole or not at all.
+    """Writes a model as ONNX, whole or not at all, and returns the file's path.
 
-    The graph takes `image`, float32 (batch, 3, h, w): RGB in 0..1, resized to the card's working size; and gives
+    The graph takes `image`, float32 (batch, 3, h, w): RGB from 0 to 1, resized to the card's working size; and gives
     `logits`, float32 (batch, 3, h, w), in the order of `labels.CLASSES`. Any batch size works. The card travels in
     the file's metadata, field by field as in a weights file.
 
     Args:
         model: as for `zoo.load`.
-        out: where to, ending in `.onnx`; a file that is there is replaced.
-        half: whether weights are stored in float16, as in a weights file: half the bytes and not one value changed. The
-            network computes in float32 all the same.
-
-    Returns:
-        The path.
+        out: file to write, ending in `.onnx`.
+        half: store the weights in float16, as in a weights file: half the bytes and not one value changed. The network
+            still computes in float32.
 
     Raises:
         ModelError: there is no such model, the name does not end in `.onnx`, or the extra `export` is missing.
@@ -49,7 +46,7 @@ def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False
     if out.suffix != ".onnx":
         raise ModelError(f"{out.name}: an ONNX file's name ends in .onnx. Rename it.")
     onnx = _extra("onnx")
-    _extra("onnxscript")  # PyTorch's exporter needs it and would say so less plainly
+    _extra("onnxscript")  # PyTorch's exporter needs it; its own message names no remedy
     segmenter, card = zoo.load(model)
     graph = _graph(segmenter, card.size, fold=not half)
     if half:
@@ -65,10 +62,10 @@ def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False
 def _graph(segmenter: Segmenter, size: tuple[int, int], fold: bool) -> Any:
     """The segmenter as an ONNX model with a free batch size.
 
-    `fold` merges BatchNorm into the convolution before it, whose weights then are no float16 values any more; programs
-    that run the file do the same when they load it.
+    `fold` merges each BatchNorm into the convolution before it, whose weights then are no longer float16 values;
+    programs that run the file do the same when they load it.
     """
-    example = torch.zeros(2, 3, *size)  # 2, as the exporter takes a size of 1 for a constant
+    example = torch.zeros(2, 3, *size)  # 2, because the exporter takes a size of 1 for a constant
     program = torch.onnx.export(
         segmenter,
         (example,),

@@ -1,4 +1,4 @@
-"""A released model, ready to segment photos: the way of a photo in three steps."""
+"""A released model, ready to segment photos: from the photo to logits in three steps."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Predictor:
     Args:
         model: a name of `zoo.available()`, or a path that ends in `.safetensors`; default: the most accurate released
             model that this installation can run.
-        device: as PyTorch names it; default: "cuda" where there is one, else "mps", else "cpu".
+        device: as PyTorch names it; default: "cuda" if there is one, else "mps", else "cpu".
         max_pixels: the largest photo that is decoded.
         passes: how often the network runs on a photo: 1, on the whole of it; 2, then also on each pet alone, where a
             small pet gets more pixels; see `two_pass`. More repeat the second pass.
 
     Raises:
-        ModelError: the model or the device is not there.
+        ModelError: the model or the device is not available.
         SettingsError: fewer passes than 1.
     """
 
@@ -54,11 +54,7 @@ class Predictor:
             raise ModelError(f"device {device}: not on this machine. Choose {best_device()}.") from error
 
     def __call__(self, photo: PhotoInput, *, name: str | None = None) -> Segmentation:
-        """Segments one photo.
-
-        Args:
-            photo: anything that `load_photo` takes.
-            name: what error messages call it.
+        """Segments one photo, given as to `load_photo`; error messages call it `name`.
 
         Raises:
             PhotoError: the photo cannot be used.
@@ -74,7 +70,7 @@ class Predictor:
         return photos.load_photo(photo, max_pixels=self.max_pixels, name=name)
 
     def prepare(self, photo: Image.Image) -> Tensor:
-        """Step 2: a photo, RGB of any size, at the model's working size: float32 (1, 3, h, w), values 0 to 1."""
+        """Step 2: an RGB photo at the model's working size, as its training data were: see `resize_to_model`."""
         return resize_to_model(photo, self.card.size)
 
     @torch.inference_mode()
@@ -95,25 +91,22 @@ class Predictor:
 
         Args:
             photo: RGB, upright, any size.
-            passes: how many in all, at least 1; default: the predictor's own number.
+            passes: how many in all; default: the predictor's own number.
 
         Returns:
             float32 (3, h, w) on the CPU: logits of the whole photo at the working size.
-
-        Raises:
-            SettingsError: fewer passes than 1.
         """
         passes = self.passes if passes is None else _checked_passes(passes)
         logits = self.logits(self.prepare(photo))[0]  # (3, h, w)
         for _ in range(passes - 1):
-            for box in pet_boxes(logits, photo.size):  # none where no pet was found: there is nothing to enlarge
+            for box in pet_boxes(logits, photo.size):  # none if no pet was found: there is nothing to enlarge
                 closer = self.logits(self.prepare(photo.crop(box)))[0]  # (3, h, w) of the box alone
                 logits = merge_logits(logits, closer, box, photo.size)
         return logits
 
 
 def resize_to_model(photo: Image.Image, size: tuple[int, int]) -> Tensor:
-    """A photo at the working size (height, width): float32 (1, 3, h, w), values 0..1."""
+    """A photo at the working size (height, width): float32 (1, 3, h, w), values 0 to 1."""
     h, w = size
     # Pillow averages over all pixels that become one, so fine stripes turn grey instead of into false stripes
     small = photo.resize((w, h), Image.Resampling.BILINEAR)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def reliability_counts(probability: Tensor, target: Tensor, bins: int = 15) -> Tensor:
-    """Pixels by predicted probability, of each class and of the top label.
+    """Pixels by predicted probability, of each class and of the top label. Sum over batches for a whole split.
 
     Args:
         probability: float (B, K, H, W), 0 to 1, summing to 1 over the classes.
@@ -22,7 +22,7 @@ def reliability_counts(probability: Tensor, target: Tensor, bins: int = 15) -> T
     Returns:
         float64 (K + 1, bins, 3) on the CPU. Along the last axis: pixels, sum of their probabilities, and pixels whose
         prediction is true. Row k < K counts every pixel with its probability of class k; row K counts it with the
-        probability of its most likely class. Sum over batches for a whole split.
+        probability of its most likely class.
     """
     probability, target = probability.detach().cpu(), target.cpu().long()
     top, label = probability.max(dim=1)  # (B, H, W): probability and label of the most likely class
@@ -32,26 +32,18 @@ def reliability_counts(probability: Tensor, target: Tensor, bins: int = 15) -> T
 
 
 def reliability(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean predicted probability and observed frequency of each bin; NaN where a bin is empty.
+    """Mean predicted probability and observed frequency of each bin: float64 (..., bins), NaN where a bin is empty.
 
-    Args:
-        counts: (..., bins, 3) as `reliability_counts` gives them.
-
-    Returns:
-        float64 (..., bins) each, 0 to 1.
+    `counts` (..., bins, 3) are those of `reliability_counts`, here and below.
     """
     pixels, probability, true = counts.cpu().double().unbind(-1)
     return probability / pixels, true / pixels
 
 
 def expected_calibration_error(counts: Tensor) -> Tensor:
-    """Mean difference between probability and frequency over the bins, weighted by pixels (ECE).
+    """Mean difference between probability and frequency over the bins, weighted by pixels (ECE): float64 (...).
 
-    Args:
-        counts: (..., bins, 3) as `reliability_counts` gives them.
-
-    Returns:
-        float64 (...), 0 (calibrated, within the resolution of the bins) to 1.
+    From 0, which is calibrated within the resolution of the bins, to 1.
     """
     pixels, probability, true = counts.cpu().double().unbind(-1)
     return (probability - true).abs().sum(-1) / pixels.sum(-1)

@@ -1,7 +1,7 @@
 """Scores of a segmentation: first a confusion matrix per image, then the reduction.
 
-The matrices of a split give pooled scores (one matrix for all pixels of the split; this is what the project reports)
-and per-image means (always called so). A mean over batch means is neither: it depends on the batch size.
+The matrices of a split give pooled scores (a single matrix for all pixels of the split; this is what the project
+reports) and per-image means (always called so). A mean over batch means is neither: it depends on the batch size.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def confusion_matrices(
         prediction: integer (B, H, W), labels 0 to num_classes - 1, on any device.
         target: integer (B, H, W), the true labels.
         num_classes: K.
-        ignore: a value of the target whose pixels do not count; none by default.
+        ignore: a value of the target whose pixels do not count.
 
     Returns:
         int64 (B, K, K) on the CPU; rows are true classes, columns predicted ones. Each matrix sums to H * W minus the
@@ -44,32 +44,25 @@ def confusion_matrices(
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} must match in shape.")
     prediction, target = prediction.cpu(), target.cpu()  # scores are float64, which Apple's GPUs do not have
-    counted = torch.ones_like(target, dtype=torch.bool) if ignore is None else target != ignore
-    for name, labels in (("prediction", prediction[counted]), ("target", target[counted])):
+    valid = torch.ones_like(target, dtype=torch.bool) if ignore is None else target != ignore
+    for name, labels in (("prediction", prediction[valid]), ("target", target[valid])):
         if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
             raise ValueError(f"{name}: holds labels outside 0 to {num_classes - 1}.")
     B, K = len(target), num_classes
     image = torch.arange(B).view(-1, *[1] * (target.ndim - 1))  # (B, 1, 1): the image that a pixel belongs to
     # every (image, true class, predicted class) gets a number; counting these numbers fills all matrices at once
     cell = image * K * K + target.long() * K + prediction.long()
-    return torch.bincount(cell[counted], minlength=B * K * K).view(B, K, K)
+    return torch.bincount(cell[valid], minlength=B * K * K).view(B, K, K)
 
 
 def batch_confusion(prediction: Tensor, target: Tensor, num_classes: int = len(CLASSES)) -> Tensor:
-    """The confusion matrix of a whole batch, on its device: nothing is copied to the CPU, so that a GPU need not wait.
+    """The confusion matrix int64 (K, K) of a whole batch of labels (B, H, W).
 
-    Args:
-        prediction: integer (B, H, W), labels 0 to num_classes - 1.
-        target: integer (B, H, W), the true labels.
-        num_classes: K.
-
-    Returns:
-        int64 (K, K), rows are true classes, columns predicted ones.
+    It stays on the batch's device: nothing is copied to the CPU, so a training step on a GPU need not wait.
     """
-    pairs = [
-        (target == true) & (prediction == predicted) for true in range(num_classes) for predicted in range(num_classes)
-    ]
-    return torch.stack([pair.sum() for pair in pairs]).view(num_classes, num_classes)
+    cells = [(true, predicted) for true in range(num_classes) for predicted in range(num_classes)]
+    counts = [((target == true) & (prediction == predicted)).sum() for true, predicted in cells]
+    return torch.stack(counts).view(num_classes, num_classes)
 
 
 @torch.inference_mode()
@@ -77,15 +70,15 @@ def split_matrices(segment: Callable[[Tensor], Tensor], batches: Iterable[Sequen
     """The confusion matrix of each image of a split: int64 (N, 3, 3) on the CPU, in the order of the batches.
 
     Args:
-        segment: maps images uint8 (B, 3, H, W) to logits (B, 3, H, W), as a `Segmenter` does.
-        batches: images and masks uint8 (B, H, W); what else a batch holds is ignored.
+        segment: maps images uint8 (B, 3, H, W) to logits (B, 3, H, W), as a `Segmenter` in eval mode does.
+        batches: images, masks uint8 (B, H, W), and anything after them, which is ignored.
 
     Raises:
         ValueError: there is no batch.
     """
     matrices = [confusion_matrices(class_map(segment(image)), mask) for image, mask, *_ in batches]
     if not matrices:
-        raise ValueError("batches: the split holds no image")
+        raise ValueError("no image to score: the split is empty.")
     return torch.cat(matrices)
 
 
@@ -103,7 +96,7 @@ def iou(matrix: Tensor) -> Tensor:
 
 
 def mean_iou(matrix: Tensor) -> Tensor:
-    """Mean of the IoU over the classes: float64 (...), NaN where a class neither occurs nor is predicted."""
+    """Mean of the IoU over the classes: float64 (...), NaN if a class neither occurs nor is predicted."""
     return iou(matrix).mean(dim=-1)
 
 
@@ -120,14 +113,7 @@ def accuracy(matrix: Tensor) -> Tensor:
 
 
 def pooled_scores(matrices: Tensor) -> dict[str, float]:
-    """Scores over all pixels of a split, from the sum of its images' matrices.
-
-    Args:
-        matrices: int64 (N, 3, 3), one per image.
-
-    Returns:
-        By the names in `SCORES`: the mean of the classes' IoU, the IoU of each class, and the accuracy; each 0 to 1.
-    """
+    """The scores `SCORES` over all pixels of a split, each 0 to 1, from its images' matrices int64 (N, 3, 3)."""
     pooled = matrices.sum(dim=0)
     per_class = iou(pooled)
     values = [per_class.mean(), *per_class, accuracy(pooled)]

@@ -38,7 +38,7 @@ def resampled_sums(counts: Tensor, resamples: int = 2000, seed: int = 0) -> Tens
     """
     N = len(counts)
     if N == 0:
-        raise ValueError("counts: of no image at all; the bootstrap needs at least 1, and means little below 20.")
+        raise ValueError("the bootstrap needs counts of at least one image; below 20 it means little")
     # how often each image is drawn; with these as weights, all draws are one matrix product and no image is copied
     times = np.random.default_rng(seed).multinomial(N, np.full(N, 1 / N), size=resamples)  # (R, N)
     sums = torch.from_numpy(times).double() @ counts.cpu().double().reshape(N, -1)
@@ -71,7 +71,7 @@ def bootstrap(
         ValueError: there is no image, or the level does not lie between 0 and 1.
     """
     if not 0 < level < 1:
-        raise ValueError(f"level={level}: must lie between 0 and 1, for instance 0.95.")
+        raise ValueError(f"level={level}: must lie between 0 and 1")
     draws = score(resampled_sums(counts, resamples, seed))
     tail = (1 - level) / 2
     low, high = (torch.nanquantile(draws, quantile, dim=0) for quantile in (tail, 1 - tail))

