@@ -288,12 +288,6 @@ def test_only_the_chosen_pictures_are_written(photos: Path, pet_model: Path) -> 
     assert segment("cat.png", "--only", "overlay", "--format", "jpg", model=pet_model) == 0  # needs no background
 
 
-def test_a_photo_too_wide_for_webp_is_refused_with_a_remedy(photos: Path, pet_model: Path, capsys: Any) -> None:
-    plain(photos / "wide.png", (16384, 2))
-    assert segment("wide.png", "--format", "webp", model=pet_model) == 1
-    assert "wide.png: 16384 x 2 pixels; WEBP has at most 16383 " in capsys.readouterr().err
-
-
 def test_a_background_is_blur_or_a_colour_or_the_image_of_a_file(photos: Path) -> None:
     for text in ("blur", "orange", "#ff8800", "#f80", "rgb(255, 136, 0)"):
         assert parse_background(text) == text

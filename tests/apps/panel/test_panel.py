@@ -24,6 +24,7 @@ from petseg.inference import matting
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BACKGROUND, PET
+from petseg.models import zoo
 
 
 @pytest.fixture
@@ -98,13 +99,6 @@ def test_a_photo_without_a_pet_is_shown_with_a_sentence(small_model: Path, monke
     monkeypatch.setattr(panel.widget, "save", lambda *file: pytest.fail("an empty archive"))
     send(panel, {"type": "save", "view": "a", "picture": "all"})
     assert panel.widget.messages == ["No pet found in any of the open photos, so there is nothing to download."]
-
-
-def test_a_photo_of_a_phone_is_shown_upright(panel: Panel) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    upload(panel, "phone.jpg", photo(60, 40, exif=exif))
-    assert picture(panel, "before").size == (40, 60)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +204,8 @@ def test_a_missing_model_is_one_sentence(pet_model: Path) -> None:
     assert "pet.safetensors" in sentence
 
 
-def test_a_loaded_predictor_is_used(pet_model: Path) -> None:
+def test_the_first_model_is_the_best_or_the_given_one_which_may_be_loaded_already(pet_model: Path) -> None:
+    assert segment_panel().model == zoo.best()
     predictor = Predictor(str(pet_model))
     panel = Panel(predictor)
     upload(panel, "dog.jpg", photo())
@@ -324,10 +319,6 @@ def test_no_pixel_of_a_photo_is_in_what_a_notebook_saves(panel: Panel) -> None:
     assert len(state) < 6_000
     assert "base64" not in state
     assert "JFIF" not in state
-
-
-def test_the_cell_shows_one_widget() -> None:
-    assert type(segment_panel()).__name__ == "PanelWidget"
 
 
 # --- Files go out ----------------------------------------------------------------------------------------------------
