@@ -53,7 +53,9 @@ def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]],
         @functools.wraps(main)
         def run(*args: P.args, **kwargs: P.kwargs) -> int:
             try:
-                return main(*args, **kwargs)
+                status = main(*args, **kwargs)
+                sys.stdout.flush()
+                return status
             except PetsegError as error:
                 say(f"petseg: {error}")
                 return 1
