@@ -485,6 +485,7 @@ def test_after_an_interruption_no_further_photo_is_started(
 
     def interrupted(job: batch.Job, *_: Any) -> None:
         started.append(job)
+        time.sleep(0.05)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(batch, "_segment", interrupted)
