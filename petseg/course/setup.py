@@ -15,7 +15,7 @@ from petseg.data.datamodule import Source
 from petseg.data.download import fetch_oxford, verify_oxford
 from petseg.errors import SettingsError
 from petseg.files import data_folder, runs_folder
-from petseg.models.device import best_device
+from petseg.models.segmenter import best_device
 
 #: `quick`: cartoons, minutes on a laptop CPU; `full`: Oxford-IIIT Pet, the real recipe.
 Profile = Literal["quick", "full"]

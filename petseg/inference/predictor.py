@@ -16,7 +16,7 @@ from petseg.inference.photo import PhotoInput
 from petseg.inference.segmentation import Segmentation
 from petseg.inference.two_pass import merge_logits, pet_boxes
 from petseg.models import zoo
-from petseg.models.device import best_device
+from petseg.models.segmenter import best_device
 
 
 class Predictor:

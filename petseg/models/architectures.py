@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from petseg.errors import SettingsError
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
 from petseg.models.unet import DoubleConv, UNet
-from petseg.models.zoo import NETWORKS
+
+NETWORKS: dict[str, type[nn.Module]] = {"unet": UNet, "pretrained-unet": PretrainedUNet}
 
 
 def build_network(name: str, shared: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> Any:

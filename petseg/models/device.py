@@ -1,4 +1,4 @@
-"""The device that networks run on: the best one here, its fastest precision, and its name for records."""
+"""The machine that networks run on: its fastest precision, and its name for records."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from typing import Literal
 
 import torch
 
-
-def best_device() -> str:
-    """`cuda` or `mps` where PyTorch can use it, else `cpu`."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+from petseg.models.segmenter import best_device
 
 
 def best_precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:

@@ -24,6 +24,13 @@ IMAGENET: Final = Statistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 EFFICIENTNET_LITE: Final = Statistics((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
+def best_device() -> str:
+    """`cuda` or `mps` where PyTorch can use it, else `cpu`."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 class Segmenter(nn.Module):
     """A network that takes images as they are; training, prediction and export all use it.
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,17 +19,14 @@ from petseg import __version__
 from petseg.errors import ModelError
 from petseg.files import atomic_write
 from petseg.labels import CLASSES
-from petseg.models import pretrained
-from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import RGB, Segmenter
-from petseg.models.unet import UNet
 
 #: The released models are `<name>.safetensors` in this folder.
 WEIGHTS: Final = Path(__file__).with_name("weights")
 
 #: The networks that a card can name; no file makes petseg build another class. To release a new kind of network, add
 #: its class here, which keeps the arguments of its constructor in the attribute `settings`.
-NETWORKS: Final[dict[str, type[nn.Module]]] = {"unet": UNet, "pretrained-unet": PretrainedUNet}
+NETWORKS: Final = {"unet": "petseg.models.unet.UNet", "pretrained-unet": "petseg.models.pretrained.PretrainedUNet"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,8 @@ class ModelCard:
             ModelError: `NETWORKS` does not list the network's class.
         """
         network: Any = segmenter.network
-        names = [name for name, kind in NETWORKS.items() if type(network) is kind]
+        path = f"{type(network).__module__}.{type(network).__qualname__}"
+        names = [name for name, shipped in NETWORKS.items() if path == shipped]
         if not names:
             raise ModelError(
                 f"{type(network).__name__}: only networks that petseg ships can be released ({', '.join(NETWORKS)}). "
@@ -128,7 +127,11 @@ def available() -> list[str]:
 
 def runnable(card: ModelCard) -> bool:
     """Whether this installation knows the model's architecture and has the packages that it needs."""
-    return card.architecture in NETWORKS and (card.architecture != "pretrained-unet" or pretrained.installed())
+    if card.architecture == "pretrained-unet":
+        from petseg.models.pretrained import installed
+
+        return installed()
+    return card.architecture in NETWORKS
 
 
 def best() -> str:
@@ -250,11 +253,12 @@ def _rebuilt(card: ModelCard, shapes: Mapping[str, tuple[int, ...]], name: str) 
     if card.architecture not in NETWORKS:
         known = ", ".join(NETWORKS)
         raise ModelError(f"{name}: architecture {card.architecture!r} came; this petseg knows {known}. Update petseg.")
-    if not runnable(card):
-        raise ModelError(f"{name}: cannot be run by this installation. {pretrained.REMEDY}.")
+    module, _, kind = NETWORKS[card.architecture].rpartition(".")
     try:
         with torch.device("meta"):
-            network = NETWORKS[card.architecture](**card.settings)
+            network: nn.Module = getattr(import_module(module), kind)(**card.settings)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{name}: {card.architecture} cannot be built from its settings ({error}). Download the file again."

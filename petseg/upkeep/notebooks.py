@@ -23,7 +23,8 @@ from nbformat import NotebookNode
 from petseg.course.setup import chosen_profile
 from petseg.errors import DataError, PetsegError, exit_with_sentence
 from petseg.files import atomic_write, read_json, write_json
-from petseg.models.device import best_device, machine
+from petseg.models.device import machine
+from petseg.models.segmenter import best_device
 
 NOTEBOOKS: Final = Path("notebooks")
 PAGES: Final = Path("build/course")

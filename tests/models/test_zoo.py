@@ -236,7 +236,7 @@ def test_a_damaged_file_is_refused(path: Path) -> None:
 def test_a_card_says_what_rebuilds_and_feeds_its_network() -> None:
     network = UNet(channels=(4, 8))
     made = ModelCard.of(Segmenter(network), name="tiny", size=(32, 32))
-    assert zoo.NETWORKS[made.architecture] is UNet
+    assert zoo.NETWORKS[made.architecture] == "petseg.models.unet.UNet"
     assert UNet(**made.settings).settings == network.settings
     assert (made.mean, made.std) == IMAGENET
     assert made.parameters == sum(p.numel() for p in network.parameters())

@@ -8,7 +8,7 @@ from petseg.data.augment import AugmentSettings
 from petseg.data.datamodule import Batch
 from petseg.errors import SettingsError
 from petseg.metrics.confusion import class_map
-from petseg.models import zoo
+from petseg.models import architectures, zoo
 from petseg.models.segmenter import IMAGENET
 from petseg.models.zoo import ModelCard
 from petseg.training.loss import soft_dice_loss
@@ -152,7 +152,8 @@ def test_a_fraction_out_of_range_is_refused(name):
 
 
 def test_an_entry_in_networks_is_all_that_a_new_kind_of_network_needs(tmp_path, monkeypatch):
-    monkeypatch.setitem(zoo.NETWORKS, "pixel-net", PixelNet)
+    monkeypatch.setitem(architectures.NETWORKS, "pixel-net", PixelNet)
+    monkeypatch.setitem(zoo.NETWORKS, "pixel-net", f"{PixelNet.__module__}.PixelNet")
     task = SegmentationTask(architecture="pixel-net", network_settings={"dilation": 2}, encoder_lr_scale=0)
     assert task.network.settings == {"num_classes": 3, "dilation": 2}
     image = torch.rand(1, 3, 8, 8)

@@ -10,7 +10,8 @@ from statistics import median
 import torch
 
 from petseg.errors import SettingsError
-from petseg.models.device import best_device, best_precision
+from petseg.models.device import best_precision
+from petseg.models.segmenter import best_device
 from petseg.models.unet import UNet
 from petseg.training.benchmark.clock import alternate, seconds
 from petseg.training.benchmark.row import Row, Spread

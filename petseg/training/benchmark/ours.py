@@ -16,7 +16,8 @@ from torch.optim import AdamW
 
 from petseg.data.datamodule import PetDataModule
 from petseg.metrics.confusion import batch_confusion, class_map
-from petseg.models.device import best_device, best_precision
+from petseg.models.device import best_precision
+from petseg.models.segmenter import best_device
 from petseg.training.benchmark.clock import finish
 from petseg.training.callbacks import EpochSeeds
 from petseg.training.ema import WarmupEMA

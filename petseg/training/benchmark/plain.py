@@ -21,7 +21,7 @@ from torchvision.datasets import OxfordIIITPet
 
 from petseg.data.datamodule import PetDataModule
 from petseg.metrics.confusion import class_map, confusion_matrices, pooled_scores
-from petseg.models.device import best_device
+from petseg.models.segmenter import best_device
 from petseg.models.unet import UNet
 
 BATCH: Final = 8
