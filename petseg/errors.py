@@ -5,14 +5,21 @@ Commands print any `PetsegError` as one line; every other exception is a defect 
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import ParamSpec, TextIO
+from typing import Final, ParamSpec, TextIO
 
 P = ParamSpec("P")
+
+#: Errors of a disk or folder that cannot be written to, which another attempt cannot solve.
+DISK_ERRORS: Final = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),  # a file in the place of a folder, or the other way round
+}
 
 
 class PetsegError(Exception):
@@ -64,6 +71,11 @@ def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]],
                 return 130  # 128 plus the number of SIGINT, as a shell reports it
             except BrokenPipeError:  # nobody reads the output any more: `petseg models | head -1`
                 return 141  # 128 plus the number of SIGPIPE
+            except OSError as error:  # of whatever was written: a log, a result, a temporary file
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                say(f"petseg: {error.filename or 'a file'} cannot be written ({error.strerror}). Free some space.")
+                return 1
             finally:
                 _flush(sys.stdout)  # Python's own flush at the end would print a traceback
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from petseg.errors import DISK_ERRORS, MissingError
 
 
 def checkout() -> Path | None:
@@ -47,15 +51,36 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` to write to, which is renamed to `path` at the end: no reader sees half a file.
 
     Creates missing folders. If the writing fails, the temporary file is removed and an older file at `path` stays.
+
+    Raises:
+        MissingError: the disk is full, or the folder cannot be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # a short name: one made from `path` could exceed the 255 bytes that file systems allow
-    partial = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    partial = path.with_name(f".partial-{uuid.uuid4().hex}{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path.parent)
         yield partial
         partial.replace(path)
+    except Exception as error:
+        reason = error if isinstance(error, OSError) else error.__context__  # PyTorch hides that of a full disk
+        if not isinstance(reason, OSError) or reason.errno not in DISK_ERRORS:
+            raise
+        raise MissingError(
+            f"{path}: cannot be written ({reason.strerror}). Free some space, or choose another folder."
+        ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
+
+
+@cache  # once per process: a folder may hold many files
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed; one that is being written is younger than an hour."""
+    for leftover in folder.glob(".partial-*"):
+        with suppress(OSError):
+            if leftover.stat().st_mtime < time.time() - 3600:
+                leftover.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # tests run in several processes, which share the cores; set before PyTorch is imported, and so for subprocesses too
@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from disks import NoDiskError, small_disk
 
 from petseg.data.cartoons import write_dataset
 from petseg.labels import PET
@@ -55,6 +56,16 @@ def cartoons(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cartoons")
     write_dataset(root, images_per_breed=6)
     return root
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """The folder of a disk of 1 MB."""
+    try:
+        with small_disk(tmp_path / "disk") as folder:
+            yield folder
+    except NoDiskError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

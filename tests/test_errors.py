@@ -22,6 +22,7 @@ def main(outcome):
         (0, 0, ""),
         (2, 2, ""),
         (DataError("x.csv: not there. Fetch it."), 1, "petseg: x.csv: not there. Fetch it.\n"),
+        (OSError(28, "No space left", "log"), 1, "petseg: log cannot be written (No space left). Free some space.\n"),
         (KeyboardInterrupt(), 130, "petseg: stopped; call it again\n"),
     ],
 )
@@ -31,8 +32,9 @@ def test_a_command_ends_with_its_status_or_with_a_sentence(outcome, status, sent
 
 
 def test_a_defect_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError):
-        main(ZeroDivisionError())
+    for defect in (ZeroDivisionError, FileNotFoundError):
+        with pytest.raises(defect):
+            main(defect())
 
 
 def test_a_decorated_command_keeps_its_name_and_its_description():

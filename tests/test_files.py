@@ -1,8 +1,14 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
+import torch
+from disks import make_read_only
 
 from petseg import files
+from petseg.errors import MissingError
+from petseg.training.checkpoints import WholeCheckpoints
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDERS = {
@@ -47,3 +53,35 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         draft.write_text(b"half")
     assert files.read_json(path) == {"a": 1}
     assert [file.name for file in path.parent.iterdir()] == ["a.json"]
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_the_old_file(disk):
+    path = disk / "a.json"
+    files.write_json(path, "old")
+    big = "x" * 2_000_000
+    for write in (
+        lambda: files.write_json(path, big),
+        lambda: WholeCheckpoints().save_checkpoint({"weights": torch.zeros(500_000)}, path),
+    ):
+        with pytest.raises(MissingError, match=r"a\.json: cannot be written \(No space left on device\)\. Free some"):
+            write()
+        assert files.read_json(path) == "old"
+        assert [file.name for file in disk.iterdir()] == ["a.json"]
+
+
+def test_a_read_only_disk_or_a_file_in_the_place_of_a_folder_is_a_sentence(disk, tmp_path):
+    make_read_only(disk)
+    with pytest.raises(MissingError, match=r"new/a\.json: cannot be written \(Read-only file system\)"):
+        files.write_json(disk / "new" / "a.json", 1)
+    (tmp_path / "file").touch()
+    with pytest.raises(MissingError, match=r"file/a\.json: cannot be written \(File exists\)"):
+        files.write_json(tmp_path / "file" / "a.json", 1)
+
+
+def test_what_killed_processes_left_is_removed_after_an_hour(tmp_path):
+    leftover, young = tmp_path / ".partial-1.json", tmp_path / ".partial-2.json"
+    for path in (leftover, young):
+        path.touch()
+    os.utime(leftover, (time.time() - 4000,) * 2)
+    files.write_json(tmp_path / "a.json", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".partial-2.json", "a.json"]

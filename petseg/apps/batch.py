@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from petseg.errors import PhotoError, SettingsError, say
+from petseg.errors import MissingError, PhotoError, SettingsError, say
 from petseg.files import atomic_write
 
 if TYPE_CHECKING:
@@ -336,9 +336,10 @@ class Job:
                     continue
                 with atomic_write(self.file(kind)) as partial:
                     partial.write_bytes(encode(draw[kind](), format, photo))
-        except OSError as error:
+        except (OSError, MissingError) as error:
+            reason = getattr(error.__cause__ or error, "strerror", None) or error  # of `atomic_write`, or of the rest
             raise PhotoError(
-                f"{photo}: the results cannot be written to {printable(self.folder)} ({error.strerror or error}). "
+                f"{photo}: the results cannot be written to {printable(self.folder)} ({reason}). "
                 "Check its permissions and the space on the disk."
             ) from error
 

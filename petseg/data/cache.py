@@ -2,34 +2,40 @@
 
 The name of a cache's folder ends in a fingerprint of everything that it is made from. When a file or a setting changes,
 the fingerprint changes too, and the cache is built again. A cache is written under a temporary name and then renamed,
-so a folder with the final name is always complete, and processes that decode the same split at once need no lock.
+so a folder with the final name is always complete, and processes that decode the same split at once need not wait for
+each other. Its checksums tell whether a file of it was damaged later: then it is built again, too.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-import tempfile
+import uuid
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base as Tag
 from tqdm import tqdm
 
 from petseg.data.splits import Files
-from petseg.errors import DataError
+from petseg.errors import DataError, say
+from petseg.files import read_json, write_json
 from petseg.labels import labels_from_trimap
 
 #: Increase it whenever decoding changes, so that older caches are no longer used.
-DECODER = 1
+DECODER = 2
 
 #: Damaged files that an error names.
 LISTED = 10
@@ -70,38 +76,72 @@ def open_pixels(files: Sequence[Files], size: int, folder: Path, name: str, prog
         progress: show a progress bar while decoding.
 
     Raises:
-        DataError: files are missing or cannot be read; the message names them.
+        DataError: files are missing, damaged or do not belong together, or the cache cannot be written.
     """
     # resolved once per folder: for each file, that would take seconds on a network drive
     parents = {parent: str(parent.resolve()) for parent in {path.parent for pair in files for path in pair}}
     prefix = f"{name}-{size}-{_hash(sorted(set(parents.values())), 8)}-"
     fingerprint = [(f"{parents[path.parent]}/{path.name}", *_version(path)) for pair in files for path in pair]
     target = folder / (prefix + _hash([DECODER, size, *fingerprint], 16))
-    if not target.is_dir():
-        _build(files, size, target, f"decode {name}-{size}" if progress else None)
-        for outdated in folder.glob(prefix + "*"):
-            if outdated != target:
-                shutil.rmtree(outdated, ignore_errors=True)  # the same files, before they changed
-    return Pixels.open(target)
+    try:
+        if not _is_intact(target):
+            _build(files, size, target, f"decode {name}-{size}" if progress else None)
+            for outdated in folder.glob(prefix + "*"):
+                if outdated != target:
+                    shutil.rmtree(outdated, ignore_errors=True)  # the same files, before they changed
+        return Pixels.open(target)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: decoded images cannot be kept here ({error.strerror or error}). Free some space or change its "
+            "permissions, or set PETSEG_CACHE_DIR to another folder."
+        ) from error
 
 
 def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One example, resized: uint8 (size, size, 3), RGB, and uint8 (size, size), labels 0 to 2.
+    """One example, upright and resized: uint8 (size, size, 3), RGB, and uint8 (size, size), labels 0 to 2.
+
+    A trimap covers the photo as it is stored: EXIF's orientation turns both alike.
 
     Raises:
-        DataError: a file is not an image, or the trimap has other values than 1 to 3.
+        DataError: a file is not an image, or the trimap has another size than the photo or other values than 1 to 3.
     """
     # Pillow looks at the content, not at the name: the official folder has PNG and GIF files that are called .jpg
-    with _reading(image), Image.open(image) as file:
+    with _reading(image), Image.open(image) as photo:
+        if photo.mode.startswith(("I", "F")):
+            raise ValueError(f"more than 8 bits per channel: mode {photo.mode}")  # Pillow would make it white
+        turn = _orientation(photo)
         # Pillow's bilinear filter averages over all pixels that it shrinks into one, so nothing aliases
-        pixels = np.asarray(file.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
-    with _reading(trimap), Image.open(trimap) as file:
+        pixels = np.asarray(_turned(photo.convert("RGB"), turn).resize((size, size), Image.Resampling.BILINEAR))
+    with _reading(trimap), Image.open(trimap) as mask:
+        if mask.mode not in ("L", "P", "I", "I;16"):
+            raise ValueError(f"a trimap has one channel of integers, but its mode is {mask.mode}")
         # between pet (1) and boundary (3), interpolation would invent background (2); nearest neighbour copies values
-        values = np.asarray(file.resize((size, size), Image.Resampling.NEAREST), dtype=np.uint8)
+        values = np.asarray(_turned(mask, turn).resize((size, size), Image.Resampling.NEAREST))
+    if mask.size != photo.size:
+        (W, H), (w, h) = photo.size, mask.size
+        raise DataError(
+            f"{image} has {W} x {H} pixels{', stored on its side' * (turn > 4)}, but {trimap} has {w} x {h}: they do "
+            "not belong together. Make a trimap of the photo as it is stored."
+        )
     try:
         return pixels, labels_from_trimap(values, str(trimap))
     except ValueError as error:
         raise DataError(str(error)) from None
+
+
+def _orientation(photo: Image.Image) -> int:
+    """EXIF's orientation, 2 to 8 if the photo is to be turned."""
+    try:
+        return int(photo.getexif().get(Tag.Orientation, 1))
+    except Exception:  # however broken EXIF is, the pixels are as good as before
+        return 1
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    if not 2 <= orientation <= 8:
+        return image
+    image.getexif()[Tag.Orientation] = orientation
+    return ImageOps.exif_transpose(image)
 
 
 @contextmanager
@@ -123,28 +163,74 @@ def _version(path: Path) -> tuple[int, int]:
         raise DataError(
             f"{path}: missing, though the split lists name it. Fetch it again with `petseg data oxford`."
         ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Change the permissions of its folder.") from error
     return status.st_size, status.st_mtime_ns
+
+
+def _is_intact(cache: Path) -> bool:
+    """Whether a cache exists and has its checksums; this reads all of it, at more than 1 GB/s once it is in memory."""
+    if not cache.is_dir():
+        return False
+    try:
+        intact = bool(read_json(cache / "checksums.json") == _checksums(cache))
+    except (FileNotFoundError, ValueError):
+        intact = False
+    if not intact:
+        say(f"{cache}: damaged, so the images are decoded again.")
+    return intact
+
+
+def _checksums(cache: Path) -> dict[str, int]:
+    """CRC-32 of both arrays' files."""
+    checksums = dict.fromkeys(("images.npy", "masks.npy"), 0)
+    for name in checksums:
+        with (cache / name).open("rb") as file:
+            while block := file.read(1 << 20):
+                checksums[name] = zlib.crc32(block, checksums[name])
+    return checksums
 
 
 def _build(files: Sequence[Files], size: int, target: Path, title: str | None) -> None:
     """Decode into a temporary folder, then rename it."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=".draft-"))
-    try:
+    with _draft(target.parent) as draft:
         _decode_all(files, size, draft, title)
+        write_json(draft / "checksums.json", _checksums(draft))
+        if target.is_dir() and not _is_intact(target):
+            shutil.rmtree(target)
         try:
             draft.rename(target)
         except OSError:
             if not target.is_dir():  # otherwise another process has decoded the same files in the meantime
                 raise
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """A temporary folder, locked while it is in use; those of processes that were killed are removed."""
+    for name in {path.name.removesuffix(".lock") for path in folder.glob(".draft-*")}:
+        with suppress(OSError, NotImplementedError), FileLock(folder / f"{name}.lock", timeout=0):
+            shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / f"{name}.lock").unlink(missing_ok=True)
+    draft = folder / f".draft-{uuid.uuid4().hex}"
+    lock = FileLock(f"{draft}.lock")
+    with suppress(OSError, NotImplementedError):  # some network drives have no locks
+        lock.acquire(timeout=0)
+    try:
+        draft.mkdir()  # unlike those of `tempfile`, as open to others as the umask says
+        yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _decode_all(files: Sequence[Files], size: int, folder: Path, title: str | None) -> None:
     shape = (len(files), size, size)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (*shape, 3))
     masks = np.lib.format.open_memmap(folder / "masks.npy", "w+", np.uint8, shape)
+    _reserve(folder)
 
     def decode_into(row: int) -> str | None:
         try:
@@ -162,6 +248,18 @@ def _decode_all(files: Sequence[Files], size: int, folder: Path, title: str | No
         raise DataError("\n".join(problems[:LISTED] + more))
     images.flush()
     masks.flush()
+
+
+def _reserve(folder: Path) -> None:
+    """Claim the space of the arrays: if the disk were full later, writing to a memory map would end the process."""
+    sizes = {path: path.stat().st_size for path in folder.iterdir()}
+    needed, free = sum(sizes.values()), shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
+    if hasattr(os, "posix_fallocate"):  # neither on macOS nor on Windows
+        for path, size in sizes.items():
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _hash(value: Any, digits: int) -> str:

@@ -46,7 +46,7 @@ def write_dataset(root: str | Path, images_per_breed: int = PER_BREED) -> Path:
         images_per_breed: 2 to 40. The first half of each breed, rounded up, is trainval, the rest is test.
 
     Raises:
-        DataError: the folder holds other images, such as the real photos.
+        DataError: the folder holds other images, such as the real photos, or cannot be written.
     """
     if not 2 <= images_per_breed <= PER_BREED:
         raise ValueError(f"images_per_breed={images_per_breed}: must be 2 to {PER_BREED}")

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from petseg.data.cache import Pixels, open_pixels
 from petseg.data.cartoons import write_dataset
 from petseg.data.splits import SPLITS, Example, example_files, first_fraction, read_split, validation_names
-from petseg.errors import SettingsError
+from petseg.errors import DataError, MissingError, SettingsError
 from petseg.files import cache_folder, data_folder, home_folder
 
 Source = Literal["oxford", "cartoon"]
@@ -130,7 +130,10 @@ class PetDataModule(L.LightningDataModule):
     def prepare_data(self) -> None:
         """Write the cartoons if they are the source, and decode; Lightning calls this in one process per machine."""
         if self.source == "cartoon":
-            write_dataset(self.root)
+            try:
+                write_dataset(self.root)
+            except MissingError as error:
+                raise DataError(f"{error} The folder of the cartoons is the setting data_dir.") from error
         for split in SPLITS:
             self._open(split)
 
@@ -153,7 +156,22 @@ class PetDataModule(L.LightningDataModule):
         }
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled batches of the train split; the last one may be short."""
+        """Shuffled batches of the train split; the last one may be short.
+
+        Raises:
+            DataError: the train split is empty, or has photos of the test split.
+        """
+        lists = self.root / "oxford-iiit-pet" / "annotations"
+        if not self.examples["train"]:
+            raise DataError(
+                f"{lists / 'trainval.txt'}: no photo is left to train on, because at least one of each breed is for "
+                "validation. Add photos, or lower val_fraction."
+            )
+        if leaked := {e.name for e in self.examples["train"]} & {e.name for e in self.examples["test"]}:
+            raise DataError(
+                f"{lists}: trainval.txt and test.txt share {len(leaked)} photos, such as {min(leaked)}. Remove them "
+                "from one, so that the test is of photos that the network has not seen."
+            )
         return self._loader("train", shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:

@@ -6,10 +6,10 @@ a download from the beginning.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
+import ssl
 import sys
 import tarfile
 import time
@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from petseg.data.splits import SPLITS, read_split
-from petseg.errors import DataError
+from petseg.errors import DISK_ERRORS, DataError
 
 SERVER: Final = "https://www.robots.ox.ac.uk/~vgg/data/pets/data"
 
@@ -34,12 +34,11 @@ ARCHIVES: Final = {
     "images": (f"{SERVER}/images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
 }
 
-#: Attempts in a row without a new byte before a download gives up; seconds before the second attempt.
+#: Attempts in a row without a new byte before a download gives up; seconds before the second attempt, and seconds
+#: after which a silent server counts as failed.
 ATTEMPTS = 5
 PAUSE = 1.0
-
-#: Errors of the local disk, which another attempt cannot solve.
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG}
+SILENCE = 60.0
 
 AGAIN = "Run `petseg data oxford` again: it continues where it stopped."
 
@@ -150,28 +149,39 @@ def _download(url: str, part: Path, progress: bool) -> None:
     while True:
         try:
             return _attempt(url, part, progress)
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a header that is no number
             if getattr(error, "errno", None) in DISK_ERRORS:
                 raise
             failures = 0 if _length(part) > longest else failures + 1
             longest = max(longest, _length(part))
-            code = error.code if isinstance(error, HTTPError) else 0
-            if code == 416:  # `part` is longer than the file, so it belongs to another file
-                part.unlink()
-            elif failures == ATTEMPTS or (400 <= code < 500 and code not in (408, 429)):  # time-out, too many requests
-                cause = error.reason if type(error) is URLError else error
-                raise DataError(
-                    f"{url}: {longest / 1e6:.1f} MB came, then: {str(cause) or type(cause).__name__}. "
-                    f"Check the connection to {Request(url).host}. {AGAIN}"
-                ) from error
+            if isinstance(error, HTTPError) and error.code == 416 and part.exists():
+                part.unlink()  # it is longer than the file, so it belongs to another file
+                continue
+            again, remedy = _verdict(error, Request(url).host)
+            if failures == ATTEMPTS or not again:
+                reason = error.reason if type(error) is URLError else error
+                cause = " ".join(str(reason).split()) or type(reason).__name__
+                raise DataError(f"{url}: {longest / 1e6:.1f} MB came, then: {cause}. {remedy} {AGAIN}") from error
         time.sleep(PAUSE * 2 ** max(failures - 1, 0))  # twice as long each time, so that a busy server can recover
+
+
+def _verdict(error: Exception, host: str) -> tuple[bool, str]:
+    """Whether another attempt may succeed, and what the user can do."""
+    if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+        proxy = "If your network has certificates of its own, set SSL_CERT_FILE to a file that holds them."
+        return False, f"The certificate of {host} is not trusted here. {proxy}"
+    if not isinstance(error, HTTPError):
+        return True, f"Check the connection to {host}."
+    if error.code >= 500:
+        return True, f"The fault is that of {host}, not yours: wait a while."
+    return error.code in (408, 429), f"{host} refuses: open the address in a browser."  # time-out, too many requests
 
 
 def _attempt(url: str, part: Path, progress: bool) -> None:
     """Request the bytes that `part` lacks and append them."""
     start = _length(part)
     headers = {"User-Agent": "petseg"} | ({"Range": f"bytes={start}-"} if start else {})
-    with urlopen(Request(url, headers=headers), timeout=60) as response:
+    with urlopen(Request(url, headers=headers), timeout=SILENCE) as response:
         if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             start = 0  # the server does not support ranges and sends the whole file
         total = start + int(response.headers.get("Content-Length", 0))
@@ -188,17 +198,19 @@ def _unpack(archive: Path, folder: Path, progress: bool) -> None:
     """Unpack a .tar.gz beside the data, then move file by file: a reader sees the old file or the complete new one."""
     work = folder / ".unpacking"
     shutil.rmtree(work, ignore_errors=True)  # of a process that was killed
-    work.mkdir()
-    with tarfile.open(archive, "r|gz") as tar:
-        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # before Python 3.11.4 only the MD5 protects
-        files = (member for member in tar if member.isfile() and "/._" not in member.name)  # `._` files are macOS's
-        title = f"unpack {archive.name.split('.')[0]}"
-        tar.extractall(work, tqdm(files, desc=title, unit=" files", disable=not progress))
-    for path in sorted(path for path in work.rglob("*") if path.is_file()):
-        target = folder / path.relative_to(work)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
-    shutil.rmtree(work)
+    try:
+        work.mkdir()
+        with tarfile.open(archive, "r|gz") as tar:
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # before Python 3.11.4 only the MD5 protects
+            files = (member for member in tar if member.isfile() and "/._" not in member.name)  # `._` files are macOS's
+            title = f"unpack {archive.name.split('.')[0]}"
+            tar.extractall(work, tqdm(files, desc=title, unit=" files", disable=not progress))
+        for path in sorted(path for path in work.rglob("*") if path.is_file()):
+            target = folder / path.relative_to(work)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)  # if the disk is full, at least not by this
 
 
 def _length(path: Path) -> int:

@@ -44,7 +44,8 @@ def read_split(folder: Path, split: str) -> list[Example]:
         folder: `oxford-iiit-pet/`. Images that the list does not name are ignored.
 
     Raises:
-        DataError: the list is missing, empty, or has a line that is not `name class species breed`.
+        DataError: the list is missing or empty, names an image twice, or has a line that is not `name class species
+            breed`.
     """
     path = folder / "annotations" / f"{split}.txt"
     if not path.is_file():
@@ -52,19 +53,22 @@ def read_split(folder: Path, split: str) -> list[Example]:
             f"{path}: missing. Fetch the data set with `petseg data oxford`, set PETSEG_DATA_DIR to the folder that "
             "holds oxford-iiit-pet/, or use the cartoons: --data.source cartoon."
         )
-    examples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    examples: dict[str, Example] = {}
+    for number, line in enumerate(_lines(path), start=1):
         if line.strip() and not line.startswith("#"):
             try:
-                examples.append(_parse(line))
+                example = _parse(line)
             except ValueError as error:
                 raise DataError(
                     f"{path}, line {number}: {line!r} is not 'name class species breed': {error}. "
                     "Fetch it again with `petseg data oxford`."
                 ) from None
+            if example.name in examples:
+                raise DataError(f"{path}, line {number}: {example.name} for the second time. Remove the line.")
+            examples[example.name] = example
     if not examples:
         raise DataError(f"{path}: names no image. Fetch it again with `petseg data oxford`.")
-    return examples
+    return list(examples.values())
 
 
 def validation_names(examples: Iterable[Example], fraction: float = 0.1) -> frozenset[str]:
@@ -99,6 +103,13 @@ def first_fraction(examples: Sequence[Example], fraction: float) -> list[int]:
         ranked = sorted(members, key=lambda index: hashlib.sha256(examples[index].name[::-1].encode()).digest())
         chosen += ranked[: max(1, round(fraction * len(ranked)))]
     return sorted(chosen)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()  # Windows editors add a mark
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Change its permissions.") from error
 
 
 def _parse(line: str) -> Example:

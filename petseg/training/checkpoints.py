@@ -22,8 +22,8 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Saves what the Trainer gives."""
-        with atomic_write(Path(path)) as draft:
-            torch.save(checkpoint, draft)
+        with atomic_write(Path(path)) as draft, draft.open("wb") as file:
+            torch.save(checkpoint, file)  # given a path, PyTorch would not say that the disk is full
 
 
 def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:

@@ -2,11 +2,18 @@ import io
 import multiprocessing
 import os
 import pickle
+import shutil
+import signal
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from disks import make_read_only
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
 from petseg.data import cache
 from petseg.errors import DataError
@@ -62,7 +69,7 @@ def test_a_change_rebuilds_and_leaves_no_outdated_cache(files, tmp_path, change)
     open_pixels(files, tmp_path)
     before = caches(tmp_path)
     if change == "content":
-        Image.new("RGB", (30, 30), "red").save(files[0][0])
+        Image.new("RGB", (48, 40), "red").save(files[0][0])
     elif change == "time":
         os.utime(files[0][0], ns=(1, 1))
     elif change == "trimap":
@@ -143,6 +150,43 @@ def test_images_are_resized_with_antialiasing_and_masks_without_inventing_labels
     assert set(np.unique(mask)) == {0, 2}
 
 
+def test_a_trimap_of_another_size_than_its_photo_is_refused_with_both_names_and_sizes(files, tmp_path):
+    Image.new("L", (40, 48), 1).save(files[2][1])
+    with pytest.raises(DataError, match=r"2\.jpg has 48 x 40 pixels, but \S+2\.png has 40 x 48: they do not belong"):
+        open_pixels(files, tmp_path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_with_an_exif_orientation_and_its_trimap_are_turned_alike(tmp_path, orientation):
+    upright = np.zeros((8, 6, 3), dtype=np.uint8)
+    upright[:2, :4] = 255  # unlike its mirror images
+    inverse = {6: 8, 8: 6}.get(orientation, orientation)
+    for name, array in (("a.png", upright), ("b.png", np.where(upright[..., 0] == 255, 1, 2).astype(np.uint8))):
+        image, exif = Image.fromarray(array), Image.Exif()
+        image.save(tmp_path / f"upright-{name}")
+        image.getexif()[Base.Orientation], exif[Base.Orientation] = inverse, orientation
+        stored = ImageOps.exif_transpose(image)
+        stored.save(tmp_path / name, **({"exif": exif} if name == "a.png" else {}))
+    expected = cache.decode(tmp_path / "upright-a.png", tmp_path / "upright-b.png", 24)
+    assert all(map(np.array_equal, cache.decode(tmp_path / "a.png", tmp_path / "b.png", 24), expected))
+
+
+@pytest.mark.parametrize(
+    ("which", "picture", "sentence"),
+    [
+        (1, Image.new("RGB", (48, 40), (1, 1, 1)), r"2\.png: .*one channel of integers, but its mode is RGB"),
+        (1, Image.new("LA", (48, 40), (1, 255)), r"2\.png: .*one channel of integers, but its mode is LA"),
+        (1, Image.fromarray(np.full((40, 48), 257, np.uint16)), r"2\.png: has the values 257"),
+        (1, Image.new("1", (48, 40), 1), r"2\.png: .*one channel of integers, but its mode is 1"),
+        (0, Image.fromarray(np.full((40, 48), 40_000, np.uint16)), r"2\.jpg: .*more than 8 bits per channel"),
+    ],
+)
+def test_a_photo_or_trimap_whose_values_would_be_read_wrongly_is_refused(files, tmp_path, which, picture, sentence):
+    picture.save(files[2][which], format="PNG")
+    with pytest.raises(DataError, match=sentence):
+        open_pixels(files, tmp_path)
+
+
 def test_a_missing_file_is_named_with_the_remedy(files, tmp_path):
     files[2][0].unlink()
     with pytest.raises(DataError, match=r"2\.jpg: missing.*petseg data oxford"):
@@ -190,3 +234,78 @@ def test_pickled_pixels_are_a_path_that_opens_the_same_pixels_and_those_in_memor
         assert isinstance(copy.images, np.memmap) == (pixels is mapped)
         assert np.array_equal(copy.images, pixels.images)
         assert np.array_equal(copy.masks, pixels.masks)
+
+
+@pytest.mark.parametrize("damage", ["a bit", "an end", "a file", "no checksums"])
+def test_a_cache_that_was_damaged_is_decoded_again_and_said(files, tmp_path, capsys, damage):
+    folder = open_pixels(files, tmp_path).folder
+    images = folder / "images.npy"
+    content = bytearray(images.read_bytes())
+    if damage == "a bit":
+        content[-1] ^= 1
+        images.write_bytes(content)
+    elif damage == "an end":
+        os.truncate(images, len(content) - 1)
+    else:
+        (images if damage == "a file" else folder / "checksums.json").unlink()
+    pixels = open_pixels(files, tmp_path)
+    assert "damaged, so the images are decoded again" in capsys.readouterr().err
+    assert np.array_equal(pixels.images[-1], cache.decode(*files[-1], size=16)[0])
+    open_pixels(files, tmp_path)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["checked", "reserved"])
+def test_a_full_disk_is_a_sentence_before_anything_is_decoded(files, disk, monkeypatch, known):
+    """Writing to a memory-mapped file on a full disk ends the process: "Bus error"."""
+    monkeypatch.setattr(cache, "decode", lambda *_: pytest.fail("decoded"))
+    if not known:  # another process fills the disk meanwhile, or a quota is smaller than the disk
+        usage = shutil.disk_usage(disk)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**9))
+    with pytest.raises(DataError, match=r"cannot be kept here \(.*\)\. Free some space .*PETSEG_CACHE_DIR"):
+        open_pixels(files, disk, size=400)
+    assert caches(disk) == []
+
+
+def test_a_read_only_cache_folder_is_used_and_where_it_lacks_something_the_variable_is_named(files, disk):
+    open_pixels(files, disk)
+    make_read_only(disk)
+    assert len(open_pixels(files, disk).images) == len(files)
+    with pytest.raises(DataError, match=r"\(Read-only file system\).*PETSEG_CACHE_DIR"):
+        open_pixels(files, disk, size=24)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_a_cache_is_open_to_others_as_the_umask_says(files, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        folder = open_pixels(files, tmp_path).folder
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o777 & ~umask
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o666 & ~umask}
+
+
+def test_a_killed_process_leaves_a_draft_that_the_next_run_removes_unless_it_is_in_use(files, tmp_path):
+    code = (
+        "import pathlib, sys, time; from petseg.data import cache\n"
+        "with cache._draft(pathlib.Path(sys.argv[1])): print('decoding', flush=True); time.sleep(600)"
+    )
+    (tmp_path / "cache" / ".draft-of-an-older-version").mkdir(parents=True)
+    command = [sys.executable, "-c", code, str(tmp_path / "cache")]
+    running, killed = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    try:
+        for process in (running, killed):
+            assert process.stdout.readline() == "decoding\n"
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert len([name for name in caches(tmp_path) if not name.endswith(".lock")]) == 2
+        folder = open_pixels(files, tmp_path).folder
+        drafts = [name for name in caches(tmp_path) if name != folder.name]
+        assert len(drafts) == 2  # the folder that is in use, and its lock
+        assert drafts[1] == f"{drafts[0]}.lock"
+    finally:
+        running.kill()
+        running.wait()
+    open_pixels(files, tmp_path, size=24)
+    assert not [name for name in caches(tmp_path) if name.startswith(".")]

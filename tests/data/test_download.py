@@ -3,6 +3,9 @@
 import errno
 import hashlib
 import io
+import shutil
+import ssl
+import subprocess
 import tarfile
 import threading
 import time
@@ -84,6 +87,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append((name, asked))
         body = self.server.files[name]
         time.sleep(self.server.seconds)
+        if self.server.status == 302:
+            self.send_response(302)
+            self.send_header("Location", self.path)
+            return self.end_headers()
         if self.server.status != 200:
             return self.send_error(self.server.status)
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.knows_ranges else 0
@@ -192,12 +199,36 @@ def test_a_wrong_checksum_is_reported_and_changes_nothing(server, tmp_path):
     assert contents(tmp_path / "oxford-iiit-pet") == {}
 
 
-@pytest.mark.parametrize(("status", "requests"), [(404, 1), (503, download.ATTEMPTS)])
-def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(server, tmp_path, status, requests):
+@pytest.mark.parametrize(
+    ("status", "requests", "sentence"),
+    [
+        (302, 5, "infinite loop.*refuses"),
+        (404, 1, "404.*127.0.0.1:[0-9]+ refuses: open the address in a browser"),
+        (416, 1, "416.*refuses"),
+        (503, download.ATTEMPTS, "503.*The fault is that of 127.0.0.1:[0-9]+, not yours: wait"),
+    ],
+)
+def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(server, tmp_path, status, requests, sentence):
     server.status = status
-    with pytest.raises(DataError, match=str(status)):
+    with pytest.raises(DataError, match=sentence):
         fetch(tmp_path)
     assert len(server.requests) == requests
+
+
+def test_an_untrusted_certificate_is_not_tried_again_and_names_the_variable(server, tmp_path, monkeypatch):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=pets", "-days", "2"]
+    if not shutil.which("openssl"):
+        pytest.skip("openssl, which makes the certificate, is missing")
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    address = server.url("annotations.tar.gz").replace("http:", "https:")
+    monkeypatch.setattr(download, "ARCHIVES", {"annotations": (address, "0" * 32)})
+    monkeypatch.setattr(download.time, "sleep", lambda _: pytest.fail("tried again"))
+    with pytest.raises(DataError, match=r"CERTIFICATE_VERIFY_FAILED.*certificate of 127.0.0.1:.*SSL_CERT_FILE"):
+        fetch(tmp_path)
 
 
 def test_no_network_is_one_clear_sentence(server, tmp_path, monkeypatch):

@@ -91,3 +91,14 @@ def test_official_splits_have_3680_and_3669_examples_of_37_breeds(oxford):
     per_breed = Counter(name.rpartition("_")[0] for name in validation_names(trainval))
     assert len(per_breed) == 37
     assert set(per_breed.values()) <= {9, 10}
+
+
+def test_an_image_that_a_list_names_twice_is_refused(tmp_path):
+    write_list(tmp_path, "pug_1 1 2 1", "pug_2 1 2 1", "pug_1 1 2 1")
+    with pytest.raises(DataError, match=r"test\.txt, line 3: pug_1 for the second time"):
+        read_split(tmp_path, "test")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    write_list(tmp_path, "\ufeffpug_1 1 2 1")
+    assert read_split(tmp_path, "test")[0].name == "pug_1"
