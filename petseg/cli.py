@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,9 +14,9 @@ from petseg.errors import exit_with_sentence
 
 #: Commands that go to Lightning's command line, which has its own help, flags and YAML configurations.
 TRAINING = {
-    "fit": "train a model; --model NAME: the released model or .safetensors file to start from",
-    "validate": "score a model on the validation split; --model NAME or --ckpt_path FILE: which",
-    "test": "score a model on the test split; --model NAME or --ckpt_path FILE: which",
+    "fit": "train a model; --weights NAME: the released model or .safetensors file to start from",
+    "validate": "score a model on the validation split; --weights NAME or --ckpt_path FILE: which",
+    "test": "score a model on the test split; --weights NAME or --ckpt_path FILE: which",
 }
 
 MODEL_HELP = "released model or .safetensors file (default: the most accurate that this installation can run)"
@@ -52,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="petseg",
         description="Cut pets out of photos; train, score, release and export the models that do it.",
-        epilog="In every command --model NAME is a released model ('petseg models' lists them) or a .safetensors file. "
-        "'petseg COMMAND --help' says more; that of fit, validate and test lists all of Lightning's flags.",
+        epilog="NAME is a released model ('petseg models' lists them) or a .safetensors file. 'petseg COMMAND --help' "
+        "says more; that of fit, validate and test lists all of Lightning's flags.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -131,12 +130,11 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE.json", type=Path, help=BENCH_OUT_HELP)
 
 
-def _train(arguments: Sequence[str]) -> int:
+def _train(arguments: list[str]) -> int:
     # heavy libraries are imported by the command that needs them, so that --help answers at once
     from petseg.training.fit import run
 
-    # Lightning's own --model would take a YAML file; its --model.NAME, which sets up the network, stays
-    run([re.sub(r"^--model(?==|$)", "--weights", argument) for argument in arguments])
+    run(arguments)
     return 0
 
 

@@ -13,13 +13,13 @@ import pytest
 import torch
 from disks import NoDiskError, small_disk
 
+from petseg.course.transfer import TransferRun
 from petseg.data.cartoons import write_dataset
 from petseg.labels import PET
 from petseg.models import zoo
 from petseg.models.segmenter import Segmenter
 from petseg.models.unet import UNet
 from petseg.models.zoo import ModelCard
-from petseg.training.transfer_runs import TransferRun
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REASON = "the real Oxford-IIIT Pet is not there; set PETSEG_DATA_DIR to the folder that holds oxford-iiit-pet/"
@@ -95,20 +95,13 @@ def transfer_run() -> Callable[..., TransferRun]:
 
     def make(method: str = "scratch", images: int = 100, steps: int = 10, score: float = 0.5) -> TransferRun:
         return TransferRun(
-            name=f"{method}-{images}",
             method=method,
-            fraction=1.0,
             images=images,
             steps=steps,
-            trainable_parameters=7,
             scores={"mean_iou": score},
             low=score - 0.1,
             high=score + 0.2,
-            confusion=[[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-            step_seconds=0.123456789,
             minutes=1.0,
-            precision="32-true",
-            device="cpu",
             loss=[(5, 1.2), (steps, 0.8)],
             val=[(steps, score)],
             weight_change={"stem": 0.25, "block 1": 0.5},

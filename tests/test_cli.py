@@ -48,19 +48,6 @@ def test_help_names_every_command(capsys):
         assert command in text
 
 
-@pytest.mark.parametrize("command", ["fit", "validate", "test"])
-@pytest.mark.parametrize("given", [["--model", "unet"], ["--model=unet"]])
-def test_model_names_the_weights_in_training_commands_too(command, given, monkeypatch):
-    from petseg.training import fit
-
-    passed = []
-    monkeypatch.setattr(fit, "run", passed.extend)
-    assert cli.main([command, *given, "--model.separable", "true", "--data.source", "cartoon"]) == 0
-    assert " ".join(passed).replace("=", " ") == (
-        f"{command} --weights unet --model.separable true --data.source cartoon"
-    )
-
-
 @pytest.mark.parametrize("command", ["segment", "export", "app"])
 def test_help_says_of_each_command_what_a_model_is(command, capsys):
     with pytest.raises(SystemExit):

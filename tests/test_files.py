@@ -8,7 +8,7 @@ from disks import make_read_only
 
 from petseg import files
 from petseg.errors import MissingError
-from petseg.training.checkpoints import WholeCheckpoints
+from petseg.training.callbacks import AtomicCheckpointIO
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDERS = {
@@ -61,7 +61,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_old_file(disk):
     big = "x" * 2_000_000
     for write in (
         lambda: files.write_json(path, big),
-        lambda: WholeCheckpoints().save_checkpoint({"weights": torch.zeros(500_000)}, path),
+        lambda: AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(500_000)}, path),
     ):
         with pytest.raises(MissingError, match=r"a\.json: cannot be written \(No space left on device\)\. Free some"):
             write()

@@ -23,7 +23,6 @@ COLUMNS: Final = (
     ("train loss", "train/loss", ".3f"),
     ("val loss", "val/loss", ".3f"),
     ("val mean IoU", "val/mean_iou", ".3f"),
-    ("raw weights", "val_raw/mean_iou", ".3f"),
     ("seconds", "seconds", ".1f"),
     ("peak MB", "memory", ",.0f"),
 )
@@ -94,7 +93,7 @@ class Progress(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Records the scores; a checkpoint is written after this."""
         if not trainer.sanity_checking:
-            scores = {k: v for k, v in trainer.callback_metrics.items() if k.startswith(("val/", "val_raw/"))}
+            scores = {k: v for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
             self._record(trainer.current_epoch + 1, {name: float(value) for name, value in scores.items()})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

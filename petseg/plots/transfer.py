@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from petseg.labels import INK
 from petseg.plots.style import GRID, DescribedFigure, figure
-from petseg.training.transfer_runs import TransferRun
+
+if TYPE_CHECKING:
+    from petseg.course.transfer import TransferRun
 
 #: Each method differs in colour, dashes and marker, so that colour is never the only cue.
 STYLES: Final[dict[str, dict[str, Any]]] = {

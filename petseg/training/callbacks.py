@@ -1,28 +1,45 @@
-"""What happens beside the training steps: checkpoints, validation of the last epoch, times and seeds of each epoch."""
+"""What happens beside the training steps: checkpoints, validation of the last epoch, time and seed of each epoch."""
 
 from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import RandomSampler
 
+from petseg.files import atomic_write
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes each checkpoint beside its place and renames it, so that a killed run keeps the one that it had.
+
+    Lightning writes to the folder for temporary files. Where that is on another disk, the last step is a copy, which
+    can be interrupted.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Saves a checkpoint of the Trainer."""
+        with atomic_write(Path(path)) as draft, draft.open("wb") as file:
+            torch.save(checkpoint, file)  # given a path, PyTorch would not say that the disk is full
+
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps `best.ckpt`, by the validation split's mean IoU: what `petseg release` takes."""
+    """Keeps `best.ckpt`, the epoch with the highest mean IoU on the validation split."""
 
     def __init__(self) -> None:
         super().__init__(monitor="val/mean_iou", mode="max", filename="best", enable_version_counter=False)
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps `last.ckpt`, of the last epoch whatever it scored and whether it was validated: to resume from.
+    """Keeps `last.ckpt`, the last epoch, to resume from.
 
-    Lightning's own `save_last` writes it only where the score is the best so far.
+    Lightning's own `save_last` writes only epochs that are the best so far.
     """
 
     def __init__(self) -> None:
@@ -30,7 +47,7 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 class ValidateLastEpoch(L.Callback):
-    """Has the last epoch validated even where `check_val_every_n_epoch` does not divide the number of epochs."""
+    """Validates the last epoch also where `check_val_every_n_epoch` does not divide the number of epochs."""
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Asks for a validation after this epoch if it is the last."""
@@ -44,7 +61,7 @@ def checkpoints() -> list[L.Callback]:
 
 
 class EpochSeconds(L.Callback):
-    """Logs how long the training steps of an epoch took, `train/seconds`; validation does not count."""
+    """Logs how long the training steps of an epoch took, without validation, as `train/seconds`."""
 
     def __init__(self) -> None:
         self.start = self.end = 0.0
@@ -64,15 +81,16 @@ class EpochSeconds(L.Callback):
 
 
 class EpochSeeds(L.Callback):
-    """Makes the randomness of an epoch depend on the run's seed and the epoch's number alone.
+    """Makes the randomness of an epoch depend only on the run's seed and the epoch's number.
 
-    Checkpoints do not hold the state of the random generators. Without this, a resumed run sees its images in another
-    order and with other augmentation than one that was never stopped. Samplers of distributed runs do the same. Loader
-    processes would draw the order too early: `num_workers` must be 0. The seed of an epoch is the run's seed plus the
-    epoch's number, so runs that are compared need seeds that lie further apart than they have epochs.
+    A checkpoint does not hold the state of the random generators. Without this callback, a resumed run sees its images
+    in another order and with other augmentation than an uninterrupted one. The samplers of distributed runs do the
+    same. `num_workers` must be 0: loader processes draw the order before this callback can seed it. The seed of an
+    epoch is the run's seed plus the epoch's number, so the seeds of runs that are compared must be further apart than
+    their number of epochs.
 
     Args:
-        seed: that of `L.seed_everything` when None.
+        seed: of the run; default: the seed of `L.seed_everything`.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -87,7 +105,7 @@ class EpochSeeds(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seeds the augmentation, each process with a seed of its own."""
+        """Seeds the augmentation, differently in each process."""
         if batch_idx == 0:
             torch.manual_seed(self._of_epoch(trainer) + 1_000_003 * trainer.global_rank)
 

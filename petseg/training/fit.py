@@ -4,39 +4,63 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import MissingError, SettingsError
-from petseg.models.architectures import load_pretrained_encoder
+from petseg.models import zoo
 from petseg.models.device import best_precision
-from petseg.training.callbacks import EpochSeconds, EpochSeeds, checkpoints
-from petseg.training.checkpoints import WholeCheckpoints, find_checkpoint
+from petseg.models.pretrained import PretrainedUNet, load_imagenet
+from petseg.training.callbacks import AtomicCheckpointIO, EpochSeconds, EpochSeeds, checkpoints
 from petseg.training.ema import WarmupEMA
 from petseg.training.recipes import RECIPES
+from petseg.training.runs import find_checkpoint
 from petseg.training.task import SegmentationTask
-from petseg.training.weights import use_weights
+from petseg.training.weights import start_from
+
+
+class NewRun(SaveConfigCallback):
+    """Writes `config.yaml` into the folder of a run."""
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Writes the file.
+
+        Raises:
+            SettingsError: the folder holds another run, whose log would be overwritten.
+        """
+        try:
+            super().setup(trainer, pl_module, stage)
+        except RuntimeError as error:
+            raise SettingsError(
+                f"{trainer.log_dir}: holds another run. Choose another --trainer.logger.init_args.version, or none."
+            ) from error
 
 
 class PetCLI(LightningCLI):
     """LightningCLI with weight averaging, and with released weights where no checkpoint is named."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds `--average.decay` and `--weights`."""
+        """Adds `--average.decay` and `--weights`, and sets the default network."""
         parser.add_lightning_class_args(WarmupEMA, "average")
         parser.add_argument(
             "--weights",
             default=None,
-            help="released model or .safetensors file, also given as --model NAME: what `fit` starts from (default: "
-            "random weights, and ImageNet's where --model.encoder is given, unless this is `random`), and what "
-            "`validate` and `test` score without --ckpt_path (default: the most accurate)",
+            help="released model or .safetensors file: what `fit` starts from (default: random weights, and ImageNet's "
+            "for a PretrainedUNet, unless this is `random`), and what `validate` and `test` score without --ckpt_path "
+            "(default: the most accurate)",
         )
+        parser.set_defaults({"model.network": {"class_path": "petseg.models.unet.UNet"}})
+        network: Any = next(action for action in parser._actions if action.dest == "model.network")
+        network.extra_help = lambda: ""  # else --help lists every module of PyTorch
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses arguments that come from Python as well as those of the process."""
@@ -52,32 +76,31 @@ class PetCLI(LightningCLI):
             SettingsError: a run would leave no checkpoint.
             DataError: there is no such checkpoint, or it cannot be read.
         """
-        chosen = self.config[command]
-        trainer = chosen["trainer"]
+        options = self.config[command]
         if command == "fit":
             for name in ("logger", "enable_checkpointing"):
-                if trainer[name] is False:
+                if options["trainer"][name] is False:
                     raise SettingsError(
                         f"trainer.{name}=False: a run keeps its log and its checkpoints in the folder of its logger, "
                         "and without them all epochs would be lost. Leave it out."
                     )
-        if chosen["ckpt_path"]:
-            chosen["ckpt_path"] = str(find_checkpoint(chosen["ckpt_path"]))
+        if options["ckpt_path"]:
+            options["ckpt_path"] = str(find_checkpoint(options["ckpt_path"]))
+            options["weights_only"] = True  # a checkpoint cannot run code
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """Builds the Trainer, whose settings may take a default of ours away.
-
-        `enable_progress_bar: false` does so with the bar, and a recipe's own `EpochSeeds` with that of the defaults:
-        each of two would overwrite what the other has seeded.
-        """
-        chosen = self._get(self.config_init, "trainer")
-        named = chosen["callbacks"] or []
-        unwanted: list[type] = [EpochSeeds] if any(isinstance(c, EpochSeeds) for c in _listed(named)) else []
-        if chosen["enable_progress_bar"] is False:
+        """Builds the Trainer, without those default callbacks that a setting replaces."""
+        options = self._get(self.config_init, "trainer")
+        callbacks = options["callbacks"] or []
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+        unwanted: list[type] = []
+        if any(isinstance(callback, EpochSeeds) for callback in callbacks):
+            unwanted.append(EpochSeeds)  # of two, each would overwrite the other's seeds
+        if options["enable_progress_bar"] is False:
             unwanted.append(TQDMProgressBar)
-        kept = [c for c in self.trainer_defaults["callbacks"] if not isinstance(c, tuple(unwanted))]
-        self.trainer_defaults["callbacks"] = kept
-        return super().instantiate_trainer(**{"plugins": chosen["plugins"] or [WholeCheckpoints()], **kwargs})
+        defaults = self.trainer_defaults["callbacks"]
+        self.trainer_defaults["callbacks"] = [c for c in defaults if not isinstance(c, tuple(unwanted))]
+        return super().instantiate_trainer(**{"plugins": options["plugins"] or [AtomicCheckpointIO()], **kwargs})
 
     def instantiate_classes(self) -> None:
         """Builds trainer, data and model.
@@ -92,44 +115,44 @@ class PetCLI(LightningCLI):
                 raise  # a PetsegError has its sentence already, any other kind is a defect
             # jsonargparse wraps the error of a setting that may be null in a page of text
             raise SettingsError(str(error.__cause__ or error)) from error
+        # class path and arguments, by which Lightning rebuilds the network of a checkpoint
+        self.model.hparams["network"] = self.config_dump["model"]["network"]
 
     def before_fit(self) -> None:
-        """Puts the named weights into the network.
+        """Loads the named weights, or ImageNet's, into the network.
 
         Raises:
             SettingsError: they do not fit it.
         """
-        weights = self.config["fit"]["weights"]
-        if weights and weights != "random":
-            use_weights(self.model, weights, own_network=True)
-        elif not weights and not self.config["fit"]["ckpt_path"]:
-            load_pretrained_encoder(self.model.network)
+        options, network = self.config["fit"], self.model.network
+        if options["weights"] not in (None, "random"):
+            start_from(self.model, options["weights"])
+        elif not options["weights"] and not options["ckpt_path"] and isinstance(network, PretrainedUNet):
+            load_imagenet(network)
 
     def before_validate(self) -> None:
-        """Puts the released weights into the network."""
-        self._released_weights("validate")
+        """Loads the released model."""
+        self._load_released("validate")
 
     def before_test(self) -> None:
-        """Puts the released weights into the network."""
-        self._released_weights("test")
+        """Loads the released model."""
+        self._load_released("test")
 
-    def _released_weights(self, command: str) -> None:
+    def _load_released(self, command: str) -> None:
         if not self.config[command]["ckpt_path"]:
-            use_weights(self.model, self.config[command]["weights"])
-
-
-def _listed(one_or_more: Any) -> list[Any]:
-    return one_or_more if isinstance(one_or_more, list) else [one_or_more]
+            segmenter, _ = zoo.load(self.config[command]["weights"])
+            self.model.segmenter = segmenter.to(memory_format=torch.channels_last)
 
 
 def trainer_defaults(command: str) -> dict[str, Any]:
-    """Trainer arguments where the command line and the recipe say nothing; logs go to `runs/version_N/metrics.csv`.
+    """Trainer arguments that neither the command line nor the recipe gives; logs go to `runs/version_N/metrics.csv`.
 
-    `fit` computes in the hardware's fastest precision; scores are taken in fp32, so that they are the same elsewhere.
+    `fit` computes in the hardware's fastest precision; scores are computed in fp32, so that they are the same
+    everywhere.
     """
     logger = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "runs"}}
     precision = best_precision() if command == "fit" else "32-true"
-    # the bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
+    # this bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
     callbacks: list[L.Callback] = [TQDMProgressBar()]
     if command == "fit":
         callbacks += [LearningRateMonitor("epoch"), EpochSeeds(), EpochSeconds(), *checkpoints()]
@@ -144,36 +167,28 @@ def run(arguments: list[str]) -> PetCLI:
 
     Raises:
         SettingsError: the settings do not fit each other.
-        MissingError: a file may not be read, or the folder of runs not be written to.
+        MissingError: a file cannot be read, or the folder of runs cannot be written.
         SystemExit: with 143 after SIGTERM, so that `petseg fit && petseg release` ends there.
     """
     # a recipe is complete: what it leaves out has the default of its class, not the value of the course's recipe
     has_config = any(re.match(r"(--config|-c)(=|$)", argument) for argument in arguments)
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # for a network in a file of the current folder
     try:
         return PetCLI(
             SegmentationTask,
             PetDataModule,
             trainer_defaults=trainer_defaults(arguments[0]),
             parser_kwargs={"fit": {"default_config_files": [] if has_config else [str(RECIPES / "course.yaml")]}},
-            save_config_callback=SaveConfigCallback if arguments[0] == "fit" else None,
+            save_config_callback=NewRun if arguments[0] == "fit" else None,
             args=arguments,
         )
     except SIGTERMException:
         raise SystemExit(128 + signal.SIGTERM) from None
     except MisconfigurationException as error:  # Lightning's sentences are written for the user
         raise SettingsError(" ".join(str(error).split())) from error
-    except ValueError as error:
-        if type(error) is not ValueError or "`val_check_interval`" not in str(error):
-            raise
-        raise SettingsError(" ".join(str(error).split())) from error
-    except RuntimeError as error:
-        if not str(error).startswith("SaveConfigCallback"):
-            raise
-        raise SettingsError(
-            "--trainer.logger.init_args.version: there is a run of this name already. Leave it out, or choose another."
-        ) from error
     except PermissionError as error:
         raise MissingError(
-            f"{error.filename}: may not be read or written ({error.strerror}). Change its permissions, or call "
-            f"petseg {arguments[0]} in a folder of yours."
+            f"{error.filename}: cannot be read or written ({error.strerror}). Change its permissions, or call "
+            f"petseg {arguments[0]} in another folder."
         ) from error

@@ -1,4 +1,4 @@
-"""Which parameters learn how fast, and how the learning rate rises and falls over a run."""
+"""The optimiser's parameter groups, and the learning rate over a training."""
 
 from __future__ import annotations
 
@@ -11,41 +11,35 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
 from petseg.errors import SettingsError
-from petseg.models.architectures import has_pretrained_encoder
+from petseg.models.pretrained import PretrainedUNet
 
 
 def parameter_groups(network: nn.Module, learning_rate: float, encoder_lr_scale: float) -> list[dict[str, Any]]:
-    """Parameter groups for AdamW: a pretrained encoder learns more slowly, since it has features to keep.
+    """Parameter groups for AdamW; a pretrained encoder learns at `encoder_lr_scale` times the learning rate.
 
-    Loshchilov, Hutter: Decoupled Weight Decay Regularization (ICLR 2019), https://arxiv.org/abs/1711.05101.
-
-    Args:
-        network: frozen parameters are left out.
-        learning_rate: of all but a pretrained encoder.
-        encoder_lr_scale: what that of a pretrained encoder is multiplied by.
+    Frozen parameters are left out. Loshchilov, Hutter: Decoupled Weight Decay Regularization (ICLR 2019),
+    https://arxiv.org/abs/1711.05101.
 
     Returns:
-        dictionaries with `params` and `lr`, one or two.
+        dictionaries with `params` and `lr`: those of the pretrained encoder, if there is one, are the last.
     """
-    pretrained: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            # the U-Net's own encoder starts from random weights and learns like the rest
-            is_pretrained = has_pretrained_encoder(network) and name.startswith("encoder.")
-            (pretrained if is_pretrained else rest).append(parameter)
-    groups = [{"params": rest, "lr": learning_rate}, {"params": pretrained, "lr": learning_rate * encoder_lr_scale}]
+    named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
+    # the U-Net's own encoder starts from random weights and learns like the rest
+    pretrained = isinstance(network, PretrainedUNet)
+    encoder = [parameter for name, parameter in named if pretrained and name.startswith("encoder.")]
+    rest = [parameter for name, parameter in named if not (pretrained and name.startswith("encoder."))]
+    groups = [{"params": rest, "lr": learning_rate}, {"params": encoder, "lr": learning_rate * encoder_lr_scale}]
     return [group for group in groups if group["params"]]
 
 
 def one_cycle(optimizer: Optimizer, steps: int, warmup: float) -> OneCycleLR:
-    """A schedule that raises each group's learning rate to its own and lowers it to nearly 0.
+    """A schedule that raises each group's learning rate to its `lr` and then lowers it to nearly 0.
 
     Smith, Topin: Super-Convergence (2018), https://arxiv.org/abs/1708.07120.
 
     Args:
         optimizer: its groups' `lr` are the highest values.
-        steps: of the whole run.
+        steps: of the whole training.
         warmup: fraction of the steps in which the learning rate rises.
     """
     steps = max(3, steps)  # with fewer than two steps of warm-up and one after it, the schedule divides by zero
@@ -54,15 +48,15 @@ def one_cycle(optimizer: Optimizer, steps: int, warmup: float) -> OneCycleLR:
 
 
 def planned_steps(trainer: L.Trainer) -> int:
-    """How many steps a run takes in all.
+    """How many steps the whole training takes.
 
     Raises:
-        SettingsError: it has no end.
+        SettingsError: the training has no end.
     """
     steps = trainer.estimated_stepping_batches
     if math.isinf(steps):
         raise SettingsError(
-            f"trainer.max_epochs={trainer.max_epochs}: the one-cycle schedule needs to know where the run ends. "
+            f"trainer.max_epochs={trainer.max_epochs}: the one-cycle schedule needs to know where the training ends. "
             "Set --trainer.max_epochs to a number from 1."
         )
     return int(steps)

@@ -1,4 +1,4 @@
-"""`petseg release`: what a run becomes when it is done: a file of weights with its card, and a log worth keeping."""
+"""`petseg release`: converts the checkpoint of a run into a file of weights with its card, and keeps the run's log."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from petseg.data.augment import AugmentSettings
 from petseg.data.datamodule import PetDataModule, Source
 from petseg.errors import DataError
 from petseg.files import write_json
 from petseg.labels import CLASSES
-from petseg.metrics.calibration import expected_calibration_error
-from petseg.metrics.confusion import pooled_scores
+from petseg.metrics.calibration import expected_calibration_error, reliability_counts
+from petseg.metrics.confusion import class_map, confusion_matrices, pooled_scores
 from petseg.models import zoo
 from petseg.models.zoo import ModelCard
-from petseg.training.checkpoints import read_checkpoint
 from petseg.training.recipes import distillation
-from petseg.training.runs import attempts, check_writable, keep_log, logs_of, read_config
-from petseg.training.scoring import evaluate
+from petseg.training.runs import attempts, check_writable, keep_log, logs_of, read_checkpoint, read_config
+from petseg.training.scoring import evaluate, loader, scorer
 from petseg.training.task import SegmentationTask
-from petseg.training.weights import model_card, use_weights
+from petseg.training.weights import model_card, start_from
 
-#: What a released model's card says of its data, by their source, beside how they were split.
+#: What a card says of its data, by their source, beside how they were split.
 DATA: dict[Source, dict[str, str]] = {
     "oxford": {
         "name": "Oxford-IIIT Pet",
@@ -36,7 +36,7 @@ DATA: dict[Source, dict[str, str]] = {
     "cartoon": {"name": "cartoons", "source": "part of petseg: `petseg data cartoon`", "licence": "MIT"},
 }
 
-#: What a released model's card says of its limits, by what it was trained on; {size} is that of its pictures.
+#: What a card says of its model's limits, by the source of its data; {size} is the height and width of its images.
 LIMITS: dict[Source, str] = {
     "oxford": (
         "It was trained on photos that show one cat or dog, mostly large and in the middle; several animals, other "
@@ -50,6 +50,9 @@ LIMITS: dict[Source, str] = {
     ),
 }
 
+#: Weights of a task by the names of its `state_dict`.
+Weights = Mapping[str, Tensor]
+
 
 def release(
     checkpoint: Path,
@@ -59,33 +62,31 @@ def release(
     test: bool = True,
     mean_with: str | None = None,
 ) -> ModelCard:
-    """Makes a released model of a checkpoint: float16 weights, with recipe and scores in the header.
+    """Converts a checkpoint into a released model: float16 weights, with recipe and scores in the header.
 
-    Of the averaged and the raw weights those are taken that score higher on the validation split. The test split is
-    scored once, afterwards, and in float16, as everyone who loads the file gets the weights.
-
-    Where a run started from another model's weights, the mean of the weights before and after can score higher than
-    either (Wortsman et al.: Robust fine-tuning of zero-shot models, CVPR 2022, https://arxiv.org/abs/2109.01903).
-    `mean_with` has these means compared as well.
+    Averaged and raw weights are compared on the validation split. The test split is scored once, with the chosen
+    weights in float16, as the file stores them.
 
     Args:
         checkpoint: a `.ckpt` of `petseg fit`.
-        out: where to write, `<name>.safetensors`; written last.
-        data: what to score on; by default that of the run, as its `config.yaml` tells (of a run that was resumed,
-            that of its first attempt), and Oxford-IIIT Pet where there is none.
-        log: folder for the run's log: its configuration, its scores epoch by epoch, and when the test split was used.
-        test: score the test split; without, the model is one that others are made from, and is listed by none.
-        mean_with: the model that the run started from, as `zoo.load` takes it.
+        out: the file to write, `<name>.safetensors`; written last.
+        data: default: the data set in the run's `config.yaml`, or Oxford-IIIT Pet where there is none.
+        log: folder for the run's configuration, its scores by epoch, and `release.json`.
+        test: score the test split; if False, the model is not listed with a score.
+        mean_with: the model that the run started from. The mean of its weights and the run's is compared as well: it
+            can score higher than either (Wortsman et al.: Robust fine-tuning of zero-shot models, CVPR 2022,
+            https://arxiv.org/abs/2109.01903).
 
     Raises:
-        DataError: there is no such checkpoint, it cannot be read, or its run has no log that could be kept.
-        ModelError: the name of `out` is none for a model, a weight is infinite or not a number, or `mean_with` cannot
-            be read.
-        SettingsError: the weights of `mean_with` are of another network.
-        MissingError: `out` or `log` cannot be written to.
+        DataError: the checkpoint or the run's log is missing or cannot be read.
+        ModelError: the name of `out` is not that of a model, the network is of a class that no card can name, a weight
+            is not finite, or `mean_with` cannot be read.
+        SettingsError: the weights of `mean_with` do not fit the network.
+        MissingError: `out` or `log` cannot be written.
     """
     zoo.model_file(out)
-    task, state = _read_checkpoint(checkpoint)
+    task, state = _read_task(checkpoint)
+    ModelCard.of(task.segmenter, name=out.stem, size=(1, 1))  # refuses a class that no card can name
     run = checkpoint.resolve().parent.parent
     config = read_config(attempts(run)[0])
     data = data or _data(config)
@@ -93,29 +94,25 @@ def release(
     if log is not None:
         logs_of(run)
         check_writable(log / "release.json")
-    chosen, matrices = _best_on_validation(task, _candidates(task, state, mean_with), data)
-    counted = {"val": matrices}
-    scores = {"val": pooled_scores(matrices)}
+    chosen, val = _best_on_validation(task, _candidates(task, state, mean_with), data)
+    matrices, scores = {"val": val}, {"val": pooled_scores(val)}
     recipe = {**_recipe(task, state, config), "weights": chosen}
     if test:
-        counted["test"], breeds, calibration = _test_split(task, data)
-        scores |= {"test": pooled_scores(counted["test"]), "breeds": breeds, "calibration": calibration}
+        matrices["test"], breeds, calibration = _test_split(task, data)
+        scores |= {"test": pooled_scores(matrices["test"]), "breeds": breeds, "calibration": calibration}
         recipe["test_split_scored"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     card = model_card(out.stem, task, data, recipe, _source(data), scores)
     card = replace(card, limits=LIMITS[data.source].format(size=data.image_size))
     if log is not None:
         keep_log(run, log)
-        found = {
-            split: {"images": len(matrices), "pixels": matrices.sum(dim=0).tolist()}
-            for split, matrices in counted.items()
-        }
-        write_json(log / "release.json", {"name": out.stem, "recipe": recipe, "scores": scores, "confusion": found})
+        pixels = {split: {"images": len(m), "pixels": m.sum(dim=0).tolist()} for split, m in matrices.items()}
+        write_json(log / "release.json", {"name": out.stem, "recipe": recipe, "scores": scores, "confusion": pixels})
     zoo.save(out, task.segmenter, card)
     return card
 
 
-def _read_checkpoint(path: Path) -> tuple[SegmentationTask, dict[str, Any]]:
-    """The task of a checkpoint, and all that the checkpoint holds."""
+def _read_task(path: Path) -> tuple[SegmentationTask, dict[str, Any]]:
+    """The task of a checkpoint, and the checkpoint's content."""
     state = read_checkpoint(path)
     try:
         task = SegmentationTask.load_from_checkpoint(path, map_location="cpu", weights_only=True)
@@ -127,95 +124,89 @@ def _read_checkpoint(path: Path) -> tuple[SegmentationTask, dict[str, Any]]:
 
 
 def _data(config: Mapping[str, Any]) -> PetDataModule:
-    """The data of a run by its configuration: source, sizes, fractions, and the folder where it names one."""
+    """The data of a run by its configuration."""
     try:
         return PetDataModule(**config.get("data", {}))
     except (TypeError, ValueError) as error:
         raise DataError(f"the run's config.yaml: its data cannot be set up ({error}). Correct it.") from error
 
 
+def _candidates(task: SegmentationTask, state: Mapping[str, Any], mean_with: str | None) -> dict[str, Weights]:
+    """The weights that may be released, by the name that the card gives them."""
+    trained = {"averaged": state["state_dict"], "raw": state.get("current_model_state", state["state_dict"])}
+    if mean_with is None:
+        return trained
+    start = start_from(task, mean_with).name
+    before = {key: value.clone() for key, value in task.state_dict().items()}
+    return trained | {f"mean of {name} and {start}": _mean(weights, before) for name, weights in trained.items()}
+
+
+def _mean(weights: Weights, others: Weights) -> Weights:
+    """The mean of two sets of weights; whole numbers, as BatchNorm's counter of batches, come from the first."""
+    return {key: value.lerp(others[key], 0.5) if value.is_floating_point() else value for key, value in weights.items()}
+
+
+def _best_on_validation(
+    task: SegmentationTask, candidates: Mapping[str, Weights], data: PetDataModule
+) -> tuple[str, Tensor]:
+    """Loads the candidate that scores highest in float16; returns its name and its confusion matrices (N, 3, 3)."""
+    matrices = {}
+    for name, weights in candidates.items():
+        _load_as_stored(task, weights)
+        matrices[name] = evaluate(task, data, "val", progress=True)
+        print(f"validation, {name} weights: mean IoU {pooled_scores(matrices[name])['mean_iou']:.4f}")
+    chosen = max(matrices, key=lambda name: pooled_scores(matrices[name])["mean_iou"])
+    _load_as_stored(task, candidates[chosen])
+    return chosen, matrices[chosen]
+
+
+def _load_as_stored(task: SegmentationTask, weights: Weights) -> None:
+    task.load_state_dict({key: zoo.stored(value) for key, value in weights.items()})  # copied into float32
+
+
+def _test_split(
+    task: SegmentationTask, data: PetDataModule, ends: int = 3
+) -> tuple[Tensor, dict[str, float], dict[str, float]]:
+    """One pass over the test split: confusion matrices, mean IoU of the best and worst breeds, calibration by class."""
+    batches: list[Tensor] = []
+    reliability = torch.zeros(())
+    with scorer(task) as segment:
+        for image, mask, _ in loader(data, "test", progress=True):
+            logits = segment(image)
+            batches.append(confusion_matrices(class_map(logits), mask))
+            reliability = reliability + reliability_counts(logits.softmax(dim=1), mask)
+    matrices = torch.cat(batches)
+    breeds = [example.breed for example in data.examples["test"]]
+    by_breed = {
+        breed: pooled_scores(matrices[[other == breed for other in breeds]])["mean_iou"]
+        for breed in sorted(set(breeds))
+    }
+    ranked = sorted(by_breed, key=lambda breed: -by_breed[breed])
+    shown = ranked if len(ranked) <= 2 * ends else ranked[:ends] + ranked[-ends:]
+    errors = expected_calibration_error(reliability).tolist()
+    calibration = {name: round(error, 4) for name, error in zip((*CLASSES, "top label"), errors, strict=True)}
+    return matrices, {breed: round(by_breed[breed], 4) for breed in shown}, calibration
+
+
 def _source(data: PetDataModule) -> dict[str, str]:
-    """What a card says of the data, beside the size of each split."""
+    """What a card says of the data, beside the number of examples in each split."""
     training = f"official trainval split less {100 * data.val_fraction:g} % of each breed for validation"
     if data.train_fraction < 1:
         training += f", {100 * data.train_fraction:g} % of the rest"
     return {**DATA[data.source], "training": f"{training}, at {data.image_size}x{data.image_size}"}
 
 
-def _test_split(
-    task: SegmentationTask, data: PetDataModule, ends: int = 3
-) -> tuple[torch.Tensor, dict[str, float], dict[str, float]]:
-    """One pass over the test split: confusion matrices, mean IoU of its best and worst breeds, calibration by class."""
-    matrices = evaluate(task, data, "test", progress=True)
-    breeds = [example.breed for example in data.examples["test"]]
-    by_breed = {
-        breed: pooled_scores(matrices[[one == breed for one in breeds]])["mean_iou"] for breed in sorted(set(breeds))
-    }
-    ranked = sorted(by_breed, key=lambda breed: -by_breed[breed])
-    shown = ranked if len(ranked) <= 2 * ends else ranked[:ends] + ranked[-ends:]
-    errors = expected_calibration_error(task.reliability).tolist()
-    return (
-        matrices,
-        {breed: round(by_breed[breed], 4) for breed in shown},
-        {name: round(error, 4) for name, error in zip((*CLASSES, "top label"), errors, strict=True)},
-    )
-
-
-def _candidates(
-    task: SegmentationTask, state: Mapping[str, Any], mean_with: str | None
-) -> dict[str, Mapping[str, torch.Tensor]]:
-    """Weights that may be released, by what the card will call them."""
-    found = {"averaged": state["state_dict"], "raw": state.get("current_model_state", state["state_dict"])}
-    if mean_with is None:
-        return found
-    start = use_weights(task, mean_with, own_network=True).name
-    before = {key: value.clone() for key, value in task.state_dict().items()}
-    means = {f"mean of {name} and {start}": _mean(weights, before) for name, weights in found.items()}
-    return found | means
-
-
-def _mean(weights: Mapping[str, torch.Tensor], others: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The mean of two sets of weights; of whole numbers, as BatchNorm's count of batches, the first."""
-    return {key: value.lerp(others[key], 0.5) if value.is_floating_point() else value for key, value in weights.items()}
-
-
-def _best_on_validation(
-    task: SegmentationTask, candidates: Mapping[str, Mapping[str, torch.Tensor]], data: PetDataModule
-) -> tuple[str, torch.Tensor]:
-    """Loads those weights, as a file stores them, that score highest; returns their name and confusion matrices."""
-    found = {}
-    for name, weights in candidates.items():
-        _load_as_stored(task, weights)
-        found[name] = evaluate(task, data, "val", progress=True)
-        print(f"validation, {name} weights: mean IoU {pooled_scores(found[name])['mean_iou']:.4f}")
-    chosen = max(found, key=lambda name: pooled_scores(found[name])["mean_iou"])
-    _load_as_stored(task, candidates[chosen])
-    return chosen, found[chosen]
-
-
-def _load_as_stored(task: SegmentationTask, weights: Mapping[str, torch.Tensor]) -> None:
-    task.load_state_dict({key: zoo.stored(value) for key, value in weights.items()})  # copied into float32
-
-
-def _recipe(task: SegmentationTask, state: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """What it takes to train a checkpoint again: its run's configuration, or what the checkpoint itself knows."""
+def _recipe(task: SegmentationTask, state: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What it takes to train a checkpoint again: the run's configuration, or what the checkpoint holds of it."""
     recipe = {key: value for key, value in task.hparams.items() if not key.startswith("_")}
-    recipe |= {"epochs": state["epoch"] + 1, "steps": state["global_step"], "augment": asdict(AugmentSettings())}
+    recipe |= {"epochs": state["epoch"] + 1, "steps": state["global_step"]}
     if config:
         recipe |= {"seed": config["seed_everything"], "average_decay": config["average"]["decay"]}
-        recipe |= {key: config["data"][key] for key in ("batch_size", "val_fraction")}
-        recipe["train_fraction"] = config["data"].get("train_fraction", 1.0)  # older runs could not choose it
+        recipe |= {key: config["data"][key] for key in ("batch_size", "val_fraction", "train_fraction")}
         recipe |= {key: config["trainer"][key] for key in ("max_epochs", "precision", "gradient_clip_val")}
-        recipe["augment"] = config["model"]["augment"] or recipe["augment"]
-        recipe |= _others(config)
+        recipe["augment"] = asdict(AugmentSettings(**config["model"]["augment"] or {}))
+        if config.get("weights"):
+            recipe["starts_from"] = Path(config["weights"]).stem
+        if taught := distillation(config):
+            recipe |= {"teacher": ", ".join(taught["teacher"]), "teacher_weight": taught["weight"]}
     return recipe
-
-
-def _others(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run owes to other models: the one whose weights it started from, and its teacher."""
-    found: dict[str, Any] = {}
-    if config.get("weights"):
-        found["starts_from"] = Path(config["weights"]).stem
-    if taught := distillation(config):
-        found |= {"teacher": ", ".join(taught["teacher"]), "teacher_weight": taught["weight"]}
-    return found

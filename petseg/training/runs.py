@@ -1,9 +1,10 @@
-"""Runs of `petseg fit`: their folders, their configurations and their logs, one row per epoch."""
+"""Runs of `petseg fit`: their folders, configurations, checkpoints, and logs with one row per epoch."""
 
 from __future__ import annotations
 
 import csv
 import errno
+import pickle
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, cast
 
+import torch
 import yaml
 
 from petseg.errors import DataError, MissingError
@@ -21,19 +23,19 @@ Log = dict[str, list[tuple[int, float]]]
 
 
 def read_log(path: Path) -> Log:
-    """(epoch, value) pairs by column of a run's `metrics.csv`, from epoch 1; none where it stopped within the first.
+    """The log of a run's `metrics.csv`; empty where the run was stopped within its first epoch.
 
     Raises:
-        DataError: the file is not there.
+        DataError: there is no such file.
     """
     return read_logs(path).get("", {})
 
 
 def read_logs(path: Path) -> dict[str, Log]:
-    """The logs of a file of `write_logs`, by the name of their run; that of a `metrics.csv` has the name "".
+    """The logs of a file of `write_logs`, by the name of their run; the log of a `metrics.csv` has the name "".
 
     Raises:
-        DataError: the file is not there.
+        DataError: there is no such file.
     """
     if not path.is_file():
         raise DataError(f"{path}: no training log. Copy metrics.csv of the released run there.")
@@ -46,20 +48,10 @@ def read_logs(path: Path) -> dict[str, Log]:
     return {run: dict(log) for run, log in logs.items()}
 
 
-def write_log(path: Path, log: Log) -> None:
-    """Writes a log as `metrics.csv`: one row per epoch, epochs from 0 as in the logs of `petseg fit`.
-
-    Args:
-        path: of the file; its folder is made if missing.
-        log: (epoch, value) pairs by column.
-    """
-    write_logs(path, {"": log})
-
-
 def write_logs(path: Path, logs: Mapping[str, Log]) -> None:
-    """Writes the logs of several runs into one file, whose first column `run` holds the name of each."""
+    """Writes logs with one row per epoch; a column `run` holds their names, unless the only one has the name ""."""
     columns = sorted({name for log in logs.values() for name in log})
-    named = any(logs)  # a single log without a name has no column for it
+    named = any(logs)
     with atomic_write(path) as draft, draft.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*(["run"] if named else []), "epoch", *columns])
@@ -67,12 +59,143 @@ def write_logs(path: Path, logs: Mapping[str, Log]) -> None:
             values = {name: dict(points) for name, points in log.items()}
             for epoch in sorted({epoch for points in values.values() for epoch in points}):
                 row = [values.get(name, {}).get(epoch) for name in columns]
-                cells = ["" if value is None else f"{value:.6g}" for value in row]  # not more repeats elsewhere
-                writer.writerow([*([run] if named else []), epoch - 1, *cells])
+                cells = ["" if value is None else f"{value:.6g}" for value in row]  # further digits vary by machine
+                writer.writerow([*([run] if named else []), epoch - 1, *cells])  # from 0, as in Lightning's logs
+
+
+def joined(logs: Sequence[Log]) -> Log:
+    """One log of the logs of a run and of those that resumed it; where two have an epoch, the later one counts."""
+    columns = dict.fromkeys(name for log in logs for name in log)
+    return {name: sorted({e: v for log in logs for e, v in log.get(name, [])}.items()) for name in columns}
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """The `config.yaml` that `petseg fit` wrote into the folder of a run; empty where there is none.
+
+    Raises:
+        DataError: it cannot be read, or a section is missing.
+    """
+    path = run / "config.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        config = yaml.safe_load(path.read_text())
+        missing = {"seed_everything", "trainer", "model", "data", "average", "ckpt_path"} - set(config)
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: cannot be read ({type(error).__name__}). Remove it to use defaults.") from error
+    if missing:
+        raise DataError(f"{path}: lacks {', '.join(sorted(missing))}. Remove it to use defaults.")
+    return cast(dict[str, Any], config)
+
+
+def attempts(run: Path) -> list[Path]:
+    """The folders of a run, of those that it resumed and of those that resumed it, in the order of their start.
+
+    Each `petseg fit --ckpt_path` writes into a new folder beside the others; its `config.yaml` names the checkpoint.
+    """
+    run = run.resolve()
+    earlier: dict[Path, Path | None] = {}
+    for file in run.parent.glob("*/config.yaml"):
+        with suppress(DataError):  # of another run; whoever needs this run's configuration reads it again
+            checkpoint = read_config(file.parent)["ckpt_path"]
+            # a relative path starts where `petseg fit` was called, which holds the folder of all runs
+            earlier[file.parent] = (run.parents[1] / checkpoint).resolve().parent.parent if checkpoint else None
+
+    def first(attempt: Path) -> Path:
+        before = earlier.get(attempt)
+        return first(before) if before in earlier else attempt
+
+    family = [attempt for attempt in earlier if first(attempt) == first(run)]
+    return sorted(family, key=lambda attempt: (attempt / "config.yaml").stat().st_mtime) or [run]
+
+
+def logs_of(run: Path) -> list[Path]:
+    """The `metrics.csv` of each attempt at a run.
+
+    Raises:
+        DataError: there is none.
+    """
+    logs = [attempt / "metrics.csv" for attempt in attempts(run) if (attempt / "metrics.csv").is_file()]
+    if not logs:
+        raise DataError(f"{run}: holds no metrics.csv. Name the folder that `petseg fit` made, runs/version_N.")
+    return logs
+
+
+def keep_log(run: Path, folder: Path) -> None:
+    """Copies a run's configuration and its log, joined over all attempts, into a folder.
+
+    Absolute paths in the configuration become file names, since the rest belongs to this machine.
+
+    Raises:
+        DataError: the run has no log.
+    """
+    write_logs(folder / "metrics.csv", {"": joined([read_log(log) for log in logs_of(run)])})
+    if config := read_config(attempts(run)[0]):
+        config["data"]["data_dir"] = None
+        with atomic_write(folder / "config.yaml") as partial:
+            partial.write_text(yaml.safe_dump(_without_folders(config), sort_keys=False))
+
+
+def _without_folders(value: Any) -> Any:
+    """A configuration whose absolute paths have become file names."""
+    if isinstance(value, dict):
+        return {key: _without_folders(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(entry) for entry in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
+    """The checkpoint that `--ckpt_path` names: a path, or `last` or `best` of the newest run in `runs` that has one.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
+    path = Path(name)
+    if str(name) in ("last", "best"):
+        files = sorted(runs.glob(f"*/checkpoints/{name}.ckpt"), key=lambda file: file.stat().st_mtime)
+        if not files:
+            raise DataError(
+                f"--ckpt_path {name}: no run in {runs.absolute()} has a {name}.ckpt. Name a .ckpt file, or leave "
+                "--ckpt_path out to start a new run."
+            )
+        path = files[-1]
+    read_checkpoint(path)
+    return path
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of `petseg fit`; its tensors stay on disk until they are used.
+
+    Raises:
+        DataError: there is no such file, or it is not a whole checkpoint.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint. `petseg fit` writes runs/version_N/checkpoints/last.ckpt.")
+    try:
+        # weights_only: a checkpoint cannot run code
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if not {"epoch", "global_step", "state_dict", "optimizer_states"} <= set(state):
+            raise ValueError("not of a training")
+    except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise DataError(
+            f"{path}: cannot be read as a checkpoint of `petseg fit` ({type(error).__name__}): cut off, or another "
+            "kind of file. Name a whole .ckpt of runs/version_N/checkpoints."
+        ) from error
+    return state
+
+
+def last_epoch(runs: Path) -> tuple[Path | None, int]:
+    """The newest readable `last.ckpt` in a folder of runs, and the number of epochs that it ends: None, 0 if none."""
+    files = sorted(runs.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files:
+        with suppress(DataError):  # cut off while it was written; an older one may be whole
+            return path, int(read_checkpoint(path)["epoch"]) + 1
+    return None, 0
 
 
 def check_writable(path: Path) -> None:
-    """Makes the folder of a file and looks whether it can be written to, before hours are spent on what the file holds.
+    """Makes the folder of a file and checks that it can be written to, before hours are spent on the file's content.
 
     Raises:
         MissingError: it cannot.
@@ -85,89 +208,3 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise MissingError(f"{path}: cannot be written ({error.strerror}). Name a file elsewhere.") from error
-
-
-def joined(logs: Sequence[Log]) -> Log:
-    """One log of the logs of a run and of those that resumed it: where two know an epoch, the later one counts."""
-    columns = dict.fromkeys(name for log in logs for name in log)
-    return {name: sorted({e: v for log in logs for e, v in log.get(name, [])}.items()) for name in columns}
-
-
-def read_config(run: Path) -> dict[str, Any]:
-    """The configuration that `petseg fit` wrote into a run's folder; empty where there is none.
-
-    Raises:
-        DataError: it cannot be read, or a section is missing.
-    """
-    path = run / "config.yaml"
-    if not path.is_file():
-        return {}
-    try:
-        config = yaml.safe_load(path.read_text())
-        missing = {"seed_everything", "trainer", "model", "data", "average", "ckpt_path"} - set(config)
-    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read ({type(error).__name__}). Remove it, and defaults count.") from error
-    if missing:
-        raise DataError(f"{path}: lacks {', '.join(sorted(missing))}. Remove it, and defaults count.")
-    return cast(dict[str, Any], config)
-
-
-def attempts(run: Path) -> list[Path]:
-    """A run with those that it resumed and those that resumed it, in the order in which they began.
-
-    Each `petseg fit --ckpt_path` writes into a folder of its own, whose `config.yaml` names the checkpoint.
-
-    Args:
-        run: folder of `petseg fit`, `runs/version_N`; the others are looked for beside it.
-    """
-    run = run.resolve()
-    resumed: dict[Path, Path | None] = {}
-    for file in run.parent.glob("*/config.yaml"):
-        with suppress(DataError):  # another run's; our own is read again by those that need it
-            checkpoint = read_config(file.parent)["ckpt_path"]
-            # a relative path counts from where `petseg fit` was called, which holds the folder of all runs
-            resumed[file.parent] = (run.parents[1] / checkpoint).resolve().parent.parent if checkpoint else None
-
-    def first(one: Path) -> Path:
-        earlier = resumed.get(one)
-        return first(earlier) if earlier in resumed else one
-
-    family = [one for one in resumed if first(one) == first(run)]
-    return sorted(family, key=lambda one: (one / "config.yaml").stat().st_mtime) or [run]
-
-
-def keep_log(run: Path, folder: Path) -> None:
-    """Copies what is worth keeping of a run: its configuration, and its log with one row an epoch.
-
-    A run that was resumed gives one log; where two attempts know an epoch, the later one counts. The configuration
-    keeps of every path its last part, since the rest is of this machine.
-
-    Args:
-        run: folder of `petseg fit`, `runs/version_N`.
-        folder: made if missing.
-
-    Raises:
-        DataError: the run has no log.
-    """
-    write_log(folder / "metrics.csv", joined([read_log(log) for log in logs_of(run)]))
-    if config := read_config(attempts(run)[0]):
-        config["data"]["data_dir"] = None
-        with atomic_write(folder / "config.yaml") as partial:
-            partial.write_text(yaml.safe_dump(_without_folders(config), sort_keys=False))
-
-
-def logs_of(run: Path) -> list[Path]:
-    """The logs of a run's attempts, at least one."""
-    logs = [one / "metrics.csv" for one in attempts(run) if (one / "metrics.csv").is_file()]
-    if not logs:
-        raise DataError(f"{run}: holds no metrics.csv. Name the folder that `petseg fit` made, runs/version_N.")
-    return logs
-
-
-def _without_folders(value: Any) -> Any:
-    """A configuration whose absolute paths have become file names."""
-    if isinstance(value, dict):
-        return {key: _without_folders(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_without_folders(one) for one in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

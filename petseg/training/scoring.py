@@ -1,21 +1,23 @@
-"""A task scored on a split with Lightning's Trainer, in one pass and in full precision."""
+"""Scores of a split in one pass and in full precision, and Lightning without the notes that tell a student nothing."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-import lightning as L
-from lightning.pytorch.callbacks import TQDMProgressBar
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
 
 from petseg.data.datamodule import PetDataModule
-from petseg.training.task import SegmentationTask
+from petseg.metrics.confusion import split_matrices
+from petseg.models.inspection import in_eval_mode
+from petseg.models.segmenter import best_device
 
-#: Warnings that tell a student nothing. Each by its own words, so that no other is lost.
+#: Warnings that are hidden, each by its own words, so that no other is lost.
 HARMLESS = (
     r".*does not have many workers",  # a batch is one gather from memory: workers would slow it
     r"The dirpath has changed from",  # a resumed run keeps its best checkpoint in its own folder
@@ -27,7 +29,7 @@ HARMLESS = (
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps Lightning's notes on hardware and its `HARMLESS` warnings off the page; other warnings and errors stay."""
+    """Hides Lightning's notes on hardware and its `HARMLESS` warnings; other warnings and errors stay."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -42,36 +44,29 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+@contextmanager
+def scorer(segmenter: nn.Module) -> Iterator[Callable[[Tensor], Tensor]]:
+    """A function from images (B, 3, H, W) to logits of a segmenter or a task: eval mode, best device, no gradients."""
+    device, home = best_device(), next(segmenter.parameters()).device
+    with in_eval_mode(segmenter), torch.no_grad():
+        segmenter.to(device)
+        try:
+            yield lambda image: segmenter(image.to(device))
+        finally:
+            segmenter.to(home)
+
+
 def evaluate(
-    task: SegmentationTask,
-    data: PetDataModule,
-    split: Literal["val", "test"] = "val",
-    *,
-    accelerator: str = "auto",
-    progress: bool = False,
+    segmenter: nn.Module, data: PetDataModule, split: Literal["val", "test"] = "val", progress: bool = False
 ) -> Tensor:
-    """Confusion matrices of a task on a split: one pass, no test-time augmentation, fp32.
+    """Confusion matrices int64 (N, 3, 3) of a segmenter or a task on a split, in its order."""
+    with scorer(segmenter) as segment:
+        return split_matrices(segment, loader(data, split, progress))
 
-    Args:
-        task: its weights are used as they are.
-        data: the data module; Lightning sets it up.
-        split: `val` or `test`.
-        accelerator: as Lightning's Trainer takes it.
-        progress: show a progress bar.
 
-    Returns:
-        int64 (N, 3, 3) in the order of `data.examples[split]`, rows true, columns predicted.
-    """
-    with quiet():
-        trainer = L.Trainer(
-            accelerator=accelerator,
-            devices=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=progress,
-            callbacks=[TQDMProgressBar()] if progress else [],
-        )
-        score = trainer.validate if split == "val" else trainer.test
-        score(task, datamodule=data, verbose=False)
-    return task.matrices
+def loader(data: PetDataModule, split: Literal["val", "test"], progress: bool = False) -> tqdm:
+    """The batches of a split in order, with a progress bar where asked."""
+    data.prepare_data()
+    data.setup()
+    batches = data.val_dataloader() if split == "val" else data.test_dataloader()
+    return tqdm(batches, split, disable=not progress)

@@ -1,4 +1,4 @@
-"""Released weights in a task, and the card of a task's own."""
+"""Released weights as the start of a training, and the card of what was trained."""
 
 from __future__ import annotations
 
@@ -16,44 +16,37 @@ from petseg.models.zoo import ModelCard
 from petseg.training.task import SegmentationTask
 
 
-def use_weights(task: SegmentationTask, name: str | Path | None = None, own_network: bool = False) -> ModelCard:
-    """Gives a task the weights and the normalisation of a released model, and its network where that differs.
+def start_from(task: SegmentationTask, name: str | Path) -> ModelCard:
+    """Loads the weights of a model into a task's network; returns the model's card.
 
-    Args:
-        task: changed in place.
-        name: as `zoo.load` takes it.
-        own_network: keep the task's network and normalisation, as what is trained on must: a checkpoint tells its
-            task's settings and nothing else. The network's settings may differ in what has no weights, as in the size
-            to which it enlarges its image.
+    The task keeps its network and its normalisation, by which its checkpoints are read again. The network's settings
+    may differ from the model's where they have no weights, as in `input_scale`.
 
     Raises:
         ModelError: the model cannot be read.
-        SettingsError: with `own_network`, the model does not fit the task.
+        SettingsError: its weights do not fit the network, or it normalises its images in another way.
     """
     segmenter, card = zoo.load(name)
-    if own_network:
-        _check_fit(task, segmenter, card)
-        task.network.load_state_dict(segmenter.network.state_dict())  # stays compiled, if it was
-    else:
-        task.segmenter = segmenter.to(task.device).to(memory_format=torch.channels_last)
+    _check_fit(task, segmenter, card)
+    task.network.load_state_dict(segmenter.network.state_dict())
     return card
 
 
 def _check_fit(task: SegmentationTask, segmenter: Segmenter, card: ModelCard) -> None:
-    """Raises SettingsError where a model's weights or its normalisation are not those of a task."""
-    shapes = [{key: value.shape for key, value in one.state_dict().items()} for one in (task.segmenter, segmenter)]
-    if shapes[0] != shapes[1]:
+    ours, theirs = (
+        {key: value.shape for key, value in module.state_dict().items()} for module in (task.segmenter, segmenter)
+    )
+    if ours != theirs:
         raise SettingsError(
-            f"{card.name}: its weights are of a network with {_listed(card.settings)}; this training's has "
-            f"{_listed(task.network.settings)}. Set --model.encoder, or else --model.channels, --model.separable and "
-            "--model.skips, to those of the weights, or start from others."
+            f"{card.name}: its weights are of {card.architecture} with {_listed(card.settings)}; this training's "
+            f"network is {type(task.network).__name__} with {_listed(getattr(task.network, 'settings', {}))}. Choose "
+            "the network of the weights with --model.network and its settings, or start from other weights."
         )
-    used = task.segmenter.statistics
-    for word, constant, wanted in (("mean", used.mean, card.mean), ("std", used.std, card.std)):
-        if not torch.allclose(torch.tensor(constant), torch.tensor(wanted)):
+    for name, used, wanted in zip(("mean", "std"), task.segmenter.statistics, (card.mean, card.std), strict=True):
+        if not torch.allclose(torch.tensor(used), torch.tensor(wanted)):
             raise SettingsError(
-                f"{card.name}: normalises its images with {word} {_numbers(wanted)}; this training does with "
-                f"{_numbers(constant)}, as --model.encoder has it. Start from other weights."
+                f"{card.name}: normalises its images with {name} {_numbers(wanted)}; the network of this training "
+                f"with {_numbers(used)}. Start from other weights."
             )
 
 
@@ -77,10 +70,10 @@ def model_card(
 
     Args:
         name: of the model.
-        task: what was trained.
-        data: what it was trained on, set up.
-        recipe: how.
-        source: what the card says of the data, beside the size of each split.
+        task: holds the network.
+        data: the data that it was trained on, set up.
+        recipe: how it was trained.
+        source: what the card says of the data, beside the number of examples in each split.
         scores: by split.
     """
     return ModelCard.of(
@@ -89,5 +82,5 @@ def model_card(
         size=(data.image_size, data.image_size),
         recipe=dict(recipe),
         data={**source, "examples": {split: len(examples) for split, examples in data.examples.items()}},
-        scores={split: dict(found) for split, found in scores.items()},
+        scores={split: dict(values) for split, values in scores.items()},
     )

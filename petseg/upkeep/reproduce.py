@@ -1,160 +1,202 @@
-"""`make reproduce`: trains every released model again, scores it, and compares the scores with the released ones.
+"""`make reproduce`: trains the released models again, scores them, and compares the scores with the released ones.
 
-Works in `build/reproduce/` and goes on where it was stopped; what is released stays as it is.
+Works in `build/reproduce/` and continues where it was stopped; the released files stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import shlex
+import subprocess
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, Final, cast
 
-from petseg.data.datamodule import PetDataModule, Source
-from petseg.data.download import fetch_oxford
+import yaml
+
 from petseg.errors import DataError, exit_with_sentence
 from petseg.files import home_folder
 from petseg.models import zoo
 from petseg.models.zoo import ModelCard
-from petseg.training.command import run_command
-from petseg.training.runs import read_log
-from petseg.upkeep.lineage import MODELS, STEPS, fit_arguments, release_arguments, weights_of, with_steps
+from petseg.training.recipes import distillation, read_recipe
+from petseg.training.runs import attempts, last_epoch, read_checkpoint, read_log
 
-CHECKOUT = home_folder()
-RUNS = CHECKOUT / "figures" / "runs"
+CHECKOUT: Final = home_folder()
+RUNS: Final = CHECKOUT / "figures" / "runs"
+
+#: Runs whose weights the released models start from or are taught by; they are not released themselves.
+CHAIN: Final[Mapping[str, Any]] = yaml.safe_load(Path(__file__).with_name("chain.yaml").read_text())["runs"]
+
+#: Models of which `petseg release` also tries the mean of the weights before and after the run.
+MEAN_WITH_START: Final = ("unet-lite0",)
 
 
-def times(names: Sequence[str]) -> str:
-    """How long the training steps of the released weights took, a line for each model, and together."""
-    lines, total, unknown = [], 0.0, False
+def recipe_of(name: str) -> dict[str, Any]:
+    """The recipe of a released model or of a run in `CHAIN`."""
+    return dict(CHAIN[name]) if name in CHAIN else read_recipe(name)
+
+
+def needs(recipe: Mapping[str, Any]) -> list[str]:
+    """The runs whose weights a recipe starts from or is taught by, each once."""
+    start = [Path(recipe["weights"]).stem] if recipe.get("weights") else []
+    return list(dict.fromkeys([*start, *distillation(recipe).get("teacher", [])]))
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Models and all runs that they need, in the order of training."""
+    order: list[str] = []
     for name in names:
-        seconds = training_seconds(RUNS / name / "metrics.csv")
-        lines.append(f"{name}: training took {seconds / 60:.0f} minutes" if seconds else f"{name}: time not recorded")
-        total, unknown = total + (seconds or 0), unknown or not seconds
-    lines.append(
-        f"together {'more than ' if unknown else ''}{total / 3600:.1f} hours where the released weights were trained; "
-        "validation and scoring come on top"
-    )
-    return "\n".join(lines)
+        order += [run for run in (*in_order(needs(recipe_of(name))), name) if run not in order]
+    return order
 
 
-def training_seconds(log: Path) -> float | None:
-    """The duration of a run's training steps by its `metrics.csv`; None where it is not recorded."""
+def minutes(name: str) -> float | None:
+    """How long the training steps of a released model or of a run in `CHAIN` took; None where it is not recorded."""
+    log = RUNS / name / "metrics.csv"
     points = read_log(log).get("train/seconds", []) if log.is_file() else []
-    return sum(seconds for _, seconds in points) or None
+    return sum(seconds for _, seconds in points) / 60 or None
 
 
-def reproduce(names: Sequence[str], folder: Path, extra: Sequence[str] = ()) -> dict[str, ModelCard]:
-    """Trains and releases models below a folder, in separate processes, and says how long each took.
+def make(name: str, folder: Path, flags: Sequence[str] = ()) -> ModelCard:
+    """Trains a model or a run of `CHAIN` in `folder`/`name`, and releases it there; what is done is not done again.
 
     Args:
-        names: some of `MODELS`; those of `STEPS` that they need are trained as well.
-        folder: for runs, logs and weights; what is there of the same recipes and flags is not made again.
-        extra: flags of `petseg fit`.
-
-    Returns:
-        The new models' cards.
+        name: the runs that it needs are in `folder` already.
+        folder: holds a folder for each run.
+        flags: further flags of `petseg fit`.
 
     Raises:
-        DataError: a step failed.
+        DataError: a command failed, or the folder holds a run with another recipe or other flags.
     """
-    folder = folder.resolve()  # the processes run elsewhere
-    made = {}
-    for name in with_steps(names):
-        made[name] = weights_of(name, folder, extra)
-        if made[name].is_file():
-            continue
-        if arguments := fit_arguments(name, folder, extra):
-            _petseg(name, arguments, made[name].parent)
-        _petseg(name, release_arguments(name, folder, extra), made[name].parent)
-    return {name: zoo.card(made[name]) for name in names}
+    own, recipe = folder / name, _with_paths(recipe_of(name), folder)
+    train(own, recipe, flags)
+    out = own / f"{name}.safetensors"
+    if not out.is_file():
+        options = ["--mean-with", recipe["weights"]] if name in MEAN_WITH_START else []
+        options += ["--no-test"] if name in CHAIN else []
+        checkpoint = str(best_checkpoint(own / "runs"))
+        petseg(name, "release", checkpoint, "--out", str(out), "--log", str(own / "log"), *options)
+    return zoo.card(out)
 
 
-def _petseg(name: str, arguments: Sequence[str], folder: Path) -> None:
-    """Runs `petseg` for a model in a folder, and prints how long it took."""
-    start = time.monotonic()
+def train(folder: Path, recipe: Mapping[str, Any], flags: Sequence[str] = ()) -> None:
+    """Trains a recipe in a folder, or resumes its training, until all epochs are done.
+
+    Raises:
+        DataError: the training failed, or the folder holds a run with another recipe or other flags.
+    """
+    file = folder / "recipe.yaml"
+    text = f"# flags: {shlex.join(flags)}\n{yaml.safe_dump(dict(recipe), sort_keys=False)}"
+    if file.is_file() and file.read_text() != text:
+        raise DataError(
+            f"{folder}: holds a run with another recipe or other flags. Remove it, or choose another folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    last, done = last_epoch(folder / "runs")
+    if done < _epochs(recipe, flags):
+        resume = ["--ckpt_path", str(last)] if last else []
+        place = ["--trainer.logger.init_args.save_dir", str(folder)]
+        petseg(folder.name, "fit", "--config", str(file), *place, *flags, *resume)
+
+
+def _with_paths(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A recipe whose start and teachers are the files that were trained in `folder`."""
+
+    def file(name: str) -> str:
+        return str(folder / Path(name).stem / f"{Path(name).stem}.safetensors")
+
+    recipe = yaml.safe_load(yaml.safe_dump(recipe))  # a copy
+    if recipe.get("weights"):
+        recipe["weights"] = file(recipe["weights"])
+    for callback in recipe["trainer"].get("callbacks") or []:
+        if teachers := callback.get("init_args", {}).get("teacher"):
+            callback["init_args"]["teacher"] = [file(teacher) for teacher in teachers]
+    return recipe
+
+
+def _epochs(recipe: Mapping[str, Any], flags: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--trainer.max_epochs", dest="epochs", type=int, default=recipe["trainer"]["max_epochs"])
+    return cast(int, parser.parse_known_args(flags)[0].epochs)
+
+
+def petseg(name: str, *arguments: str) -> None:
+    """Runs a `petseg` command for a run, in a process that has nothing of another run in memory.
+
+    Raises:
+        DataError: the command failed.
+    """
     print(f"{name}: petseg {arguments[0]}", flush=True)
-    try:
-        run_command(shlex.join(["petseg", *arguments]), folder, threads=None, show=True, timeout=None)
-    except RuntimeError as error:
-        raise DataError(f"{name}: petseg {arguments[0]} failed, see above. Call it again, and it goes on.") from error
-    print(f"{name}: petseg {arguments[0]} took {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+    if subprocess.run([sys.executable, "-m", "petseg.cli", *arguments], check=False).returncode != 0:
+        raise DataError(f"{name}: petseg {arguments[0]} failed, see above. Repeat the command to continue.")
 
 
-def comparison(cards: dict[str, ModelCard]) -> str:
-    """Test mean IoU of the new models beside that of the released ones, a line each; of `STEPS` there is none."""
+def best_checkpoint(runs: Path) -> Path:
+    """The `best.ckpt` with the highest score on validation, of all attempts at the run that was resumed last.
+
+    Raises:
+        DataError: no checkpoint can be read.
+    """
+    last, _ = last_epoch(runs)
+    scores: dict[Path, float] = {}
+    for path in (run / "checkpoints" / "best.ckpt" for run in (attempts(last.parents[1]) if last else [])):
+        try:
+            callbacks = read_checkpoint(path)["callbacks"]
+        except DataError:
+            continue  # the attempt was stopped before its first validation, or while it wrote the file
+        (state,) = (state for key, state in callbacks.items() if key.startswith("BestCheckpoint"))
+        scores[path] = float(state["best_model_score"])
+    if not scores:
+        raise DataError(f"{runs}: no checkpoint can be read. Remove the folder and start again.")
+    return max(scores, key=lambda path: scores[path])
+
+
+def comparison(cards: Mapping[str, ModelCard]) -> str:
+    """Test mean IoU of the new models beside that of the released ones, one line per model."""
     lines = [f"{'model':<16}{'released':>10}{'again':>10}{'difference':>12}"]
     for name, card in cards.items():
-        if "test" not in card.scores:
-            continue
-        again = card.scores["test"]["mean_iou"]
-        released = zoo.card(name).scores["test"]["mean_iou"] if name in zoo.available() else float("nan")
+        again, released = (c.scores["test"]["mean_iou"] for c in (card, zoo.card(name)))
         lines.append(f"{name:<16}{released:>10.4f}{again:>10.4f}{again - released:>+12.4f}")
     return "\n".join(lines)
 
 
-def fetched(extra: Sequence[str]) -> list[str]:
-    """Fetches (Oxford-IIIT Pet) or draws (the cartoons) what is missing of the data, and decodes them.
-
-    Args:
-        extra: flags of `petseg fit`, which may name other data.
-
-    Returns:
-        The flags, with the whole path of the data folder where they name one: training runs elsewhere.
-
-    Raises:
-        DataError: the data cannot be read or fetched.
-    """
-    parser = argparse.ArgumentParser(prog="make reproduce", add_help=False, allow_abbrev=False)
-    parser.add_argument("--data.source", dest="source", choices=get_args(Source), default="oxford")
-    parser.add_argument("--data.data_dir", dest="folder", type=Path)
-    parser.add_argument("--data.image_size", dest="size", type=int, default=128)
-    chosen, _ = parser.parse_known_args(extra)
-    module = PetDataModule(chosen.source, chosen.folder, chosen.size)
-    if chosen.source == "oxford":
-        fetch_oxford(module.root)
-    module.prepare_data()
-    return [*extra, "--data.data_dir", str(chosen.folder.resolve())] if chosen.folder else list(extra)
-
-
 def _arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Ours, and the flags of `petseg fit`: from the first flag that is not ours on, or after `--`."""
+    """Our arguments, and the flags of `petseg fit`, which follow `--`."""
     parser = argparse.ArgumentParser(
         prog="make reproduce",
-        usage="%(prog)s [--folder FOLDER] [MODEL ...] [flags of petseg fit ...]",
+        usage="%(prog)s [--folder FOLDER] [MODEL ...] [-- FLAGS OF PETSEG FIT]",
         description=__doc__,
-        allow_abbrev=False,
     )
-    parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(MODELS)}; default: all released")
-    parser.add_argument("--folder", type=Path, default=CHECKOUT / "build" / "reproduce")
-    ours = ("--folder", "--help")
-    others = (i for i, word in enumerate(argv) if word.startswith("--") and word.partition("=")[0] not in ours)
-    end = next(others, len(argv))
-    extra = list(argv[end:])
-    return parser.parse_intermixed_args(argv[:end]), extra[1:] if extra[:1] == ["--"] else extra
+    models = f"of {', '.join(zoo.available())}; default: all"
+    parser.add_argument("models", metavar="MODEL", nargs="*", help=models)
+    parser.add_argument(
+        "--folder", type=Path, default=CHECKOUT / "build" / "reproduce", help="default: build/reproduce"
+    )
+    end = argv.index("--") if "--" in argv else len(argv)
+    return parser.parse_args(argv[:end]), list(argv[end + 1 :])
 
 
-@exit_with_sentence(stopped="stopped; the next call goes on from here")
+@exit_with_sentence(stopped="stopped; repeat the command to continue")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains what is named, by default every released model, and the steps that it needs.
-
-    Args:
-        argv: the arguments without the program's name; those of the process when None.
-
-    Returns:
-        0; 1 when something could not be done and 2 for a model without a recipe, printed on stderr; 130 when stopped.
-    """
-    arguments, extra = _arguments(sys.argv[1:] if argv is None else argv)
-    names = arguments.models or [name for name in MODELS if name not in STEPS]
-    if unknown := [name for name in names if name not in MODELS]:
-        print(f"petseg: {', '.join(unknown)}: no recipe of this name; choose of {', '.join(MODELS)}.", file=sys.stderr)
+    """Trains models and what they need; 0, 1 after an error, 2 for an unknown model, 130 after Ctrl-C."""
+    arguments, flags = _arguments(sys.argv[1:] if argv is None else argv)
+    names = arguments.models or zoo.available()
+    if unknown := [name for name in names if name not in zoo.available()]:
+        print(
+            f"petseg: {', '.join(unknown)}: no released model; choose of {', '.join(zoo.available())}.", file=sys.stderr
+        )
         return 2
-    print(times(with_steps(names)), flush=True)
-    extra = fetched(extra)  # before the hours begin
-    print(comparison(reproduce(names, arguments.folder, extra)))
+    order = in_order(names)
+    for name in order:
+        took = minutes(name)
+        print(f"{name}: training took {took:.0f} minutes" if took else f"{name}: time not recorded", flush=True)
+    print("where the released weights were trained; validation and scoring come on top", flush=True)
+    if not any(flag.startswith(("--data.source", "--data.data_dir")) for flag in flags):
+        petseg("data", "data", "oxford")  # fetches what is missing before hours are spent
+    cards = {name: make(name, arguments.folder.resolve(), flags) for name in order}
+    print(comparison({name: cards[name] for name in names}))
     return 0
 
 

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import lightning as L
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,9 @@ from petseg.evaluation.corruptions import CORRUPTIONS, OUTSIDE
 from petseg.evaluation.evaluate import View, batches
 from petseg.inference.predictor import Predictor
 from petseg.labels import PET
+from petseg.models import zoo
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
-from petseg.training.weights import use_weights
 
 
 @pytest.fixture
@@ -63,8 +64,12 @@ def test_probabilities_are_those_of_the_network_whatever_the_batch(predictor, im
 
 def test_one_pass_over_a_split_agrees_with_the_scores_of_lightnings_test_loop(predictor, small_model, data):
     counts = evaluation.evaluate_split(predictor, data.datasets["test"])
-    task = SegmentationTask(channels=(4, 8))
-    use_weights(task, small_model)
+    task = SegmentationTask(nn.Identity())
+    task.segmenter, _ = zoo.load(small_model)
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    trainer.test(task, datamodule=data, verbose=False)
+    scores = metrics.pooled_scores(counts.matrices)
+    assert {name: float(trainer.callback_metrics[f"test/{name}"]) for name in scores} == pytest.approx(scores)
     assert torch.equal(counts.matrices, evaluate(task, data, "test"))
     assert torch.equal(counts.matrices, metrics.split_matrices(predictor.segmenter, data.test_dataloader()))
 

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,7 +171,7 @@ def test_the_fast_recipe_ends_with_its_epochs_where_the_target_is_out_of_reach(s
 def test_the_fast_recipe_sees_small_images_first_and_resamples_none_by_rotation():
     fast = read_recipe("fast")
     assert stages(fast) == [(1, 64), (3, 96), (4, 128)]
-    assert fast["model"]["augment"]["geometry"] == 0.0
+    assert "degrees" not in fast["model"]["augment"]
 
 
 def test_the_callback_stops_the_watch_for_each_validation_and_the_training_at_the_target():
@@ -327,10 +328,8 @@ def test_what_cannot_be_measured_is_refused_in_one_sentence(arguments, words, ca
 
 
 def test_a_benchmark_that_fails_leaves_the_rows_that_it_has(capsys, tmp_path, monkeypatch):
-    def fails(*_, **__):
-        raise RuntimeError("petseg fit: exit status 1.")
-
-    monkeypatch.setattr("petseg.training.benchmark.processes.run_command", fails)
+    failed = subprocess.CompletedProcess([], 1, stderr="no space left")
+    monkeypatch.setattr("petseg.training.benchmark.processes.subprocess.run", lambda *_, **__: failed)
     out = tmp_path / "bench.json"
     assert cli.main(["bench", "--quick", "--rows", "step", "processes", "--out", str(out)]) == 1
     assert "petseg: the row processes: petseg fit: exit status 1." in capsys.readouterr().err

@@ -62,7 +62,7 @@ def timings(
 
 def formats_row(settings: Settings) -> Row:
     """A training step without augmentation in each memory format and precision."""
-    channels = tuple(settings.recipe["model"]["channels"])
+    channels = tuple(settings.recipe["model"]["network"]["init_args"]["channels"])
     rows = timings(settings.rounds, settings.batch, settings.size, channels)
     values = {
         f"{row.memory_format}, {row.precision}": Spread.of([1e3 * value for value in row.train_seconds]) for row in rows
@@ -78,7 +78,7 @@ def _step_times(
     channels: tuple[int, ...],
 ) -> tuple[list[float], list[float]]:
     device = torch.device(best_device())
-    task = SegmentationTask(channels=(4, 8)).to(device)  # for its loss
+    task = SegmentationTask(UNet(channels=(4, 8))).to(device)  # for its loss
     network = UNet(channels=channels).to(device).to(memory_format=memory_format)
     image = torch.rand(shape, device=device).to(memory_format=memory_format)
     target = torch.randint(0, 3, (shape[0], *shape[2:]), device=device)

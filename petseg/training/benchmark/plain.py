@@ -59,7 +59,7 @@ class PlainTraining:
 
     def __init__(self, recipe: Mapping[str, Any], data: PetDataModule, images: int | None = None) -> None:
         self.device = torch.device(best_device())
-        self.network = UNet(channels=recipe["model"]["channels"]).to(self.device)
+        self.network = UNet(channels=recipe["model"]["network"]["init_args"]["channels"]).to(self.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), LEARNING_RATE)
         self.data = data
         size = recipe["data"]["image_size"]

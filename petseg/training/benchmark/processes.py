@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +17,6 @@ from petseg.errors import DataError
 from petseg.training.benchmark.epoch import opened
 from petseg.training.benchmark.row import Row, compared
 from petseg.training.benchmark.settings import Settings
-from petseg.training.command import run_command
 from petseg.training.runs import read_log
 
 #: Seconds after which a training of a few hundred images is given up.
@@ -49,17 +50,17 @@ def _images_per_second(settings: Settings, on_gpus: bool, processes: int, thread
     steps = max(1, available // (settings.batch * processes))
     with TemporaryDirectory(prefix="petseg-ddp-") as name:
         folder = Path(name)
-        line = _line(settings, folder, steps, on_gpus, processes)
-        try:
-            run_command(line, folder, threads, timeout=TIMEOUT)
-        except RuntimeError as error:
-            raise DataError(f"the row processes: {error}") from error
+        command = [sys.executable, "-m", "petseg.cli", *_arguments(settings, folder, steps, on_gpus, processes)]
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        done = subprocess.run(command, env=environment, timeout=TIMEOUT, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise DataError(f"the row processes: petseg fit: exit status {done.returncode}. {done.stderr[-2000:]}")
         log = read_log(next(folder.glob("runs/*/metrics.csv")))
     images = steps * settings.batch * processes
     return [images / seconds for _, seconds in log["train/seconds"][1:]]
 
 
-def _line(settings: Settings, folder: Path, steps: int, on_gpus: bool, processes: int) -> str:
+def _arguments(settings: Settings, folder: Path, steps: int, on_gpus: bool, processes: int) -> list[str]:
     """The command, whose recipe it writes into the folder."""
     recipe = folder / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(_plain_types(settings.recipe)))
@@ -78,7 +79,8 @@ def _line(settings: Settings, folder: Path, steps: int, on_gpus: bool, processes
         flags["trainer.strategy"] = "ddp"
     if not on_gpus and torch.cuda.is_available():
         flags["trainer.precision"] = "32-true"  # what the GPU would take is not native here
-    return "petseg fit " + " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in flags.items())
+    flags["trainer.logger.init_args.save_dir"] = folder
+    return ["fit", *(part for name, value in flags.items() for part in (f"--{name}", str(value)))]
 
 
 def _plain_types(recipe: Mapping[str, Any]) -> dict[str, Any]:

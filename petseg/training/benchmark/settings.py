@@ -122,5 +122,6 @@ def at_one_size(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 def tiny(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe with a network of two stages, small images and small batches."""
-    model = {**recipe["model"], "channels": [4, 8]}
+    network = {**recipe["model"]["network"], "init_args": {"channels": [4, 8]}}
+    model = {**recipe["model"], "network": network}
     return {**recipe, "model": model, "data": {**recipe["data"], "image_size": 32, "batch_size": 4}}

@@ -69,7 +69,7 @@ def step_row(settings: Settings) -> Row:
     """Images per second of a step: ours on a batch of bytes, the plain one on a batch that is decoded already."""
     ours = TrainingStep(settings.recipe)
     batch = ours.random_batch(settings.batch, settings.size)
-    network = UNet(channels=settings.recipe["model"]["channels"]).to(ours.device)
+    network = UNet(channels=settings.recipe["model"]["network"]["init_args"]["channels"]).to(ours.device)
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     image = torch.rand(BATCH, 3, settings.size, settings.size, device=ours.device)
     mask = torch.randint(0, 3, (BATCH, settings.size, settings.size), device=ours.device)

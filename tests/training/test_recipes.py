@@ -1,0 +1,53 @@
+"""What the recipes of the package choose, and how they are read."""
+
+import pytest
+
+from petseg.data.augment import AugmentSettings
+from petseg.models import pretrained, zoo
+from petseg.training.recipes import RECIPES, distillation, read_recipe
+from petseg.training.task import SegmentationTask
+from petseg.training.weights import start_from
+
+
+@pytest.mark.parametrize("name", ["course", "fast"])
+def test_the_short_recipes_augment_by_flips_and_colour_alone(name):
+    augment = AugmentSettings(**read_recipe(name)["model"]["augment"])
+    assert augment == AugmentSettings(flip=0.5, brightness=0.2, contrast=0.2, saturation=0.25)
+
+
+@pytest.mark.parametrize("augment", [{}, None])
+def test_an_empty_augment_section_is_no_augmentation(augment):
+    recipe = read_recipe()
+    recipe["model"]["augment"] = augment
+    assert SegmentationTask.from_recipe(recipe).augment.settings == AugmentSettings()
+
+
+@pytest.mark.parametrize("name", zoo.available())
+def test_the_network_of_a_recipe_is_that_of_the_released_model(name):
+    recipe = read_recipe(name)
+    if "pretrained" in recipe["model"]["network"]["class_path"] and not pretrained.installed():
+        pytest.skip("the extra `pretrained` is not installed")
+    task = SegmentationTask.from_recipe(recipe)
+    card = start_from(task, name)
+    assert task.network.settings == card.settings
+
+
+def test_every_released_model_has_a_recipe():
+    assert {path.stem for path in RECIPES.glob("*.yaml")} == {*zoo.available(), "course", "fast"}
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "names"),
+    [
+        (None, []),
+        ([{"class_path": "petseg.training.callbacks.EpochSeeds"}], []),
+        ("unet-lite0", ["unet-lite0"]),
+        (["unet-lite0", "some/folder/unet-lite2.safetensors"], ["unet-lite0", "unet-lite2"]),
+    ],
+)
+@pytest.mark.parametrize("listed", [True, False])
+def test_all_teachers_of_a_recipe_are_found_by_name(callbacks, names, listed):
+    if names:
+        teacher = {"class_path": "petseg.training.distillation.Distillation", "init_args": {"teacher": callbacks}}
+        callbacks = [teacher] if listed else teacher
+    assert distillation({"trainer": {"callbacks": callbacks}}).get("teacher", []) == names

@@ -1,0 +1,220 @@
+"""`petseg release`: the card that it writes, the log that it keeps, and what it refuses before it scores."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tiny import column, flags, pets, rows, version
+
+from petseg import cli
+from petseg.data import datamodule
+from petseg.data.cartoons import write_dataset
+from petseg.data.datamodule import PetDataModule
+from petseg.errors import DataError, ModelError, SettingsError
+from petseg.metrics.confusion import pooled_scores
+from petseg.models import zoo
+from petseg.models.segmenter import Segmenter
+from petseg.training import fit, release
+from petseg.training.scoring import evaluate
+
+
+@pytest.fixture(scope="module")
+def once(cartoons, tmp_path_factory):
+    """A folder that holds a run of four epochs."""
+    folder = tmp_path_factory.mktemp("once")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PETSEG_CACHE_DIR", str(folder / "cache"))
+        fit.run(["fit", *flags(cartoons, **{"model.augment.degrees": 15})])
+    return folder
+
+
+@pytest.fixture
+def fitted(once, tmp_path) -> Path:
+    """The folder of that run, which a test may change."""
+    return Path(shutil.copytree(once / "runs", tmp_path / "runs")) / "version_0"
+
+
+@pytest.fixture
+def best(fitted) -> Path:
+    return fitted / "checkpoints" / "best.ckpt"
+
+
+def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(best, cartoons, capsys):
+    out = Path("tiny.safetensors")
+    card = release.release(best, out, pets(cartoons), log=Path("log"))
+    assert zoo.card(out) == card
+    assert (card.recipe["learning_rate"], card.recipe["seed"], card.recipe["batch_size"]) == (6e-2, 20261130, 4)
+    assert (card.recipe["max_epochs"], card.recipe["augment"]["degrees"]) == (4, 15)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", card.recipe["test_split_scored"])
+    printed = dict(re.findall(r"validation, (\w+) weights: mean IoU ([\d.]+)", capsys.readouterr().out))
+    assert set(printed) == {"averaged", "raw"}
+    assert card.recipe["weights"] == max(printed, key=lambda name: float(printed[name]))
+    module = pets(cartoons)
+    matrices = evaluate(zoo.load(out)[0], module, "test")
+    assert card.scores["test"] == pytest.approx(pooled_scores(matrices))
+    assert card.data["examples"]["test"] == len(matrices)
+    assert json.loads(Path("log/release.json").read_text())["scores"]["test"] == card.scores["test"]
+    worst = list(card.scores["breeds"])[-1]
+    chosen = [row for row, example in enumerate(module.examples["test"]) if example.breed == worst]
+    assert card.scores["breeds"][worst] == pytest.approx(pooled_scores(matrices[chosen])["mean_iou"], abs=1e-4)
+    assert list(card.scores["breeds"].values()) == sorted(card.scores["breeds"].values(), reverse=True)
+    assert set(card.scores["calibration"]) == {"pet", "background", "boundary", "top label"}
+    assert all(0 <= error <= 1 for error in card.scores["calibration"].values())
+    assert cli.main(["test", "--weights", str(out), *flags(cartoons)]) == 0
+    shown = re.search(r"test/mean_iou\W+([\d.]+)", capsys.readouterr().out)
+    assert float(shown[1]) == pytest.approx(card.scores["test"]["mean_iou"], abs=1e-6)
+
+
+def test_without_the_test_split_it_is_not_opened_and_the_card_does_not_say_that_it_was(best, cartoons, monkeypatch):
+    module = pets(cartoons)
+    monkeypatch.setattr(module, "test_dataloader", lambda: pytest.fail("the test split was opened"))
+    card = release.release(best, Path("first.safetensors"), module, test=False)
+    assert list(card.scores) == ["val"]
+    assert "test_split_scored" not in card.recipe
+
+
+def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(best, cartoons):
+    start = Path("start.safetensors")
+    release.release(best, start, pets(cartoons), test=False)
+    teacher = {"trainer.callbacks": "petseg.training.distillation.Distillation", "trainer.callbacks.teacher": start}
+    fit.run(["fit", *flags(cartoons, weights=start, **teacher, **{"trainer.callbacks.weight": 0.25})])
+    card = release.release(version(1) / "checkpoints/best.ckpt", Path("b.safetensors"), pets(cartoons), test=False)
+    assert {key: card.recipe[key] for key in ("starts_from", "teacher", "teacher_weight")} == {
+        "starts_from": "start",
+        "teacher": "start",
+        "teacher_weight": 0.25,
+    }
+
+
+def test_the_mean_of_a_run_and_its_start_is_released_where_it_scores_higher(best, cartoons, monkeypatch):
+    release.release(best, Path("start.safetensors"), pets(cartoons), test=False)
+    start, card = zoo.load("start.safetensors")
+    with torch.no_grad():
+        for weights in start.parameters():
+            weights += 1
+    zoo.save("start.safetensors", start, card)
+    state = torch.load(best, weights_only=True)["state_dict"]
+    trained = {key.removeprefix("segmenter.network."): value for key, value in state.items()}
+
+    def released(highest):
+        scored = iter(range(4))  # averaged, raw, and the mean of each
+        right, wrong = torch.eye(3).long(), torch.eye(3).long().flip(0)
+        monkeypatch.setattr(release, "evaluate", lambda *_, **__: (right if next(scored) == highest else wrong)[None])
+        module = pets(cartoons)
+        module.setup()
+        card = release.release(best, Path("a.safetensors"), module, test=False, mean_with="start.safetensors")
+        return card.recipe["weights"], zoo.load("a.safetensors")[0].network.state_dict()
+
+    name, weights = released(highest=2)
+    assert name == "mean of averaged and start"
+    for key, value in weights.items():
+        before = start.network.state_dict()[key]
+        expected = (trained[key] + before) / 2 if value.is_floating_point() else trained[key]
+        torch.testing.assert_close(value, expected.to(value.dtype), atol=2e-3, rtol=2e-3)
+    name, weights = released(highest=0)
+    assert name == "averaged"
+    torch.testing.assert_close(weights["head.weight"], trained["head.weight"], atol=1e-3, rtol=1e-3)
+
+
+def test_the_log_that_is_kept_has_one_row_per_epoch_and_no_folder_of_this_machine(fitted):
+    release.keep_log(fitted, Path("log"))
+    assert [row["epoch"] for row in rows(Path("log"))] == ["0", "1", "2", "3"]
+    for name in ("train/loss", "train/seconds", "val/mean_iou"):
+        assert column(Path("log"), name) == pytest.approx(column(fitted, name), rel=1e-5)
+    written, copied = (yaml.safe_load((run / "config.yaml").read_text()) for run in (fitted, Path("log")))
+    assert copied.pop("data") == written.pop("data") | {"data_dir": None}
+    assert copied == written
+
+
+def test_a_model_is_scored_on_the_data_of_its_run_and_its_card_says_which(tmp_path, monkeypatch):
+    write_dataset(tmp_path / "cartoon", images_per_breed=10)
+    # the data set is there, so it is not drawn again at its full size
+    monkeypatch.setattr(datamodule, "write_dataset", lambda root: root)
+    more = {"data.source": "cartoon", "data.val_fraction": 0.3, "data.train_fraction": 0.5, "trainer.max_epochs": 2}
+    fit.run(["fit", *flags(tmp_path, **more)])
+    card = release.release(version() / "checkpoints/best.ckpt", Path("toon.safetensors"))
+    module = PetDataModule("cartoon", tmp_path, 32, val_fraction=0.3, train_fraction=0.5, progress=False)
+    module.setup()
+    assert card.size == (32, 32)
+    assert card.data["examples"] == {split: len(examples) for split, examples in module.examples.items()}
+    assert card.data["name"] == "cartoons"
+    assert card.data["training"] == (
+        "official trainval split less 30 % of each breed for validation, 50 % of the rest, at 32x32"
+    )
+    assert (card.recipe["val_fraction"], card.recipe["train_fraction"]) == (0.3, 0.5)
+    assert "never seen a photo" in card.limits
+
+
+def test_without_a_configuration_a_model_is_scored_on_oxford_iiit_pet_as_cards_of_released_models_say():
+    module = release._data({})
+    assert (module.source, module.image_size, module.val_fraction, module.train_fraction) == ("oxford", 128, 0.1, 1.0)
+    card = zoo.card("unet")
+    assert {key: card.data[key] for key in release._source(module)} == release._source(module)
+    assert card.limits == release.LIMITS["oxford"].format(size=128)
+
+
+def cut_off(checkpoint: Path) -> None:
+    checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
+
+
+def no_checkpoint(checkpoint: Path) -> None:
+    shutil.copy(next(zoo.WEIGHTS.glob("*.safetensors")), checkpoint)
+
+
+def no_log(checkpoint: Path) -> None:
+    (checkpoint.parents[1] / "metrics.csv").unlink()
+
+
+def no_configuration(checkpoint: Path) -> None:
+    (checkpoint.parents[1] / "config.yaml").write_text("seed_everything: 1\n")
+
+
+@pytest.mark.parametrize(
+    ("harm", "name", "sentence"),
+    [
+        (Path.unlink, "out.safetensors", "best.ckpt: no such checkpoint"),
+        (cut_off, "out.safetensors", "best.ckpt: cannot be read as a checkpoint of `petseg fit`"),
+        (no_checkpoint, "out.safetensors", "best.ckpt: cannot be read as a checkpoint of `petseg fit`"),
+        (no_log, "out.safetensors", "holds no metrics.csv"),
+        (no_configuration, "out.safetensors", "config.yaml: lacks average, ckpt_path, data, model, trainer."),
+        (lambda checkpoint: None, "out.pt", "out.pt: a model's file ends in .safetensors"),
+        (lambda checkpoint: Path("a").touch(), "a/out.safetensors", "a/out.safetensors: cannot be written"),
+        (lambda checkpoint: Path("log").touch(), "out.safetensors", "log/release.json: cannot be written"),
+        (lambda checkpoint: Path("out.safetensors").mkdir(), "out.safetensors", "out.safetensors: cannot be written"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence_before_anything_is_scored(
+    harm, name, sentence, best, monkeypatch, capsys
+):
+    harm(best)
+    monkeypatch.setattr(release, "evaluate", lambda *_: pytest.fail("a split was scored"))
+    assert cli.main(["release", str(best), "--out", name, "--log", "log"]) == 1
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+    assert not Path(name).is_file()
+    assert not Path("log").is_dir()
+
+
+def test_a_mean_with_another_network_is_refused_before_anything_is_scored(best, cartoons, monkeypatch):
+    monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("scored"))
+    with pytest.raises(SettingsError, match=r"^unet: its weights are of unet with "):
+        release.release(best, Path("a.safetensors"), pets(cartoons), mean_with="unet")
+    assert not Path("a.safetensors").exists()
+
+
+def test_a_network_of_a_class_that_no_card_can_name_is_refused_before_anything_is_scored(best, cartoons, monkeypatch):
+    monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("scored"))
+    task, state = release._read_task(best)
+    task.segmenter = Segmenter(torch.nn.Conv2d(3, 3, 1))
+    monkeypatch.setattr(release, "_read_task", lambda _: (task, state))
+    with pytest.raises(ModelError):
+        release.release(best, Path("a.safetensors"), pets(cartoons))
+
+
+def test_data_that_cannot_be_set_up_are_one_sentence():
+    with pytest.raises(DataError, match=r"config\.yaml: its data cannot be set up"):
+        release._data({"data": {"colour": "blue"}})
