@@ -6,7 +6,6 @@ import argparse
 import io
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from petseg.apps import batch
@@ -218,26 +217,17 @@ def _app(args: argparse.Namespace) -> int:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from petseg.files import home_folder, write_json
-    from petseg.training.benchmark import settings, table
+    from petseg.files import home_folder
+    from petseg.training.benchmark import measure
 
-    table.check_rows(args.rows)  # before the cartoons are drawn
     out = args.out
     if out is None and not (args.quick or args.rows):
         out = home_folder() / "figures" / "benchmark.json"
-    if out is not None:
-        table.check_out(out)
-    chosen = settings.quick if args.quick else settings.full
-    # a run that is stopped leaves the rows that it has, beside the record of one that was not
-    keep = (lambda rows: None) if out is None else partial(write_json, out.with_suffix(".partial.json"))
-    with chosen(**({} if args.runs is None else {"runs": args.runs})) as what:
-        record = table.measure(what, args.rows, partial(print, flush=True), quick=args.quick, keep=keep)
+    record = measure(args.rows, args.quick, args.runs, out)
     if out is not None:
         from petseg.plots.style import save_figure
         from petseg.plots.training import benchmark_figure
 
-        write_json(out, record)
-        out.with_suffix(".partial.json").unlink(missing_ok=True)
         print(f"written: {out} and {save_figure(benchmark_figure(record), out.with_suffix('.png'))}")
     return 0
 

@@ -25,6 +25,14 @@ def best_precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:
     return "bf16-mixed" if any(getattr(torch.cpu, name, bool)() for name in names) else "32-true"
 
 
+def finish() -> None:
+    """Waits until the GPU, if there is one, has done its work: before a clock is read."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    elif torch.backends.mps.is_available():
+        torch.mps.synchronize()
+
+
 def machine() -> str:
     """The name of the GPU in use, or of the CPU with the number of threads in use."""
     device = best_device()
