@@ -50,23 +50,16 @@ class ModelCard:
 
     @classmethod
     def of(cls, segmenter: Segmenter, **details: Any) -> ModelCard:
-        """The card of a segmenter; `details` are the other fields, at least `name` and `size`.
-
-        Raises:
-            ModelError: `NETWORKS` does not list the network's class.
-        """
+        """The card of a segmenter; `details` are the other fields, at least `name` and `size`."""
         network: Any = segmenter.network
-        path = f"{type(network).__module__}.{type(network).__qualname__}"
-        names = [name for name, shipped in NETWORKS.items() if path == shipped]
-        if not names:
-            raise ModelError(
-                f"{type(network).__name__}: only networks that petseg ships can be released ({', '.join(NETWORKS)}). "
-                "Use yours from its checkpoint, with --ckpt_path."
-            )
-        mean, std = segmenter.statistics
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        known = {"architecture": names[0], "settings": network.settings, "parameters": parameters}
-        return cls(**known, mean=mean, std=std, **details)
+        return cls(
+            architecture=architecture_of(network),
+            settings=network.settings,
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            mean=segmenter.statistics.mean,
+            std=segmenter.statistics.std,
+            **details,
+        )
 
     def to_header(self) -> dict[str, str]:
         """The card as safetensors metadata: one JSON text per field, and `format`, which other readers ask for."""
@@ -87,15 +80,13 @@ class ModelCard:
             )
         try:
             values = {f.name: json.loads(header[f.name]) for f in fields(cls) if f.name in header}
-            for key, length in (("mean", 3), ("std", 3), ("size", 2)):
-                if len(values[key]) != length or not all(isinstance(value, int | float) for value in values[key]):
-                    raise ValueError(f"{key} {values[key]!r}")
+            for key, kind, length in (("mean", int | float, 3), ("std", int | float, 3), ("size", int, 2)):
+                values[key] = tuple(values[key])
+                if len(values[key]) != length or not all(isinstance(value, kind) for value in values[key]):
+                    raise ValueError(f"{key} {values[key]}")
             if min(values["size"]) < 1:
                 raise ValueError(f"size {values['size']}")
-            tuples: dict[str, Any] = {
-                key: tuple(values[key]) for key in ("mean", "std", "size", "classes") if key in values
-            }
-            return cls(**values | tuples)
+            return cls(**values | {"classes": tuple(values.get("classes", CLASSES))})
         except (TypeError, ValueError) as error:
             raise ModelError(
                 f"{name}: the header's model card is damaged ({error}). Download the file again."
@@ -125,6 +116,18 @@ def available() -> list[str]:
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors") if not path.name.startswith("."))
 
 
+def architecture_of(network: nn.Module) -> str:
+    """The key of `NETWORKS` for a network; raises ModelError if its class is not in the table."""
+    path = f"{type(network).__module__}.{type(network).__qualname__}"
+    for name, shipped in NETWORKS.items():
+        if shipped == path:
+            return name
+    raise ModelError(
+        f"{type(network).__name__}: only networks that petseg ships can be released ({', '.join(NETWORKS)}). "
+        "Use yours from its checkpoint, with --ckpt_path."
+    )
+
+
 def runnable(card: ModelCard) -> bool:
     """Whether this installation knows the model's architecture and has the packages that it needs."""
     if card.architecture == "pretrained-unet":
@@ -135,11 +138,7 @@ def runnable(card: ModelCard) -> bool:
 
 
 def best() -> str:
-    """The released model that this installation can run and that scored highest on the validation split.
-
-    Raises:
-        ModelError: there is none.
-    """
+    """The released model that this installation can run and that scored highest on the validation split."""
     candidates = [card for card in cards() if runnable(card)]
     if not candidates:
         raise ModelError("no released model can be run by this installation. Install petseg again.")

@@ -86,7 +86,7 @@ def release(
     """
     zoo.model_file(out)
     task, state = _read_task(checkpoint)
-    ModelCard.of(task.segmenter, name=out.stem, size=(1, 1))  # refuses a class that no card can name
+    zoo.architecture_of(task.network)  # refuses a class that no card can name
     run = checkpoint.resolve().parent.parent
     config = read_config(attempts(run)[0])
     data = data or _data(config)
