@@ -126,34 +126,25 @@ def weight_averages(
 
 
 def run_curves(log: Mapping[str, Points], epochs: int, stages: Stages = ()) -> DescribedFigure:
-    """Losses, and the mean IoU of averaged and of raw weights, over the epochs of a run that may still be running.
-
-    Args:
-        log: by column, as `read_log` and `Progress` return it.
-        epochs: of the whole run.
-        stages: sizes of the images.
-    """
+    """Losses and mean IoU over the epochs of a run, which may still be running; `log` as `read_log` returns it."""
     scores = log.get("val/mean_iou", [])
-    now = f"mean IoU {scores[-1][1]:.3f} after epoch {scores[-1][0]} of {epochs}" if scores else "No scores yet"
+    now = f"{scores[-1][1]:.3f} after epoch {scores[-1][0]} of {epochs}" if scores else "No scores yet"
     with figure(6.7, 3.3, 1, 2) as (drawing, (left, right)):
         _line(left, log.get("train/loss"), "training, augmented images", color=MUTED, linestyle="--")
         _line(left, log.get("val/loss"), "validation, averaged weights", color=INK, marker="o", markersize=3)
         _line(right, scores, "averaged weights", color=INK, marker="o", markersize=3)
-        _line(right, log.get("val_raw/mean_iou"), "raw weights", color=ACCENT, linestyle=":", marker="s", markersize=3)
         top = 1.3 * max((value for _, value in log.get("train/loss", [])), default=1.0)
         off = any(value > top for _, value in log.get("val/loss", []))
         title = "Losses, early ones off the scale" if off else "Losses"
         left.set(ylabel="cross-entropy + weighted Dice", title=title, ylim=(0, top))
-        right.set(ylabel="mean IoU on validation", title=now.removeprefix("mean IoU "), ylim=(0, 1))
-        for ax, corner in ((left, "lower left"), (right, "lower right")):
+        right.set(ylabel="mean IoU on validation", title=now, ylim=(0, 1))
+        for ax in (left, right):
             ax.set(xlabel="epoch", xlim=(0.5, epochs + 0.5))
             _mark(ax, stages)
-            if ax.get_legend_handles_labels()[0]:
-                ax.legend(loc=corner, fontsize=9)
-    sides = ", ".join(f"{size} pixels from epoch {first}" for first, size in stages)
-    drawing.alt = f"Two panels over the epochs: losses, and mean IoU on validation. {now}." + (
-        sides and f" Sizes: {sides}."
-    )
+        if log:
+            left.legend(loc="lower left", fontsize=9)
+    sizes = ", ".join(f"{size} pixels from epoch {first}" for first, size in stages)
+    drawing.alt = f"Two panels over the epochs: losses; mean IoU on validation, {now}. Image sizes: {sizes or 'one'}."
     return drawing
 
 
