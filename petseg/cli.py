@@ -20,27 +20,18 @@ TRAINING = {
 
 MODEL_HELP = "released model or .safetensors file (default: the most accurate that this installation can run)"
 
-BENCH_OUT_HELP = (
-    "where the numbers go, with a figure beside them as .png (default: figures/benchmark.json where every row is "
-    "measured without --quick, else no file)"
-)
-
 
 @exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `petseg ARGUMENTS`.
-
-    Args:
-        argv: the arguments without the program's name; those of the process when None.
-
-    Returns:
-        0; 1 when something could not be done, said in a sentence on stderr. Wrong usage exits with 2.
-    """
+    """Runs `petseg ARGUMENTS`; 0, or 1 after an error, which is one sentence on stderr. Wrong usage exits with 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file may be in letters that it lacks
     if arguments and arguments[0] in TRAINING:
-        return _train(arguments)
+        from petseg.training.fit import run  # heavy libraries are imported late, so that --help answers at once
+
+        run(arguments)
+        return 0
     parsed = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = parsed.command
     return command(parsed)
@@ -64,23 +55,19 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=text, add_help=False)  # for the list; `main` hands their arguments on
     segment = add("segment", batch.run, "cut the pet out of photos: writes mask, overlay and cut-out of each")
     batch.add_arguments(segment, MODEL_HELP)
-    _data_arguments(add("data", _data, "fetch or draw a data set, verify and decode it"))
+    data = add("data", _data, "fetch or draw a data set, verify and decode it")
+    data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford", help="default: oxford")
+    data.add_argument("--dir", metavar="DIR", type=Path, help="its folder (default: PETSEG_DATA_DIR, else data/)")
     models = add("models", _models, "list the released models and their scores, or describe one")
     models.add_argument("name", metavar="NAME", nargs="?", help="print the card of this model")
-    _release_arguments(
-        add("release", _release, "score a checkpoint on the official test split and save it as a model file")
-    )
+    _release_arguments(add("release", _release, "score a checkpoint on the test split and save it as a model file"))
     _export_arguments(add("export", _export, "write a model as ONNX"))
-    _app_arguments(add("app", _app, "serve the web app: the same cut-outs in a browser"))
-    _bench_arguments(
-        add("bench", _bench, "time training on this machine, against a plain training loop (an hour and more)")
-    )
+    app = add("app", _app, "serve the web app: the same cut-outs in a browser")
+    app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 or :: lets other machines in")
+    app.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
+    app.add_argument("--model", metavar="NAME", help=MODEL_HELP)
+    _bench_arguments(add("bench", _bench, "time this machine against a plain training loop (an hour and more)"))
     return parser
-
-
-def _data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford", help="default: oxford")
-    parser.add_argument("--dir", metavar="DIR", type=Path, help="its folder (default: PETSEG_DATA_DIR, else data/)")
 
 
 def _release_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,15 +75,12 @@ def _release_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE.safetensors", type=Path, required=True, help="file to write")
     parser.add_argument("--log", metavar="DIR", type=Path, help="folder to which the run's log is copied")
     parser.add_argument(
-        "--no-test",
-        action="store_true",
-        help="do not score the test split: for a model that only serves as another's start or teacher",
+        "--no-test", action="store_true", help="do not score the test split: for a start or a teacher of another model"
     )
     parser.add_argument(
         "--mean-with",
         metavar="NAME",
-        help="the model that the run started from: the mean of its weights and the run's is released if it scores "
-        "higher on the validation split",
+        help="the model that the run started from: release the mean of both if it scores higher on validation",
     )
 
 
@@ -112,29 +96,14 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _app_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 or :: lets other machines in"
-    )
-    parser.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
-    parser.add_argument("--model", metavar="NAME", help=MODEL_HELP)
-
-
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="every row in seconds, with a tiny network and cartoons")
     parser.add_argument(
         "--rows", metavar="NAME", nargs="+", default=[], help="measure these rows only (an unknown name lists them)"
     )
     parser.add_argument("--runs", type=int, help="trainings of each way in time_to_accuracy (default 3; --quick: 1)")
-    parser.add_argument("--out", metavar="FILE.json", type=Path, help=BENCH_OUT_HELP)
-
-
-def _train(arguments: list[str]) -> int:
-    # heavy libraries are imported by the command that needs them, so that --help answers at once
-    from petseg.training.fit import run
-
-    run(arguments)
-    return 0
+    out = "where the numbers go, a figure beside them (default: figures/benchmark.json if all is measured, else none)"
+    parser.add_argument("--out", metavar="FILE.json", type=Path, help=out)
 
 
 def _data(args: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
 """Knowledge distillation: the probabilities of trained models, the teachers, become second, softer labels.
 
 Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network (2015), https://arxiv.org/abs/1503.02531.
-A hard label says that a pixel is boundary; a teacher's probabilities say how certain one can be of it, which helps most
-where annotators drew roughly.
+A hard label says that a pixel is boundary; a teacher's probabilities say how certain that is, which helps most where
+annotators drew roughly.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from petseg.training.task import SegmentationTask
 def soft_labels(
     teachers: Sequence[str | Path], dataset: PixelDataset, device: torch.device, batch_size: int = 32
 ) -> Tensor:
-    """Mean probabilities of some models on the images of a split and on their mirror images.
+    """Mean probabilities of several models for the images of a split and their mirror images.
 
     Args:
-        teachers: released models or `.safetensors` files.
+        teachers: as `zoo.load` takes them.
         dataset: the split; its images have the teachers' size.
         device: where to compute.
         batch_size: images at a time.
 
     Returns:
-        uint8 (N, 3, H, W) on the CPU: probabilities, 255 is certainty; in the order of the split.
+        uint8 (N, 3, H, W) on the CPU, in the order of the split; 255 is certainty.
 
     Raises:
         ModelError: there is no such teacher.
@@ -56,12 +56,12 @@ def _both_ways(segmenter: Segmenter, image: Tensor) -> Tensor:
 
 
 class Distillation(L.Callback):
-    """Has teachers segment all training images before the first epoch; their probabilities move along with the images.
+    """Trains with the probabilities of teachers as well as with the masks.
 
-    The loss is then (1 - weight) times that of the masks and weight times the cross-entropy with the probabilities.
-    They are computed once, on each image as it is and mirrored, so they fit an image best that is not rotated or scaled
-    (Beyer et al.: Knowledge distillation: A good teacher is patient and consistent, CVPR 2022,
-    https://arxiv.org/abs/2106.05237).
+    The loss is (1 - weight) times that of the masks plus weight times the cross-entropy with the teachers'
+    probabilities. These are computed before the first epoch and then move along with the augmented images. So they fit
+    best to images that are not rotated or scaled (Beyer et al.: Knowledge distillation: A good teacher is patient and
+    consistent, CVPR 2022, https://arxiv.org/abs/2106.05237).
 
     Args:
         teacher: a released model or a `.safetensors` file, or several, whose probabilities are averaged.
@@ -82,7 +82,7 @@ class Distillation(L.Callback):
         """
         data = getattr(trainer, "datamodule", None)
         if not isinstance(pl_module, SegmentationTask) or not isinstance(data, PetDataModule):
-            raise TypeError("Distillation needs a SegmentationTask and a PetDataModule.")
+            raise TypeError("Distillation needs a SegmentationTask and a PetDataModule")
         with trainer.precision_plugin.forward_context():  # as fast as the training itself
             soft = soft_labels(self.teachers, data.datasets["train"], pl_module.device)
         pl_module.use_soft_labels(soft, self.weight)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from petseg.data.augment import AugmentSettings
 from petseg.data.datamodule import PetDataModule, Source
-from petseg.errors import DataError
+from petseg.errors import DataError, ModelError
 from petseg.files import write_json
 from petseg.labels import CLASSES
 from petseg.metrics.calibration import expected_calibration_error, reliability_counts
@@ -78,15 +78,12 @@ def release(
             https://arxiv.org/abs/2109.01903).
 
     Raises:
-        DataError: the checkpoint or the run's log is missing or cannot be read.
-        ModelError: the name of `out` is not that of a model, the network is of a class that no card can name, a weight
-            is not finite, or `mean_with` cannot be read.
-        SettingsError: the weights of `mean_with` do not fit the network.
-        MissingError: `out` or `log` cannot be written.
+        PetsegError: before anything is scored, where a file is missing, damaged or not writable, or where the network
+            is of a class that no card can name or not of that of `mean_with`; a `ModelError` for weights that are not
+            finite.
     """
     zoo.model_file(out)
     task, state = _read_task(checkpoint)
-    zoo.architecture_of(task.network)  # refuses a class that no card can name
     run = checkpoint.resolve().parent.parent
     config = read_config(attempts(run)[0])
     data = data or _data(config)
@@ -95,7 +92,8 @@ def release(
         logs_of(run)
         check_writable(log / "release.json")
     chosen, val = _best_on_validation(task, _candidates(task, state, mean_with), data)
-    matrices, scores = {"val": val}, {"val": pooled_scores(val)}
+    matrices = {"val": val}
+    scores = {"val": pooled_scores(val)}
     recipe = {**_recipe(task, state, config), "weights": chosen}
     if test:
         matrices["test"], breeds, calibration = _test_split(task, data)
@@ -105,8 +103,7 @@ def release(
     card = replace(card, limits=LIMITS[data.source].format(size=data.image_size))
     if log is not None:
         keep_log(run, log)
-        pixels = {split: {"images": len(m), "pixels": m.sum(dim=0).tolist()} for split, m in matrices.items()}
-        write_json(log / "release.json", {"name": out.stem, "recipe": recipe, "scores": scores, "confusion": pixels})
+        write_json(log / "release.json", _record(card, matrices))
     zoo.save(out, task.segmenter, card)
     return card
 
@@ -114,6 +111,12 @@ def release(
 def _read_task(path: Path) -> tuple[SegmentationTask, dict[str, Any]]:
     """The task of a checkpoint, and the checkpoint's content."""
     state = read_checkpoint(path)
+    network = state.get("hyper_parameters", {}).get("network", {}).get("class_path")
+    if network and network not in zoo.NETWORKS.values():
+        raise ModelError(
+            f"{path}: its network is {network}; a released model's is {' or '.join(zoo.NETWORKS.values())}. To release "
+            "another one, add it to NETWORKS in petseg/models/zoo.py."
+        )
     try:
         task = SegmentationTask.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     except (LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -186,6 +189,12 @@ def _test_split(
     errors = expected_calibration_error(reliability).tolist()
     calibration = {name: round(error, 4) for name, error in zip((*CLASSES, "top label"), errors, strict=True)}
     return matrices, {breed: round(by_breed[breed], 4) for breed in shown}, calibration
+
+
+def _record(card: ModelCard, matrices: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Recipe, scores and pooled confusion matrices of a released model, from the matrices (N, 3, 3) of each split."""
+    pixels = {split: {"images": len(m), "pixels": m.sum(dim=0).tolist()} for split, m in matrices.items()}
+    return {"name": card.name, "recipe": card.recipe, "scores": card.scores, "confusion": pixels}
 
 
 def _source(data: PetDataModule) -> dict[str, str]:

@@ -35,6 +35,8 @@ def size_at(epoch: int, epochs: int, sizes: Sequence[float], size_starts: Sequen
 class SegmentationTask(L.LightningModule):
     """A network with its training recipe.
 
+    A checkpoint of `petseg fit` names the network's class; `load_from_checkpoint` of any other needs `network=`.
+
     Args:
         network: maps normalised images (B, 3, H, W) to logits (B, 3, H, W): UNet, PretrainedUNet, or the class path of
             any other module. Its attribute `statistics`, if it has one, says how its images are normalised; default:
@@ -82,7 +84,7 @@ class SegmentationTask(L.LightningModule):
             network.freeze()
         if compile:
             network.compile()
-        # channels-last: the order of pixels in memory that convolutions are fastest with
+        # channels-last: all channels of a pixel side by side in memory, which most convolutions are faster with
         network = network.to(memory_format=torch.channels_last)
         self.segmenter = Segmenter(network, *getattr(network, "statistics", IMAGENET))
         self.augment = Augment(augment)

@@ -27,7 +27,7 @@ from petseg.metrics.confusion import SCORES
 from petseg.models.device import best_precision, machine, processor
 from petseg.models.inspection import in_eval_mode, trace
 from petseg.models.unet import DoubleConv, UNet
-from petseg.training.runs import Log, joined, last_epoch, read_log, read_logs, write_logs
+from petseg.training.runs import Log, joined, last_epoch, logs_of, read_log, read_logs, write_logs
 from petseg.training.task import SegmentationTask
 from petseg.upkeep.reproduce import train
 
@@ -100,14 +100,10 @@ def on_record(plan: Plan, record: Path) -> dict[str, dict[str, Any]]:
 def trained(run: Run, plan: Plan, folder: Path) -> tuple[dict[str, Any], Log]:
     """Trains a run in a folder, or continues its training; returns its summary and its log."""
     train(folder, plan.recipe, ["--trainer.enable_progress_bar", "false", *shlex.split(run.flags)])
-    versions = sorted(
-        (file.parent for file in folder.glob("runs/*/metrics.csv")), key=lambda path: path.stat().st_mtime
-    )
-    log = joined([read_log(version / "metrics.csv") for version in versions])
-    epochs = plan.recipe["trainer"]["max_epochs"]
-    checkpoint, _ = last_epoch(folder / "runs")
+    checkpoint, epochs = last_epoch(folder / "runs")
     if checkpoint is None:
         raise DataError(f"{folder}: holds no checkpoint. Remove it to train the run again.")
+    log = joined([read_log(path) for path in logs_of(checkpoint.parents[1])])
     network = SegmentationTask.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True).network
     summary = {
         "name": run.name,

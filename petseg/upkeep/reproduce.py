@@ -59,12 +59,9 @@ def minutes(name: str) -> float | None:
 
 
 def make(name: str, folder: Path, flags: Sequence[str] = ()) -> ModelCard:
-    """Trains a model or a run of `CHAIN` in `folder`/`name`, and releases it there; what is done is not done again.
+    """Trains a model or a run of `CHAIN` in `folder`/`name` and releases it there, unless that is done already.
 
-    Args:
-        name: the runs that it needs are in `folder` already.
-        folder: holds a folder for each run.
-        flags: further flags of `petseg fit`.
+    The runs that it needs must be in `folder`; `flags` are further ones of `petseg fit`.
 
     Raises:
         DataError: a command failed, or the folder holds a run with another recipe or other flags.
@@ -169,25 +166,22 @@ def _arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         usage="%(prog)s [--folder FOLDER] [MODEL ...] [-- FLAGS OF PETSEG FIT]",
         description=__doc__,
     )
-    models = f"of {', '.join(zoo.available())}; default: all"
-    parser.add_argument("models", metavar="MODEL", nargs="*", help=models)
+    parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(zoo.available())}; default: all")
     parser.add_argument(
         "--folder", type=Path, default=CHECKOUT / "build" / "reproduce", help="default: build/reproduce"
     )
     end = argv.index("--") if "--" in argv else len(argv)
-    return parser.parse_args(argv[:end]), list(argv[end + 1 :])
+    arguments = parser.parse_args(argv[:end])
+    if unknown := [name for name in arguments.models if name not in zoo.available()]:
+        parser.error(f"{', '.join(unknown)}: no released model; choose of {', '.join(zoo.available())}")
+    return arguments, list(argv[end + 1 :])
 
 
 @exit_with_sentence(stopped="stopped; repeat the command to continue")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains models and what they need; 0, 1 after an error, 2 for an unknown model, 130 after Ctrl-C."""
+    """Trains models and what they need; 0, 1 after an error, or 130 after Ctrl-C."""
     arguments, flags = _arguments(sys.argv[1:] if argv is None else argv)
     names = arguments.models or zoo.available()
-    if unknown := [name for name in names if name not in zoo.available()]:
-        print(
-            f"petseg: {', '.join(unknown)}: no released model; choose of {', '.join(zoo.available())}.", file=sys.stderr
-        )
-        return 2
     order = in_order(names)
     for name in order:
         took = minutes(name)

@@ -14,10 +14,9 @@ from petseg import cli
 from petseg.data import datamodule
 from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
-from petseg.errors import DataError, ModelError, SettingsError
+from petseg.errors import DataError, SettingsError
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
-from petseg.models.segmenter import Segmenter
 from petseg.training import fit, release
 from petseg.training.scoring import evaluate
 
@@ -206,13 +205,21 @@ def test_a_mean_with_another_network_is_refused_before_anything_is_scored(best, 
     assert not Path("a.safetensors").exists()
 
 
-def test_a_network_of_a_class_that_no_card_can_name_is_refused_before_anything_is_scored(best, cartoons, monkeypatch):
+def test_a_network_of_a_class_that_no_card_can_name_is_refused_before_anything_is_scored(best, monkeypatch, capsys):
     monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("scored"))
-    task, state = release._read_task(best)
-    task.segmenter = Segmenter(torch.nn.Conv2d(3, 3, 1))
-    monkeypatch.setattr(release, "_read_task", lambda _: (task, state))
-    with pytest.raises(ModelError):
-        release.release(best, Path("a.safetensors"), pets(cartoons))
+    state = torch.load(best, weights_only=True)
+    state["hyper_parameters"]["network"]["class_path"] = "not_here.PixelNet"
+    torch.save(state, best)
+    assert cli.main(["release", str(best), "--out", "a.safetensors"]) == 1
+    assert "its network is not_here.PixelNet; a released model's is petseg.models.unet.UNet" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_an_earlier_petseg_is_one_sentence(best, capsys):
+    state = torch.load(best, weights_only=True)
+    state["hyper_parameters"] = {"channels": [4, 8], "separable": False}
+    torch.save(state, best)
+    assert cli.main(["release", str(best), "--out", "a.safetensors"]) == 1
+    assert "best.ckpt: its weights do not fit its settings (TypeError). Train again" in capsys.readouterr().err
 
 
 def test_data_that_cannot_be_set_up_are_one_sentence():

@@ -65,7 +65,9 @@ def test_flags_of_fit_follow_two_dashes(words, models, flags):
 
 
 def test_a_name_without_a_recipe_is_refused_with_those_that_have_one(capsys):
-    assert reproduce.main(["resnet"]) == 2
+    with pytest.raises(SystemExit) as end:
+        reproduce.main(["resnet"])
+    assert end.value.code == 2
     assert f"resnet: no released model; choose of {', '.join(zoo.available())}" in capsys.readouterr().err
 
 
