@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs `petseg ARGUMENTS`; 0, or 1 after an error, which is one sentence on stderr. Wrong usage exits with 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file may be in letters that it lacks
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may have letters that stdout cannot print
     if arguments and arguments[0] in TRAINING:
         from petseg.training.fit import run  # heavy libraries are imported late, so that --help answers at once
 
@@ -98,9 +98,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="every row in seconds, with a tiny network and cartoons")
-    parser.add_argument(
-        "--rows", metavar="NAME", nargs="+", default=[], help="measure these rows only (an unknown name lists them)"
-    )
+    parser.add_argument("--rows", metavar="NAME", nargs="+", default=[], help="these alone (a wrong name lists them)")
     parser.add_argument("--runs", type=int, help="trainings of each way in time_to_accuracy (default 3; --quick: 1)")
     out = "where the numbers go, a figure beside them (default: figures/benchmark.json if all is measured, else none)"
     parser.add_argument("--out", metavar="FILE.json", type=Path, help=out)
@@ -108,11 +106,10 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _data(args: argparse.Namespace) -> int:
     from petseg.data.datamodule import PetDataModule
+    from petseg.data.download import fetch_oxford
 
     module = PetDataModule(args.source, args.dir)
     if args.source == "oxford":
-        from petseg.data.download import fetch_oxford
-
         fetch_oxford(module.root)
     module.prepare_data()
     module.setup()
@@ -147,8 +144,7 @@ def _release(args: argparse.Namespace) -> int:
 
     card = release(args.checkpoint, args.out, log=args.log, test=not args.no_test, mean_with=args.mean_with)
     split = "val" if args.no_test else "test"
-    score = card.scores[split]["mean_iou"]
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; {split} mean IoU {score:.4f}")
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; {split} mean IoU {card.scores[split]['mean_iou']:.4f}")
     return 0
 
 
