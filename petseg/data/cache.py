@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
@@ -84,6 +85,7 @@ def open_pixels(files: Sequence[Files], size: int, folder: Path, name: str, prog
     fingerprint = [(f"{parents[path.parent]}/{path.name}", *_version(path)) for pair in files for path in pair]
     target = folder / (prefix + _hash([DECODER, size, *fingerprint], 16))
     try:
+        _remove_drafts(folder)
         if not _is_intact(target):
             _build(files, size, target, f"decode {name}-{size}" if progress else None)
             for outdated in folder.glob(prefix + "*"):
@@ -165,6 +167,8 @@ def _version(path: Path) -> tuple[int, int]:
         ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Change the permissions of its folder.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{path}: is a folder or a pipe, not a file. Put the file in its place.")
     return status.st_size, status.st_mtime_ns
 
 
@@ -208,11 +212,7 @@ def _build(files: Sequence[Files], size: int, target: Path, title: str | None) -
 
 @contextmanager
 def _draft(folder: Path) -> Iterator[Path]:
-    """A temporary folder, locked while it is in use; those of processes that were killed are removed."""
-    for name in {path.name.removesuffix(".lock") for path in folder.glob(".draft-*")}:
-        with suppress(OSError, NotImplementedError), FileLock(folder / f"{name}.lock", timeout=0):
-            shutil.rmtree(folder / name, ignore_errors=True)
-            (folder / f"{name}.lock").unlink(missing_ok=True)
+    """A temporary folder, locked while it is in use."""
     draft = folder / f".draft-{uuid.uuid4().hex}"
     lock = FileLock(f"{draft}.lock")
     with suppress(OSError, NotImplementedError):  # some network drives have no locks
@@ -224,6 +224,14 @@ def _draft(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
         lock.release()
         Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove the temporary folders of processes that were killed: nobody holds their locks."""
+    for name in {path.name.removesuffix(".lock") for path in folder.glob(".draft-*")}:
+        with suppress(OSError, NotImplementedError), FileLock(folder / f"{name}.lock", timeout=0):
+            shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / f"{name}.lock").unlink(missing_ok=True)
 
 
 def _decode_all(files: Sequence[Files], size: int, folder: Path, title: str | None) -> None:

@@ -13,7 +13,7 @@ import ssl
 import sys
 import tarfile
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
@@ -54,10 +54,14 @@ def fetch_oxford(root: Path, *, progress: bool = True) -> Path:
     """
     folder = root / "oxford-iiit-pet"
     try:
-        if verify_oxford(folder):
+        if verify_oxford(folder) or _leftovers(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(folder):
                 _complete(folder, progress)
+                for leftover in _leftovers(folder):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                    with suppress(OSError):  # a read-only folder is complete all the same
+                        leftover.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be written ({error.strerror or error}). Free some space or choose another folder "
@@ -98,6 +102,11 @@ def _sizes(folder: Path) -> dict[str, int]:
         return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
 
 
+def _leftovers(folder: Path) -> list[Path]:
+    """What a download leaves, and one that is killed at its end; torchvision's archives stay."""
+    return [path for path in (folder / ".unpacking", *folder.glob("*.tar.gz.part")) if path.exists()]
+
+
 def _locked(folder: Path) -> AbstractContextManager[Any]:
     """Wait for another process that completes the same folder: two would write to one `.part` file."""
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
@@ -113,10 +122,7 @@ def _locked(folder: Path) -> AbstractContextManager[Any]:
 def _complete(folder: Path, progress: bool) -> None:
     for part, (url, md5) in ARCHIVES.items():
         if any(problem.startswith(f"{part}/") for problem in verify_oxford(folder)):
-            archive = _fetch(url, md5, folder, progress)
-            _unpack(archive, folder, progress)
-            if archive.suffix == ".part":  # downloaded now; torchvision's archives stay
-                archive.unlink()
+            _unpack(_fetch(url, md5, folder, progress), folder, progress)
     problems = verify_oxford(folder)
     if problems:
         raise DataError(

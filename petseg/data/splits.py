@@ -120,6 +120,8 @@ def _parse(line: str) -> Example:
     class_id, species, breed_id = (int(column) for column in columns[1:])
     if species not in SPECIES:
         raise ValueError(f"species {species}, expected 1 (cat) or 2 (dog)")
+    if not columns[0].isprintable() or Path(columns[0]).name != columns[0]:
+        raise ValueError("the name is not that of a file")
     if class_id < 1 or breed_id < 1:
         raise ValueError(f"class {class_id} and breed {breed_id}, which start at 1")
     return Example(columns[0], class_id, SPECIES[species])

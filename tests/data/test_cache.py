@@ -299,7 +299,7 @@ def test_a_killed_process_leaves_a_draft_that_the_next_run_removes_unless_it_is_
             assert process.stdout.readline() == "decoding\n"
         killed.send_signal(signal.SIGKILL)
         killed.wait()
-        assert len([name for name in caches(tmp_path) if not name.endswith(".lock")]) == 2
+        assert len([name for name in caches(tmp_path) if not name.endswith(".lock")]) == 3
         folder = open_pixels(files, tmp_path).folder
         drafts = [name for name in caches(tmp_path) if name != folder.name]
         assert len(drafts) == 2  # the folder that is in use, and its lock

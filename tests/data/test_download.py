@@ -2,128 +2,32 @@
 
 import errno
 import hashlib
-import io
 import shutil
 import ssl
 import subprocess
 import tarfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from archives import TRAINVAL, Server, archive, archive_server, photo, rows
 from torchvision.datasets import OxfordIIITPet
 
 from petseg.data import download
 from petseg.data.download import fetch_oxford, verify_oxford
 from petseg.errors import DataError
 
-TRAINVAL = ("Birman_1", "Pug_1")
-TEST = ("Birman_2", "Pug_2")
-
-
-def photo(name: str) -> bytes:
-    """Bytes that stand for a photo and do not compress: the archive is long enough to break off half way."""
-    return b"".join(hashlib.sha256(f"{name} {i}".encode()).digest() for i in range(4000))  # 128 kB
-
-
-def archive(files: dict[str, bytes]) -> bytes:
-    """A .tar.gz of these files."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def rows(names: tuple[str, ...]) -> bytes:
-    return "".join(f"{name} 1 1 1\n" for name in names).encode()
-
-
-def official() -> dict[str, bytes]:
-    """The two archives, with what is odd in the real ones: a photo in no list, and macOS's `._` files."""
-    names = (*TRAINVAL, *TEST)
-    annotations = {
-        "annotations/list.txt": b"#Image CLASS-ID SPECIES BREED-ID\n" + rows(names),
-        "annotations/trainval.txt": rows(TRAINVAL),
-        "annotations/test.txt": rows(TEST),
-    }
-    for name in names:
-        annotations[f"annotations/trimaps/._{name}.png"] = b"Mac"
-        annotations[f"annotations/trimaps/{name}.png"] = f"trimap of {name}".encode()
-    images = {f"images/{name}.jpg": photo(name) for name in (*names, "Pug_999")}
-    return {"annotations.tar.gz": archive(annotations), "images.tar.gz": archive(images)}
-
-
-class Server(ThreadingHTTPServer):
-    """Serves archives, records every request, and fails as asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files = official()
-        self.requests: list[tuple[str, str | None]] = []
-        self.knows_ranges = True
-        self.breaks: list[int] = []  # the next answers of images.tar.gz end after so many bytes
-        self.status = 200
-        self.seconds = 0.0  # before each answer
-
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/{name}"
-
-    def ranges_of(self, name: str) -> list[str | None]:
-        return [asked for path, asked in self.requests if path == name]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        name, asked = self.path.lstrip("/"), self.headers.get("Range")
-        self.server.requests.append((name, asked))
-        body = self.server.files[name]
-        time.sleep(self.server.seconds)
-        if self.server.status == 302:
-            self.send_response(302)
-            self.send_header("Location", self.path)
-            return self.end_headers()
-        if self.server.status != 200:
-            return self.send_error(self.server.status)
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.knows_ranges else 0
-        if start >= len(body):
-            return self.send_error(416)
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        self.send_header("Content-Length", str(len(body) - start))
-        self.end_headers()
-        cut = self.server.breaks.pop(0) if name == "images.tar.gz" and self.server.breaks else len(body)
-        self.wfile.write(body[start : start + cut])
-        return None
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    sums = {name: hashlib.md5(content).hexdigest() for name, content in server.files.items()}
-    table = {name.split(".")[0]: (server.url(name), sums[name]) for name in sums}
-    monkeypatch.setattr(download, "ARCHIVES", table)
-    monkeypatch.setattr(download, "PAUSE", 0.0)
     for proxy in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(proxy, raising=False)
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    monkeypatch.setattr(download, "PAUSE", 0.0)
+    with archive_server() as server:
+        monkeypatch.setattr(download, "ARCHIVES", server.table())
+        yield server
 
 
 def fetch(root: Path) -> Path:
@@ -285,6 +189,22 @@ def test_a_split_list_that_ends_early_is_noticed_and_replaced(server, tmp_path, 
     (folder / "annotations/trainval.txt").write_bytes(content)
     assert problem in verify_oxford(folder)[0]
     assert verify_oxford(fetch(tmp_path)) == []
+
+
+def test_what_a_download_that_was_killed_at_its_end_left_is_removed(server, tmp_path):
+    folder = fetch(tmp_path)
+    (folder / "images.tar.gz.part").write_bytes(b"0.8 GB")
+    (folder / ".unpacking" / "images").mkdir(parents=True)
+    server.requests.clear()
+    fetch(tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == ["annotations", "images"]
+    assert server.requests == []
+
+
+def test_a_full_disk_while_unpacking_leaves_no_half_unpacked_archive(server, disk):
+    with pytest.raises(DataError, match=r"cannot be written \(No space left on device\).*PETSEG_DATA_DIR"):
+        fetch(disk)
+    assert not (disk / "oxford-iiit-pet" / ".unpacking").exists()
 
 
 @pytest.mark.parametrize(("suffix", "stays"), [("", True), (".part", False)])

@@ -6,10 +6,13 @@ most 15 seconds, for `make test`) or of `full` (at most ten minutes).
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from petseg.errors import PetsegError
 
 
 class Skipped(Exception):  # noqa: N818 - nothing failed
@@ -42,3 +45,14 @@ class Tally:
         """The kind's row of the table."""
         row = {"tried": self.tried, "lost": len(self.lost), "slowest_seconds": round(self.slowest, 2)}
         return row | more | {"lost_cases": self.lost}
+
+
+def refused(action: Callable[[], object], sentence: str) -> None:
+    """Asserts that an action ends with a sentence that this pattern finds."""
+    try:
+        action()
+    except PetsegError as error:
+        if not re.search(sentence, str(error)):
+            raise AssertionError(f"expected {sentence!r}, said: {error}") from error
+    else:
+        raise AssertionError(f"done without a word, expected {sentence!r}")
