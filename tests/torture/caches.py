@@ -30,7 +30,7 @@ from petseg.data.cartoons import write_dataset
 from petseg.data.download import fetch_oxford, verify_oxford
 from petseg.errors import PetsegError
 from petseg.files import write_json
-from petseg.training.checkpoints import WholeCheckpoints
+from petseg.training.callbacks import WholeCheckpoints
 
 from . import Skipped, Tally, refused
 
