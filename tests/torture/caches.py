@@ -30,7 +30,7 @@ from petseg.data.cartoons import write_dataset
 from petseg.data.download import fetch_oxford, verify_oxford
 from petseg.errors import PetsegError
 from petseg.files import write_json
-from petseg.training.callbacks import WholeCheckpoints
+from petseg.training.callbacks import AtomicCheckpointIO
 
 from . import Skipped, Tally, refused
 
@@ -140,7 +140,7 @@ def full_disks(tally: Tally, root: Path, files: list[tuple[Path, Path]]) -> None
         "json": (lambda disk: write_json(disk / "a.json", "x" * 2_000_000), r"a\.json: cannot be written"),
         "cartoons": (lambda disk: write_dataset(disk), r"(jpg|png): cannot be written"),
         "checkpoint": (
-            lambda disk: WholeCheckpoints().save_checkpoint({"weights": torch.zeros(500_000)}, disk / "a.ckpt"),
+            lambda disk: AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(500_000)}, disk / "a.ckpt"),
             r"a\.ckpt: cannot be written",
         ),
     }
