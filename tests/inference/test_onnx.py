@@ -11,23 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from photo_files import noise
 
 from petseg.errors import ModelError
 from petseg.inference import onnx
 from petseg.inference.onnx import export_onnx
 from petseg.models import zoo
-from petseg.models.segmenter import Segmenter
-from petseg.models.unet import UNet
 from petseg.models.zoo import ModelCard
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    segmenter = Segmenter(UNet(channels=(4, 8)), mean=(0.5, 0.4, 0.3), std=(0.25, 0.2, 0.125))
-    card = ModelCard.of(segmenter, name="tiny", size=(30, 48))
-    return zoo.save(tmp_path_factory.mktemp("models") / "tiny.safetensors", segmenter, card)
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +41,6 @@ def weights(path: Path) -> list[Any]:
     return [array for array in arrays if array.dtype.kind == "f"]
 
 
-def noise(width: int, height: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
 def test_onnxruntime_and_pytorch_give_the_same_logits_for_any_batch_size(model: Path, exported: Path) -> None:
     segmenter, _ = zoo.load(model)
     for size in (1, 2, 3):
@@ -66,7 +52,8 @@ def test_onnxruntime_and_pytorch_give_the_same_logits_for_any_batch_size(model: 
         assert np.ptp(expected) > 0.1  # else any two networks would agree
 
 
-def test_the_card_travels_in_the_file(model: Path, exported: Path) -> None:
+def test_the_export_is_one_file_with_the_card(model: Path, exported: Path) -> None:
+    assert sorted(path.name for path in exported.parent.iterdir()) == ["tiny.onnx", "tiny.safetensors"]
     header = session(exported).get_modelmeta().custom_metadata_map
     assert ModelCard.from_header(header) == zoo.card(model)
 
@@ -77,10 +64,6 @@ def test_the_example_of_the_docstring_gives_a_class_map(exported: Path, tmp_path
     command = [sys.executable, "-c", f"{code}\nprint(class_map.shape, set(class_map.flat) <= {{0, 1, 2}})"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(30, 48) True"
-
-
-def test_the_export_is_one_file(exported: Path) -> None:
-    assert sorted(path.name for path in exported.parent.iterdir()) == ["tiny.onnx", "tiny.safetensors"]
 
 
 def test_float16_halves_the_file_and_changes_no_weight(model: Path, exported: Path) -> None:

@@ -40,12 +40,8 @@ def test_a_jpeg_cut_by_a_few_bytes_is_read_and_only_its_last_rows_suffer(options
     whole, cut = (np.asarray(load_photo(file), dtype=int) for file in (data, data[:-30]))
     assert np.array_equal(cut[:-32], whole[:-32])
     assert np.abs(cut - whole).mean() < 1
-
-
-def test_a_progressive_jpeg_without_its_last_refinement_is_read() -> None:
-    data = encoded(CHELSEA, "JPEG", quality=90, progressive=True)
-    whole, cut = (np.asarray(load_photo(file), dtype=int) for file in (data, data[: len(data) * 3 // 4]))
-    assert np.abs(cut - whole).mean() < 3
+    if "progressive" in options:  # a refinement may be missing
+        assert np.abs(np.asarray(load_photo(data[: len(data) * 3 // 4]), dtype=int) - whole).mean() < 3
 
 
 @pytest.mark.parametrize(
@@ -59,13 +55,10 @@ def test_a_jpeg_with_too_much_missing_is_refused(options: dict[str, Any], part: 
     assert message.endswith("Copy or download it again.")
 
 
-@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "GIF", "BMP"])
-def test_half_a_photo_of_any_other_format_is_refused(format: str) -> None:
-    data = encoded(noise(64, 256), format)
-    assert refusal(data[: len(data) // 2], name="half").startswith("half: ")
-
-
-def test_a_png_whose_pixels_have_a_wrong_length_is_refused() -> None:
+def test_half_a_photo_of_any_other_format_and_a_png_with_too_few_pixels_are_refused() -> None:
+    for format in ("PNG", "WEBP", "TIFF", "GIF", "BMP"):
+        data = encoded(noise(64, 256), format)
+        assert refusal(data[: len(data) // 2], name="half").startswith("half: ")
     short = chunk(b"IDAT", zlib.compress(b"\0" + bytes(3))[:-6])
     assert refusal(encoded(scene(), "PNG")[:33] + short, name="cat").startswith("cat: ")
 
@@ -136,17 +129,12 @@ def test_a_tiff_that_stores_its_channels_as_planes_is_read(
 
 
 @pytest.mark.parametrize(
-    ("photometric", "channels", "dtype", "compression"),
+    ("photometric", "planes"),
     [
-        ("minisblack", 2, np.uint8, None),
-        ("minisblack", 2, np.uint8, "deflate"),
-        ("cielab", 3, np.uint8, None),
-        ("cielab", 3, np.uint8, "deflate"),
-        ("separated", 4, np.uint16, None),
+        ("minisblack", np.zeros((2, 8, 8), np.uint8)),
+        ("cielab", np.zeros((3, 8, 8), np.uint8)),
+        ("separated", np.zeros((4, 8, 8), np.uint16)),
     ],
 )
-def test_a_tiff_whose_planes_pillow_misreads_is_refused(
-    photometric: str, channels: int, dtype: type, compression: str | None
-) -> None:
-    data = planar_tiff(np.zeros((channels, 8, 8), dtype), photometric=photometric, compression=compression)
-    assert refusal(data).startswith("photo: cannot be decoded (")
+def test_a_tiff_whose_planes_pillow_misreads_is_refused(photometric: str, planes: np.ndarray) -> None:
+    assert refusal(planar_tiff(planes, photometric=photometric)).startswith("photo: cannot be decoded (")

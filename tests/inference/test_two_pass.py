@@ -1,9 +1,11 @@
 """Two passes: which part of the photo the second one sees, and how both are merged."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from photo_files import noise
 
 from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
@@ -32,21 +34,15 @@ def test_the_box_contains_the_pet_and_a_margin_in_pixels_of_the_photo() -> None:
     assert (top, bottom) == (pytest.approx(200 - 0.15 * 100, abs=4), pytest.approx(300 + 0.15 * 100, abs=4))
 
 
-def test_the_boundary_belongs_to_the_pet() -> None:
-    labels = np.full((50, 50), BACKGROUND)
-    labels[20:30, 20:30] = BOUNDARY
-    assert len(pet_boxes(scores(labels), (50, 50))) == 1
-
-
 def test_a_speck_far_from_the_pet_does_not_widen_the_box() -> None:
     [alone] = pet_boxes(with_pets((ROWS, COLUMNS)), (100, 100))
     [with_speck] = pet_boxes(with_pets((ROWS, COLUMNS), (slice(2, 3), slice(3, 4))), (100, 100))
     assert with_speck == pytest.approx(alone, abs=1)
 
 
-def test_without_a_pet_there_is_no_box_and_with_nothing_but_pet_it_is_the_whole_photo() -> None:
-    assert pet_boxes(scores(np.full((20, 20), BACKGROUND)), (300, 200)) == []
-    assert pet_boxes(scores(np.full((20, 20), PET)), (300, 200)) == [(0, 0, 300, 200)]
+@pytest.mark.parametrize(("label", "boxes"), [(BACKGROUND, 0), (PET, 1), (BOUNDARY, 1)])
+def test_the_boundary_belongs_to_the_pet_and_without_a_pet_there_is_no_box(label: int, boxes: int) -> None:
+    assert pet_boxes(scores(np.full((20, 20), label)), (300, 200)) == [(0, 0, 300, 200)] * boxes
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (128, 128), (4000, 3000)])
@@ -100,27 +96,20 @@ def test_at_the_frame_of_the_photo_the_second_pass_does_not_fade() -> None:
     assert merged[0, 19, 20] < WEIGHT / 2  # the box's lower end lies within the photo
 
 
-def test_one_pass_is_the_network_alone_and_the_default_is_two(small_model):
-    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 400, 3), dtype=np.uint8))
-    once = Predictor(small_model, passes=1)
-    assert torch.equal(once.photo_logits(photo), once.logits(once.prepare(photo))[0])
-    assert np.array_equal(once(photo).logits, once.photo_logits(photo).numpy())
+def test_the_default_is_two_passes(model: Path) -> None:
     seen = []
 
     class Spy(Predictor):
-        def logits(self, image):
+        def logits(self, image: torch.Tensor) -> torch.Tensor:
             seen.append(tuple(image.shape))
-            label = np.full(image.shape[-2:], BACKGROUND)
-            label[10:20, 10:20] = PET
-            return scores(label)[None]
+            return with_pets((slice(10, 20), slice(10, 20)), size=30)[None]
 
-    Spy(small_model)(photo)
-    assert seen == [(1, 3, 32, 32)] * 2
+    Spy(model)(noise(400, 100))
+    assert seen == [(1, 3, 30, 48)] * 2
 
 
-@pytest.mark.parametrize("passes", [0, -1])
-def test_fewer_passes_than_one_are_refused(small_model, passes):
-    with pytest.raises(SettingsError, match=f"passes={passes}: expected 1 "):
-        Predictor(small_model, passes=passes)
-    with pytest.raises(SettingsError, match=f"passes={passes}: expected 1 "):
-        Predictor(small_model).photo_logits(Image.new("RGB", (8, 8)), passes)
+def test_fewer_passes_than_one_are_refused(model: Path) -> None:
+    with pytest.raises(SettingsError, match=r"passes=0: expected 1 "):
+        Predictor(model, passes=0)
+    with pytest.raises(SettingsError, match=r"passes=-1: expected 1 "):
+        Predictor(model).photo_logits(noise(8, 8), -1)
