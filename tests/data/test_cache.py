@@ -83,19 +83,6 @@ def test_a_change_rebuilds_and_leaves_no_outdated_cache(files, tmp_path, change)
     assert len(caches(tmp_path)) == (2 if change == "size" else 1)
 
 
-def test_an_interrupted_process_leaves_no_cache(files, tmp_path, monkeypatch):
-    def interrupted(image, trimap, size):
-        if image.name == "3.jpg":
-            raise KeyboardInterrupt
-        return decode(image, trimap, size)
-
-    decode = cache.decode
-    monkeypatch.setattr(cache, "decode", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        open_pixels(files, tmp_path)
-    assert caches(tmp_path) == []
-
-
 def test_processes_that_decode_the_same_split_at_once_need_no_lock(tmp_path):
     files = make(tmp_path / "files", count=60)
     context = multiprocessing.get_context("spawn")
@@ -150,12 +137,6 @@ def test_images_are_resized_with_antialiasing_and_masks_without_inventing_labels
     assert set(np.unique(mask)) == {0, 2}
 
 
-def test_a_trimap_of_another_size_than_its_photo_is_refused_with_both_names_and_sizes(files, tmp_path):
-    Image.new("L", (40, 48), 1).save(files[2][1])
-    with pytest.raises(DataError, match=r"2\.jpg has 48 x 40 pixels, but \S+2\.png has 40 x 48: they do not belong"):
-        open_pixels(files, tmp_path)
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_with_an_exif_orientation_and_its_trimap_are_turned_alike(tmp_path, orientation):
     upright = np.zeros((8, 6, 3), dtype=np.uint8)
@@ -174,6 +155,7 @@ def test_a_photo_with_an_exif_orientation_and_its_trimap_are_turned_alike(tmp_pa
 @pytest.mark.parametrize(
     ("which", "picture", "sentence"),
     [
+        (1, Image.new("L", (40, 48), 1), r"2\.jpg has 48 x 40 pixels, but \S+2\.png has 40 x 48: they do not belong"),
         (1, Image.new("RGB", (48, 40), (1, 1, 1)), r"2\.png: .*one channel of integers, but its mode is RGB"),
         (1, Image.new("LA", (48, 40), (1, 255)), r"2\.png: .*one channel of integers, but its mode is LA"),
         (1, Image.fromarray(np.full((40, 48), 257, np.uint16)), r"2\.png: has the values 257"),
@@ -184,12 +166,6 @@ def test_a_photo_with_an_exif_orientation_and_its_trimap_are_turned_alike(tmp_pa
 def test_a_photo_or_trimap_whose_values_would_be_read_wrongly_is_refused(files, tmp_path, which, picture, sentence):
     picture.save(files[2][which], format="PNG")
     with pytest.raises(DataError, match=sentence):
-        open_pixels(files, tmp_path)
-
-
-def test_a_missing_file_is_named_with_the_remedy(files, tmp_path):
-    files[2][0].unlink()
-    with pytest.raises(DataError, match=r"2\.jpg: missing.*petseg data oxford"):
         open_pixels(files, tmp_path)
 
 
@@ -219,10 +195,13 @@ def test_a_damaged_file_of_any_kind_is_named_with_the_remedy(files, tmp_path, wh
     assert caches(tmp_path) == []
 
 
-def test_all_damaged_files_are_named_at_once(files, tmp_path):
+def test_all_damaged_files_are_named_at_once_and_a_missing_one_before_them(files, tmp_path):
     files[1][0].write_bytes(b"no image")
     Image.new("L", (48, 40), 7).save(files[3][1])
     with pytest.raises(DataError, match=r"(?s)1\.jpg: cannot be read.*3\.png: has the values 7; .*petseg data oxford"):
+        open_pixels(files, tmp_path)
+    files[2][0].unlink()
+    with pytest.raises(DataError, match=r"2\.jpg: missing.*petseg data oxford"):
         open_pixels(files, tmp_path)
 
 

@@ -45,8 +45,9 @@ def write_list(folder, *lines):
     (folder / "annotations/test.txt").write_text("".join(f"{line}\n" for line in lines))
 
 
-def test_a_list_is_read_without_its_comments_and_empty_lines(tmp_path):
-    write_list(tmp_path, "#Image CLASS-ID SPECIES BREED ID", "Abyssinian_201 1 1 1", "", "saint_bernard_3 37 2 25")
+def test_a_list_is_read_without_its_byte_order_mark_comments_and_empty_lines(tmp_path):
+    lines = "\ufeffAbyssinian_201 1 1 1", "#Image CLASS-ID SPECIES BREED ID", "", "saint_bernard_3 37 2 25"
+    write_list(tmp_path, *lines)
     first, second = read_split(tmp_path, "test")
     assert (first.breed, first.class_id, first.species) == ("Abyssinian", 1, "cat")
     assert (second.breed, second.class_id, second.species) == ("saint_bernard", 37, "dog")
@@ -55,30 +56,26 @@ def test_a_list_is_read_without_its_comments_and_empty_lines(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("pug_1 1 2", "3 columns, expected 4"),
+        ("pug_1 1 2", "'pug_1 1 2' is not 'name class species breed': 3 columns, expected 4"),
         ("pug_1 1 2 1 1", "5 columns, expected 4"),
         ("pug_1 one 2 1", "invalid literal"),
-        ("pug_1 1 0 1", r"species 0, expected 1 \(cat\) or 2 \(dog\)"),
-        ("pug_1 1 -1 1", "species -1"),
-        ("pug_1 1 3 1", "species 3"),
+        *((f"pug_1 1 {species} 1", rf"species {species}, expected 1 \(cat\) or 2 \(dog\)") for species in (0, -1, 3)),
         ("pug_1 0 2 1", "class 0 and breed 1, which start at 1"),
         ("pug_1 1 2 0", "class 1 and breed 0, which start at 1"),
+        ("pug_2 1 2 1", "pug_2 for the second time"),
     ],
 )
 def test_a_wrong_line_is_refused_with_its_file_and_number(tmp_path, line, reason):
     write_list(tmp_path, "# header", "pug_2 1 2 1", line)
-    with pytest.raises(DataError, match=rf"test\.txt, line 3: '{line}' is not 'name class species breed': {reason}"):
+    with pytest.raises(DataError, match=rf"test\.txt, line 3: .*{reason}"):
         read_split(tmp_path, "test")
 
 
-def test_a_list_without_a_single_name_is_refused(tmp_path):
+def test_a_missing_list_and_one_without_a_name_are_refused_with_the_remedies(tmp_path):
+    with pytest.raises(DataError, match=r"missing\. Fetch.*petseg data oxford.*PETSEG_DATA_DIR.*cartoon"):
+        read_split(tmp_path, "test")
     write_list(tmp_path, "# header")
     with pytest.raises(DataError, match=r"test\.txt: names no image"):
-        read_split(tmp_path, "test")
-
-
-def test_a_missing_list_is_one_sentence_with_the_remedies(tmp_path):
-    with pytest.raises(DataError, match=r"missing\. Fetch.*petseg data oxford.*PETSEG_DATA_DIR.*cartoon"):
         read_split(tmp_path, "test")
 
 
@@ -91,14 +88,3 @@ def test_official_splits_have_3680_and_3669_examples_of_37_breeds(oxford):
     per_breed = Counter(name.rpartition("_")[0] for name in validation_names(trainval))
     assert len(per_breed) == 37
     assert set(per_breed.values()) <= {9, 10}
-
-
-def test_an_image_that_a_list_names_twice_is_refused(tmp_path):
-    write_list(tmp_path, "pug_1 1 2 1", "pug_2 1 2 1", "pug_1 1 2 1")
-    with pytest.raises(DataError, match=r"test\.txt, line 3: pug_1 for the second time"):
-        read_split(tmp_path, "test")
-
-
-def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
-    write_list(tmp_path, "\ufeffpug_1 1 2 1")
-    assert read_split(tmp_path, "test")[0].name == "pug_1"

@@ -45,18 +45,15 @@ def test_border_is_the_outermost_ring_and_center_a_sixteenth_in_the_middle():
     assert middle[6:10, 6:10].all()
 
 
-def test_adjacency_counts_the_pixels_with_such_a_neighbour():
+def test_adjacency_counts_the_pixels_with_such_a_neighbour_also_at_a_corner():
     touching = statistics.adjacency(STRIPES)
     assert touching[PET, BOUNDARY] == pytest.approx(3 / 6)
     assert touching[BACKGROUND, BOUNDARY] == pytest.approx(3 / 9)
     assert touching[BOUNDARY, PET] == touching[BOUNDARY, BACKGROUND] == 1
     assert touching[PET, BACKGROUND] == touching[BACKGROUND, PET] == 0
     assert np.isnan(np.diag(touching)).all()
-
-
-def test_corners_touch_too():
-    corner = np.array([[PET, BACKGROUND], [BACKGROUND, BOUNDARY]], dtype=np.uint8)[None]
-    assert statistics.adjacency(corner)[PET, BOUNDARY] == 1
+    corners = np.array([[PET, BACKGROUND], [BACKGROUND, BOUNDARY]], dtype=np.uint8)[None]
+    assert statistics.adjacency(corners)[PET, BOUNDARY] == 1
 
 
 def test_adjacency_of_an_absent_class_are_unknown_and_many_masks_are_pooled():
