@@ -26,17 +26,12 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from PIL.ExifTags import Base as Tag
 from tqdm import tqdm
 
+from petseg.data.decode import DECODER, decode
 from petseg.data.splits import Files
 from petseg.errors import DataError, say
 from petseg.files import read_json, write_json
-from petseg.labels import labels_from_trimap
-
-#: Increase it whenever decoding changes, so that older caches are no longer used.
-DECODER = 2
 
 #: Damaged files that an error names.
 LISTED = 10
@@ -96,64 +91,6 @@ def open_pixels(files: Sequence[Files], size: int, folder: Path, name: str, prog
         raise DataError(
             f"{folder}: decoded images cannot be kept here ({error.strerror or error}). Free some space or change its "
             "permissions, or set PETSEG_CACHE_DIR to another folder."
-        ) from error
-
-
-def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One example, upright and resized: uint8 (size, size, 3), RGB, and uint8 (size, size), labels 0 to 2.
-
-    A trimap covers the photo as it is stored: EXIF's orientation turns both alike.
-
-    Raises:
-        DataError: a file is not an image, or the trimap has another size than the photo or other values than 1 to 3.
-    """
-    # Pillow looks at the content, not at the name: the official folder has PNG and GIF files that are called .jpg
-    with _reading(image), Image.open(image) as photo:
-        if photo.mode.startswith(("I", "F")):
-            raise ValueError(f"more than 8 bits per channel: mode {photo.mode}")  # Pillow would make it white
-        turn = _orientation(photo)
-        # Pillow's bilinear filter averages over all pixels that it shrinks into one, so nothing aliases
-        pixels = np.asarray(_turned(photo.convert("RGB"), turn).resize((size, size), Image.Resampling.BILINEAR))
-    with _reading(trimap), Image.open(trimap) as mask:
-        if mask.mode not in ("L", "P", "I", "I;16"):
-            raise ValueError(f"a trimap has one channel of integers, but its mode is {mask.mode}")
-        # between pet (1) and boundary (3), interpolation would invent background (2); nearest neighbour copies values
-        values = np.asarray(_turned(mask, turn).resize((size, size), Image.Resampling.NEAREST))
-    if mask.size != photo.size:
-        (W, H), (w, h) = photo.size, mask.size
-        raise DataError(
-            f"{image} has {W} x {H} pixels{', stored on its side' * (turn > 4)}, but {trimap} has {w} x {h}: they do "
-            "not belong together. Make a trimap of the photo as it is stored."
-        )
-    try:
-        return pixels, labels_from_trimap(values, str(trimap))
-    except ValueError as error:
-        raise DataError(str(error)) from None
-
-
-def _orientation(photo: Image.Image) -> int:
-    """EXIF's orientation, 2 to 8 if the photo is to be turned."""
-    try:
-        return int(photo.getexif().get(Tag.Orientation, 1))
-    except Exception:  # however broken EXIF is, the pixels are as good as before
-        return 1
-
-
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
-    if not 2 <= orientation <= 8:
-        return image
-    image.getexif()[Tag.Orientation] = orientation
-    return ImageOps.exif_transpose(image)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file into a sentence that names it."""
-    try:
-        yield
-    except Exception as error:  # Pillow has no common base: OSError, SyntaxError, zlib.error, DecompressionBombError...
-        raise DataError(
-            f"{path}: cannot be read ({error or type(error).__name__}). Delete it and run `petseg data oxford`."
         ) from error
 
 

@@ -1,4 +1,3 @@
-import io
 import multiprocessing
 import os
 import pickle
@@ -12,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from disks import make_read_only
-from PIL import Image, ImageOps
-from PIL.ExifTags import Base
+from PIL import Image
 
 from petseg.data import cache
 from petseg.errors import DataError
@@ -111,88 +109,6 @@ def test_an_existing_cache_costs_one_look_at_each_file(tmp_path, monkeypatch):
         open_pixels(files, tmp_path)
         counts.append(len(looks))
     assert counts[1] - counts[0] == 2 * 20  # 20 more images and trimaps
-
-
-@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP"])
-def test_a_file_is_read_by_its_content_whatever_its_name(tmp_path, kind):
-    path, trimap = tmp_path / "a.jpg", tmp_path / "a.png"
-    Image.new("RGB", (20, 10), (255, 0, 0)).save(path, format=kind)
-    Image.new("L", (20, 10), 1).save(trimap)
-    image, mask = cache.decode(path, trimap, 8)
-    assert image.shape == (8, 8, 3)
-    assert (image[..., 0] > 250).all()
-    assert (mask == 0).all()
-
-
-def test_images_are_resized_with_antialiasing_and_masks_without_inventing_labels(tmp_path):
-    path, trimap = tmp_path / "a.png", tmp_path / "b.png"
-    stripes = np.zeros((256, 256, 3), dtype=np.uint8)
-    stripes[:, ::2] = 254  # without antialiasing every column would be 0 or 254
-    Image.fromarray(stripes).save(path)
-    halves = np.ones((256, 256), dtype=np.uint8)
-    halves[:, 125:] = 3  # bilinear resizing would put a 2 between 1 and 3
-    Image.fromarray(halves).save(trimap)
-    image, mask = cache.decode(path, trimap, 16)
-    assert abs(image[:, 1:-1].astype(int) - 127).max() <= 4
-    assert set(np.unique(mask)) == {0, 2}
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photo_with_an_exif_orientation_and_its_trimap_are_turned_alike(tmp_path, orientation):
-    upright = np.zeros((8, 6, 3), dtype=np.uint8)
-    upright[:2, :4] = 255  # unlike its mirror images
-    inverse = {6: 8, 8: 6}.get(orientation, orientation)
-    for name, array in (("a.png", upright), ("b.png", np.where(upright[..., 0] == 255, 1, 2).astype(np.uint8))):
-        image, exif = Image.fromarray(array), Image.Exif()
-        image.save(tmp_path / f"upright-{name}")
-        image.getexif()[Base.Orientation], exif[Base.Orientation] = inverse, orientation
-        stored = ImageOps.exif_transpose(image)
-        stored.save(tmp_path / name, **({"exif": exif} if name == "a.png" else {}))
-    expected = cache.decode(tmp_path / "upright-a.png", tmp_path / "upright-b.png", 24)
-    assert all(map(np.array_equal, cache.decode(tmp_path / "a.png", tmp_path / "b.png", 24), expected))
-
-
-@pytest.mark.parametrize(
-    ("which", "picture", "sentence"),
-    [
-        (1, Image.new("L", (40, 48), 1), r"2\.jpg has 48 x 40 pixels, but \S+2\.png has 40 x 48: they do not belong"),
-        (1, Image.new("RGB", (48, 40), (1, 1, 1)), r"2\.png: .*one channel of integers, but its mode is RGB"),
-        (1, Image.new("LA", (48, 40), (1, 255)), r"2\.png: .*one channel of integers, but its mode is LA"),
-        (1, Image.fromarray(np.full((40, 48), 257, np.uint16)), r"2\.png: has the values 257"),
-        (1, Image.new("1", (48, 40), 1), r"2\.png: .*one channel of integers, but its mode is 1"),
-        (0, Image.fromarray(np.full((40, 48), 40_000, np.uint16)), r"2\.jpg: .*more than 8 bits per channel"),
-    ],
-)
-def test_a_photo_or_trimap_whose_values_would_be_read_wrongly_is_refused(files, tmp_path, which, picture, sentence):
-    picture.save(files[2][which], format="PNG")
-    with pytest.raises(DataError, match=sentence):
-        open_pixels(files, tmp_path)
-
-
-def png() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("L", (64, 64), 1).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-DAMAGED = {
-    "no image": b"no image",
-    "empty": b"",
-    "cut off in its header": png()[:20],
-    "cut off in its pixels": png()[:50],
-    "wrong checksum": png().replace(b"IDAT", b"IDAU"),
-    "more pixels than memory": png()[:16] + b"\x7f\xff\xff\xff" * 2 + png()[24:],
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGED)
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_damaged_file_of_any_kind_is_named_with_the_remedy(files, tmp_path, which, damage):
-    files[2][which].write_bytes(DAMAGED[damage])
-    name = files[2][which].name
-    with pytest.raises(DataError, match=rf"{name}: cannot be read \(.+\)\. Delete it and run `petseg data oxford`"):
-        open_pixels(files, tmp_path)
-    assert caches(tmp_path) == []
 
 
 def test_all_damaged_files_are_named_at_once_and_a_missing_one_before_them(files, tmp_path):

@@ -25,8 +25,9 @@ from disks import NoDiskError, small_disk
 from PIL import Image
 
 from petseg.data import download
-from petseg.data.cache import Pixels, decode, open_pixels
+from petseg.data.cache import Pixels, open_pixels
 from petseg.data.cartoons import write_dataset
+from petseg.data.decode import decode
 from petseg.data.download import fetch_oxford, verify_oxford
 from petseg.errors import PetsegError
 from petseg.files import write_json

@@ -21,8 +21,8 @@ from disks import NoDiskError, make_read_only, small_disk
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
-from petseg.data.cache import decode
 from petseg.data.datamodule import PetDataModule
+from petseg.data.decode import decode
 from petseg.errors import PetsegError
 
 from . import Tally, refused
