@@ -27,6 +27,10 @@ NOTEBOOKS ?=
 export JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PATH := $(CURDIR)/.venv/share/jupyter
 
+# pip installs into .venv, whatever the user's settings say of other places.
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT
+
 IN_VENV  := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PROFILE   = PETSEG_PROFILE="$${PETSEG_PROFILE:-quick}"
 STAMP    := .venv/.petseg-$(EXTRAS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,13 +19,13 @@ TRAINING = {
 
 MODEL_HELP = "released model or .safetensors file (default: the most accurate that this installation can run)"
 
+DEVICE_HELP = "cpu, cuda or mps (default: the GPU, or the CPU if the GPU fails)"
+
 
 @exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `petseg ARGUMENTS`; 0, or 1 after an error, which is one sentence on stderr. Wrong usage exits with 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may have letters that stdout cannot print
     if arguments and arguments[0] in TRAINING:
         from petseg.training.fit import run  # heavy libraries are imported late, so that --help answers at once
 
@@ -54,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in TRAINING.items():
         commands.add_parser(name, help=text, add_help=False)  # for the list; `main` hands their arguments on
     segment = add("segment", batch.run, "cut the pet out of photos: writes mask, overlay and cut-out of each")
-    batch.add_arguments(segment, MODEL_HELP)
+    batch.add_arguments(segment, MODEL_HELP, DEVICE_HELP)
     data = add("data", _data, "fetch or draw a data set, verify and decode it")
     data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford", help="default: oxford")
     data.add_argument("--dir", metavar="DIR", type=Path, help="its folder (default: PETSEG_DATA_DIR, else data/)")
@@ -66,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 or :: lets other machines in")
     app.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
     app.add_argument("--model", metavar="NAME", help=MODEL_HELP)
+    app.add_argument("--device", metavar="NAME", help=DEVICE_HELP)
     _bench_arguments(add("bench", _bench, "time this machine against a plain training loop (an hour and more)"))
     return parser
 
@@ -177,7 +177,7 @@ def _export_int8(model: str | None, out: Path) -> object:
 def _app(args: argparse.Namespace) -> int:
     from petseg.apps.webapp.start import serve
 
-    serve(args.model, args.host, args.port)
+    serve(args.model, args.host, args.port, args.device)
     return 0
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, ParamSpec, TextIO
+from typing import Any, Final, ParamSpec, TextIO
 
 P = ParamSpec("P")
 
@@ -20,6 +22,10 @@ DISK_ERRORS: Final = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),  # a file in the place of a folder, or the other way round
 }
+
+#: What Python's `tempfile` says if no folder can be written to.
+NO_TEMPORARY_FOLDER: Final = "No usable temporary directory"
+TEMPORARY_FOLDER_REMEDY: Final = "no folder for temporary files can be written to. Set TMPDIR to one that can."
 
 
 class PetsegError(Exception):
@@ -46,25 +52,44 @@ class MissingError(PetsegError):
     """This machine lacks something: an optional package, a program, a free port, a writable folder."""
 
 
-class PhotoWarning(UserWarning):
-    """A photo is used, but not as its owner may expect; the message is a sentence as well."""
+class PetsegWarning(UserWarning):
+    """Something goes on, but not as the user may expect; the message is a sentence as well."""
+
+
+class PhotoWarning(PetsegWarning):
+    """A photo is used, but not as its owner may expect."""
 
 
 def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]], Callable[P, int]]:
     """Decorate the `main` of a command: a `PetsegError` becomes a sentence on stderr and exit status 1.
 
-    After Ctrl-C the command prints `stopped` and returns 130.
+    So do a `PetsegWarning`, with which the command goes on, and a machine without a folder for temporary files. After
+    Ctrl-C the command prints `stopped` and returns 130. Characters that the terminal cannot print are escaped.
     """
 
     def decorate(main: Callable[P, int]) -> Callable[P, int]:
         @functools.wraps(main)
         def run(*args: P.args, **kwargs: P.kwargs) -> int:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")
+            show = warnings.showwarning
+
+            def say_or_show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+                is_sentence = issubclass(category, PetsegWarning)
+                say(f"petseg: {message}") if is_sentence else show(message, category, *where)
+
+            warnings.showwarning = say_or_show  # type: ignore[assignment]
             try:
                 status = main(*args, **kwargs)
                 sys.stdout.flush()
                 return status
             except PetsegError as error:
                 say(f"petseg: {error}")
+                return 1
+            except FileNotFoundError as error:
+                if NO_TEMPORARY_FOLDER not in str(error):
+                    raise
+                say(f"petseg: {TEMPORARY_FOLDER_REMEDY}")
                 return 1
             except KeyboardInterrupt:
                 say(f"petseg: {stopped}")
@@ -77,6 +102,7 @@ def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]],
                 say(f"petseg: {error.filename or 'a file'} cannot be written ({error.strerror}). Free some space.")
                 return 1
             finally:
+                warnings.showwarning = show
                 _flush(sys.stdout)  # Python's own flush at the end would print a traceback
 
         return run

@@ -42,7 +42,9 @@ def serving(
     server = Server(f"http://127.0.0.1:{port}", log, process)
     try:
         while not _answers(f"{server.address}/api"):  # a short answer from every server, if only that it is not found
-            assert process.poll() is None, f"{arguments[:3]} ended before it answered:\n{log.read_text()}"
+            assert process.poll() is None, (
+                f"{arguments[:3]} ended before it answered:\n{log.read_text(encoding='utf-8')}"
+            )
             time.sleep(0.2)
         yield server
     finally:

@@ -50,7 +50,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     ):  # nothing is written, so there is nothing to rename
         pass
     with pytest.raises(TypeError), files.atomic_write(path) as draft:
-        draft.write_text(b"half")
+        draft.write_text(b"half", encoding="utf-8")
     assert files.read_json(path) == {"a": 1}
     assert [file.name for file in path.parent.iterdir()] == ["a.json"]
 

@@ -40,6 +40,26 @@ def test_segment_without_a_photo_is_one_sentence_and_installs_nothing(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
 
 
+def test_the_set_up_installs_into_the_virtual_environment_whatever_pip_is_told_elsewhere(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    python = tmp_path / "python"  # instead of Python: makes .venv, and there says what pip would be told
+    python.write_text(
+        'if [ "$2" = venv ]; then mkdir -p .venv/bin && cp python .venv/bin; else env | grep ^PIP_; fi\n',
+        encoding="utf-8",
+    )
+    python.chmod(0o755)
+    elsewhere = {"PIP_USER": "1", "PIP_TARGET": "/nowhere", "PIP_PREFIX": "/nowhere", "PIP_INDEX_URL": "kept"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PIP_")]:
+            patch.delenv(name)
+        for name, value in elsewhere.items():
+            patch.setenv(name, value)
+        result = make("PYTHON=./python", "setup", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert sorted(re.findall("^PIP_.*", result.stdout, re.MULTILINE)) == ["PIP_INDEX_URL=kept", "PIP_USER=0"]
+
+
 def test_clean_removes_what_was_built_and_nothing_else(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     built = ("build/course", ".mypy_cache", "petseg/__pycache__", "notebooks/.ipynb_checkpoints")
@@ -83,6 +103,14 @@ def test_ci_runs_everything_on_every_python_that_is_admitted_with_the_same_pins(
     assert workflow["env"]["PIP_CONSTRAINT"].endswith("/.ci/constraints.txt")
     assert "make test" in (ROOT / ".ci/run").read_text()
     assert not any("==" in str(each.specifier) for each in CORE.values())  # the package itself keeps ranges
+
+
+def test_ci_also_tests_the_oldest_releases_that_are_admitted_and_windows_runs_all_notebooks() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    commands = [step.get("run", "") for step in jobs["lowest"]["steps"]]
+    assert any("--resolution lowest-direct" in command for command in commands)
+    assert f">={jobs['lowest']['steps'][1]['with']['python-version']}" == PROJECT["requires-python"]
+    assert {"system": "windows-latest", "notebooks": ""} in jobs["elsewhere"]["strategy"]["matrix"]["include"]
 
 
 def test_the_citation_and_the_changelog_have_the_version() -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from petseg.errors import MissingError, PhotoError, SettingsError, say
 from petseg.files import atomic_write
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("mask", "overlay", "cutout")
 FORMATS: Final = ("png", "webp", "jpg")
+
+#: Formats by the ending of `--out` if it names a file.
+FILE_FORMATS: Final[Mapping[str, Format]] = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
+
+#: As a photo: a pipe into this program; as `--out`: a pipe out of it.
+PIPE: Final = Path("-")
 
 #: Endings of the files that are written; in a folder, they are not photos.
 RESULT_ENDINGS: Final = (".mask.png", *(f".{kind}.{format}" for kind in KINDS[1:] for format in FORMATS))
@@ -52,7 +58,8 @@ LARGE: Final = 16_000_000
 
 EPILOG: Final = (
     "The results of DIR/cat.jpg are OUT/cat.mask.png, cat.overlay.png and cat.cutout.png; without a pet there is no "
-    "cut-out. They replace the results of an earlier call; results of an older version of the photo are removed. "
+    "cut-out. Of one photo, --out cut.png writes the cut-out alone, and --out - writes it to stdout. Results replace "
+    "those of an earlier call; in a folder, results of an older version of the photo are removed. "
     "Photos with the same stem get longer names, such as cat_jpg and cat_png. The exit status is 0; 1 if a photo "
     "failed or shows no pet, with a line on stderr; 2 after wrong usage."
 )
@@ -61,7 +68,7 @@ EPILOG: Final = (
 # --- The command -----------------------------------------------------------------------------------------------------
 
 
-def add_arguments(parser: argparse.ArgumentParser, model_help: str) -> None:
+def add_arguments(parser: argparse.ArgumentParser, model_help: str, device_help: str) -> None:
     """Adds the arguments of `petseg segment` to its parser."""
     parser.epilog = EPILOG
     add = parser.add_argument
@@ -69,11 +76,18 @@ def add_arguments(parser: argparse.ArgumentParser, model_help: str) -> None:
         "photos",
         metavar="PHOTO",
         nargs="+",
-        help="photo, pattern such as 'cats/*.jpg', or folder (hidden files and earlier results in it are ignored)",
+        help="photo, - (stdin), pattern such as 'cats/*.jpg', or folder (hidden files and earlier results are ignored)",
     )
-    add("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    add(
+        "--out",
+        metavar="DIR|FILE|-",
+        type=Path,
+        required=True,
+        help="folder for the results; of one photo also the file of the cut-out (.png, .webp or .jpg), or - for stdout",
+    )
     add("--recursive", action="store_true", help="search the subfolders of a folder too, except hidden ones")
     add("--model", metavar="NAME", help=model_help)
+    add("--device", metavar="NAME", help=device_help)
     add(
         "--only", action="append", choices=KINDS, help="write only this picture; repeat it for two (default: all three)"
     )
@@ -83,7 +97,12 @@ def add_arguments(parser: argparse.ArgumentParser, model_help: str) -> None:
         help="put this behind the cut-out: a colour (white, '#ff8800'), an image file, or the photo, blurred",
     )
     add("--crop", action="store_true", help="crop the cut-out to the pet, with a margin")
-    add("--format", choices=FORMATS, default="png", help="of overlay and cut-out (default: png); masks are always PNG")
+    add("--format", choices=FORMATS, help="of overlay and cut-out (default: png); masks are always PNG")
+    add(
+        "--keep-metadata",
+        action="store_true",
+        help="keep date and resolution of a JPEG in its cut-out as a JPEG (never the place)",
+    )
     add(
         "--skip-existing",
         action="store_true",
@@ -97,6 +116,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         if not 0 < args.max_megapixels < math.inf:
             raise SettingsError(f"--max-megapixels {args.max_megapixels:g}: expected a number above 0, such as 100.")
+        if names_a_file(args.out):
+            args.only, args.format = _single_picture(args)
+        args.format = args.format or "png"
         settings = _cutout_settings(args)
         photos, problems = find_photos(args.photos, args.recursive)
         for problem in problems:
@@ -108,13 +130,33 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all_done and not problems else 1
 
 
+def names_a_file(out: Path) -> bool:
+    """Whether `--out` names a file, or stdout, for the only photo, and not a folder."""
+    return out == PIPE or (out.suffix.lower() in PHOTO_ENDINGS and not out.is_dir())
+
+
+def _single_picture(args: argparse.Namespace) -> tuple[list[str], Format]:
+    """The values of `--only` and `--format` if `--out` names a file."""
+    out, only = args.out, args.only or ["cutout"]
+    ending = f".{args.format or 'png'}" if out == PIPE else out.suffix.lower()
+    format = FILE_FORMATS.get(ending)
+    if format is None or (args.format or format) != format or (only == ["mask"] and format != "png"):
+        endings = ".png" if only == ["mask"] else f".{args.format}" if args.format else ".png, .webp or .jpg"
+        raise SettingsError(f"--out {out}: expected a folder, or a file whose name ends in {endings}.")
+    if len(set(only)) > 1:
+        raise SettingsError(f"--out {out}: a file holds one picture. Name a folder, or use --only once.")
+    return only, format
+
+
 def _cutout_settings(args: argparse.Namespace) -> CutoutSettings:
     from petseg.apps.cutouts import CutoutSettings
 
+    if args.keep_metadata and args.format != "jpg":
+        raise SettingsError("--keep-metadata: only a JPEG keeps them. Add --format jpg.")
     if not args.only or "cutout" in args.only:
         return CutoutSettings(args.background and parse_background(args.background), args.crop, args.format)
-    if args.background or args.crop:
-        raise SettingsError("--background and --crop change the cut-out. Add --only cutout.")
+    if args.background or args.crop or args.keep_metadata:
+        raise SettingsError("--background, --crop and --keep-metadata change the cut-out. Add --only cutout.")
     return CutoutSettings()
 
 
@@ -143,24 +185,36 @@ def _segment_all(photos: Sequence[Path], settings: CutoutSettings, args: argpars
     """Segments photos and prints how many are done; returns whether all are."""
     from petseg.inference.predictor import Predictor
 
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"--out {args.out}: cannot be made ({error.strerror}). Name another folder.") from error
-    formats: Mapping[str, Format] = {
-        kind: "png" if kind == "mask" else args.format for kind in KINDS if kind in (args.only or KINDS)
-    }
-    jobs = [
-        Job(photo, args.out, name, formats) for photo, name in zip(photos, result_names(photos, args.out), strict=True)
-    ]
+    jobs = _jobs(photos, args)
     if args.skip_existing:
         jobs = [job for job in jobs if not job.is_done()]
     skipped, done = len(photos) - len(jobs), 0
     if jobs:
-        done = segment_jobs(jobs, Predictor(args.model, max_pixels=math.ceil(1e6 * args.max_megapixels)), settings)
-    rest = f", {skipped} skipped since their results exist" if skipped else ""
-    say(f"{done} of {len(photos)} photos done{rest}; see {printable(args.out)}", sys.stdout)
+        max_pixels = math.ceil(1e6 * args.max_megapixels)
+        done = segment_jobs(jobs, Predictor(args.model, device=args.device, max_pixels=max_pixels), settings)
+    if args.out != PIPE:
+        rest = f", {skipped} skipped since their results exist" if skipped else ""
+        say(f"{done} of {len(photos)} photos done{rest}; see {printable(args.out)}", sys.stdout)
     return done == len(jobs)
+
+
+def _jobs(photos: Sequence[Path], args: argparse.Namespace) -> list[Job]:
+    out: Path = args.out
+    formats: Mapping[str, Format] = {
+        kind: "png" if kind == "mask" else args.format for kind in KINDS if kind in (args.only or KINDS)
+    }
+    if names_a_file(out):
+        if len(photos) > 1:
+            raise SettingsError(f"--out {out}: is one file, but there are {len(photos)} photos. Name a folder.")
+        if absolute(out) == absolute(photos[0]) and out != PIPE:
+            raise SettingsError(f"--out {out}: is the photo itself. Name another file.")
+        return [Job(photos[0], out.parent, out.stem, formats, args.keep_metadata, target=out)]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--out {out}: cannot be made ({error.strerror}). Name another folder.") from error
+    names = result_names([Path("stdin") if photo == PIPE else photo for photo in photos], out)
+    return [Job(photo, out, name, formats, args.keep_metadata) for photo, name in zip(photos, names, strict=True)]
 
 
 # --- The photos ------------------------------------------------------------------------------------------------------
@@ -188,6 +242,11 @@ def find_photos(arguments: Iterable[str], recursive: bool = False) -> tuple[list
 
 def _matches(argument: str, problems: list[str]) -> list[Path]:
     """The files and folders that a path or pattern names."""
+    from petseg.inference.photo import ADDRESS, ADDRESS_REFUSED
+
+    if ADDRESS.match(argument):
+        problems.append(f"{printable(argument)}: {ADDRESS_REFUSED}")
+        return []
     if os.path.lexists(argument) or not any(wildcard in argument for wildcard in "*?"):
         return [Path(argument)]
     # brackets stand for themselves: folders are called "photos [2024]"
@@ -298,16 +357,18 @@ def folded(path: str) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """A photo and its results: `formats` by kind, in a folder, with a common name."""
+    """A photo and its results: `formats` by kind, in a folder, with a common name; or a single one, in `target`."""
 
-    photo: Path
+    photo: Path  # or PIPE
     folder: Path
     name: str
     formats: Mapping[str, Format]
+    keep_metadata: bool = False
+    target: Path | None = None  # or PIPE
 
     def file(self, kind: str) -> Path:
         """The file of a result."""
-        return self.folder / f"{self.name}.{kind}.{self.formats[kind]}"
+        return self.target or self.folder / f"{self.name}.{kind}.{self.formats[kind]}"
 
     @property
     def no_pet(self) -> Path:
@@ -317,10 +378,12 @@ class Job:
     def is_done(self) -> bool:
         """Whether all results exist and are newer than the photo."""
         missing = [kind for kind in self.formats if not self._is_current(self.file(kind))]
-        return not missing or (missing == ["cutout"] and self._is_current(self.no_pet))
+        return not missing or (missing == ["cutout"] and not self.target and self._is_current(self.no_pet))
 
-    def write(self, result: Segmentation, settings: CutoutSettings, photo: str) -> None:
+    def write(self, result: Segmentation, settings: CutoutSettings, photo: str, **metadata: Any) -> None:
         """Writes the results, each file completely or not at all; `photo` is used in messages.
+
+        `metadata` of the cut-out are as `cutouts.date_and_resolution` returns them.
 
         Raises:
             PhotoError: a file cannot be written, or the photo is too large for its format.
@@ -329,17 +392,24 @@ class Job:
 
         draw = {"mask": result.mask_image, "overlay": result.overlay, "cutout": lambda: settings.draw(result)}
         try:
-            self._remove_stale(result.found)
+            if not self.target:
+                self._remove_stale(result.found)
             for kind, format in self.formats.items():
                 if kind == "cutout" and not result.found:
-                    self.no_pet.touch()
+                    if not self.target:
+                        self.no_pet.touch()
+                    continue
+                data = encode(draw[kind](), format, photo, **metadata if kind == "cutout" else {})
+                if self.target == PIPE:
+                    sys.stdout.buffer.write(data)
+                    sys.stdout.buffer.flush()
                     continue
                 with atomic_write(self.file(kind)) as partial:
-                    partial.write_bytes(encode(draw[kind](), format, photo))
+                    partial.write_bytes(data)
         except (OSError, MissingError) as error:
             reason = getattr(error.__cause__ or error, "strerror", None) or error  # of `atomic_write`, or of the rest
             raise PhotoError(
-                f"{photo}: the results cannot be written to {printable(self.folder)} ({reason}). "
+                f"{photo}: the results cannot be written to {printable(self.target or self.folder)} ({reason}). "
                 "Check its permissions and the space on the disk."
             ) from error
 
@@ -390,16 +460,18 @@ def _segment(
     job: Job, predictor: Predictor, settings: CutoutSettings, large: Lock, take_notes: Callable[[], list[str]]
 ) -> tuple[bool, list[str]]:
     """Segments a photo; returns whether it is done, and sentences for the user."""
-    from petseg.apps.cutouts import no_pet, sentence
+    from petseg.apps.cutouts import date_and_resolution, no_pet, sentence
     from petseg.inference.photo import open_photo
 
-    name, problems = printable(job.photo), []
+    is_piped, problems = job.photo == PIPE, []
+    name = "stdin" if is_piped else printable(job.photo)
     try:
-        photo = open_photo(job.photo, name=name)
+        photo = open_photo(sys.stdin.buffer.read() if is_piped else job.photo, name=name)
+        metadata = date_and_resolution(photo.image) if job.keep_metadata else {}
         W, H = photo.image.size
         with large if W * H > LARGE else nullcontext():
             result = predictor(photo, name=name)
-            job.write(result, settings, name)
+            job.write(result, settings, name, **metadata)
         if "cutout" in job.formats and not result.found:
             problems = [no_pet(name)]
     except Exception as error:  # whatever happens to one photo, the others go on

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final, Literal, NamedTuple
@@ -14,9 +15,11 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageFilter, ImageOps
+from PIL.ExifTags import IFD
+from PIL.ExifTags import Base as Tag
 from scipy.ndimage import distance_transform_edt
 
-from petseg.errors import PetsegError, PhotoError, PhotoWarning, SettingsError
+from petseg.errors import PetsegError, PetsegWarning, PhotoError, SettingsError
 from petseg.inference.matting import blurred_background, enlarged, foreground, shrunk_alpha
 from petseg.inference.segmentation import Segmentation
 
@@ -31,6 +34,9 @@ SAVE: Final[Mapping[Format, dict[str, Any]]] = {
     "webp": {"format": "WEBP", "quality": 90, "method": 2},
     "jpg": {"format": "JPEG", "quality": 92},
 }
+
+#: A date as EXIF writes it.
+DATE: Final = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 
 #: The longest side that a format allows, in pixels: RFC 9649, section 2.6, and `JPEG_MAX_DIMENSION` of libjpeg.
 LONGEST: Final[Mapping[Format, int]] = {"webp": 16383, "jpg": 65500}
@@ -227,8 +233,10 @@ def recolored(photo: Image.Image, matte: Alpha, alpha: Alpha) -> Image.Image:
 # --- Files and sentences ---------------------------------------------------------------------------------------------
 
 
-def encode(image: Image.Image, format: Format, name: str = "photo") -> bytes:
+def encode(image: Image.Image, format: Format, name: str = "photo", **metadata: Any) -> bytes:
     """The file of a picture: RGB, RGBA (not as jpg) or, as png, with a palette; `name` is the photo's, for messages.
+
+    `metadata` are further arguments of `Image.save`.
 
     Raises:
         PhotoError: the picture is too large for the format.
@@ -239,8 +247,26 @@ def encode(image: Image.Image, format: Format, name: str = "photo") -> bytes:
         title = SAVE[format]["format"]
         raise PhotoError(f"{name}: {W} x {H} pixels; {title} has at most {most} per side. Choose the format png.")
     file = BytesIO()
-    image.save(file, **SAVE[format])
+    image.save(file, **SAVE[format], **metadata)
     return file.getvalue()
+
+
+def date_and_resolution(photo: Image.Image) -> dict[str, Any]:
+    """What a JPEG says of its date and resolution, for `encode`; nothing else of its EXIF, which may tell the place."""
+    if photo.format not in ("JPEG", "MPO"):
+        return {}
+    exif = Image.Exif()
+    with suppress(Exception):  # however broken EXIF is, the pixels are as good as before
+        old = photo.getexif()
+        exif.update(_dates(old, Tag.DateTime))
+        if taken := _dates(old.get_ifd(IFD.Exif), Tag.DateTimeOriginal, Tag.DateTimeDigitized):
+            exif[IFD.Exif] = taken
+    dpi = photo.info.get("dpi", (0, 0))
+    return {"exif": exif} | ({"dpi": dpi} if all(1 <= number < 2**16 for number in dpi) else {})
+
+
+def _dates(exif: Mapping[int, Any], *tags: int) -> dict[int, str]:
+    return {tag: exif[tag] for tag in tags if DATE.fullmatch(str(exif.get(tag)))}
 
 
 def no_pet(photo: str) -> str:
@@ -259,7 +285,7 @@ def sentence(error: Exception, photo: str) -> str:
 
 @contextmanager
 def photo_notes() -> Iterator[Callable[[], list[str]]]:
-    """Collects the sentences of each `PhotoWarning` inside a `with` block instead of printing them.
+    """Collects the sentences of each `PetsegWarning` inside a `with` block instead of printing them.
 
     Yields:
         A function that returns, and forgets, the sentences about photos that the calling thread has decoded.
@@ -267,13 +293,13 @@ def photo_notes() -> Iterator[Callable[[], list[str]]]:
     notes: defaultdict[int, list[str]] = defaultdict(list)
 
     def collect(message: Warning | str, category: type[Warning], *where: Any) -> None:
-        if issubclass(category, PhotoWarning):
+        if issubclass(category, PetsegWarning):
             notes[threading.get_ident()].append(str(message))
         else:
             show(message, category, *where)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", PhotoWarning)  # for each photo, not only for the first
+        warnings.simplefilter("always", PetsegWarning)  # for each photo, not only for the first
         show = warnings.showwarning
         warnings.showwarning = collect  # type: ignore[assignment]
         yield lambda: notes.pop(threading.get_ident(), [])

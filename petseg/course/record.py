@@ -56,4 +56,6 @@ def refinement() -> dict[str, Any]:
 
 def references() -> list[dict[str, Any]]:
     """The scores that others report for this data set; `figures/references.yaml` explains the fields."""
-    return cast(list[dict[str, Any]], yaml.safe_load(published("references.yaml").read_text())["references"])
+    return cast(
+        list[dict[str, Any]], yaml.safe_load(published("references.yaml").read_text(encoding="utf-8"))["references"]
+    )

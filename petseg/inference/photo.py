@@ -32,6 +32,10 @@ MAX_PIXELS: Final = 60_000_000
 
 READABLE: Final = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF are read"
 
+#: How addresses begin, which people type where a path is expected.
+ADDRESS: Final = re.compile("(?i)https?://")
+ADDRESS_REFUSED: Final = "is an address; photos are read from files. Download it and name its file."
+
 #: What a file is, by its first bytes; the first match counts. Capitals: formats that are read, by Pillow's names.
 KINDS: Final = {
     rb"\xff\xd8\xff": "JPEG",  # also MPO, the two-picture files that phones name `.jpg`
@@ -171,6 +175,8 @@ def _from_array(array: NDArray[np.uint8], name: str) -> Image.Image:
 
 
 def _bytes_of(source: object, name: str) -> bytes:
+    if isinstance(source, str) and ADDRESS.match(source):
+        raise PhotoError(f"{source}: {ADDRESS_REFUSED}")
     if isinstance(source, str | Path):
         source = _read(Path(source), name)
     elif hasattr(source, "read"):

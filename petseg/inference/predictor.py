@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import time
+import warnings
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from petseg.errors import ModelError, SettingsError
+from petseg.errors import ModelError, PetsegWarning, SettingsError
 from petseg.inference import photo as photos
 from petseg.inference.photo import PhotoInput
 from petseg.inference.segmentation import Segmentation
 from petseg.inference.two_pass import merge_logits, pet_boxes
+from petseg.labels import CLASSES
 from petseg.models import zoo
-from petseg.models.segmenter import best_device
+from petseg.models.segmenter import Segmenter, best_device
 
 
 class Predictor:
@@ -45,13 +49,17 @@ class Predictor:
     ) -> None:
         self.passes = _checked_passes(passes)
         self.max_pixels = max_pixels
-        segmenter, self.card = zoo.load(model)
+        self.segmenter, self.card = zoo.load(model)
+        if self.card.classes != CLASSES:
+            raise ModelError(f"{self.card.name}: finds {', '.join(self.card.classes)}; expected {', '.join(CLASSES)}.")
+        self._model, self._device_is_chosen, self._lock = model, device is not None, Lock()
+        device = device or best_device()
         try:
-            self.device = torch.device(device or best_device())
+            self.device = torch.device(device)
             # channels-last: the layout that convolutions compute fastest in
-            self.segmenter = segmenter.to(self.device).to(memory_format=torch.channels_last)
+            self.segmenter = self.segmenter.to(self.device).to(memory_format=torch.channels_last)
         except (AssertionError, RuntimeError) as error:
-            raise ModelError(f"device {device}: not on this machine. Choose {best_device()}.") from error
+            self._use_cpu(device, error)
 
     def __call__(self, photo: PhotoInput, *, name: str | None = None) -> Segmentation:
         """Segments one photo, given as to `load_photo`; error messages call it `name`.
@@ -83,8 +91,26 @@ class Predictor:
         Returns:
             float32 (B, 3, h, w) on the CPU: unnormalised scores in the order of `labels.CLASSES`.
         """
-        logits: Tensor = self.segmenter(image.to(self.device, memory_format=torch.channels_last))
-        return logits.cpu().contiguous()
+        segmenter, device = self.segmenter, self.device
+        try:
+            return _logits(segmenter, image.to(device, memory_format=torch.channels_last))
+        except RuntimeError as error:
+            if device.type == "cpu":
+                raise
+            self._use_cpu(device, error)
+        return _logits(self.segmenter, image.cpu().contiguous(memory_format=torch.channels_last))
+
+    def _use_cpu(self, device: str | torch.device, error: Exception) -> None:
+        """Goes on with the CPU after a device failed that nobody chose; the first of several threads changes it."""
+        reason = re.split(r"\.\s|\n", str(error))[0].rstrip(".")  # PyTorch adds paragraphs of advice
+        if self._device_is_chosen:
+            raise ModelError(f"device {device}: {reason}. Choose another, such as cpu.") from error
+        with self._lock:
+            if self.device.type != "cpu":
+                # from the file, since what is on a failed device may be lost
+                self.segmenter = zoo.load(self._model)[0].to(memory_format=torch.channels_last)
+                self.device = torch.device("cpu")
+                warnings.warn(f"{device}: {reason}. The CPU computes instead, slower.", PetsegWarning, stacklevel=2)
 
     def photo_logits(self, photo: Image.Image, passes: int | None = None) -> Tensor:
         """Steps 2 and 3, first on the whole photo and then on each part that shows a pet.
@@ -103,6 +129,11 @@ class Predictor:
                 closer = self.logits(self.prepare(photo.crop(box)))[0]  # (3, h, w) of the box alone
                 logits = merge_logits(logits, closer, box, photo.size)
         return logits
+
+
+def _logits(segmenter: Segmenter, image: Tensor) -> Tensor:
+    logits: Tensor = segmenter(image)
+    return logits.cpu().contiguous()
 
 
 def resize_to_model(photo: Image.Image, size: tuple[int, int]) -> Tensor:

@@ -44,6 +44,6 @@ def machine() -> str:
 def processor() -> str:
     """The CPU's name as Linux gives it; elsewhere as Python's `platform` does."""
     listing = Path("/proc/cpuinfo")
-    lines = listing.read_text().splitlines() if listing.is_file() else []
+    lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()

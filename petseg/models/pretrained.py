@@ -68,6 +68,10 @@ class PretrainedUNet(nn.Module):
         settings: dict[str, Any] = {"encoder": encoder, "num_classes": num_classes, "decoder": list(decoder)}
         self.settings = {**settings, "input_scale": input_scale}  # a model card rebuilds the network from them
         self.input_scale = input_scale
+        if not 0 < input_scale <= 8:
+            raise ValueError(f"input_scale {input_scale}")
+        if not timm.is_model(encoder):  # a name such as `hf-hub:...` would be fetched
+            raise ModelError(f"{encoder}: timm knows no such encoder. See timm.list_models().")
         try:
             # six feature maps: the image itself, then one per halving
             self.encoder = get_encoder(f"tu-{encoder}", in_channels=3, depth=5, weights=None)

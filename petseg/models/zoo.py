@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from petseg import __version__
-from petseg.errors import ModelError
+from petseg.errors import NO_TEMPORARY_FOLDER, TEMPORARY_FOLDER_REMEDY, MissingError, ModelError
 from petseg.files import atomic_write
 from petseg.labels import CLASSES
 from petseg.models.segmenter import RGB, Segmenter
@@ -27,6 +27,9 @@ WEIGHTS: Final = Path(__file__).with_name("weights")
 #: The networks that a card can name; no file makes petseg build another class. To release a new kind of network, add
 #: its class here, which keeps the arguments of its constructor in the attribute `settings`.
 NETWORKS: Final = {"unet": "petseg.models.unet.UNet", "pretrained-unet": "petseg.models.pretrained.PretrainedUNet"}
+
+#: The largest height and width in pixels that a card can ask for: more would only fill the memory.
+LARGEST: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,9 @@ class ModelCard:
             )
         try:
             values = {f.name: json.loads(header[f.name]) for f in fields(cls) if f.name in header}
-            for key, kind, length in (("mean", int | float, 3), ("std", int | float, 3), ("size", int, 2)):
-                values[key] = tuple(values[key])
-                if len(values[key]) != length or not all(isinstance(value, kind) for value in values[key]):
-                    raise ValueError(f"{key} {values[key]}")
-            if min(values["size"]) < 1:
-                raise ValueError(f"size {values['size']}")
-            return cls(**values | {"classes": tuple(values.get("classes", CLASSES))})
+            _check_fields(values)
+            tuples = {key: tuple(values[key]) for key in ("mean", "std", "size", "classes") if key in values}
+            return cls(**values | tuples)
         except (TypeError, ValueError) as error:
             raise ModelError(
                 f"{name}: the header's model card is damaged ({error}). Download the file again."
@@ -164,16 +163,16 @@ def load(name_or_path: str | Path | None = None) -> tuple[Segmenter, ModelCard]:
         name_or_path: a name of `available()`, or a path that ends in `.safetensors`; default: `best()`.
 
     Raises:
-        ModelError: there is no such model, a package that it needs is not installed, the file is damaged, or its
-            tensors do not fit its card.
+        ModelError: there is no such model, a package that it needs is not installed, the file is damaged, its tensors
+            do not fit its card, or a weight is infinite or not a number.
     """
     path = _path(name_or_path)
     with _reading(path) as file:
-        card = ModelCard.from_header(file.metadata(), path.name)
-        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-        network = _rebuilt(card, shapes, path.name)
-        tensors = {key: file.get_tensor(key) for key in shapes}
+        header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    card = ModelCard.from_header(header, path.name)
+    network = _rebuilt(card, tensors, path.name)
     floats = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+    _check_finite(floats, path.name, "Download the file again")
     network.load_state_dict(floats, assign=True)
     return Segmenter(network, card.mean, card.std).eval(), card
 
@@ -193,12 +192,8 @@ def save(path: str | Path, segmenter: Segmenter, card: ModelCard) -> Path:
     if (card.mean, card.std) != segmenter.statistics:
         raise ValueError("mean and std of the card are not those of the segmenter")
     tensors = {key: value.detach().cpu() for key, value in segmenter.network.state_dict().items()}
-    _rebuilt(card, {key: tuple(value.shape) for key, value in tensors.items()}, path.name)
-    for key, value in tensors.items():
-        if not value.isfinite().all():
-            raise ModelError(
-                f"{path.name}: {key} holds values that are not finite. Train again with a smaller learning rate."
-            )
+    _rebuilt(card, tensors, path.name)
+    _check_finite(tensors, path.name, "Train again with a smaller learning rate")
     tensors = {key: stored(value) for key, value in tensors.items()}
     with atomic_write(path) as partial:
         partial.write_bytes(serialised(tensors, metadata=card.to_header()))  # save_file locks others out: mode 0600
@@ -247,30 +242,70 @@ def _reading(path: Path) -> Iterator[Any]:
         raise ModelError(f"{path.name}: not a safetensors file, or damaged ({error}). Download it again.") from error
 
 
-def _rebuilt(card: ModelCard, shapes: Mapping[str, tuple[int, ...]], name: str) -> nn.Module:
-    """The card's network, which must have tensors of these shapes; still without memory, time and random numbers."""
+def _check_fields(values: Mapping[str, Any]) -> None:
+    """Raises ValueError if a field of a card has an impossible value."""
+    for key, kind in (("name", str), ("architecture", str), ("settings", dict), ("classes", list), ("parameters", int)):
+        if not isinstance(values.get(key, kind()), kind):
+            raise ValueError(f"{key} {values[key]!r}")
+    number = (int, float)
+    for key, kind, length, least in (("mean", number, 3, 0), ("std", number, 3, 1e-6), ("size", int, 2, 1)):
+        numbers, most = values[key], LARGEST if key == "size" else 1
+        if len(numbers) != length or not all(isinstance(n, kind) and least <= n <= most for n in numbers):
+            raise ValueError(f"{key} {numbers!r}")
+
+
+def _check_finite(tensors: Mapping[str, Tensor], name: str, remedy: str) -> None:
+    for key, value in tensors.items():
+        if not value.isfinite().all():
+            raise ModelError(f"{name}: {key} holds values that are not finite. {remedy}.")
+
+
+def _rebuilt(card: ModelCard, tensors: Mapping[str, Tensor], name: str) -> nn.Module:
+    """The card's network, which these tensors must fit; still without memory, time and random numbers."""
     if card.architecture not in NETWORKS:
         known = ", ".join(NETWORKS)
         raise ModelError(f"{name}: architecture {card.architecture!r} came; this petseg knows {known}. Update petseg.")
     module, _, kind = NETWORKS[card.architecture].rpartition(".")
     try:
+        if card.architecture == "pretrained-unet":
+            with suppress(ModuleNotFoundError):
+                import_module("timm")  # not in the block below, where the compiler of PyTorch 2.6 cannot be imported
         with torch.device("meta"):
             network: nn.Module = getattr(import_module(module), kind)(**card.settings)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error
-    except (TypeError, ValueError, RuntimeError) as error:
+    except OSError as error:
+        if NO_TEMPORARY_FOLDER not in str(error):
+            raise
+        raise MissingError(f"{name}: {TEMPORARY_FOLDER_REMEDY}") from error
+    except Exception as error:  # whatever a damaged header makes of the settings
         raise ModelError(
             f"{name}: {card.architecture} cannot be built from its settings ({error}). Download the file again."
         ) from error
-    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    wrong = sorted(key for key in expected | dict(shapes) if expected.get(key) != shapes.get(key))
+    expected, came = _kinds(network.state_dict()), _kinds(tensors)
+    wrong = sorted(key for key in expected | came if expected.get(key) != came.get(key))
     if wrong:
         key = wrong[0]
         raise ModelError(
-            f"{name}: {len(wrong)} tensors do not fit the card's settings, first {key}: {shapes.get(key, 'nothing')} "
+            f"{name}: {len(wrong)} tensors do not fit the card's settings, first {key}: {came.get(key, 'nothing')} "
             f"came, {expected.get(key, 'nothing')} expected. Save it again with the settings of its network."
         )
+    settings: Any = network.settings
+    parameters, classes = sum(parameter.numel() for parameter in network.parameters()), settings["num_classes"]
+    if (parameters, classes) != (card.parameters, len(card.classes)):
+        raise ModelError(
+            f"{name}: the card says {card.parameters:,} parameters and {len(card.classes)} classes, the network has "
+            f"{parameters:,} and {classes}. Save it again with the card of its network."
+        )
     return network
+
+
+def _kinds(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Type and shape of each tensor, as text; all floating-point types are one."""
+    return {
+        key: f"{'float' if tensor.is_floating_point() else tensor.dtype} {tuple(tensor.shape)}"
+        for key, tensor in tensors.items()
+    }
 
 
 def _text(value: Any) -> str:

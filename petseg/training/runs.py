@@ -40,7 +40,7 @@ def read_logs(path: Path) -> dict[str, Log]:
     if not path.is_file():
         raise DataError(f"{path}: no training log. Copy metrics.csv of the released run there.")
     logs: dict[str, Log] = defaultdict(lambda: defaultdict(list))
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             for column, value in row.items():
                 if row.get("epoch") and value and column not in ("run", "epoch", "step"):
@@ -52,7 +52,7 @@ def write_logs(path: Path, logs: Mapping[str, Log]) -> None:
     """Writes logs with one row per epoch; a column `run` holds their names, unless the only one has the name ""."""
     columns = sorted({name for log in logs.values() for name in log})
     named = any(logs)
-    with atomic_write(path) as draft, draft.open("w", newline="") as file:
+    with atomic_write(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*(["run"] if named else []), "epoch", *columns])
         for run, log in logs.items():
@@ -79,7 +79,7 @@ def read_config(run: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        config = yaml.safe_load(path.read_text())
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
         missing = {"seed_everything", "trainer", "model", "data", "average", "ckpt_path"} - set(config)
     except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"{path}: cannot be read ({type(error).__name__}). Remove it to use defaults.") from error
@@ -133,7 +133,7 @@ def keep_log(run: Path, folder: Path) -> None:
     if config := read_config(attempts(run)[0]):
         config["data"]["data_dir"] = None
         with atomic_write(folder / "config.yaml") as partial:
-            partial.write_text(yaml.safe_dump(_without_folders(config), sort_keys=False))
+            partial.write_text(yaml.safe_dump(_without_folders(config), sort_keys=False), encoding="utf-8")
 
 
 def _without_folders(value: Any) -> Any:

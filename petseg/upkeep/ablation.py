@@ -73,7 +73,7 @@ class Plan:
 
 def read_plan(name: str, path: Path = PLANS) -> Plan:
     """The plan `short` or `long`; the file explains its entries."""
-    plan = yaml.safe_load(path.read_text())[name]
+    plan = yaml.safe_load(path.read_text(encoding="utf-8"))[name]
     first, *others = (f"--seed_everything {seed}" for seed in plan["seeds"])
     base = [Run("base", "nothing", first)]
     base += [Run(f"base-seed-{number}", "nothing", flags) for number, flags in enumerate(others, start=2)]

@@ -26,7 +26,9 @@ CHECKOUT: Final = home_folder()
 RUNS: Final = CHECKOUT / "figures" / "runs"
 
 #: Runs whose weights the released models start from or are taught by; they are not released themselves.
-CHAIN: Final[Mapping[str, Any]] = yaml.safe_load(Path(__file__).with_name("chain.yaml").read_text())["runs"]
+CHAIN: Final[Mapping[str, Any]] = yaml.safe_load(Path(__file__).with_name("chain.yaml").read_text(encoding="utf-8"))[
+    "runs"
+]
 
 #: Models of which `petseg release` also tries the mean of the weights before and after the run.
 MEAN_WITH_START: Final = ("unet-lite0",)
@@ -85,12 +87,12 @@ def train(folder: Path, recipe: Mapping[str, Any], flags: Sequence[str] = ()) ->
     """
     file = folder / "recipe.yaml"
     text = f"# flags: {shlex.join(flags)}\n{yaml.safe_dump(dict(recipe), sort_keys=False)}"
-    if file.is_file() and file.read_text() != text:
+    if file.is_file() and file.read_text(encoding="utf-8") != text:
         raise DataError(
             f"{folder}: holds a run with another recipe or other flags. Remove it, or choose another folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     last, done = last_epoch(folder / "runs")
     if done < _epochs(recipe, flags):
         resume = ["--ckpt_path", str(last)] if last else []

@@ -122,12 +122,12 @@ def main() -> int:
     """Writes the results, README's table and the pictures."""
     models = {name: model_results(name) for name in zoo.available()}
     results = {"data": "Oxford-IIIT Pet at 128x128, official splits, pooled over all pixels", "models": models}
-    readme = with_table((CHECKOUT / "README.md").read_text(), results_table(results, references()))
+    readme = with_table((CHECKOUT / "README.md").read_text(encoding="utf-8"), results_table(results, references()))
     for path in (draw_chelsea(FIGURES), draw_cutouts(FIGURES)):
         print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
     write_json(FIGURES / "results.json", results)
     with atomic_write(CHECKOUT / "README.md") as partial:
-        partial.write_text(readme)
+        partial.write_text(readme, encoding="utf-8")
     print(json.dumps({name: model["test"]["mean_iou"] for name, model in models.items()}))
     return 0
 

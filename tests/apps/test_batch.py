@@ -77,6 +77,7 @@ def test_arguments_name_photos_each_once_and_in_their_order(
         ("text", r"text: no photos in this folder; .* Name another folder."),
         ("outer", r"outer: no photos in this folder; .* Add --recursive to search its subfolders."),
         ("*.png", r"\*.png: no file has such a name. Check the path."),
+        ("https://x.org/cat?s=1", r"https://x.org/cat\?s=1: is an address; photos are read from files. Download it .*"),
     ],
 )
 def test_an_argument_without_photos_is_one_sentence_with_a_remedy(tree: Path, argument: str, sentence: str) -> None:
@@ -322,17 +323,97 @@ def test_nothing_to_do_is_one_sentence_and_no_folder_is_made(photos: Path, pet_m
         (["--background", "oragne"], "--background oragne: "),
         (["--only", "mask", "--crop"], "Add --only cutout"),
         (["--only", "overlay", "--background", "white"], "Add --only cutout"),
-        (["--out", "cat.png"], "--out cat.png: cannot be made (File exists). Name another folder."),
+        (["--out", "cat.png"], "--out cat.png: is the photo itself. Name another file."),
+        (["--out", "cat.png/out"], "cannot be made (Not a directory). Name another folder."),
+        (["dog.png", "--out", "cut.png"], "--out cut.png: is one file, but there are 2 photos. Name a folder."),
+        (["dog.png", "--out", "-"], "--out -: is one file, but there are 2 photos. Name a folder."),
+        (["--out", "cut.tif"], "--out cut.tif: expected a folder, or a file whose name ends in .png, .webp or .jpg."),
+        (["--out", "cut.png", "--format", "webp"], "a file whose name ends in .webp."),
+        (["--out", "cut.jpg", "--only", "mask"], "a file whose name ends in .png."),
+        (["--out", "cut.jpg"], "a JPEG cannot be transparent"),
+        (["--out", "cut.png", "--only", "mask", "--only", "overlay"], "a file holds one picture."),
+        (["--keep-metadata"], "only a JPEG keeps them. Add --format jpg."),
         *((["--max-megapixels", number], "expected a number above 0") for number in ("0", "-1", "nan", "inf")),
     ],
 )
 def test_impossible_arguments_are_one_sentence_and_status_2(
     arguments: list[str], words: str, photos: Path, pet_model: Path, capsys: Any
 ) -> None:
-    assert cli.main(["segment", "cat.png", "--out", "out", "--model", str(pet_model), *arguments]) == 2
+    assert cli.main(["segment", "--out", "out", "--model", str(pet_model), "cat.png", *arguments]) == 2
     errors = capsys.readouterr().err
     assert words in errors
     assert errors.count("\n") == 1
+
+
+def test_one_photo_and_the_name_of_a_picture_write_this_file_alone(photos: Path, pet_model: Path, capsys: Any) -> None:
+    # the pet fills the photo: as a WebP, an opaque picture has no alpha
+    kinds = {"cut.png": ("PNG", "RGBA"), "new/cut.WEBP": ("WEBP", "RGB"), "cut.jpeg": ("JPEG", "RGB")}
+    for name, kind in kinds.items():
+        options = ["--background", "white"] if kind[0] == "JPEG" else []
+        assert segment("cat.png", *options, model=pet_model, out=name) == 0
+        image = Image.open(photos / name)
+        assert (image.format, image.mode) == kind
+        assert capsys.readouterr().out == f"1 of 1 photos done; see {name}\n"
+    assert segment("cat.png", "--only", "mask", model=pet_model, out="mask.png") == 0
+    assert Image.open("mask.png").mode == "P"
+    assert names(photos) == sorted({"cat.png", "mask.png", "cut.png", "cut.jpeg", "new"})
+    assert names(photos / "new") == ["cut.WEBP"]
+    assert segment("cat.png", "--skip-existing", model=pet_model, out="cut.png") == 0
+    assert "1 skipped" in capsys.readouterr().out
+
+
+def test_a_file_for_a_photo_without_a_pet_is_not_written_and_an_old_one_stays(
+    photos: Path, small_model: Path, capsys: Any
+) -> None:
+    (photos / "old.png").write_bytes(b"mine")
+    for name in ("new.png", "old.png"):
+        assert segment("cat.png", model=small_model, out=name) == 1
+        assert capsys.readouterr().err.startswith("petseg: No pet found in cat.png")
+    assert [path.name for path in sorted(photos.iterdir())] == ["cat.png", "old.png"]
+    assert (photos / "old.png").read_bytes() == b"mine"
+
+
+def test_a_folder_may_be_called_like_a_picture(photos: Path, pet_model: Path) -> None:
+    (photos / "cut.png").mkdir()
+    assert segment("cat.png", model=pet_model, out="cut.png") == 0
+    assert names(photos / "cut.png") == ["cat.cutout.png", "cat.mask.png", "cat.overlay.png"]
+
+
+def test_a_jpeg_keeps_date_and_resolution_on_request_and_never_the_place(photos: Path, pet_model: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0132], exif[0x010F] = "2024:05:06 07:08:09", "Camera"
+    exif.get_ifd(0x8769).update({0x9003: "2023:01:02 03:04:05", 0x9004: "N 52 deg", 0xA420: "unique"})
+    exif.get_ifd(0x8825)[2] = (52.0, 30.0, 0.0)  # latitude
+    Image.fromarray(cat()).save("cat.jpg", exif=exif, dpi=(300, 300), comment=b"at home")
+    arguments = ("cat.jpg", "--background", "white")
+    assert segment(*arguments, "--keep-metadata", model=pet_model, out="kept.jpg") == 0
+    assert segment(*arguments, model=pet_model, out="bare.jpg") == 0
+    kept, bare = Image.open("kept.jpg"), Image.open("bare.jpg")
+    assert dict(kept.getexif().get_ifd(0x8769)) == {0x9003: "2023:01:02 03:04:05"}
+    assert set(kept.getexif()) == {0x0132, 0x8769}
+    assert kept.getexif()[0x0132] == "2024:05:06 07:08:09"
+    assert (kept.info["dpi"], kept.tobytes()) == ((300, 300), bare.tobytes())
+    assert not set(bare.info) & {"exif", "comment", "dpi"}
+    assert "comment" not in kept.info
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("damage", [b"Exif\0\0" + b"\xff" * 40, b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x32"])
+def test_broken_metadata_are_not_kept_and_stop_nothing(damage: bytes, photos: Path, pet_model: Path) -> None:
+    Image.fromarray(cat()).save("cat.jpg", exif=damage)
+    assert segment("cat.jpg", "--background", "white", "--keep-metadata", model=pet_model, out="kept.jpg") == 0
+    assert dict(Image.open("kept.jpg").getexif()) == {}
+
+
+def test_a_device_that_fails_is_one_sentence_and_the_best_one_is_replaced_by_the_cpu(
+    photos: Path, pet_model: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert segment("cat.png", "--device", "cuda:99", model=pet_model) == 1
+    assert re.fullmatch(r"petseg: device cuda:99: .+\. Choose another, such as cpu\.\n", capsys.readouterr().err)
+    for device in ("cuda:99", "meta"):  # fails when the model is loaded; when a photo is segmented
+        monkeypatch.setattr("petseg.inference.predictor.best_device", lambda name=device: name)
+        assert segment("cat.png", model=pet_model) == 0
+        assert re.fullmatch(rf"petseg: {device}: .+\. The CPU computes instead, slower\.\n", capsys.readouterr().err)
 
 
 def test_a_full_disk_is_one_sentence_for_each_photo(
@@ -511,6 +592,23 @@ def test_a_name_that_the_terminal_cannot_print_stops_nothing(photos: Path, pet_m
         output, errors = command.communicate()
     assert (command.returncode, output) == (1, "1 of 2 photos done; see \\u732b\n")
     assert re.fullmatch(r"petseg: \\u732b.jpg: not an image.*\n", errors)
+
+
+def test_a_pipe_is_read_and_written(photos: Path, pet_model: Path) -> None:
+    command = [sys.executable, "-m", "petseg.cli", "segment", "-", "--model", str(pet_model)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+
+    def piped(data: bytes, *arguments: str) -> tuple[int, bytes, str]:
+        done = subprocess.run([*command, *arguments], input=data, env=environment, capture_output=True)
+        return done.returncode, done.stdout, done.stderr.decode()
+
+    status, output, errors = piped((photos / "cat.png").read_bytes(), "--out", "-", "--format", "webp")
+    image = Image.open(io.BytesIO(output))
+    assert (status, errors, image.format, image.size) == (0, "", "WEBP", (451, 300))
+    status, output, errors = piped(b"", "--out", "-")
+    assert (status, output, errors) == (1, b"", "petseg: stdin: the file is empty. Copy or download it again.\n")
+    assert piped((photos / "cat.png").read_bytes(), "--out", "out")[0] == 0
+    assert names(photos / "out") == ["stdin.cutout.png", "stdin.mask.png", "stdin.overlay.png"]
 
 
 def test_photos_are_written_whether_or_not_anybody_reads_the_messages(photos: Path, pet_model: Path) -> None:

@@ -106,7 +106,7 @@ def app_in(folder: Path) -> Iterator[Server]:
 def memory(server: Server) -> float:
     """Megabytes that the process holds; 0 where the system does not say."""
     status = Path(f"/proc/{server.process.pid}/status")
-    found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
+    found = re.search(r"VmRSS:\s+(\d+)", status.read_text(encoding="utf-8")) if status.exists() else None
     return int(found[1]) / 1024 if found else 0.0
 
 

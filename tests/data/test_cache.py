@@ -188,7 +188,7 @@ def test_a_killed_process_leaves_a_draft_that_the_next_run_removes_unless_it_is_
     )
     (tmp_path / "cache" / ".draft-of-an-older-version").mkdir(parents=True)
     command = [sys.executable, "-c", code, str(tmp_path / "cache")]
-    running, killed = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    running, killed = (subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(2))
     try:
         for process in (running, killed):
             assert process.stdout.readline() == "decoding\n"

@@ -116,7 +116,7 @@ def test_a_train_split_without_photos_or_with_those_of_the_test_is_refused_befor
     with pytest.raises(DataError, match=r"trainval\.txt: no photo is left to train on.*validation"):
         module_of(tmp_path, image_size=16).train_dataloader()
     lists = tmp_path / "oxford-iiit-pet" / "annotations"
-    (lists / "trainval.txt").write_text((lists / "list.txt").read_text())
+    (lists / "trainval.txt").write_text((lists / "list.txt").read_text(encoding="utf-8"), encoding="utf-8")
     module = module_of(tmp_path, image_size=16)
     with pytest.raises(DataError, match=r"trainval\.txt and test\.txt share \d+ photos, such as \w+_2\. Remove"):
         module.train_dataloader()

@@ -42,7 +42,7 @@ def test_a_fraction_of_the_train_split_has_as_much_of_each_breed_and_is_part_of_
 
 def write_list(folder, *lines):
     (folder / "annotations").mkdir()
-    (folder / "annotations/test.txt").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "annotations/test.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def test_a_list_is_read_without_its_byte_order_mark_comments_and_empty_lines(tmp_path):

@@ -62,7 +62,7 @@ def test_the_example_of_the_docstring_gives_a_class_map(exported: Path, tmp_path
     code = textwrap.dedent((onnx.__doc__ or "").partition("\n\n")[2]).replace("unet.onnx", str(exported))
     noise(70, 50).save(tmp_path / "my_dog.jpg")
     command = [sys.executable, "-c", f"{code}\nprint(class_map.shape, set(class_map.flat) <= {{0, 1, 2}})"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "(30, 48) True"
 
 

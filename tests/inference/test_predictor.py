@@ -13,8 +13,14 @@ import torch
 from photo_files import noise, turned
 from PIL import Image
 
-from petseg.errors import ModelError, PhotoError
+from petseg.errors import ModelError, PetsegWarning, PhotoError
+from petseg.inference import predictor as predictor_module
 from petseg.inference.predictor import Predictor
+from petseg.inference.segmentation import Segmentation
+from petseg.models import zoo
+from petseg.models.segmenter import Segmenter
+from petseg.models.unet import UNet
+from petseg.models.zoo import ModelCard
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +88,37 @@ def test_a_bad_photo_is_refused_by_its_name(predictor: Predictor, model: Path) -
 
 def test_an_unknown_device_or_model_is_refused(model: Path) -> None:
     for device in ("toaster", "cuda:99"):
-        with pytest.raises(ModelError, match=rf"device {device}: not on this machine\. Choose "):
+        with pytest.raises(ModelError, match=rf"^device {device}: [^\n]+\. Choose another, such as cpu\.$"):
             Predictor(model, device=device)
+    with pytest.raises(ModelError, match=r"^device meta: .+\. Choose another, such as cpu\.$"):
+        Predictor(model, device="meta")(noise(4, 4))  # it is only noticed when it computes
     with pytest.raises(ModelError, match="no released model has this name"):
         Predictor("no-such-model")
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "meta"])  # fails when the model is loaded; when a photo is segmented
+def test_if_the_best_device_fails_the_cpu_goes_on_with_one_sentence_that_says_why(
+    predictor: Predictor, model: Path, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor_module, "best_device", lambda: device)
+    sentence = rf"^{device}: [^\n]+\. The CPU computes instead, slower\.$"
+
+    def segmented() -> list[Segmentation]:
+        with ThreadPoolExecutor(4) as threads:
+            return list(threads.map(Predictor(model), [noise(60, 40)] * 8))
+
+    with pytest.warns(PetsegWarning, match=sentence) as warned:
+        results = segmented()
+    assert len(warned) == 1
+    for result in results:
+        np.testing.assert_allclose(result.logits, predictor(noise(60, 40)).logits, atol=1e-6)
+
+
+def test_a_model_with_other_classes_is_refused(tmp_path: Path) -> None:
+    segmenter = Segmenter(UNet(channels=(4, 8), num_classes=2))
+    card = ModelCard.of(segmenter, name="two", size=(32, 32), classes=("cat", "dog"))
+    with pytest.raises(ModelError, match=r"two: finds cat, dog; expected pet, background, boundary\."):
+        Predictor(zoo.save(tmp_path / "two.safetensors", segmenter, card))
 
 
 def test_threads_share_a_predictor(predictor: Predictor) -> None:
@@ -100,5 +133,5 @@ def test_threads_share_a_predictor(predictor: Predictor) -> None:
 def test_predicting_loads_neither_lightning_nor_the_data_modules() -> None:
     heavy = ("lightning", "torchvision", "torchmetrics", "matplotlib", "petseg.data.datamodule", "petseg.data.cartoon")
     code = f"import sys, petseg.inference.predictor; print([name for name in {heavy} if name in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert result.stdout.strip() == "[]"

@@ -160,7 +160,7 @@ def test_without_the_extra_a_model_is_listed_as_not_runnable_and_refused(network
 def test_importing_the_package_loads_neither_timm_nor_its_friends():
     code = "import sys, petseg.inference.predictor, petseg.training.task\n"
     code += "print({'timm', 'segmentation_models_pytorch'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "set()"
 
 

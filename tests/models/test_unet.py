@@ -54,7 +54,7 @@ def functions(source: str) -> dict[str, list[str]]:
 
 
 def test_the_package_has_the_notebooks_statements_in_the_same_order_and_adds_only_padding_check_and_settings(cells):
-    written, shipped = functions(cells), functions(Path(unet.__file__).read_text())
+    written, shipped = functions(cells), functions(Path(unet.__file__).read_text(encoding="utf-8"))
     assert written.keys() == shipped.keys() == {"conv", "DoubleConv.__init__", "UNet.__init__", "UNet.forward"}
     assert [shipped[name] for name in ("conv", "DoubleConv.__init__")] == [
         written[name] for name in ("conv", "DoubleConv.__init__")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,7 +195,18 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [{"mean": "[1, 2]"}, {"mean": "nonsense"}, {"std": "[1, 2, null]"}, {"size": "[0, 128]"}, {"classes": "3"}],
+    [
+        {"mean": "[1, 2]"},
+        {"mean": "nonsense"},
+        {"std": "[1, 2, null]"},
+        {"std": "[0.2, 0, 0.2]"},  # pixels would be divided by it
+        {"std": "[NaN, 0.2, 0.2]"},
+        {"size": "[0, 128]"},
+        {"size": "[128, 1000000]"},  # would fill any memory
+        {"classes": "3"},
+        {"settings": "[]"},
+        {"architecture": "[]"},
+    ],
 )
 def test_a_damaged_field_of_the_header_is_one_sentence(path: Path, damage: dict[str, str]) -> None:
     assert "model card is damaged" in refusal(zoo.card, rewritten(path, dict(damage)))
@@ -218,6 +231,9 @@ def test_a_header_of_a_later_version_is_read(path: Path) -> None:
         ({"settings": '{"depth": 3}'}, "cannot be built"),
         ({"settings": '{"channels": []}'}, "cannot be built"),
         ({"architecture": '"resnet"'}, "this petseg knows unet, pretrained-unet"),
+        ({"architecture": '"pretrained-unet"', "settings": '{"encoder": "hf-hub:a/b"}'}, "timm knows no such encoder"),
+        ({"parameters": "5"}, "the card says 5 parameters and 3 classes, the network has 7,559 and 3"),
+        ({"classes": '["cat", "dog"]'}, "parameters and 2 classes, the network has"),
     ],
 )
 def test_a_header_that_does_not_describe_its_tensors_is_refused(
@@ -231,6 +247,45 @@ def test_a_damaged_file_is_refused(path: Path) -> None:
     for damaged in (b"", data[:100], data[:-10], b"\xff" * 200, pickle.dumps({"weight": 1})):
         path.write_bytes(damaged)
         assert refusal(zoo.load, path).startswith("tiny.safetensors: not a safetensors file, or damaged")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda weight: weight.fill_(float("inf")), "head.weight holds values that are not finite"),
+        (
+            lambda weight: weight.long(),
+            r"first head.weight: torch.int64 (3, 4, 1, 1) came, float (3, 4, 1, 1) expected",
+        ),
+        (lambda weight: weight[:2], r"first head.weight: float (2, 4, 1, 1) came, float (3, 4, 1, 1) expected"),
+    ],
+)
+def test_a_weight_of_another_kind_is_refused(path: Path, change: Any, sentence: str) -> None:
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    save_file(tensors | {"head.weight": change(tensors["head.weight"]).contiguous()}, path, header)
+    assert sentence in refusal(zoo.load, path)
+
+
+def test_without_a_folder_for_temporary_files_weights_are_not_called_damaged() -> None:
+    """In a separate process: this one may have imported timm and PyTorch's compiler already."""
+    pytest.importorskip("timm")
+    code = """
+import tempfile
+def nowhere():
+    raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+tempfile._get_default_tempdir = nowhere
+from petseg.models import zoo
+zoo.load("unet")
+try:
+    zoo.load("unet-lite0")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    expected = "MissingError unet-lite0.safetensors: no folder for temporary files can be written to. Set TMPDIR "
+    assert done.stdout in ("", f"{expected}to one that can.\n")  # other versions of timm need none
 
 
 def test_a_card_says_what_rebuilds_and_feeds_its_network() -> None:

@@ -76,7 +76,7 @@ def test_every_library_that_the_apps_modules_name_is_required(folder: Path) -> N
         "print(*(module.__file__ for name, module in sys.modules.items() if name.split('.')[0] == 'petseg'))"
     )
     files = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    trees = [ast.parse(Path(file).read_text()) for file in files]
+    trees = [ast.parse(Path(file).read_text(encoding="utf-8")) for file in files]
     imports = [node for tree in trees for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
     libraries = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"petseg"}

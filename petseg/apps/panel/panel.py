@@ -20,24 +20,30 @@ from petseg.models import zoo
 BACKGROUND_SIDE: Final = 4096
 
 
-def segment_panel(model: str | Predictor | None = None, images: Path | None = None) -> PanelWidget:
+def segment_panel(
+    model: str | Predictor | None = None, images: Path | None = None, device: str | None = None
+) -> PanelWidget:
     """The panel: choose a photo, see the pet cut out, save the cut-out.
 
     Args:
         model: the first model: a released one, a path that ends in `.safetensors`, or a loaded predictor; default: the
             most accurate that this machine can run.
         images: folder of the data set's photos, to offer samples by breed.
+        device: of models that the panel loads, as `Predictor` takes it.
 
     Returns:
         The widget, for the last line of a cell.
     """
-    return Panel(model, images).widget
+    return Panel(model, images, device).widget
 
 
 class Panel:
     """The panel's state and its reactions; `widget` is what a cell shows. Arguments as in `segment_panel`."""
 
-    def __init__(self, model: str | Predictor | None = None, images: Path | None = None) -> None:
+    def __init__(
+        self, model: str | Predictor | None = None, images: Path | None = None, device: str | None = None
+    ) -> None:
+        self._device = device
         self._predictors: dict[str, Predictor] = {}
         if isinstance(model, Predictor):
             self._predictors[model.card.name] = model
@@ -79,12 +85,14 @@ class Panel:
 
     @contextmanager
     def _working(self, text: str, name: str, index: int = 1, of: int = 1) -> Iterator[None]:
-        """Shows the current work; an error becomes a message, and stops neither the batch nor the panel."""
-        with self.widget.working(text, index, of):
+        """Shows the current work; errors and notes become messages, which stop neither the batch nor the panel."""
+        with self.widget.working(text, index, of), photo_notes() as take_notes:
             try:
                 yield
             except Exception as error:
                 self.widget.add_message(sentence(error, name))
+            for note in take_notes():
+                self.widget.add_message(note)
 
     def _open(self, text: str) -> None:
         """Segments the photo at a path or an address."""
@@ -95,12 +103,7 @@ class Panel:
     def _segment(self, name: str, photo: Callable[[], Any], index: int = 1, of: int = 1) -> None:
         number = f" ({index} of {of})" if of > 1 else ""
         with self._working(f"Cutting out {name}{number} …", name, index, of):
-            with photo_notes() as take_notes:
-                result = self._predictor()(photo(), name=name)
-                notes = take_notes()
-            self.gallery.add(name, result)
-            for note in notes:
-                self.widget.add_message(note)
+            self.gallery.add(name, self._predictor()(photo(), name=name))
 
     def _show(self) -> None:
         """Shows the chosen photo, segmented by the chosen model: the other photos follow when they are chosen."""
@@ -116,7 +119,7 @@ class Panel:
     def _predictor(self) -> Predictor:
         name = self.widget.model
         if name not in self._predictors:
-            self._predictors[name] = Predictor(name)
+            self._predictors[name] = Predictor(name, device=self._device)
         return self._predictors[name]
 
     def _use_background(self, name: str, data: bytes) -> None:

@@ -37,13 +37,16 @@ SANS: Final = [gr.themes.Font(name) for name in ("system-ui", "sans-serif")]
 MONO: Final = [gr.themes.Font(name) for name in ("ui-monospace", "monospace")]
 
 
-def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860) -> None:
+def serve(
+    model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860, device: str | None = None
+) -> None:
     """Serves the page until Ctrl+C or SIGTERM ends the program, at once and with exit status 0.
 
     Args:
         model: the one to begin with, as `Predictor` takes it.
         host: address to listen at; `0.0.0.0` and `::` let other machines in.
         port: to listen at; 0 takes a free one.
+        device: of all models, as `Predictor` takes it.
 
     Raises:
         MissingError: the address is not available, or the server ended before it answered.
@@ -53,7 +56,7 @@ def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C, so that the photos are removed
     interrupted = False
     with _listening(host, port) as socket_, _temporary_folder() as folder:
-        session = Session(model)
+        session = Session(model, device)
         server = uvicorn.Server(uvicorn.Config(page_app(session, folder), log_level="warning"))
         # not in this thread: uvicorn would wait for every open page before it ends
         thread = threading.Thread(target=server.run, args=([socket_.dup()],), daemon=True)  # it closes its own copy

@@ -114,19 +114,21 @@ class Session:
 
     Args:
         model: the one to begin with, as `Predictor` takes it; default: the most accurate.
+        device: of all models, as `Predictor` takes it.
 
     Raises:
         ModelError: that one cannot be loaded.
     """
 
-    def __init__(self, model: str | Path | None = None) -> None:
+    def __init__(self, model: str | Path | None = None, device: str | None = None) -> None:
         model = zoo.best() if model is None else model
         self.choices = display.model_choices()
         self.first = str(model)
         if Path(model).suffix == ".safetensors":
             self.first = Path(model).name  # visitors need not know its folder
             self.choices = [*self.choices, (f"{self.first}: a model of your own", self.first)]
-        self._predictors = {self.first: Predictor(model)}
+        self._device = device
+        self._predictors = {self.first: Predictor(model, device=device)}
         # one photo at a time: large ones side by side need memory side by side, and `photo_notes` allows no threads;
         # always in the same thread, since the allocator keeps a pool of freed memory for each thread that needed much
         self._worker = ThreadPoolExecutor(max_workers=1)
@@ -182,7 +184,7 @@ class Session:
         if model not in [name for _, name in self.choices]:
             raise ModelError(f"{model}: this page has no such model. Choose one from its list.")
         if model not in self._predictors:
-            self._predictors[model] = Predictor(model)
+            self._predictors[model] = Predictor(model, device=self._device)
         return self._predictors[model]
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from petseg.errors import MissingError
 
 
-def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860) -> None:
+def serve(
+    model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860, device: str | None = None
+) -> None:
     """Serves the page until Ctrl+C or SIGTERM ends the program; see `server.serve`.
 
     From then on this process uses no proxy: the app needs no other server, and Gradio cannot be imported where a SOCKS
@@ -25,4 +27,4 @@ def serve(model: str | Path | None = None, host: str = "127.0.0.1", port: int = 
         if (error.name or "").split(".")[0] != "gradio":
             raise
         raise MissingError('the web app needs Gradio. Install it with: pip install "petseg[web]"') from error
-    server.serve(model, host, port)
+    server.serve(model, host, port, device)

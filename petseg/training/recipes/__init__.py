@@ -19,7 +19,7 @@ def read_recipe(name: str = "course") -> dict[str, Any]:
     Args:
         name: `course`, which notebook 03 trains, `fast`, or a released model.
     """
-    recipe: dict[str, Any] = yaml.safe_load((RECIPES / f"{name}.yaml").read_text())
+    recipe: dict[str, Any] = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
     return recipe
 
 
