@@ -84,8 +84,8 @@ class ModelCard:
         try:
             values = {f.name: json.loads(header[f.name]) for f in fields(cls) if f.name in header}
             _check_fields(values)
-            tuples = {key: tuple(values[key]) for key in ("mean", "std", "size", "classes") if key in values}
-            return cls(**values | tuples)
+            frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            return cls(**frozen)
         except (TypeError, ValueError) as error:
             raise ModelError(
                 f"{name}: the header's model card is damaged ({error}). Download the file again."
@@ -247,10 +247,10 @@ def _check_fields(values: Mapping[str, Any]) -> None:
     for key, kind in (("name", str), ("architecture", str), ("settings", dict), ("classes", list), ("parameters", int)):
         if not isinstance(values.get(key, kind()), kind):
             raise ValueError(f"{key} {values[key]!r}")
-    number = (int, float)
-    for key, kind, length, least in (("mean", number, 3, 0), ("std", number, 3, 1e-6), ("size", int, 2, 1)):
-        numbers, most = values[key], LARGEST if key == "size" else 1
-        if len(numbers) != length or not all(isinstance(n, kind) and least <= n <= most for n in numbers):
+    ranges: dict[str, Any] = {"mean": (3, float, 0, 1), "std": (3, float, 1e-6, 1), "size": (2, int, 1, LARGEST)}
+    for key, (length, kind, least, most) in ranges.items():
+        numbers = values[key]
+        if len(numbers) != length or not all(isinstance(n, kind | int) and least <= n <= most for n in numbers):
             raise ValueError(f"{key} {numbers!r}")
 
 
