@@ -29,7 +29,7 @@ def calls_without_encoding(source: str) -> Iterator[str]:
         ]
         is_open = (
             name == "open"
-            and bool(modes or not call.args and set(keywords) <= {"newline"})
+            and bool(modes or (not call.args and set(keywords) <= {"newline"}))
             and not any("b" in mode for mode in modes)
         )
         if name in ("read_text", "write_text") or keywords.get("text") == "True" or is_open:
