@@ -70,7 +70,7 @@ class PetCLI(LightningCLI):
         self._check_request(self.config["subcommand"])
 
     def _check_request(self, command: str) -> None:
-        """Refuses what cannot end well before anything is loaded, and finds the checkpoint that is meant.
+        """Refuses a run that would lose its epochs, and finds the file of `--ckpt_path`, before anything is loaded.
 
         Raises:
             SettingsError: a run would leave no checkpoint.

@@ -53,12 +53,14 @@ def run_of(method, tmp_path_factory, trained):
 
 
 @pytest.mark.usefixtures("_weights")
+@pytest.mark.slow
 def test_a_frozen_run_leaves_the_encoder_as_it_was(tmp_path_factory, trained):
     run, _ = run_of("frozen", tmp_path_factory, trained)
     assert set(run.weight_change.values()) == {0.0}
 
 
 @pytest.mark.usefixtures("_weights")
+@pytest.mark.slow
 def test_fine_tuning_changes_every_stage_of_the_encoder(tmp_path_factory, trained):
     run, _ = run_of("fine-tuned", tmp_path_factory, trained)
     assert len(run.weight_change) == 8

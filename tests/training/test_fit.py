@@ -68,6 +68,7 @@ def test_the_confusion_matrix_of_every_validation_is_logged_and_the_last_is_writ
     assert {sum(epoch) for epoch in zip(*pixels, strict=True)} == {len(module.examples["val"]) * 32 * 32}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_and_each_run_its_own_folder(fitted, cartoons):
     for _ in range(2):
         fit.run(["fit", *flags(cartoons)])
@@ -79,6 +80,7 @@ EPOCH_SEEDS = "petseg.training.callbacks.EpochSeeds"
 
 
 @pytest.mark.parametrize("own", [{}, {"trainer.callbacks": EPOCH_SEEDS}], ids=["default", "named by the recipe"])
+@pytest.mark.slow
 def test_order_and_augmentation_follow_the_seed_of_the_run(own, cartoons, monkeypatch):
     def seen(seed: int) -> list[tuple[list[int], float]]:
         monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)  # as in a process that has trained nothing yet

@@ -70,6 +70,7 @@ def test_the_last_checkpoint_is_the_last_although_an_earlier_one_scored_higher(c
 
 
 @pytest.mark.parametrize("stopped", [2, 3], ids=["after a validation", "after an epoch that was not validated"])
+@pytest.mark.slow
 def test_a_resumed_run_ends_bit_for_bit_like_one_that_was_never_stopped(cartoons, stopped):
     given = flags(cartoons, **{"trainer.check_val_every_n_epoch": 2, "model.augment.degrees": 10})
     whole = fit.run(["fit", *given])

@@ -57,6 +57,7 @@ def train(cartoons: Path, *more: L.Callback, checkpoint: Path | None = None) -> 
     return trainer
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_like_one_that_was_never_stopped_only_with_epoch_seeds(cartoons):
     for seeds in ([EpochSeeds(seed=7)], []):
         whole = train(cartoons, *seeds).lightning_module.state_dict()

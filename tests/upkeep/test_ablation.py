@@ -95,6 +95,7 @@ def trained(plan, cartoons, tmp_path_factory):
     shutil.rmtree(root)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_continues_and_its_curves_are_whole(trained):
     root, _, curves = trained
     second = read_log(root / "base" / "runs" / "version_1" / "metrics.csv")
@@ -104,6 +105,7 @@ def test_an_interrupted_run_continues_and_its_curves_are_whole(trained):
     assert not [column for column in log if column.startswith("lr-")]
 
 
+@pytest.mark.slow
 def test_a_record_holds_settings_scores_and_cost_of_the_run(trained, plan):
     root, record, curves = trained
     (found,) = json.loads(record.read_text())["variants"]
@@ -116,6 +118,7 @@ def test_a_record_holds_settings_scores_and_cost_of_the_run(trained, plan):
     assert str(root) not in record.read_text() + curves.read_text()
 
 
+@pytest.mark.slow
 def test_a_run_on_record_is_not_trained_again_and_its_checkpoints_are_gone(trained, plan, monkeypatch):
     root, record, curves = trained
     assert list(on_record(plan, record)) == ["base", "no-skips"]
@@ -183,6 +186,7 @@ def test_without_skips_the_decoder_sees_only_the_bottleneck():
 
 
 @pytest.mark.parametrize("name", ["short", "long"])
+@pytest.mark.slow
 def test_every_run_of_the_published_plans_is_one_that_petseg_fit_takes(name, tmp_path, capsys):
     plan = read_plan(name)
     recipe = tmp_path / "recipe.yaml"

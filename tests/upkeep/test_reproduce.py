@@ -130,6 +130,7 @@ def commands(monkeypatch):
     return done
 
 
+@pytest.mark.slow
 def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_done_twice(
     tiny, commands, tmp_path, capsys
 ):
@@ -174,6 +175,7 @@ def power_cut(epoch, scores, monkeypatch):
             yield
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_and_its_best_epoch_and_its_log_are_those_of_all_attempts(
     tiny, commands, tmp_path, monkeypatch
 ):
