@@ -131,7 +131,15 @@ def test_threads_share_a_predictor(predictor: Predictor) -> None:
 
 
 def test_predicting_loads_neither_lightning_nor_the_data_modules() -> None:
-    heavy = ("lightning", "torchvision", "torchmetrics", "matplotlib", "petseg.data.datamodule", "petseg.data.cartoon")
+    heavy = (
+        "lightning",
+        "torchvision",
+        "torchmetrics",
+        "matplotlib",
+        "timm",
+        "segmentation_models_pytorch",
+        "petseg.data",
+    )
     code = f"import sys, petseg.inference.predictor; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert result.stdout.strip() == "[]"

@@ -12,22 +12,13 @@ TRUE = torch.tensor([[[0, 0], [1, 2]]], dtype=torch.uint8)
 PREDICTED = torch.tensor([[[0, 1], [1, 1]]], dtype=torch.uint8)
 
 
-def test_confusion_matrix_of_four_pixels_is_the_one_on_paper():
-    assert metrics.confusion_matrices(PREDICTED, TRUE).tolist() == [[[1, 1, 0], [0, 1, 0], [0, 1, 0]]]
-
-
-def test_iou_of_four_pixels_equals_the_fractions_on_paper():
-    matrix = metrics.confusion_matrices(PREDICTED, TRUE)[0]
+def test_matrix_and_scores_of_four_pixels_equal_those_on_paper():
+    (matrix,) = metrics.confusion_matrices(PREDICTED, TRUE)
+    assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 0]]
     assert metrics.iou(matrix).tolist() == [1 / 2, 1 / 3, 0]
-
-
-def test_dice_of_four_pixels_equals_the_fractions_on_paper():
-    matrix = metrics.confusion_matrices(PREDICTED, TRUE)[0]
     assert metrics.dice(matrix).tolist() == [2 / 3, 2 / 4, 0]
-
-
-def test_accuracy_is_the_fraction_of_right_pixels():
-    assert float(metrics.accuracy(metrics.confusion_matrices(PREDICTED, TRUE)[0])) == 0.5
+    assert float(metrics.mean_iou(matrix)) == pytest.approx((1 / 2 + 1 / 3 + 0) / 3)
+    assert float(metrics.accuracy(matrix)) == 0.5
 
 
 def test_scores_agree_with_torchmetrics():
@@ -45,6 +36,7 @@ def test_matrices_of_a_batch_are_those_of_its_images():
     predicted, true = (torch.randint(0, 3, (4, 6, 6), generator=generator) for _ in range(2))
     singly = [metrics.confusion_matrices(p[None], t[None])[0] for p, t in zip(predicted, true, strict=True)]
     assert torch.equal(metrics.confusion_matrices(predicted, true), torch.stack(singly))
+    assert torch.equal(metrics.batch_confusion(predicted, true), torch.stack(singly).sum(dim=0))
 
 
 def test_a_class_that_is_nowhere_has_no_iou():
@@ -54,10 +46,17 @@ def test_a_class_that_is_nowhere_has_no_iou():
     assert math.isnan(values[1])
 
 
-@pytest.mark.parametrize("bad", [3, 255])
-def test_a_label_out_of_range_is_refused(bad):
-    with pytest.raises(ValueError, match="outside 0 to 2"):
-        metrics.confusion_matrices(torch.full((1, 2, 2), bad), torch.zeros(1, 2, 2, dtype=int))
+@pytest.mark.parametrize(
+    ("predicted", "ignore", "message"),
+    [
+        (torch.full((1, 2, 2), 3), None, "outside 0 to 2"),
+        (torch.full((1, 2, 2), 255), 255, "outside 0 to 2"),  # only a target has pixels to ignore
+        (torch.zeros(1, 2, 3, dtype=int), None, "must match in shape"),
+    ],
+)
+def test_a_label_out_of_range_and_another_shape_are_refused(predicted, ignore, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.confusion_matrices(predicted, torch.zeros(1, 2, 2, dtype=int), ignore=ignore)
 
 
 class OnGpu(torch.Tensor):
@@ -79,11 +78,6 @@ def test_pixels_of_a_device_without_float64_are_counted_and_scored_on_the_cpu():
         assert type(score(on_gpu)) is torch.Tensor
         assert score(on_gpu).dtype == torch.float64
         torch.testing.assert_close(score(on_gpu), score(matrices[0]), equal_nan=True)
-
-
-def test_different_shapes_are_refused():
-    with pytest.raises(ValueError, match="must match in shape"):
-        metrics.confusion_matrices(torch.zeros(1, 2, 2, dtype=int), torch.zeros(1, 2, 3, dtype=int))
 
 
 def test_pooled_iou_is_not_the_mean_over_images():
@@ -131,27 +125,12 @@ def test_a_split_without_images_is_one_clear_sentence():
         metrics.split_matrices(lambda image: image, [])
 
 
-def test_mean_iou_is_the_mean_over_classes():
-    matrix = metrics.confusion_matrices(PREDICTED, TRUE)[0]
-    assert float(metrics.mean_iou(matrix)) == pytest.approx((1 / 2 + 1 / 3 + 0) / 3)
-
-
-def test_ignored_pixels_count_nowhere():
+def test_ignored_pixels_count_nowhere_and_no_other_value_passes():
     target = torch.tensor([[[0, 255], [1, 2]]], dtype=torch.uint8)  # PREDICTED was wrong where the target is unknown
     matrix = metrics.confusion_matrices(PREDICTED, target, ignore=255)[0]
     assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
-
-
-def test_ignoring_one_value_lets_no_other_pass():
     with pytest.raises(ValueError, match="target: holds labels outside"):
         metrics.confusion_matrices(PREDICTED, torch.full((1, 2, 2), 254), ignore=255)
-
-
-def test_the_matrix_of_a_batch_is_the_sum_of_those_of_its_images():
-    generator = torch.Generator().manual_seed(0)
-    prediction, target = torch.randint(0, 3, (2, 5, 8, 9), generator=generator, dtype=torch.uint8)
-    matrices = metrics.confusion_matrices(prediction, target)
-    assert torch.equal(metrics.batch_confusion(prediction, target), matrices.sum(dim=0))
 
 
 def test_pooled_scores_are_the_mean_iou_then_the_iou_of_each_class_then_the_accuracy_as_their_names_say():

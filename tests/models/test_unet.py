@@ -12,7 +12,7 @@ import torchinfo
 from torch import nn
 
 from petseg.models import unet
-from petseg.models.unet import DoubleConv, UNet
+from petseg.models.unet import UNet
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_build_the_unet.ipynb"
 
@@ -147,19 +147,6 @@ def test_cutting_a_skip_changes_the_logits(network):
         cut = network(image)
         hook.remove()
     assert not torch.allclose(whole, cut)
-
-
-@pytest.mark.parametrize("separable", [False, True])
-def test_a_block_keeps_height_and_width(separable):
-    assert DoubleConv(3, 5, separable)(torch.rand(1, 3, 7, 9)).shape == (1, 5, 7, 9)
-
-
-def test_settings_rebuild_an_equal_network():
-    network = UNet(channels=(4, 8, 16), separable=True, num_classes=2)
-    again = UNet(**network.settings)
-    again.load_state_dict(network.state_dict())
-    image = torch.rand(1, 3, 20, 20)
-    assert torch.equal(network.eval()(image), again.eval()(image))
 
 
 @pytest.mark.parametrize("settings", [{"channels": ()}, {"channels": (16, 0)}, {"in_channels": 0}, {"num_classes": 0}])

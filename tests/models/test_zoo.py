@@ -94,12 +94,6 @@ def test_the_card_comes_back_as_it_was(path: Path, segmenter: Segmenter) -> None
     assert zoo.load(path)[1] == zoo.card(path) == card(segmenter)
 
 
-def test_the_file_holds_float16_and_whole_counters(path: Path) -> None:
-    kinds = {key.rsplit(".")[-1]: value.dtype for key, value in load_file(path).items()}
-    assert kinds["weight"] == kinds["running_var"] == torch.float16
-    assert kinds["num_batches_tracked"] == torch.int64
-
-
 def test_a_saved_model_is_as_readable_as_any_other_file(path: Path) -> None:
     other = path.with_name("other")
     other.touch()
@@ -143,6 +137,8 @@ def test_an_unknown_name_is_answered_with_the_names_there_are(shelf: Path) -> No
     assert refusal(zoo.load, "resnet").startswith("resnet: no released model has this name; available: tiny.")
     assert "available: tiny" in refusal(zoo.load, "../weights/tiny")
     assert "no such file" in refusal(zoo.load, shelf / "gone.safetensors")
+    (shelf / "tiny.safetensors").unlink()
+    assert "no released model can be run" in refusal(zoo.load)
 
 
 def test_the_default_model_is_the_runnable_one_that_validates_best(shelf, segmenter, monkeypatch):
@@ -151,11 +147,6 @@ def test_the_default_model_is_the_runnable_one_that_validates_best(shelf, segmen
         zoo.save(shelf / f"{name}.safetensors", segmenter, model)
     monkeypatch.setattr(zoo, "runnable", lambda card: card.name != "strongest")
     assert zoo.best() == zoo.card().name == zoo.load()[1].name == "strong"
-
-
-def test_without_any_model_the_default_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
-    assert "no released model can be run" in refusal(zoo.load)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -179,20 +170,6 @@ def test_a_card_that_does_not_rebuild_its_segmenter_is_not_saved(tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
-def write_half(path: Path) -> None:
-    with atomic_write(path) as partial:
-        partial.write_bytes(b"half")
-        raise RuntimeError("the disk is full")
-
-
-def test_a_failed_save_leaves_the_old_file_and_no_other(path: Path) -> None:
-    before = path.read_bytes()
-    with pytest.raises(RuntimeError, match="disk is full"):
-        write_half(path)
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
-
-
 @pytest.mark.parametrize(
     "damage",
     [
@@ -214,13 +191,10 @@ def test_a_damaged_field_of_the_header_is_one_sentence(path: Path, damage: dict[
 
 def test_a_missing_field_is_named_and_one_with_a_default_may_be_missing(path: Path, tmp_path: Path) -> None:
     assert zoo.card(rewritten(path, {"limits": None})).limits == ""
+    assert zoo.card(rewritten(path, {"mood": '"sunny"'})).name == "tiny"  # written by a later version
     assert "the header lacks mean" in refusal(zoo.load, rewritten(path, {"mean": None}))
     save_file({"weight": torch.zeros(1)}, tmp_path / "bare.safetensors")
     assert "the header lacks name, architecture" in refusal(zoo.load, tmp_path / "bare.safetensors")
-
-
-def test_a_header_of_a_later_version_is_read(path: Path) -> None:
-    assert zoo.card(rewritten(path, {"mood": '"sunny"'})).name == "tiny"
 
 
 @pytest.mark.parametrize(
