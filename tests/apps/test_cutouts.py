@@ -108,10 +108,7 @@ def test_no_edge_makes_visible_what_is_transparent_in_the_photo() -> None:
     alpha = opacity(square(photo_alpha=clear), grow=10, feather=10)
     assert alpha[:100].max() == 0
     assert alpha[110, 100] == 255
-
-
-def test_without_a_pet_there_is_nothing_to_grow() -> None:
-    assert opacity(square(left=0, right=0), grow=10, feather=5).max() == 0
+    assert opacity(square(left=0, right=0), grow=10, feather=10).max() == 0  # no pet, nothing to grow
 
 
 def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,15 +159,10 @@ def test_the_middle_of_the_pet_has_half_of_it_on_each_side() -> None:
     assert pet_middle(alpha) == 0.15  # where the line is seen
 
 
-@pytest.mark.parametrize("choice", BACKGROUNDS)
-def test_each_choice_of_a_background_gives_a_cutout(choice: str) -> None:
+def test_each_choice_of_a_background_is_one_of_a_cutout_and_without_an_image_of_ones_own_it_is_transparent() -> None:
     own = Image.new("RGB", (8, 8), "green")
-    expected = {"transparent": None, "white": "white", "color": "#123456", "blur": "blur", "image": own}[choice]
-    assert background_of(choice, "#123456", own) == expected
-    assert CutoutSettings(expected, format="webp").background == expected
-
-
-def test_without_an_own_image_the_background_stays_transparent() -> None:
+    expected = {"transparent": None, "white": "white", "color": "#123456", "blur": "blur", "image": own}
+    assert {choice: background_of(choice, "#123456", own) for choice in BACKGROUNDS} == expected
     assert background_of("image", "#123456", None) is None
 
 
@@ -187,7 +179,9 @@ def test_every_error_is_a_sentence(error: Exception, expected: str) -> None:
     assert cutouts.sentence(error, "a.jpg") == expected
 
 
-def test_each_thread_gets_its_own_notes_each_time_and_once() -> None:
+def test_each_thread_gets_its_own_notes_each_time_and_other_warnings_are_still_shown(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
     meeting = threading.Barrier(3)
     taken: dict[str, list[list[str]]] = {}
 
@@ -205,12 +199,7 @@ def test_each_thread_gets_its_own_notes_each_time_and_once() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert take_notes() == []
-    assert taken == {name: [[f"{name} is animated."]] * 2 for name in "abc"}
-
-
-def test_other_warnings_are_still_shown(recwarn: pytest.WarningsRecorder) -> None:
-    with cutouts.photo_notes() as take_notes:
         warnings.warn("old", RuntimeWarning, stacklevel=1)
         assert take_notes() == []
     assert [str(warning.message) for warning in recwarn] == ["old"]
+    assert taken == {name: [[f"{name} is animated."]] * 2 for name in "abc"}
