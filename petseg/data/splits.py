@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -72,26 +72,21 @@ def read_split(folder: Path, split: str) -> list[Example]:
 
 
 def validation_names(examples: Iterable[Example], fraction: float = 0.1) -> frozenset[str]:
-    """Names of the validation split, the same on every machine.
-
-    Args:
-        examples: the official trainval split.
-        fraction: of each breed, between 0 and 1; the count is rounded, but at least 1 per breed.
-    """
-    chosen: list[str] = []
-    by_breed = sorted(examples, key=lambda example: example.breed)
-    for _, members in groupby(by_breed, key=lambda example: example.breed):
-        # sorting by SHA-256 is as good as a shuffle, and needs no random generator whose version could change it
-        names = sorted((e.name for e in members), key=lambda name: hashlib.sha256(name.encode()).digest())
-        chosen += names[: max(1, round(fraction * len(names)))]
-    return frozenset(chosen)
+    """Names of the validation split, the same on every machine: a fraction of each breed of the official trainval."""
+    examples = list(examples)
+    return frozenset(examples[index].name for index in _part_of_each_breed(examples, fraction, lambda name: name))
 
 
 def first_fraction(examples: Sequence[Example], fraction: float) -> list[int]:
-    """Indices of `fraction` of each breed's examples, at least 1 per breed; a smaller fraction is part of a larger one.
+    """Indices of a fraction of each breed, in order; a smaller fraction is part of a larger one."""
+    # reversed names: in the order of `validation_names`, the first ones have gone to validation
+    return sorted(_part_of_each_breed(examples, fraction, lambda name: name[::-1]))
 
-    Args:
-        fraction: above 0, up to 1.
+
+def _part_of_each_breed(examples: Sequence[Example], fraction: float, key: Callable[[str], str]) -> list[int]:
+    """Indices of a fraction (0 to 1) of each breed, rounded, but at least 1: the first by SHA-256 of their names' key.
+
+    This is as good as a shuffle, and needs no random generator whose version could change it.
     """
 
     def breed(index: int) -> str:
@@ -99,10 +94,9 @@ def first_fraction(examples: Sequence[Example], fraction: float) -> list[int]:
 
     chosen: list[int] = []
     for _, members in groupby(sorted(range(len(examples)), key=breed), breed):
-        # reversed names: in the order of `validation_names`, the first ones have gone to validation
-        ranked = sorted(members, key=lambda index: hashlib.sha256(examples[index].name[::-1].encode()).digest())
+        ranked = sorted(members, key=lambda index: hashlib.sha256(key(examples[index].name).encode()).digest())
         chosen += ranked[: max(1, round(fraction * len(ranked)))]
-    return sorted(chosen)
+    return chosen
 
 
 def _lines(path: Path) -> list[str]:

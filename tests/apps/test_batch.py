@@ -206,13 +206,6 @@ def test_the_header_of_a_photo_is_parsed_once(photos: Path, pet_model: Path, mon
     assert parsed == ["PngImageFile"]
 
 
-def test_the_results_of_a_folder_are_no_photos_in_the_next_call(photos: Path, pet_model: Path) -> None:
-    plain(photos / "dog.jpg")
-    for _ in range(2):
-        assert segment(".", model=pet_model, out=".") == 0
-    assert len(names(photos)) == 2 + 2 * 3
-
-
 def test_a_photo_that_fails_is_one_line_in_its_turn_and_the_others_go_on(
     photos: Path, pet_model: Path, capsys: Any
 ) -> None:
@@ -252,24 +245,6 @@ def test_a_photo_without_a_pet_gets_no_cutout_and_a_line_that_says_so(
     assert names(photos / "out") == ["cat.mask.png", "cat.overlay.png"]
     assert capsys.readouterr().err.startswith("petseg: No pet found in cat.png, so there is no cut-out of it.")
     assert segment("cat.png", "--only", "mask", model=small_model) == 0
-
-
-def test_no_result_is_lost_whatever_the_photos_are_called(photos: Path, pet_model: Path) -> None:
-    sizes = {
-        "cat.jpg": (30, 20),
-        "Cat.png": (31, 20),
-        "twin/cat.png": (32, 20),
-        "Käfer.png": (33, 20),
-        "Ka\u0308fer.png": (34, 20),
-        "x" * 251 + ".png": (35, 20),
-        "猫" * 83 + ".png": (36, 20),
-    }
-    for name, size in sizes.items():
-        plain(photos / name, size)
-    assert segment(".", "--recursive", "--only", "mask", model=pet_model) == 0
-    masks = names(photos / "out")
-    assert {Image.open(photos / "out" / name).size for name in masks} == {*sizes.values(), (451, 300)}
-    assert len({name.casefold() for name in masks}) == len(sizes) + 1
 
 
 @pytest.mark.parametrize(("format", "name"), [("webp", "WEBP"), ("jpg", "JPEG")])

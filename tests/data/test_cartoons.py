@@ -1,4 +1,3 @@
-import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -108,17 +107,6 @@ def test_a_folder_of_other_images_is_left_alone(tmp_path):
     with pytest.raises(DataError, match=r"1 images that are not cartoons, such as Abyssinian_1\.jpg"):
         cartoons.write_dataset(tmp_path, 2)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [photo]
-
-
-def test_two_processes_may_write_the_same_data_set_at_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=cartoons.write_dataset, args=(tmp_path / "both", 4)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
-    assert set(state(tmp_path / "both")) == set(state(cartoons.write_dataset(tmp_path / "alone", 4)))
 
 
 @pytest.mark.parametrize("count", [1, 41])

@@ -152,12 +152,3 @@ def test_a_blurred_background_takes_no_light_from_the_pet() -> None:
     whole = np.asarray(blurred_background(noise(300, 200), np.full((200, 300), 255, np.uint8)))  # all of it is pet
     assert whole.std() < np.asarray(noise(300, 200)).std() / 2
     assert whole.mean() == pytest.approx(np.asarray(noise(300, 200)).mean(), abs=3)
-
-
-def test_planes_are_read_where_an_enlarged_picture_shows_them() -> None:
-    plane = np.random.default_rng(5).random((6, 8), dtype=np.float32)
-    large = matting.enlarged(plane, (40, 30)) / 255
-    rows, columns = np.nonzero(np.ones((30, 40)))
-    np.testing.assert_allclose(matting.at_pixels(plane[None], rows, columns, (40, 30))[0], large.ravel(), atol=0.01)
-    assert matting.shrunk(Image.new("RGB", (400, 100)), 80).shape == (3, 20, 80)
-    assert matting.shrunk(Image.new("L", (40, 10)), 80).shape == (1, 10, 40)
