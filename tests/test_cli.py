@@ -60,6 +60,7 @@ def test_help_loads_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_predictor_loads_neither_lightning_nor_torchvision():
     code = "import sys; from petseg import Predictor; sys.exit(bool({'lightning', 'torchvision'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

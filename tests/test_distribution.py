@@ -12,6 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -79,6 +81,7 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path) -> None:
     assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "figures/results.json"} <= names
 
 
+@pytest.mark.notebooks
 def test_notebook_05_runs_from_the_wheel_without_a_checkout(built: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
         archive.extractall(tmp_path / "installed")

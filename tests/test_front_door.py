@@ -121,7 +121,7 @@ def test_the_citation_and_the_changelog_have_the_version() -> None:
 
 def test_the_ten_questions_of_contributing_name_at_most_two_files_each_that_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    answers = re.findall(r"^\d+\. \*\*.+?\?\*\*(.+?)(?=^\d+\. |^## )", text, re.MULTILINE | re.DOTALL)
+    answers = re.findall(r"^\| [^|]+\? \|(.+)\|$", text, re.MULTILINE)
     assert len(answers) == 10
     for answer in answers:
         files = re.findall(r"`([\w.-]+(?:/[\w.-]+)+)`", answer)

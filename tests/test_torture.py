@@ -4,6 +4,8 @@ import pytest
 from torture import Skipped, Tally, refused
 from torture.__main__ import kinds
 
+pytestmark = pytest.mark.slow
+
 KINDS = kinds()
 
 

@@ -560,6 +560,7 @@ def petseg(*arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, **settings)
 
 
+@pytest.mark.slow
 def test_a_name_that_the_terminal_cannot_print_stops_nothing(photos: Path, pet_model: Path) -> None:
     (photos / "猫.jpg").write_text("no photo")
     arguments = ("segment", "猫.jpg", "cat.png", "--out", "猫", "--model", pet_model)
@@ -569,6 +570,7 @@ def test_a_name_that_the_terminal_cannot_print_stops_nothing(photos: Path, pet_m
     assert re.fullmatch(r"petseg: \\u732b.jpg: not an image.*\n", errors)
 
 
+@pytest.mark.slow
 def test_a_pipe_is_read_and_written(photos: Path, pet_model: Path) -> None:
     command = [sys.executable, "-m", "petseg.cli", "segment", "-", "--model", str(pet_model)]
     environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
@@ -586,6 +588,7 @@ def test_a_pipe_is_read_and_written(photos: Path, pet_model: Path) -> None:
     assert names(photos / "out") == ["stdin.cutout.png", "stdin.mask.png", "stdin.overlay.png"]
 
 
+@pytest.mark.slow
 def test_photos_are_written_whether_or_not_anybody_reads_the_messages(photos: Path, pet_model: Path) -> None:
     for number in range(8):
         (photos / f"{number}.jpg").write_text("no photo")
@@ -599,6 +602,7 @@ def test_photos_are_written_whether_or_not_anybody_reads_the_messages(photos: Pa
     assert len(list((photos / "out").glob("*.cutout.png"))) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["models"], ["segment", "--help"]])
 def test_a_list_that_nobody_reads_to_its_end_leaves_no_traceback(arguments: list[str], tmp_path: Path) -> None:
     with (tmp_path / "errors").open("w") as errors, petseg(*arguments, stderr=errors) as command:
@@ -607,6 +611,7 @@ def test_a_list_that_nobody_reads_to_its_end_leaves_no_traceback(arguments: list
     assert (tmp_path / "errors").read_text() == ""
 
 
+@pytest.mark.slow
 def test_a_photo_takes_few_modules(photos: Path) -> None:
     Image.open(photos / "cat.png").save(photos / "cat.jpg")
     code = (

@@ -78,6 +78,7 @@ def test_a_crop_ends_at_the_photos_frame_and_without_a_pet_it_is_the_whole_photo
     assert pet_frame(alpha) == (38, 18, 80, 50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [200, 2000])
 def test_an_edge_moves_by_the_same_fraction_of_a_photo_of_any_size(size: int) -> None:
     result = square(200)

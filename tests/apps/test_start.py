@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("lightning", "torchvision", "torchmetrics", "jsonargparse", "pandas", "petseg.training", "petseg.evaluation")
 
 

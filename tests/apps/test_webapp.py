@@ -50,6 +50,8 @@ from petseg.apps.webapp.settings import agreed_background, agreed_format, cutout
 from petseg.errors import ModelError, PhotoError
 from petseg.inference.predictor import Predictor
 
+pytestmark = pytest.mark.slow
+
 #: How many photos are uploaded at once by 16 visitors; more than by default where this says so.
 UPLOADS = int(os.environ.get("PETSEG_UPLOADS", "40"))
 

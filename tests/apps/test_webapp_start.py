@@ -21,6 +21,8 @@ from visitor import WAIT, Visitor, chelsea, encoded
 from petseg import cli
 from petseg.errors import MissingError
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
 
 

@@ -52,6 +52,7 @@ def run_of(method, tmp_path_factory, trained):
     return train_run(PLAN, method, 1.0, trained["folder"]), trained["folder"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_weights")
 @pytest.mark.slow
 def test_a_frozen_run_leaves_the_encoder_as_it_was(tmp_path_factory, trained):
@@ -59,6 +60,7 @@ def test_a_frozen_run_leaves_the_encoder_as_it_was(tmp_path_factory, trained):
     assert set(run.weight_change.values()) == {0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_weights")
 @pytest.mark.slow
 def test_fine_tuning_changes_every_stage_of_the_encoder(tmp_path_factory, trained):
@@ -67,6 +69,7 @@ def test_fine_tuning_changes_every_stage_of_the_encoder(tmp_path_factory, traine
     assert all(0 < change < 1 for change in run.weight_change.values())
 
 
+@pytest.mark.slow
 def test_a_run_that_is_saved_is_read_and_not_trained_again(tmp_path_factory, trained, monkeypatch):
     first, folder = run_of("scratch", tmp_path_factory, trained)
     monkeypatch.setattr(transfer, "_fit", lambda *_: pytest.fail("trained again"))

@@ -22,6 +22,8 @@ for module in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(module)
 import onnxruntime  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def comparison(lost: float, times: float) -> Comparison:
     return Comparison((0.75, 0.75 - lost), ([2.0 * times, 3.0 * times, 9.0], [2.0, 3.0, 9.0]))

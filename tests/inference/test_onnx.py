@@ -19,6 +19,8 @@ from petseg.inference.onnx import export_onnx
 from petseg.models import zoo
 from petseg.models.zoo import ModelCard
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def exported(model: Path) -> Path:

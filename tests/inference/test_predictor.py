@@ -130,6 +130,7 @@ def test_threads_share_a_predictor(predictor: Predictor) -> None:
         np.testing.assert_allclose(result.logits, logits, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_predicting_loads_neither_lightning_nor_the_data_modules() -> None:
     heavy = (
         "lightning",

@@ -242,6 +242,7 @@ def test_a_weight_of_another_kind_is_refused(path: Path, change: Any, sentence: 
     assert sentence in refusal(zoo.load, path)
 
 
+@pytest.mark.slow
 def test_without_a_folder_for_temporary_files_weights_are_not_called_damaged() -> None:
     """In a separate process: this one may have imported timm and PyTorch's compiler already."""
     pytest.importorskip("timm")

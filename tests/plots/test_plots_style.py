@@ -58,6 +58,7 @@ def test_a_notebook_shows_a_figure_at_its_size_in_inches_however_many_pixels_it_
     assert metadata["image/png"] == {"alt": "A line.", "width": 360, "height": 180}
 
 
+@pytest.mark.slow
 def test_a_figure_whose_file_would_be_too_large_gets_fewer_pixels(tmp_path):
     with plots.figure(4, 2) as (drawing, ax):
         ax.imshow(np.random.default_rng(0).random((200, 400)))

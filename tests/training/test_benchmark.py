@@ -20,7 +20,10 @@ from petseg.training.benchmark import Race, alternate, compared
 from petseg.training.profiler import StepProfiler
 from petseg.training.recipes import read_recipe
 
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more processes than cores
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:This DataLoader will create"),  # more processes than cores
+]
 
 
 @pytest.fixture(autouse=True)

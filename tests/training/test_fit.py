@@ -26,6 +26,8 @@ from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import start_from
 
+pytestmark = pytest.mark.slow
+
 ENCODER = {"model.network": "PretrainedUNet", "model.network.input_scale": 1, "trainer.fast_dev_run": 1}
 
 

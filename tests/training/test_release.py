@@ -20,6 +20,8 @@ from petseg.models import zoo
 from petseg.training import fit, release
 from petseg.training.scoring import evaluate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def once(cartoons, tmp_path_factory):

@@ -18,6 +18,8 @@ from petseg.training.runs import read_checkpoint
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 
+pytestmark = pytest.mark.slow
+
 LAST = version() / "checkpoints" / "last.ckpt"
 
 

@@ -26,6 +26,8 @@ from petseg.training.scoring import evaluate, quiet
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import model_card
 
+pytestmark = pytest.mark.slow
+
 
 class PowerCut(L.Callback):
     """Stops a run at the start of an epoch, counted from 0."""

@@ -21,6 +21,8 @@ from petseg.training.task import SegmentationTask
 from petseg.upkeep import ablation, reproduce
 from petseg.upkeep.ablation import NoSkips, collected, cost, main, noise, on_record, read_plan
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 #: A plan that a CPU trains in seconds.

@@ -19,6 +19,8 @@ from petseg.training.task import SegmentationTask
 from petseg.upkeep import reproduce
 from petseg.upkeep.reproduce import CHAIN, in_order, needs, recipe_of
 
+pytestmark = pytest.mark.slow
+
 #: What a recorded `config.yaml` means by `augment: null`.
 FORMER_DEFAULTS = AugmentSettings(
     flip=0.5, degrees=15, scale_min=0.7, scale_max=1.4, shift=0.1, brightness=0.3, contrast=0.3, saturation=0.3

@@ -25,6 +25,8 @@ from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
 from petseg.upkeep import space
 
+pytestmark = pytest.mark.slow
+
 #: What the package depends on and the Space does not install.
 LEFT_OUT = {
     "lightning",

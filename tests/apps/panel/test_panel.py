@@ -241,6 +241,7 @@ def test_a_crop_shows_the_same_part_of_photo_and_cutout(gallery: Gallery) -> Non
         assert (before.width < 600) == crop
 
 
+@pytest.mark.slow
 def test_a_file_shows_what_the_preview_shows_at_the_photos_size(gallery: Gallery) -> None:
     widget, (entry,) = gallery._widget, gallery.entries
     widget.background, widget.color, widget.crop, widget.grow = "color", "#ff8800", True, 4.0
