@@ -63,13 +63,9 @@ class Pixels:
 
 
 def open_pixels(files: Sequence[Files], size: int, folder: Path, name: str, progress: bool = True) -> Pixels:
-    """Memory-mapped pixels of the given files, decoded now if there is no valid cache.
+    """Memory-mapped pixels of the given files, of `size` x `size` pixels, decoded now if there is no valid cache.
 
-    Args:
-        size: height and width in pixels to which both are resized, without keeping the aspect ratio.
-        folder: where caches are kept; created if missing.
-        name: of this cache, for instance `oxford-trainval`. One cache is kept per name, size and folder of files.
-        progress: show a progress bar while decoding.
+    `folder` keeps one cache per name (such as `oxford-trainval`), size and folder of files.
 
     Raises:
         DataError: files are missing, damaged or do not belong together, or the cache cannot be written.

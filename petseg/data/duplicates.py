@@ -62,10 +62,9 @@ class Duplicate(NamedTuple):
 
 
 def thumbnails(images: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.float32]:
-    """Grey thumbnails, float32 (N, side, side), 0 to 255: each pixel is the mean of a block of the image.
+    """Grey thumbnails, float32 (N, side, side), 0 to 255, of RGB images (N, H, W, 3), which may be memory-mapped.
 
-    Args:
-        images: uint8 (N, H, W, 3), RGB; may be memory-mapped, since they are read in small parts.
+    Each pixel is the mean of a block of the image.
     """
     weights = torch.tensor(GREY).view(1, 3, 1, 1)
     parts = [np.zeros((0, side, side), dtype=np.float32)]
@@ -101,12 +100,7 @@ def duplicate_pairs(thumbnails: NDArray[np.float32], threshold: float = THRESHOL
 
 
 def duplicates(data: PetDataModule, threshold: float = THRESHOLD) -> list[Duplicate]:
-    """All photos that a data set contains twice, over its three splits; seconds and less than 100 MB for Oxford.
-
-    Args:
-        data: set up, so that its splits are decoded.
-        threshold: see `duplicate_pairs`.
-    """
+    """All photos that a data set contains twice, over its three splits, after `setup`; Oxford takes seconds."""
     photos = [
         Photo(split, i, example.name) for split in data.datasets for i, example in enumerate(data.examples[split])
     ]

@@ -38,10 +38,7 @@ def example_files(folder: Path, example: Example) -> Files:
 
 
 def read_split(folder: Path, split: str) -> list[Example]:
-    """Examples of an official split list, `trainval`, `test` or `list` (both), in its order.
-
-    Args:
-        folder: `oxford-iiit-pet/`. Images that the list does not name are ignored.
+    """Examples of an official split list, `trainval`, `test` or `list` (both), in its order. Other images are ignored.
 
     Raises:
         DataError: the list is missing or empty, names an image twice, or has a line that is not `name class species

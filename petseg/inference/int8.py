@@ -68,13 +68,7 @@ class Comparison:
 def export_int8(
     model: str | Path | None, out: Path, images: Tensor, validation: Iterable[Sequence[Tensor]]
 ) -> Comparison:
-    """Writes a model as ONNX in int8, if that is worthwhile on this machine.
-
-    Args:
-        model: as for `zoo.load`.
-        out: file to write, ending in `.onnx`.
-        images: as for `quantize`.
-        validation: as for `compare`.
+    """Writes a model as ONNX in int8, if that is worthwhile; arguments as for `export_onnx`, `quantize`, `compare`.
 
     Raises:
         ModelError: int8 loses too much or gains too little, or the extra `export` is missing.
@@ -101,10 +95,7 @@ def calibration_rows(count: int) -> list[int]:
 def quantize(exported: Path, out: Path, images: Tensor) -> Path:
     """Writes an int8 copy of a file of `export_onnx`, with its metadata.
 
-    Args:
-        exported: the float32 file.
-        out: the int8 file.
-        images: uint8 (N, 3, H, W) of the train split, for the ranges of the activations; see `calibration_rows`.
+    `images`, uint8 (N, 3, H, W), are of the train split and give the ranges of the activations; see `calibration_rows`.
     """
     onnx, tools = import_module("onnx"), import_module("onnxruntime.quantization")
     feeds = iter([{"image": _pixels(image)} for image in images.split(1)])

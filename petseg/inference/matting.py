@@ -62,13 +62,7 @@ class ColorSettings:
 
 
 def matte(photo: Image.Image, logits: Floats, settings: MatteSettings = MatteSettings()) -> Alpha:
-    """The alpha matte of a photo: uint8 (H, W), 0 background to 255 pet.
-
-    Args:
-        photo: RGB, W x H.
-        logits: float32 (3, h, w) of the whole photo, in the order of `labels.CLASSES`.
-        settings: see there.
-    """
+    """The alpha matte, uint8 (H, W), 0 background to 255 pet, of an RGB photo and its logits, float32 (3, h, w)."""
     small = shrunk(photo, settings.side)  # (3, n, m)
     inside = silhouette(logits, small.shape[1:], settings.speck)
     lower, upper = limits(inside, settings)

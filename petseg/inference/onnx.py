@@ -33,11 +33,8 @@ def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False
     `logits`, float32 (batch, 3, h, w), in the order of `labels.CLASSES`. Any batch size works. The card travels in
     the file's metadata, field by field as in a weights file.
 
-    Args:
-        model: as for `zoo.load`.
-        out: file to write, ending in `.onnx`.
-        half: store the weights in float16, as in a weights file: half the bytes and not one value changed. The network
-            still computes in float32.
+    `half` stores the weights in float16, as in a weights file: half the bytes and not one value changed. The network
+    still computes in float32.
 
     Raises:
         ModelError: there is no such model, the name does not end in `.onnx`, or the extra `export` is missing.

@@ -83,10 +83,7 @@ class Predictor:
 
     @torch.inference_mode()
     def logits(self, image: Tensor) -> Tensor:
-        """Step 3: runs the network.
-
-        Args:
-            image: (B, 3, h, w), float from 0 to 1 as `prepare` gives it, or uint8.
+        """Step 3: runs the network on images (B, 3, h, w), float from 0 to 1 as `prepare` gives them, or uint8.
 
         Returns:
             float32 (B, 3, h, w) on the CPU: unnormalised scores in the order of `labels.CLASSES`.
@@ -113,11 +110,7 @@ class Predictor:
                 warnings.warn(f"{device}: {reason}. The CPU computes instead, slower.", PetsegWarning, stacklevel=2)
 
     def photo_logits(self, photo: Image.Image, passes: int | None = None) -> Tensor:
-        """Steps 2 and 3, first on the whole photo and then on each part that shows a pet.
-
-        Args:
-            photo: RGB, upright, any size.
-            passes: how many in all; default: the predictor's own number.
+        """Steps 2 and 3, first on the whole photo, RGB and upright, and then on each part that shows a pet.
 
         Returns:
             float32 (3, h, w) on the CPU: logits of the whole photo at the working size.

@@ -74,9 +74,7 @@ class Segmentation:
     def overlay(self, opacity: float = 0.5, classes: Collection[str] = ("pet", "boundary")) -> Image.Image:
         """The photo with classes in colour, and a dark line along the pet's edge that is visible without colour.
 
-        Args:
-            opacity: 0 (the photo as it is) to 1 (plain colours).
-            classes: names of `labels.CLASSES` to paint.
+        An opacity of 0 is the photo as it is, 1 are plain colours.
 
         Raises:
             SettingsError: the opacity or a class is invalid.

@@ -23,16 +23,13 @@ BACKGROUND_SIDE: Final = 4096
 def segment_panel(
     model: str | Predictor | None = None, images: Path | None = None, device: str | None = None
 ) -> PanelWidget:
-    """The panel: choose a photo, see the pet cut out, save the cut-out.
+    """The panel, for the last line of a cell: choose a photo, see the pet cut out, save the cut-out.
 
     Args:
         model: the first model: a released one, a path that ends in `.safetensors`, or a loaded predictor; default: the
             most accurate that this machine can run.
         images: folder of the data set's photos, to offer samples by breed.
         device: of models that the panel loads, as `Predictor` takes it.
-
-    Returns:
-        The widget, for the last line of a cell.
     """
     return Panel(model, images, device).widget
 

@@ -66,11 +66,7 @@ def ascii_address(address: str) -> str:
 
 
 def breed_samples(images: Path | None = None) -> dict[str, Callable[[], Path]]:
-    """By the name of each breed, a function that returns the path of one of its photos, chosen at random.
-
-    Args:
-        images: folder of the data set's photos, `Abyssinian_1.jpg` and so on; it may be missing.
-    """
+    """By breed, a function that returns the path of one of its photos at random; `images` is the data set's folder."""
     by_breed: dict[str, list[Path]] = {}
     for path in sorted(images.glob("*.jpg")) if images else []:
         by_breed.setdefault(path.stem.rpartition("_")[0], []).append(path)

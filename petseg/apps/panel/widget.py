@@ -42,9 +42,7 @@ class Picture:
 class PanelWidget(anywidget.AnyWidget):
     """Everything that is visible of the panel.
 
-    Args:
-        receive: called with each message from a browser, and the bytes of the file that it sends, if any.
-        settings: values of traits.
+    `receive` is called with each message from a browser, and the bytes of the file that it sends, if any.
     """
 
     _esm = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
@@ -105,13 +103,7 @@ class PanelWidget(anywidget.AnyWidget):
             self._receive(content, b"".join(self._parts.pop(view)))
 
     def show(self, pictures: Sequence[Picture], size: tuple[int, int] | None = None, line: float | None = None) -> None:
-        """Shows pictures.
-
-        Args:
-            pictures: new pictures; the others stay.
-            size: width and height of the comparison, if they change.
-            line: where the line starts if the photo changes, 0 to 1 from the left.
-        """
+        """Shows new pictures; the others stay. `size` of the comparison and start of its `line` (0 to 1) may change."""
         self._size = size or self._size
         self._line = self._line if line is None else line
         self.shown |= {picture.key: picture for picture in pictures}
