@@ -88,12 +88,9 @@ def test_imagenets_weights_fill_the_whole_encoder():
     assert not {key for key in changed if not key.startswith("encoder.")}
 
 
-def test_an_encoder_that_timm_does_not_know_is_one_sentence():
+def test_an_unknown_encoder_and_a_missing_extra_are_one_sentence(monkeypatch):
     with pytest.raises(ModelError, match=r"alexnet9000: timm knows no such encoder"):
         PretrainedUNet("alexnet9000")
-
-
-def test_without_the_extra_the_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(pretrained, "installed", lambda: False)
     with pytest.raises(ModelError, match=r'pip install "petseg\[pretrained\]"'):
         PretrainedUNet()
