@@ -175,7 +175,7 @@ def _export_int8(model: str | None, out: Path) -> object:
 
 
 def _app(args: argparse.Namespace) -> int:
-    from petseg.apps.webapp.start import serve
+    from petseg.apps.webapp.server import serve
 
     serve(args.model, args.host, args.port, args.device)
     return 0

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 HEAVY = ("lightning", "torchvision", "torchmetrics", "jsonargparse", "pandas", "petseg.training", "petseg.evaluation")
 
 
-@pytest.mark.parametrize("app", ["petseg.apps.panel.panel", "petseg.apps.webapp.server"])
+@pytest.mark.parametrize("app", ["petseg.apps.panel.panel", "petseg.apps.webapp.application"])
 def test_an_app_with_its_samples_loads_no_training_and_no_data_but_cartoons(app: str) -> None:
     if "webapp" in app:
         pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')

@@ -1,48 +1,57 @@
-"""`petseg app` starts and works wherever it is started: behind a proxy, on IPv6, beside a taken port."""
+"""`petseg app` starts and ends well wherever it is started: behind a proxy, on IPv6, beside a taken port."""
 
 from __future__ import annotations
 
 import os
+import platform
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from servers import Server, free_port
-from visitor import WAIT, Visitor, chelsea, encoded
+from visitor import CUTOUT, WAIT, Visitor, chelsea, encoded
 
 from petseg import cli
-from petseg.errors import MissingError
 
 pytestmark = pytest.mark.slow
 
-pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
-
 
 @contextmanager
-def started(folder: Path, *arguments: str, **variables: str) -> Iterator[Server]:
-    """`petseg app`, at the address that it prints."""
-    environment = {**os.environ, "TMPDIR": str(folder), **variables}
-    log = folder / "log.txt"
+def started(folder: Path, *arguments: str, before: str = "", **variables: str) -> Iterator[Server]:
+    """`petseg app` at the address that it prints, perhaps with some lines of Python before it."""
+    pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
+    environment, log = {**os.environ, "TMPDIR": str(folder), **variables}, folder / "log.txt"
+    code = f"import sys\n{before}\nfrom petseg.cli import main\nsys.exit(main(['app', *sys.argv[1:]]))"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "petseg.cli", "app", *arguments], env=environment, stdout=output, stderr=output
+            [sys.executable, "-c", code, *arguments], env=environment, stdout=output, stderr=output
         )
     try:
-        while " shows the app" not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
+        await_text(log, " shows the app", process)
         yield Server(log.read_text().split()[1], log, process)
     finally:
         process.terminate()
         process.wait(WAIT)
+
+
+def await_text(log: Path, text: str, process: Any) -> None:
+    while text not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
+
+
+def files_in(folder: Path) -> set[str]:
+    """The names of the files in a folder, without those that PyTorch keeps."""
+    return {path.name for path in folder.rglob("*") if path.is_file() and "torchinductor" not in str(path)}
 
 
 @contextmanager
@@ -72,14 +81,15 @@ def counting_proxy() -> Iterator[tuple[int, list[Any]]]:
         ("0.0.0.0", "ALL_PROXY", "socks5", ["socksio"]),  # as far as HTTPX looks
     ],
 )
-def test_the_address_that_is_printed_answers_also_behind_a_proxy_which_is_not_asked(
+def test_the_printed_address_answers_also_behind_a_proxy_which_is_not_asked(
     tmp_path: Path, host: str, variable: str, scheme: str, modules: list[str]
 ) -> None:
     for name in modules:
         (tmp_path / f"{name}.py").touch()
     port = free_port() if ":" in host else 0  # 0 takes a free one
     with counting_proxy() as (proxy, connections):
-        proxies = {variable: f"{scheme}://127.0.0.1:{proxy}", "NO_PROXY": "example.com", "PYTHONPATH": str(tmp_path)}
+        path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+        proxies = {variable: f"{scheme}://127.0.0.1:{proxy}", "NO_PROXY": "example.com", "PYTHONPATH": path}
         with started(tmp_path, "--host", host, "--port", str(port), **proxies) as server:
             address, _, shown = server.address.rpartition(":")
             assert address == f"http://{'[::1]' if ':' in host else '127.0.0.1'}"
@@ -88,32 +98,87 @@ def test_the_address_that_is_printed_answers_also_behind_a_proxy_which_is_not_as
     assert not connections
 
 
-def test_a_start_that_takes_long_is_waited_for_and_one_that_fails_is_one_sentence() -> None:
-    from petseg.apps.webapp.server import _await_start
-
-    server: Any = SimpleNamespace(started=False)
-
-    def slowly() -> None:
-        time.sleep(0.2)
-        server.started = True
-
-    thread = threading.Thread(target=slowly)
-    thread.start()
-    _await_start(server, thread)
-    assert server.started
-    failed = threading.Thread(target=lambda: None)
-    failed.start()
-    with pytest.raises(MissingError, match=r"^The server ended before it answered\. Try again\.$"):
-        _await_start(SimpleNamespace(started=False), failed)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
-def test_a_port_that_is_taken_is_one_sentence(capsys: Any, host: str, shown: str) -> None:
+def test_a_taken_port_is_one_sentence(capsys: Any, host: str, shown: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as other:
         port = other.getsockname()[1]
         assert cli.main(["app", "--host", host, "--port", str(port)]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"petseg: {shown}:{port} cannot be listened at (")
+    assert error.startswith(f"petseg: {shown}:{port} is not available (")
     assert error.endswith("). Choose another --host or --port.\n")
     assert error.count("\n") == 1
+
+
+def test_a_missing_model_is_one_sentence(capsys: Any) -> None:
+    assert cli.main(["app", "--port", "0", "--model", "resnet"]) == 1
+    assert "resnet: no released model has this name" in capsys.readouterr().err
+
+
+def test_without_gradio_the_command_says_what_to_install(monkeypatch: Any, capsys: Any) -> None:
+    for name in [name for name in sys.modules if name.startswith(("petseg.apps.webapp.", "gradio"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    assert cli.main(["app", "--port", "0"]) == 1
+    assert capsys.readouterr().err == 'petseg: the web app needs Gradio. Install it with: pip install "petseg[web]"\n'
+
+
+def test_old_photos_and_their_folders_are_deleted_while_the_app_runs_and_samples_stay(tmp_path: Path) -> None:
+    short = "from petseg.apps.webapp import application\napplication.KEEP_SECONDS, application.SWEEP_SECONDS = 10, 1"
+    with started(tmp_path, "--port", "0", before=short) as server:
+        visitor = Visitor(server)
+        assert visitor.choose((encoded(chelsea()), "secret.jpg")).status == ""
+        folder = next(tmp_path.glob("petseg-app-*"))
+        end = time.monotonic() + WAIT
+        while len(list(folder.iterdir())) > 1 and time.monotonic() < end:
+            time.sleep(0.2)
+        assert [path.name for path in folder.iterdir()] == ["samples"]
+        assert visitor.do(visitor.event("click", "Download cut-out"), None, *CUTOUT)["error"].startswith(
+            "secret.jpg: was"
+        )
+        assert visitor.data("click", "Chelsea the cat", "unet")[0] == ""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_app_that_is_ended_while_it_computes_leaves_no_photo_and_no_traceback(
+    tmp_path: Path, number: int, status: int
+) -> None:
+    draws = """
+import time, torch
+from petseg.apps import display
+def preview(result, drawn=display.preview):
+    print("DRAWS", flush=True)
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        torch.rand(64, 64).softmax(dim=0)
+    return drawn(result)
+display.preview = preview"""
+    with started(tmp_path, "--port", "0", before=draws) as server, ThreadPoolExecutor(4) as visitors:
+        for name in "abcd":
+            visitors.submit(Visitor(server).choose, (encoded(chelsea(5000, 4000)), f"{name}.jpg"))
+        await_text(server.log, "DRAWS", server.process)
+        server.process.send_signal(number)
+        assert server.process.wait(WAIT) == status
+    assert files_in(tmp_path) == {"log.txt"}
+    assert not {"terminate", "Traceback", "ERROR"} & set(server.log.read_text().split())
+
+
+def test_threads_share_two_memory_pools() -> None:
+    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+        pytest.skip("memory pools are those of glibc")
+    code = """
+import ctypes, threading
+from petseg.apps.webapp import server
+server._share_memory_pools()
+libc, ready = ctypes.CDLL(None), threading.Barrier(16)
+libc.malloc.restype = ctypes.c_void_p
+threads = [threading.Thread(target=lambda: (ready.wait(), libc.malloc(1000))) for _ in range(16)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+    report = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 1 <= report.count("<heap nr=") <= 2

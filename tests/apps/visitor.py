@@ -9,7 +9,7 @@ import re
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -24,13 +24,10 @@ from petseg.apps import display
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation
 
-#: glibc's allocator gives freed memory back at once, so that what the process holds is what it still uses.
-GIVE_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-
 #: Seconds in which an answer comes on a machine that is busy with much else.
 WAIT = 300
 
-#: What the page's fields hold: opacity and classes of the overlay, and all of the cut-out.
+#: What the page's fields hold: opacity and classes of the overlay, and the options of the cut-out.
 OVERLAY: list[Any] = [0.5, ["pet", "boundary"]]
 CUTOUT: list[Any] = ["transparent", "#4a90d9", None, False, "png", 0, 0]
 
@@ -39,16 +36,11 @@ class Answer(NamedTuple):
     """What comes back when photos are chosen."""
 
     status: str
-    segmented: Any
-    choice: dict[str, Any]
-    thumbnails: str
+    field: Any
+    visit: None
     results: dict[str, Any]
-    every: dict[str, Any]
-    comparison: str
-    overlay: str
-    mask: str
-    confidence: str
-    legend: str
+    choice: dict[str, Any]
+    download_all: dict[str, Any]
 
 
 def chelsea(width: int = 451, height: int = 300) -> Image.Image:
@@ -80,7 +72,7 @@ def on_its_side() -> bytes:
     return encoded(chelsea().rotate(90, expand=True), exif=exif)
 
 
-#: Runs `petseg app`, and prints each address beyond this machine that it asks for.
+#: Runs `petseg app`, and prints each address beyond this machine that it connects with.
 WATCHED = """
 import sys
 def watch(event, values):
@@ -89,7 +81,12 @@ def watch(event, values):
         host = host[0] if isinstance(host, tuple) else host
         if host not in ("127.0.0.1", "::1", "localhost", "0.0.0.0", None, b"127.0.0.1", b"localhost"):
             print("WENT OUT", event, host, flush=True)
-sys.addaudithook(watch)
+import uvicorn
+run = uvicorn.Server.run
+def watched(*values):
+    sys.addaudithook(watch)  # after the app's own hook, which refuses
+    run(*values)
+uvicorn.Server.run = watched
 from petseg.cli import main
 sys.exit(main(["app", "--port", sys.argv[1]]))
 """
@@ -98,8 +95,7 @@ sys.exit(main(["app", "--port", sys.argv[1]]))
 @contextmanager
 def app_in(folder: Path) -> Iterator[Server]:
     port = free_port()
-    variables = {"TMPDIR": str(folder), **GIVE_BACK}
-    with serving(["-c", WATCHED, str(port)], port, folder, os.environ | variables) as server:
+    with serving(["-c", WATCHED, str(port)], port, folder, os.environ | {"TMPDIR": str(folder)}) as server:
         yield server
 
 
@@ -130,9 +126,14 @@ class Visitor:
         answer: bytes = urllib.request.urlopen(request, timeout=WAIT).read()
         return answer
 
-    def do(self, event: int, *values: Any) -> dict[str, Any]:
-        """What comes back of an event: `data`, or `error`."""
-        message = {"data": values, "fn_index": event, "session_hash": self.session}
+    def do(self, event: int, *values: Any, index: int | None = None) -> dict[str, Any]:
+        """What comes back of an event, perhaps with the index of what was selected: `data`, or `error`."""
+        message = {
+            "data": values,
+            "fn_index": event,
+            "session_hash": self.session,
+            "event_data": {"index": index, "value": None},
+        }
         self.ask("queue/join", json.dumps(message).encode())
         request = f"{self.server.address}/gradio_api/queue/data?session_hash={self.session}"
         with urllib.request.urlopen(request, timeout=WAIT) as stream:
@@ -143,32 +144,51 @@ class Visitor:
                     return output
         raise AssertionError("the stream ended without an answer")
 
-    def event(self, kind: str, component: str, label: str = "") -> int:
-        """The number of what happens when this is done to a component of this kind."""
-        ids = {c["id"] for c in self.config["components"] if c["type"] == component}
-        ids &= {c["id"] for c in self.config["components"] if label in _label(c)}
+    def event(self, kind: str, label: str) -> int:
+        """The number of what happens when this is done to the component with this label, name or text."""
+        ids = {component["id"] for component in self.config["components"] if label in _labels(component)}
         for dependency in self.config["dependencies"]:
-            if any(target[0] in ids and target[1] == kind for target in dependency["targets"]):
+            if dependency["backend_fn"] and any(
+                target[0] in ids and target[1] == kind for target in dependency["targets"]
+            ):
                 number: int = dependency["id"]
                 return number
-        raise AssertionError(f"nothing happens on {kind} of {component} {label}")
+        raise AssertionError(f"nothing happens on {kind} of {label}")
 
-    def choose(self, *photos: tuple[bytes, str], refused: Sequence[str] = ()) -> Answer:
-        """Uploads photos and waits for their cut-outs, with the details unfolded."""
+    def choose(self, *photos: tuple[bytes, str], model: str = "unet") -> Answer:
+        """Uploads photos and waits until they are segmented."""
         files = [self.upload(data, name) for data, name in photos]
-        field = {"files": files, "refused": list(refused)}
-        answer = self.do(self.event("upload", "html", "drop"), field, "unet", True, *OVERLAY, *CUTOUT)
-        assert "data" in answer, answer
-        return Answer(*answer["data"])
+        return Answer(*self.data("upload", "photos", files, model))
+
+    def data(self, kind: str, label: str, *values: Any, index: int | None = None) -> list[Any]:
+        """The new values of an event that must not fail."""
+        output = self.do(self.event(kind, label), *values, index=index)
+        assert "data" in output, output
+        data: list[Any] = output["data"]
+        return data
+
+    def compared(self, *cutout: Any) -> str:
+        """HTML of the comparison."""
+        return str(self.data("input", "Crop to the pet", None, *(cutout or CUTOUT))[0])
+
+    def details(self, *overlay: Any) -> tuple[list[Image.Image], str]:
+        """Overlay, class map and confidence map, and HTML of the legend."""
+        self.data("expand", "Details: what the network sees")
+        pictures, legend = self.data("input", "Opacity of the overlay", None, None, *(overlay or OVERLAY))
+        return [self.file(picture["image"]) for picture in pictures], legend
+
+    def saved(self, button: str, *values: Any) -> tuple[Image.Image, str]:
+        """The picture that a button saves, and its name."""
+        file = self.data("click", button, None, *values)[0]
+        return self.file(file), file["orig_name"]
 
     def file(self, described: dict[str, Any]) -> Image.Image:
-        """A file that the server wrote."""
+        """A picture that the server wrote."""
         return Image.open(BytesIO(self.ask(f"file={urllib.parse.quote(described['path'])}")))
 
 
-def _label(component: dict[str, Any]) -> str:
-    props = component["props"]
-    return " ".join(str(props.get(key) or "") for key in ("label", "value", "elem_id"))
+def _labels(component: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(component["props"].get(key)) for key in ("label", "value", "elem_id"))
 
 
 def picture(html: str, index: int = 0) -> Image.Image:
@@ -187,3 +207,9 @@ def wrong(image: Image.Image, mask: Any) -> float:
     assert image.size == mask.shape[::-1]
     found = np.asarray(image)
     return float(np.mean(np.where(found == 3, 2, found) != mask))  # 3: the lines over the boundary on the screen
+
+
+def difference(image: Image.Image, right: Image.Image) -> float:
+    """Mean absolute difference of two pictures of the same mode and size."""
+    assert (image.mode, image.size) == (right.mode, right.size)
+    return float(np.abs(np.asarray(image, dtype=int) - np.asarray(right, dtype=int)).mean())

@@ -1,152 +1,271 @@
-"""The page's event handlers: values of its fields in, values of its fields out."""
+"""What the page answers: values of its fields in, values of its fields out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from PIL import Image, ImageOps
 
-from petseg.apps.cutouts import BACKGROUNDS, no_pet
-from petseg.apps.webapp import html
-from petseg.apps.webapp.answers import at, refusal, sentence, uploaded
-from petseg.apps.webapp.session import ChosenBackground, ChosenPhoto, SegmentedPhoto, Session
-from petseg.apps.webapp.settings import cutout_settings
+from petseg.apps import display
+from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, Format, background_of, encode, no_pet, pet_middle, sentence
+from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session, Visit
 from petseg.errors import PetsegError, PhotoError
+from petseg.inference.segmentation import Segmentation
 
 MAX_PHOTOS: Final = 10  # at a time
 
-#: How many values `Handlers.choose` gives after the status.
-RESULTS: Final = 10
+Upload = Mapping[str, Any]  # as `ChosenPhoto.from_upload` takes it
+
+log = logging.getLogger(__name__)
 
 
 class Handlers:
-    """Answers the page. Holds nothing of a visitor: what is kept comes in with each call and goes out again.
+    """Answers the page. All that is kept of a visitor is the `Visit` that comes in with each call.
 
-    In all of them `cutout` are the values of the page's fields for the cut-out: a value of `cutouts.BACKGROUNDS`,
-    the colour, the `ChosenBackground` or None, crop, format, grow and feather. `unfolded` says whether the details are
-    seen: only then are they drawn.
+    In all methods, `fields` are the values of the page's options for the cut-out, as `_settings` takes them.
 
     Args:
         session: the models.
-        folder: where uploads lie.
+        folder: for the files that the page shows and that visitors download.
     """
 
     def __init__(self, session: Session, folder: Path) -> None:
         self.session = session
         self.folder = folder
 
-    def upload(self, chosen: Mapping[str, Any], model: str, *settings: Any) -> Iterator[list[Any]]:
-        """Segments uploaded files; yields what `choose` does.
+    def upload(self, uploads: Sequence[Upload], model: str) -> Iterator[list[Any]]:
+        """Segments uploaded photos; yields what `segment` does."""
+        yield from self.segment([ChosenPhoto.from_upload(upload) for upload in uploads], model)
 
-        Args:
-            chosen: as `upload.js` gives it: `files`, and `refused`, sentences on what was not uploaded.
-            model: the name of the model.
-            settings: as in `choose`.
-        """
-        photos = [uploaded(file, self.folder) for file in chosen["files"]]
-        yield from self.choose(photos, model, *settings, refused=chosen["refused"])
+    def again(self, visit: Visit | None, model: str) -> Iterator[list[Any]]:
+        """Segments the same photos with another model; yields what `segment` does."""
+        yield from self.segment([photo.file for photo in _present(visit).photos], model)
 
-    def choose(
-        self,
-        photos: Sequence[ChosenPhoto],
-        model: str,
-        unfolded: bool,
-        opacity: float,
-        classes: Sequence[str],
-        *cutout: Any,
-        refused: Sequence[str] = (),
-    ) -> Iterator[list[Any]]:
-        """Segments photos and shows the first with a pet; a sentence for each that cannot be used or shows none.
+    def segment(self, files: Sequence[ChosenPhoto], model: str) -> Iterator[list[Any]]:
+        """Segments photos and shows the first with a pet; a sentence for each photo without a pet or with a fault.
 
         Yields:
-            Values for: status, segmented photos, choice of photo and its pictures, the results' column, the button
-            for all photos, comparison, overlay, class map, confidence map and legend. Until the last time, the status
-            alone.
+            Values for: the status, the field for photos, the visit, the results' column, the choice of photo and the
+            button for all cut-outs. Only the status changes before the last time, or if no photo can be used.
         """
-        segmented: list[SegmentedPhoto] = []
-        failed, notes = list(refused), []
-        count = min(len(photos), MAX_PHOTOS)
-        for index, photo in enumerate(photos[:MAX_PHOTOS], start=1):
-            yield _status(html.busy(f"Cutting out {photo.name}" + (f" ({index} of {count})" if count > 1 else "")))
+        photos: list[SegmentedPhoto] = []
+        failed, notes = [], []
+        if len(files) > MAX_PHOTOS:
+            failed.append(f"{len(files)} photos came; at most {MAX_PHOTOS} at a time. Choose the others afterwards.")
+        for number, file in enumerate(files[:MAX_PHOTOS], start=1):
+            count = f" ({number} of {min(len(files), MAX_PHOTOS)})" if len(files) > 1 else ""
+            yield [f"<p><progress></progress>Cutting out {escape(file.name)}{count}</p>", *[gr.skip()] * 5]
             try:
-                result, photo_notes = self.session.segment(photo, model)
+                result, photo_notes = self.session.segment(file, model)
+                photos.append(SegmentedPhoto.from_result(file, result, model))
                 notes += photo_notes
-                segmented.append(SegmentedPhoto.from_result(photo, result, model))
-                failed += [] if result.found else [no_pet(photo.name)]
-            except Exception as error:  # whatever happens to one photo, the others go on
-                failed.append(sentence(error, photo.name))
-        if len(photos) > MAX_PHOTOS:
-            failed.append(f"{len(photos)} photos came; at most {MAX_PHOTOS} at a time. Choose the others afterwards.")
-        yield [html.messages(failed, notes), *self._results(segmented, unfolded, opacity, classes, *cutout)]
+                failed += [] if result.found else [no_pet(file.name)]
+            except Exception as error:  # the other photos are segmented all the same
+                failed.append(_sentence(error, file.name))
+        if photos:
+            yield [_messages(failed, notes), *self._results(photos)]
+        else:
+            yield [_messages(failed, notes), None, *[gr.skip()] * 4]
 
-    def choose_again(self, segmented: Sequence[SegmentedPhoto], model: str, *settings: Any) -> Iterator[list[Any]]:
-        """Segments the shown photos with another model."""
-        yield from self.choose([shown.photo for shown in segmented], model, *settings)
-
-    def show(
-        self,
-        segmented: Sequence[SegmentedPhoto],
-        index: int | None,
-        unfolded: bool,
-        opacity: float,
-        classes: Sequence[str],
-        *cutout: Any,
-    ) -> list[str]:
-        """HTML of comparison, overlay, class map, confidence map and legend of another photo."""
-        details = self.details(segmented, index, opacity, classes) if unfolded else [""] * 4
-        return [self.compare(segmented, index, *cutout), *details]
-
-    def details(
-        self, segmented: Sequence[SegmentedPhoto], index: int | None, opacity: float, classes: Sequence[str]
-    ) -> list[str]:
-        """HTML of overlay, class map, confidence map and legend, when they are unfolded."""
-        return html.details(at(segmented, index), opacity, classes)
-
-    def compare(self, segmented: Sequence[SegmentedPhoto], index: int | None, *cutout: Any) -> str:
-        """HTML of the comparison, after a change of the cut-out's settings."""
-        shown = at(segmented, index)
-        background, color, own, crop, _, *edge = cutout
-        try:
-            # the format is that of the file: while it changes together with the background, the two may contradict
-            settings = cutout_settings(background, color, own and own.preview(), crop, "png", *edge)
-            alt = BACKGROUNDS["transparent" if settings.background is None else background]
-            return html.compared(shown.photo.name, shown.preview(), settings, alt)
-        except PetsegError as error:  # a colour half written, for instance
-            raise refusal(error, shown.photo.name) from error
-
-    def overlay(
-        self, segmented: Sequence[SegmentedPhoto], index: int | None, opacity: float, classes: Sequence[str]
-    ) -> str:
-        """HTML of the overlay, after a change of its settings."""
-        return html.overlay(at(segmented, index).preview(), opacity, classes)
-
-    def background(self, chosen: Mapping[str, Any]) -> tuple[str, ChosenBackground | None]:
-        """An uploaded image to put behind the pet: its name or what is wrong with it, and the image itself."""
-        try:
-            if not chosen["files"]:
-                raise PhotoError(" ".join(chosen["refused"]))
-            photo = uploaded(chosen["files"][0], self.folder)
-            return html.messages([], [f"Background: {photo.name}"]), self.session.background(photo)
-        except Exception as error:
-            return html.messages([sentence(error, "the image")]), None
-
-    def _results(self, segmented: Sequence[SegmentedPhoto], *settings: Any) -> list[Any]:
-        """What `choose` yields after the status; `settings` as in `show`."""
-        names = [(shown.photo.name, index) for index, shown in enumerate(segmented)]
-        found = [index for index, shown in enumerate(segmented) if shown.found]
-        first = found[0] if found else 0
+    def _results(self, photos: Sequence[SegmentedPhoto]) -> list[Any]:
+        """What `segment` yields after the status if a photo can be used."""
+        with_pet = [index for index, photo in enumerate(photos) if photo.found]
+        first = with_pet[0] if with_pet else 0
+        thumbnails = [ImageOps.fit(photo.preview().photo, (160, 160)) for photo in photos]
+        gallery = [(self._picture(image), photo.file.name) for image, photo in zip(thumbnails, photos, strict=True)]
         return [
-            tuple(segmented),
-            gr.update(choices=names, value=first if segmented else None, visible=len(segmented) > 1),
-            html.thumbnails(segmented),
-            gr.update(visible=bool(segmented)),
-            gr.update(visible=len(found) > 1),
-            *(self.show(segmented, first, *settings) if segmented else [""] * 5),
+            gr.update(value=None, height=140),  # makes room for the results
+            Visit(photos, first),
+            gr.update(visible=True),
+            gr.update(value=gallery, selected_index=first, visible=len(photos) > 1),
+            gr.update(visible=len(with_pet) > 1),
         ]
 
+    def show(self, visit: Visit | None, selected: gr.SelectData) -> Visit:
+        """Shows another of the photos."""
+        return replace(_present(visit), index=int(selected.index))
 
-def _status(text: str) -> list[Any]:
-    """What `Handlers.choose` yields where the status alone changes."""
-    return [text, *[gr.skip()] * RESULTS]
+    def compare(self, visit: Visit | None, background: str, *fields: Any) -> str:
+        """HTML of photo and cut-out, compared; of the photo alone if no pet was found."""
+        photo = _shown(visit)
+        result, alt = photo.preview(), f"The photo {photo.file.name}"
+        if not photo.found:
+            return display.photo_alone((display.data_uri(result.photo), alt), result.photo.size, "No pet found")
+        with _sentences(photo.file.name):
+            settings = self._settings(background, *fields, preview=True)
+            cutout = settings.cut(result)
+        before = display.data_uri(result.photo.crop(cutout.frame)), alt
+        alt = BACKGROUNDS["transparent" if settings.background is None else background]
+        after = display.data_uri(cutout.image), f"The pet, cut out, on {alt}"
+        return display.comparison(before, after, cutout.image.size, pet_middle(cutout.alpha))
+
+    def details(
+        self, visit: Visit | None, unfolded: bool, opacity: float, classes: Sequence[str]
+    ) -> tuple[list[tuple[str, str]], str]:
+        """Overlay, class map and confidence map, each with its caption, and HTML of the legend; empty while folded."""
+        if not unfolded:
+            return [], ""
+        photo = _shown(visit)
+        result = display.preview(photo.preview(), display.DETAIL_SIDE)
+        with _sentences(photo.file.name):
+            overlay = result.overlay(opacity, classes)
+        pictures = [
+            (self._picture(overlay), "Overlay"),
+            (self._picture(display.hatched_mask(result)), "Class map"),
+            (self._picture(display.confidence(result)), "Confidence: dark where unsure"),
+        ]
+        return pictures, f"{display.legend(result.fractions)}<p>{escape(photo.caption)}</p>"
+
+    def cutout(self, visit: Visit | None, *fields: Any) -> str:
+        """Writes the cut-out at the photo's own size; returns the file's path."""
+        photo = _shown(visit)
+        with _sentences(photo.file.name):
+            return self._write(*_cutout(photo.file.name, self.session.full_size(photo), self._settings(*fields)))
+
+    def archive(self, visit: Visit | None, *fields: Any) -> tuple[str, str]:
+        """Writes a ZIP file of all cut-outs; returns its path, and HTML that says which are missing."""
+        photos = _present(visit).photos
+        with _sentences("cut-outs.zip"):
+            settings = self._settings(*fields)
+        failed: list[str] = []
+
+        def pictures() -> Iterator[tuple[str, bytes]]:
+            for photo in photos:
+                try:
+                    yield _cutout(photo.file.name, self.session.full_size(photo), settings)
+                except Exception as error:  # the other photos are cut out all the same
+                    failed.append(_sentence(error, photo.file.name))
+
+        path = self._new("cut-outs.zip")
+        with path.open("wb") as file:
+            display.write_archive(file, pictures())
+        if len(failed) == len(photos):
+            raise _message(failed[0])
+        return str(path), _messages(failed)
+
+    def detail(self, kind: str, visit: Visit | None, opacity: float, classes: Sequence[str]) -> str:
+        """Writes the overlay or the mask at the photo's own size; returns the file's path."""
+        photo = _shown(visit)
+        with _sentences(photo.file.name):
+            return self._write_detail(kind, photo.file.name, self.session.full_size(photo), opacity, classes)
+
+    def program(
+        self,
+        file: Upload | None,
+        kind: str,
+        model: str,
+        background: str,
+        background_image: Upload | None = None,
+        crop: bool = False,
+        format: Format = "png",
+        grow: float = 0,
+        feather: float = 0,
+    ) -> tuple[str, dict[str, float]]:
+        """Segments a photo for a program: the file of a picture, and each class's fraction of the photo's pixels.
+
+        `kind` is cutout, mask or overlay. For a cut-out, `background` is transparent, blur or a colour unless there is
+        a `background_image`; `grow` and `feather` are per mille of the photo's longest side.
+        """
+        if file is None:
+            raise _message("No photo came. Upload one.")
+        photo = ChosenPhoto.from_upload(file)
+        with _sentences(photo.name):
+            result, _ = self.session.segment(photo, model)
+            if kind in ("mask", "overlay"):
+                return self._write_detail(kind, photo.name, result), result.fractions
+            background = "image" if background_image else background
+            settings = self._settings(background, "", background_image, crop, format, grow, feather)
+            return self._write(*_cutout(photo.name, result, settings)), result.fractions
+
+    def _settings(
+        self,
+        background: str,
+        color: str,
+        upload: Upload | None,
+        crop: bool,
+        format: Format,
+        *edge: float,
+        preview: bool = False,
+    ) -> CutoutSettings:
+        """The settings in the page's fields; for a preview with a small image, and in any format."""
+        if color.startswith("rgb"):
+            red, green, blue = (round(float(value)) for value in color[color.index("(") + 1 : -1].split(",")[:3])
+            color = f"#{red:02x}{green:02x}{blue:02x}"  # of the field's `rgba(255, 136.4, 0, 1)`
+        image = self.session.decode(ChosenPhoto.from_upload(upload)).image if upload and background == "image" else None
+        if image and preview:
+            image.thumbnail((display.PREVIEW_SIDE, display.PREVIEW_SIDE))
+        # while the format changes together with the background, the two may contradict each other
+        format = "png" if preview else format
+        return CutoutSettings(background_of(background, color, image), bool(crop), format, *edge)
+
+    def _write_detail(self, kind: str, photo: str, result: Segmentation, *overlay: Any) -> str:
+        image = result.mask_image() if kind == "mask" else result.overlay(*overlay)
+        return self._write(display.file_name(photo, kind), encode(image, "png"))
+
+    def _picture(self, image: Image.Image) -> str:
+        """Writes a picture for the screen; returns its path."""
+        kind, data = display.for_screen(image)
+        return self._write(kind.replace("/", "."), data)
+
+    def _write(self, name: str, data: bytes) -> str:
+        path = self._new(name)
+        path.write_bytes(data)
+        return str(path)
+
+    def _new(self, name: str) -> Path:
+        """The path of a new file, alone in a folder, so that it can have any name."""
+        path = self.folder / uuid.uuid4().hex / name
+        path.parent.mkdir()
+        return path
+
+
+def _present(visit: Visit | None) -> Visit:
+    """The visit, or a message if the visitor was away for so long that the photos were deleted."""
+    if visit is None:
+        raise _message("The photo was deleted in the meantime. Choose it again.")
+    return visit
+
+
+def _shown(visit: Visit | None) -> SegmentedPhoto:
+    return _present(visit).photos[_present(visit).index]
+
+
+def _cutout(photo: str, result: Segmentation, settings: CutoutSettings) -> tuple[str, bytes]:
+    """Name and bytes of a cut-out."""
+    if not result.found:
+        raise PhotoError(no_pet(photo))
+    return display.file_name(photo, "cutout", settings.format), encode(settings.draw(result), settings.format, photo)
+
+
+def _messages(failed: Iterable[str], notes: Iterable[str] = ()) -> str:
+    """HTML of sentences, one paragraph each: what went wrong, and what is worth knowing."""
+    warnings = "".join(f'<p class="failed">{escape(text)}</p>' for text in failed)
+    return warnings + "".join(f"<p>{escape(text)}</p>" for text in notes)
+
+
+def _message(text: str) -> gr.Error:
+    return gr.Error(text, title="That did not work", print_exception=False)
+
+
+@contextmanager
+def _sentences(photo: str) -> Iterator[None]:
+    """Turns whatever fails with a photo into a message that Gradio shows."""
+    try:
+        yield
+    except Exception as error:
+        raise _message(_sentence(error, photo)) from error
+
+
+def _sentence(error: Exception, photo: str) -> str:
+    """What to say if something fails with a photo; a defect also goes to the log."""
+    if not isinstance(error, PetsegError):
+        log.error("%s", photo, exc_info=error)
+    return sentence(error, photo)

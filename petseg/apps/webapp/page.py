@@ -1,124 +1,208 @@
-"""The page in Gradio: its fields, and which handler answers which event."""
+"""The page in Gradio: its components, and which handler answers which event."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
-from petseg.apps.display import sample_photos
-from petseg.apps.webapp import html
-from petseg.apps.webapp.downloads import Downloads
-from petseg.apps.webapp.endpoint import add_endpoint
-from petseg.apps.webapp.events import DRAWING, KEEP_SECONDS, LIVE, SEGMENTING, add_download
+from petseg.apps.cutouts import BACKGROUNDS, FEATHER, GROW, CutoutSettings
 from petseg.apps.webapp.handlers import Handlers
-from petseg.apps.webapp.options import CutoutOptions, Details
 from petseg.apps.webapp.session import ChosenPhoto, Session
-from petseg.apps.webapp.uploads import photos_field
+from petseg.labels import CLASSES
 
-#: After new HTML the line goes back to where its slider stands; for another photo, to the middle of the pet.
-LINE: Final = """const photo = () => element.querySelector('.petseg-before img')?.alt;
+KEEP_SECONDS: Final = 3600  # results of a visitor
+
+TITLE: Final = "Cut your pet out of its photo"
+HEADER: Final = f"""# {TITLE}
+Cats and dogs, with fur and whiskers. Choose a photo, look at the edge, download the cut-out."""
+FOOTER: Final = """Photos stay on the machine that runs this page and are deleted after an hour or so.
+It shows what the *petseg* course teaches."""
+UNIT: Final = "‰ of the longest side"  # of the two sliders
+
+#: What the page calls `cutouts.BACKGROUNDS`.
+BACKGROUND_LABELS: Final = ("Transparent", "White", "Colour", "Blurred photo", "Own image")
+FORMATS: Final = [("PNG", "png"), ("WebP", "webp"), ("JPG", "jpg")]
+
+GALLERY: Final[dict[str, Any]] = {"show_label": False, "interactive": False, "height": "fit-content", "buttons": []}
+
+#: Handlers get values as the browser sends them: Gradio's own checks would refuse, in words of their own, the choice of
+#: a visitor who was away for long.
+EVENT: Final[dict[str, Any]] = {"preprocess": False, "api_visibility": "private", "show_progress": "hidden"}
+SEGMENT: Final[dict[str, Any]] = {**EVENT, "concurrency_id": "segment", "concurrency_limit": 2}
+DRAW: Final[dict[str, Any]] = {**EVENT, "concurrency_id": "draw", "concurrency_limit": 2, "trigger_mode": "always_last"}
+IN_BROWSER: Final[dict[str, Any]] = {"fn": None, "api_visibility": "private"}
+
+#: Photos may be dropped or pasted anywhere on the page.
+ANYWHERE: Final = """() => {
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  for (const kind of ["drop", "paste"]) document.addEventListener(kind, (event) => {
+    const files = (event.dataTransfer ?? event.clipboardData)?.files;
+    const input = document.querySelector("#photos input[type=file]");
+    if (!files?.length || !input || event.defaultPrevented) return;
+    event.preventDefault();
+    input.files = files;
+    input.dispatchEvent(new Event("change"));
+  });
+}"""
+
+#: Screen readers read out what changes in an element with this.
+LIVE: Final = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite')"
+
+#: After new HTML, the line returns to where the slider was; for another photo, it stays in the middle of the pet.
+LINE: Final = """const photo = () => element.querySelector(".petseg-before img")?.alt;
 let shown = photo();
-watch('value', () => {
-  const slider = element.querySelector('.petseg-slider');
-  if (slider && photo() !== shown) slider.value = slider.getAttribute('value');
-  slider?.dispatchEvent(new Event('input'));
+watch("value", () => {
+  const slider = element.querySelector(".petseg-slider");
+  if (slider && photo() !== shown) slider.value = slider.getAttribute("value");
+  slider?.dispatchEvent(new Event("input"));
   shown = photo();
 });"""
 
+#: A JPEG cannot be transparent: another background changes the format, another format changes the background.
+NO_TRANSPARENT_JPEG: Final = (
+    "(background, format) => background === 'transparent' && format === 'jpg' ? 'png' : format",
+    "(background, format) => background === 'transparent' && format === 'jpg' ? 'white' : background",
+)
 
-def build(session: Session, folder: Path) -> gr.Blocks:
-    """The page, not yet served.
+#: Saves a file that the server wrote.
+SAVE: Final = "(file) => Object.assign(document.createElement('a'), {href: file.url, download: file.orig_name}).click()"
+
+
+class Page:
+    """The page, as `blocks`.
 
     Args:
         session: the models.
-        folder: of uploads and of files to download.
-    """
-    handlers, downloads = Handlers(session, folder), Downloads(session, folder)
-    settings: dict[str, Any] = {"title": "Cut your pet out of its photo", "analytics_enabled": False}
-    with gr.Blocks(**settings, delete_cache=(KEEP_SECONDS // 6, KEEP_SECONDS), fill_width=True) as blocks:
-        gr.HTML(html.HEADER)
-        start = Start()
-        results = Results(session, handlers, downloads, start.status)
-        start.connect(results)
-        gr.HTML(html.FOOTER)
-        add_endpoint(downloads)
-    return blocks
-
-
-class Start:
-    """Where photos and samples are chosen; small once there are results."""
-
-    def __init__(self) -> None:
-        with gr.Column(elem_id="start"):
-            self.field = photos_field()
-            self.status = gr.HTML(elem_id="status", js_on_load=LIVE)
-            with gr.Row(elem_id="samples"):
-                gr.HTML("<p>No photo at hand? Try one of these.</p>")
-                self.samples = [
-                    gr.Button(name, elem_id=f"sample-{index}", elem_classes="sample", min_width=96)
-                    for index, name in enumerate(sample_photos())
-                ]
-
-    def connect(self, results: Results) -> None:
-        """Shows in the results what is chosen here."""
-        details = results.details
-        settings = [details.model, details.unfolded, *details.overlay, *results.options.fields]
-        outputs = [self.status, *results.outputs]
-        segmenting: dict[str, Any] = {"outputs": outputs, "trigger_mode": "always_last", **SEGMENTING}
-        self.field.upload(results.handlers.upload, [self.field, *settings], **segmenting)
-        for button in self.samples:
-            photo = ChosenPhoto(button.value)
-            button.click(partial(results.handlers.choose, [photo]), settings, **segmenting)
-        details.model.input(results.handlers.choose_again, [results.segmented, *settings], **segmenting)
-
-
-class Results:
-    """The comparison with its options and downloads, and the details below.
-
-    Args:
-        session: whose models are offered.
-        handlers: of the events.
-        downloads: of the files.
-        status: HTML for what is worth saying.
+        folder: for all files of visitors.
+        samples: photos to try.
     """
 
-    def __init__(self, session: Session, handlers: Handlers, downloads: Downloads, status: gr.HTML) -> None:
-        self.handlers = handlers
-        self.segmented = gr.State((), time_to_live=KEEP_SECONDS)  # a tuple of SegmentedPhoto
-        with gr.Column(visible=False, elem_id="results") as self.column:
-            self.choice = gr.Radio([], label="Photo", visible=False, elem_id="choice")
-            self.thumbnails = gr.HTML(elem_id="thumbnails")
-            with gr.Row(elem_id="hero"):
-                with gr.Column(scale=5, min_width=300):
-                    self.comparison = gr.HTML(js_on_load=LINE, elem_id="comparison")
-                with gr.Column(scale=2, min_width=280, elem_id="options"):
-                    button = gr.Button("Download cut-out", variant="primary", size="lg", elem_id="download")
-                    every = gr.Button("Download all as ZIP", visible=False, elem_id="download-all")
-                    self.options = CutoutOptions(handlers)
-            self.details = Details(session)
-        self.every = every
-        shown = [self.segmented, self.choice]
-        self.pictures = [self.comparison, *self.details.pictures]
-        self._connect(shown)
-        add_download(button, downloads.cutout, [*shown, *self.options.fields])
-        add_download(every, downloads.archive, [self.segmented, *self.options.fields], status)
-        for kind, other in self.details.downloads.items():
-            add_download(other, partial(downloads.detail, kind), [*shown, *self.details.overlay])
+    def __init__(self, session: Session, folder: Path, samples: Sequence[ChosenPhoto]) -> None:
+        self.handlers = Handlers(session, folder)
+        with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as self.blocks:
+            gr.Markdown(HEADER)
+            self.visit = gr.State(None, time_to_live=KEEP_SECONDS)
+            self._start(samples)
+            with gr.Column(visible=False) as self.results:
+                self._results()
+                self._details(session)
+            gr.Markdown(FOOTER)
+            self._connect()
+            self._endpoint()
+            self.blocks.load(js=ANYWHERE, **IN_BROWSER)
 
-    @property
-    def outputs(self) -> list[Any]:
-        """What `Handlers.choose` gives after the status."""
-        return [self.segmented, self.choice, self.thumbnails, self.column, self.every, *self.pictures]
+    def _start(self, samples: Sequence[ChosenPhoto]) -> None:
+        """Where photos and samples are chosen."""
+        with gr.Row():
+            with gr.Column(scale=4, min_width=300):
+                self.photos = gr.File(label="Photos", file_count="multiple", height=260, elem_id="photos")
+            with gr.Column(scale=1, min_width=300):
+                gr.Markdown("No photo at hand? Try one of these.")
+                with gr.Row():
+                    self.samples = [
+                        (gr.Button(file.name, icon=file.path, size="md", min_width=80, elem_classes="sample"), file)
+                        for file in samples
+                    ]
+        self.status = gr.HTML(elem_id="status", js_on_load=LIVE)
 
-    def _connect(self, shown: list[Any]) -> None:
-        self.options.on_change(self.handlers.compare, [*shown, *self.options.fields], self.comparison)
-        details = self.details
-        inputs = [*shown, *details.overlay]
-        for field in details.overlay:
-            field.input(self.handlers.overlay, inputs, details.pictures[0], **DRAWING)
-        details.on_unfold(self.handlers.details, inputs)
-        inputs = [*shown, details.unfolded, *details.overlay, *self.options.fields]
-        self.choice.input(self.handlers.show, inputs, self.pictures, **DRAWING)
+    def _results(self) -> None:
+        """The comparison, the options of the cut-out and its downloads."""
+        self.choice = gr.Gallery(visible=False, allow_preview=False, elem_id="choice", **GALLERY)
+        with gr.Row(elem_id="hero"):
+            with gr.Column(scale=5, min_width=300):
+                self.compared = gr.HTML(js_on_load=LINE, elem_id="comparison")
+            with gr.Column(scale=2, min_width=280, elem_id="options"):
+                self.download = gr.Button("Download cut-out", variant="primary", size="lg")
+                self.download_all = gr.Button("Download all as ZIP", visible=False)
+                self._options()
+
+    def _options(self) -> None:
+        first = CutoutSettings()
+        backgrounds = list(zip(BACKGROUND_LABELS, BACKGROUNDS, strict=True))
+        self.background = gr.Radio(backgrounds, value="transparent", label="Background")
+        self.color = gr.ColorPicker("#4a90d9", label="Colour", visible=False)
+        self.image = gr.File(label="Own image", height=120, visible=False, elem_id="own-image")
+        self.crop = gr.Checkbox(first.crop, label="Crop to the pet")
+        with gr.Accordion("Edge", open=False, elem_id="edge"):
+            self.grow = gr.Slider(*GROW, value=first.grow, step=0.5, label="Grow or shrink", info=UNIT)
+            self.feather = gr.Slider(*FEATHER, value=first.feather, step=0.5, label="Feather", info=UNIT)
+        self.format = gr.Radio(FORMATS, value=first.format, label="File format")
+
+    def _details(self, session: Session) -> None:
+        """What the network sees, the choice of the model, and the other downloads."""
+        self.unfolded = gr.State(False)
+        with gr.Accordion("Details: what the network sees", open=False) as self.fold:
+            self.pictures = gr.Gallery(columns=3, object_fit="contain", elem_id="pictures", **GALLERY)
+            self.legend = gr.HTML(elem_id="legend")
+            with gr.Row():
+                self.opacity = gr.Slider(0, 1, 0.5, step=0.05, label="Opacity of the overlay")
+                self.classes = gr.CheckboxGroup(
+                    list(CLASSES), value=["pet", "boundary"], label="Classes of the overlay"
+                )
+                self.model = gr.Dropdown(session.choices, value=session.first, label="Model", filterable=False)
+            with gr.Row():
+                self.download_overlay = gr.Button("Download overlay (PNG)")
+                self.download_mask = gr.Button("Download class map (PNG)")
+
+    def _connect(self) -> None:
+        """Connects events to handlers."""
+        handlers = self.handlers
+        segmented = [self.status, self.photos, self.visit, self.results, self.choice, self.download_all]
+        self.photos.upload(handlers.upload, [self.photos, self.model], segmented, **SEGMENT)
+        self.model.input(handlers.again, [self.visit, self.model], segmented, **SEGMENT)
+        for button, file in self.samples:
+            button.click(partial(handlers.segment, [file]), self.model, segmented, **SEGMENT)
+        self.choice.select(handlers.show, self.visit, self.visit, **EVENT)
+        self._connect_cutout()
+        self._connect_details()
+
+    def _connect_cutout(self) -> None:
+        handlers = self.handlers
+        fields = [self.background, self.color, self.image, self.crop, self.format, self.grow, self.feather]
+        changes = [self.visit.change, self.background.change, self.image.change]
+        changes += [field.input for field in (self.color, self.crop, self.grow, self.feather)]
+        gr.on(changes, handlers.compare, [self.visit, *fields], self.compared, **DRAW)
+        pair = [self.background, self.format]
+        self.background.input(inputs=pair, outputs=self.format, js=NO_TRANSPARENT_JPEG[0], **IN_BROWSER)
+        self.format.input(inputs=pair, outputs=self.background, js=NO_TRANSPARENT_JPEG[1], **IN_BROWSER)
+        self.background.change(
+            lambda background: [gr.update(visible=background == "color"), gr.update(visible=background == "image")],
+            self.background,
+            [self.color, self.image],
+            **EVENT,
+            queue=False,
+        )
+        _saves(self.download, handlers.cutout, [self.visit, *fields])
+        _saves(self.download_all, handlers.archive, [self.visit, *fields], self.status)
+
+    def _connect_details(self) -> None:
+        handlers = self.handlers
+        for event, unfolded in ((self.fold.expand, True), (self.fold.collapse, False)):
+            event(lambda unfolded=unfolded: unfolded, None, self.unfolded, **EVENT)
+        changes = [self.visit.change, self.unfolded.change, self.opacity.input, self.classes.input]
+        overlay = [self.opacity, self.classes]
+        gr.on(changes, handlers.details, [self.visit, self.unfolded, *overlay], [self.pictures, self.legend], **DRAW)
+        for kind, button in (("overlay", self.download_overlay), ("mask", self.download_mask)):
+            _saves(button, partial(handlers.detail, kind), [self.visit, *overlay])
+
+    def _endpoint(self) -> None:
+        """The one endpoint for programs; all but the photo may be left out."""
+        file, image = (gr.File(label=label, visible=False) for label in ("file", "background_image"))
+        kind = gr.Radio(["cutout", "mask", "overlay"], value="cutout", label="kind", visible=False)
+        background = gr.Textbox("transparent", label="background: transparent, blur or a colour", visible=False)
+        inputs = [file, kind, self.model, background, image, self.crop, self.format, self.grow, self.feather]
+        outputs = [gr.File(label="file", visible=False), gr.JSON(label="fractions", visible=False)]
+        gr.Button(visible=False).click(
+            self.handlers.program, inputs, outputs, **SEGMENT | {"api_name": "segment", "api_visibility": "public"}
+        )
+
+
+def _saves(button: gr.Button, write: Callable[..., Any], inputs: list[Any], *status: gr.HTML) -> None:
+    """Makes a button save the file whose path is the first value of a function."""
+    file = gr.File(visible=False)
+    written = button.click(write, inputs, [file, *status], **SEGMENT | {"show_progress": "minimal"})
+    written.success(inputs=file, js=SAVE, **IN_BROWSER)

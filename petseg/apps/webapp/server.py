@@ -1,141 +1,118 @@
-"""Serving the page, closed to everything that it does not need."""
+"""Starting and ending the web app."""
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
+import gc
+import logging
 import os
 import signal
 import socket
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import gradio as gr
-import uvicorn
-from fastapi import FastAPI
-from starlette.middleware import Middleware
-
-from petseg.apps.display import CSS, sample_thumbnails
-from petseg.apps.webapp.middleware import OwnFilesOnly
-from petseg.apps.webapp.page import build
 from petseg.apps.webapp.session import Session
-from petseg.apps.webapp.uploads import MAX_MEGABYTES
 from petseg.errors import MissingError
 
-MAX_WAITING: Final = 100  # requests in the queue; the next one is told that it is full
-MAX_SESSIONS: Final = 100  # visitors whose photos are kept; beyond, the one who was away longest loses them
+#: Seconds that open requests may take after the app was told to end.
+CLOSING: Final = 1
 
-#: Seconds that the app's end waits for open pages; one that is looked at keeps a connection for as long.
-CLOSING: Final = 5
+#: Hosts with which the app may connect: those of this machine.
+LOCAL: Final = ("127.0.0.1", "::1", "localhost", None)
 
-#: Fonts of the reader's machine: none is fetched.
-SANS: Final = [gr.themes.Font(name) for name in ("system-ui", "sans-serif")]
-MONO: Final = [gr.themes.Font(name) for name in ("ui-monospace", "monospace")]
+M_ARENA_MAX: Final = -8  # of glibc's mallopt
 
 
 def serve(
     model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860, device: str | None = None
 ) -> None:
-    """Serves the page until Ctrl+C or SIGTERM ends the program, at once and with exit status 0.
+    """Serves the page until Ctrl+C or SIGTERM ends the program.
 
     Args:
-        model: the one to begin with, as `Predictor` takes it.
-        host: address to listen at; `0.0.0.0` and `::` let other machines in.
-        port: to listen at; 0 takes a free one.
+        model: the selected model, as `Predictor` takes it.
+        host: address to listen on; `0.0.0.0` and `::` let other machines in.
+        port: to listen on; 0 takes a free one.
         device: of all models, as `Predictor` takes it.
 
     Raises:
-        MissingError: the address is not available, or the server ended before it answered.
+        MissingError: Gradio is not installed, or the address is not available.
         ModelError: the model cannot be loaded.
+        KeyboardInterrupt: Ctrl+C.
+        SystemExit: SIGTERM; 143.
     """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the photos are removed
+    _share_memory_pools()
     host = host.strip("[]")  # an IPv6 address may be written as in a URL
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C, so that the photos are removed
-    interrupted = False
-    with _listening(host, port) as socket_, _temporary_folder() as folder:
-        session = Session(model, device)
-        server = uvicorn.Server(uvicorn.Config(page_app(session, folder), log_level="warning"))
-        # not in this thread: uvicorn would wait for every open page before it ends
-        thread = threading.Thread(target=server.run, args=([socket_.dup()],), daemon=True)  # it closes its own copy
-        thread.start()
+    with _listening(host, port) as listener, _temporary_folder() as folder:
+        server = _server(Session(model, device), folder)
+        sys.addaudithook(_refuse_connections)
+        print(f"petseg: {_address(host, listener)} shows the app; Ctrl+C ends it.", flush=True)
         try:
-            _await_start(server, thread)
-            print(f"petseg: {address(host, socket_.getsockname()[1])} shows the app; Ctrl+C ends it.", flush=True)
-            while thread.is_alive():
-                thread.join(1)  # in turns, between which Ctrl+C is noticed on Windows, too
-        except KeyboardInterrupt:
-            interrupted = server.should_exit = True
-            thread.join(CLOSING)
-    if interrupted:  # Python's own end would abort in threads that still compute with PyTorch
-        sys.stdout.flush()
-        os._exit(0)
+            server.run([listener])
+        finally:
+            gc.freeze()  # at its end Python would search models and sessions for garbage, which takes seconds
 
 
-def page_app(session: Session, folder: Path) -> FastAPI:
-    """The page, with a guard in front of it; photos are kept in the folder."""
-    blocks = build(session, folder)
-    blocks.max_threads = 4  # before the queue, which takes it over
-    blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=2)
-    blocks.state_session_capacity = MAX_SESSIONS
-    blocks.has_launched = True  # as `launch` sets it: from then on only uploaded files are read, not any that is named
-    return gr.mount_gradio_app(
-        FastAPI(openapi_url=None, middleware=[Middleware(OwnFilesOnly)]),
-        blocks,
-        path="/",
-        show_error=False,  # what a visitor can mend is said by name; nothing else of an error leaves the program
-        ssr_mode=False,
-        pwa=False,
-        enable_monitoring=False,
-        run_history=False,
-        mcp_server=False,
-        max_file_size=MAX_MEGABYTES * 1_000_000,
-        footer_links=[],
-        theme=_theme(),
-        css=_css(),
-    )
+def _server(session: Session, folder: Path) -> Any:
+    """The uvicorn server of the page.
+
+    From here on, this process uses no proxy: the app needs no other server, and Gradio cannot be imported if a SOCKS
+    proxy is set whose package is missing.
+    """
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+    try:
+        import uvicorn
+
+        from petseg.apps.webapp.application import web_app
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("gradio", "uvicorn"):
+            raise
+        raise MissingError('the web app needs Gradio. Install it with: pip install "petseg[web]"') from error
+    config = uvicorn.Config(web_app(session, folder), log_level="warning", timeout_graceful_shutdown=CLOSING)
+    logging.getLogger("uvicorn.error").addFilter(_unexpected)  # after the configuration, which removes filters
+    return uvicorn.Server(config)
 
 
-def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
-    """Returns once the server answers, however busy the machine is."""
-    while not server.started:
-        if not thread.is_alive():
-            raise MissingError("The server ended before it answered. Try again.")
-        time.sleep(0.01)
+def _unexpected(record: logging.LogRecord) -> bool:
+    """Whether a message of uvicorn is about anything but the requests that it cancels at the end."""
+    cancelled = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cancelled and "graceful shutdown" not in record.getMessage()
 
 
-def address(host: str, port: int) -> str:
-    """What a browser on this machine opens to reach a server that listens at this host and port."""
-    return f"http://{_in_url({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host))}:{port}"
+def _refuse_connections(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook that refuses connections to other machines.
+
+    Gradio would fetch any address that a visitor sends in place of a file.
+    """
+    if event not in ("socket.connect", "socket.getaddrinfo"):
+        return
+    host = arguments[1] if event == "socket.connect" else arguments[0]
+    host = host[0] if isinstance(host, tuple) else host
+    if host not in LOCAL:
+        raise PermissionError(f"{host}: the web app connects with no other machine.")
+
+
+def _share_memory_pools() -> None:
+    """Has all threads share two of glibc's memory pools: each pool keeps the most that it ever held."""
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries than glibc have none
+        if mallopt:
+            mallopt(M_ARENA_MAX, 2)
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    """What a browser on this machine opens."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{_in_url(shown)}:{listener.getsockname()[1]}"
 
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _theme() -> gr.themes.Base:
-    theme = gr.themes.Default(primary_hue="blue", font=SANS, font_mono=MONO)
-    return theme.set(  # texts have a contrast above 4.5, and borders of what is chosen above 3
-        body_text_color_subdued="*neutral_500",
-        block_info_text_color="*neutral_500",
-        checkbox_border_color="*neutral_500",
-        checkbox_border_color_dark="*neutral_400",
-        button_primary_background_fill="*primary_600",
-        button_primary_background_fill_hover="*primary_700",
-        button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_700",
-    )
-
-
-def _css() -> str:
-    """The style sheets of page and comparison, and the samples' thumbnails."""
-    page = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    samples = (
-        f"#sample-{index} {{ background-image: url({uri}) }}" for index, uri in enumerate(sample_thumbnails().values())
-    )
-    return "\n".join([CSS, page, *samples])
 
 
 @contextmanager
@@ -144,7 +121,6 @@ def _temporary_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="petseg-app-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         os.environ["GRADIO_TEMP_DIR"] = str(folder)
-        os.environ["GRADIO_EXAMPLES_CACHE"] = str(folder / "examples")
         yield folder
 
 
@@ -155,5 +131,5 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         raise MissingError(
-            f"{_in_url(host)}:{port} cannot be listened at ({error}). Choose another --host or --port."
+            f"{_in_url(host)}:{port} is not available ({error}). Choose another --host or --port."
         ) from error

@@ -1,0 +1,97 @@
+"""The page as a web application: its limits, its look, and the deletion of old files."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import gradio as gr
+from fastapi import FastAPI
+
+from petseg.apps import display
+from petseg.apps.webapp.page import KEEP_SECONDS, Page
+from petseg.apps.webapp.session import ChosenPhoto, Session
+
+MAX_MEGABYTES: Final = 50  # each file; a photo of 60 megapixels from a phone or camera has up to 40
+MAX_WAITING: Final = 100  # requests in the queue; the next one is told that it is full
+MAX_VISITORS: Final = 100  # whose photos are kept; the one who was away longest loses them first
+SWEEP_SECONDS: Final = 600  # from one deletion of old files to the next
+
+#: Fonts of the reader's machine: none is fetched.
+FONTS: Final = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
+
+
+def web_app(session: Session, folder: Path) -> FastAPI:
+    """The page as a web application that keeps all files of visitors in a folder."""
+    blocks = Page(session, folder, _samples(folder / "samples")).blocks
+    blocks.delete_cache = (SWEEP_SECONDS, KEEP_SECONDS)
+    blocks.max_threads = 4  # before the queue, which takes it over
+    blocks.queue(max_size=MAX_WAITING)
+    blocks.state_session_capacity = MAX_VISITORS
+    blocks.has_launched = True  # as `launch` sets it: from then on Gradio reads uploaded files alone, not any file
+    return gr.mount_gradio_app(
+        FastAPI(openapi_url=None, lifespan=lambda _: _sweeping(folder)),
+        blocks,
+        path="/",
+        show_error=False,  # a visitor sees sentences; nothing else of an error leaves the program
+        ssr_mode=False,
+        pwa=False,
+        enable_monitoring=False,
+        run_history=False,
+        mcp_server=False,
+        max_file_size=MAX_MEGABYTES * 1024**2,
+        footer_links=["api"],
+        theme=_theme(),
+        css=display.CSS + Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+    )
+
+
+def remove_empty_folders(folder: Path) -> None:
+    """Removes the folders in a folder that have been empty for a while, thus not those of uploads that just begin."""
+    for path in folder.iterdir():
+        if path.is_dir() and time.time() - path.stat().st_mtime > SWEEP_SECONDS:
+            with suppress(OSError):  # not empty
+                path.rmdir()
+
+
+@asynccontextmanager
+async def _sweeping(folder: Path) -> AsyncIterator[None]:
+    """Removes the folders that Gradio leaves when it deletes their files, as long as the app runs."""
+
+    async def sweep() -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.to_thread(remove_empty_folders, folder)
+
+    task = asyncio.create_task(sweep())
+    yield
+    task.cancel()
+
+
+def _samples(folder: Path) -> list[ChosenPhoto]:
+    """Writes the sample photos, which are not deleted before the app's end."""
+    gr.set_static_paths([folder])
+    samples = [ChosenPhoto(folder / f"{name}.png", name) for name in display.sample_photos()]
+    folder.mkdir()
+    for sample in samples:
+        display.sample_photos()[sample.name]().save(sample.path)
+    return samples
+
+
+def _theme() -> gr.themes.Base:
+    sans, mono = ([gr.themes.Font(name) for name in names] for names in FONTS)
+    theme = gr.themes.Default(primary_hue="blue", font=sans, font_mono=mono)
+    return theme.set(  # texts have a contrast above 4.5, and borders of what is chosen above 3
+        body_text_color_subdued="*neutral_500",
+        block_info_text_color="*neutral_500",
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_700",
+    )
