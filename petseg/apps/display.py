@@ -107,15 +107,11 @@ def legend(fractions: Mapping[str, float]) -> str:
     return f'<div style="display:flex;flex-wrap:wrap;gap:.3em 1.2em">{"".join(items)}</div>'
 
 
-def percentages(result: Segmentation) -> str:
-    """The fraction of the photo that each class covers: `pet 82%, background 10%, boundary 8%`."""
-    return ", ".join(f"{name} {fraction:.0%}" for name, fraction in result.fractions.items())
-
-
 def description(result: Segmentation) -> str:
     """One sentence for readers who cannot see the picture: `Photo of 451 x 300 pixels: pet 82%, ...`."""
     W, H = result.photo.size
-    return f"Photo of {W} x {H} pixels: {percentages(result)}."
+    fractions = ", ".join(f"{name} {fraction:.0%}" for name, fraction in result.fractions.items())
+    return f"Photo of {W} x {H} pixels: {fractions}."
 
 
 def caption(result: Segmentation) -> str:
@@ -229,9 +225,9 @@ def sample_photos() -> dict[str, Callable[[], Image.Image]]:
 
 
 @lru_cache(maxsize=1)
-def sample_thumbnails(side: int = 128) -> dict[str, str]:
-    """The samples as squares of `side` pixels to click: by name, the data URI of a JPEG."""
-    return {name: data_uri(ImageOps.fit(load(), (side, side))) for name, load in sample_photos().items()}
+def sample_thumbnails() -> dict[str, str]:
+    """The samples as squares of 128 pixels to click: by name, the data URI of a JPEG."""
+    return {name: data_uri(ImageOps.fit(load(), (128, 128))) for name, load in sample_photos().items()}
 
 
 def _chelsea() -> Image.Image:
