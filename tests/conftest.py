@@ -13,7 +13,7 @@ import pytest
 import torch
 from disks import NoDiskError, small_disk
 
-from petseg.course.transfer import TransferRun
+from petseg.course.transfer_runs import TransferRun
 from petseg.data.cartoons import write_dataset
 from petseg.labels import PET
 from petseg.models import zoo

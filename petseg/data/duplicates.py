@@ -1,8 +1,8 @@
 """Photos that a data set contains twice, found by comparing small grey thumbnails.
 
 In Oxford-IIIT Pet the masks of such a pair were drawn independently, so their agreement tells how exact the labels are
-(see `evaluation.agreement`). A pair with one photo in trainval and the other in test is a leak. Barz, Denzler: Do We
-Train on Test Data? (2020), https://arxiv.org/abs/1902.00423.
+(see `evaluation.evaluate.annotator_matrices`). A pair with one photo in trainval and the other in test is a leak. Barz,
+Denzler: Do We Train on Test Data? (2020), https://arxiv.org/abs/1902.00423.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from petseg.labels import INK
 from petseg.plots.style import GRID, DescribedFigure, figure
 
 if TYPE_CHECKING:
-    from petseg.course.transfer import TransferRun
+    from petseg.course.transfer_runs import TransferRun
 
 #: Each method differs in colour, dashes and marker, so that colour is never the only cue.
 STYLES: Final[dict[str, dict[str, Any]]] = {

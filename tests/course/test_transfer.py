@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from petseg.course import transfer
+from petseg.course import transfer_runs as transfer
 from petseg.course.record import published
-from petseg.course.transfer import (
+from petseg.course.transfer_runs import (
     METHODS,
     TransferPlan,
     encoder_stages,
