@@ -78,7 +78,8 @@ photo-named:
 
 # --- Tests ---------------------------------------------------------------------------------------------------------
 
-PYTEST = $(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile
+# One thread in each process: threads of several processes would wait for each other.
+PYTEST = OMP_NUM_THREADS=1 $(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile
 NBMAKE = -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=1200
 
 static: $(STAMP)
@@ -93,7 +94,7 @@ check: static ## The quick checks, in under a minute: style, types, import layer
 test: static ## All checks: also the slow tests with their coverage, and every notebook
 	@$(PYTEST) --cov=petseg --cov-report=term:skip-covered tests/
 	@echo "== the notebooks and their solutions"
-	@$(IN_VENV) $(PROFILE) .venv/bin/python $(NBMAKE) $(filter-out $(WIDGETS),$(wildcard notebooks/*.ipynb)) notebooks/solutions/
+	@OMP_NUM_THREADS=1 $(IN_VENV) $(PROFILE) .venv/bin/python $(NBMAKE) $(filter-out $(WIDGETS),$(wildcard notebooks/*.ipynb)) notebooks/solutions/
 	@$(MAKE) --no-print-directory course-colab
 
 torture: $(STAMP) ## Try broken photos, data, caches, runs and requests by the thousand, for an hour; ARGS="photos" chooses
@@ -107,7 +108,7 @@ WIDGETS = $(shell grep -lE 'course\.explore|segment_panel' notebooks/*.ipynb)
 
 course-colab: $(COLAB)/.done
 	@echo "== the notebooks that use widgets, with ipywidgets 7.7.1, the version of Colab"
-	@PATH="$(CURDIR)/$(COLAB)/bin:$$PATH" $(PROFILE) $(COLAB)/bin/python $(NBMAKE) $(WIDGETS)
+	@OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(COLAB)/bin:$$PATH" $(PROFILE) $(COLAB)/bin/python $(NBMAKE) $(WIDGETS)
 
 $(COLAB)/.done: $(STAMP)
 	@.venv/bin/python -m venv --clear --without-pip $(COLAB)
