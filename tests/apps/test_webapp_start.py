@@ -135,9 +135,7 @@ def test_old_photos_and_their_folders_are_deleted_while_the_app_runs_and_samples
         while len(list(folder.iterdir())) > 1 and time.monotonic() < end:
             time.sleep(0.2)
         assert [path.name for path in folder.iterdir()] == ["samples"]
-        assert visitor.do(visitor.event("click", "Download cut-out"), None, *CUTOUT)["error"].startswith(
-            "secret.jpg: was"
-        )
+        assert visitor.do("click", "Download cut-out", None, *CUTOUT)["error"].startswith("secret.jpg: was")
         assert visitor.data("click", "Chelsea the cat", "unet")[0] == ""
 
 

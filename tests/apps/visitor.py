@@ -58,10 +58,6 @@ def some_photo(number: int) -> bytes:
     return encoded(chelsea(200 + 7 * number, 300).rotate(9 * number), quality=90)
 
 
-def cut_short(data: bytes, fraction: float = 0.95) -> bytes:
-    return data[: int(fraction * len(data))]
-
-
 def animation() -> bytes:
     return encoded(chelsea(), "GIF", save_all=True, append_images=[chelsea().rotate(90)])
 
@@ -102,8 +98,8 @@ def app_in(folder: Path) -> Iterator[Server]:
 def memory(server: Server) -> float:
     """Megabytes that the process holds; 0 where the system does not say."""
     status = Path(f"/proc/{server.process.pid}/status")
-    found = re.search(r"VmRSS:\s+(\d+)", status.read_text(encoding="utf-8")) if status.exists() else None
-    return int(found[1]) / 1024 if found else 0.0
+    size = re.search(r"VmRSS:\s+(\d+)", status.read_text(encoding="utf-8")) if status.exists() else None
+    return int(size[1]) / 1024 if size else 0.0
 
 
 class Visitor:
@@ -126,15 +122,14 @@ class Visitor:
         answer: bytes = urllib.request.urlopen(request, timeout=WAIT).read()
         return answer
 
-    def do(self, event: int, *values: Any, index: int | None = None) -> dict[str, Any]:
-        """What comes back of an event, perhaps with the index of what was selected: `data`, or `error`."""
-        message = {
-            "data": values,
-            "fn_index": event,
-            "session_hash": self.session,
-            "event_data": {"index": index, "value": None},
-        }
-        self.ask("queue/join", json.dumps(message).encode())
+    def do(self, event: str, label: str, *values: Any, index: int | None = None) -> dict[str, Any]:
+        """The answer to an event of the component with this label, text or id: `data`, or `error`.
+
+        `index` is that of a selected picture.
+        """
+        selected = {"index": index, "value": None}
+        message = {"data": values, "session_hash": self.session, "event_data": selected}
+        self.ask("queue/join", json.dumps(message | {"fn_index": self.handler(event, label)}).encode())
         request = f"{self.server.address}/gradio_api/queue/data?session_hash={self.session}"
         with urllib.request.urlopen(request, timeout=WAIT) as stream:
             for line in stream:
@@ -144,28 +139,27 @@ class Visitor:
                     return output
         raise AssertionError("the stream ended without an answer")
 
-    def event(self, kind: str, label: str) -> int:
-        """The number of what happens when this is done to the component with this label, name or text."""
-        ids = {component["id"] for component in self.config["components"] if label in _labels(component)}
-        for dependency in self.config["dependencies"]:
-            if dependency["backend_fn"] and any(
-                target[0] in ids and target[1] == kind for target in dependency["targets"]
-            ):
-                number: int = dependency["id"]
-                return number
-        raise AssertionError(f"nothing happens on {kind} of {label}")
+    def handler(self, event: str, label: str) -> int:
+        """The number of the handler that answers an event."""
+        ids = {part["id"] for part in self.config["components"] if label in _labels(part["props"])}
+        numbers: list[int] = [
+            handler["id"]
+            for handler in self.config["dependencies"]
+            if handler["backend_fn"] and any(target[0] in ids and target[1] == event for target in handler["targets"])
+        ]
+        return numbers[0]
+
+    def data(self, event: str, label: str, *values: Any, index: int | None = None) -> list[Any]:
+        """The new values after an event that must not fail."""
+        output = self.do(event, label, *values, index=index)
+        assert "data" in output, output
+        data: list[Any] = output["data"]
+        return data
 
     def choose(self, *photos: tuple[bytes, str], model: str = "unet") -> Answer:
         """Uploads photos and waits until they are segmented."""
         files = [self.upload(data, name) for data, name in photos]
         return Answer(*self.data("upload", "photos", files, model))
-
-    def data(self, kind: str, label: str, *values: Any, index: int | None = None) -> list[Any]:
-        """The new values of an event that must not fail."""
-        output = self.do(self.event(kind, label), *values, index=index)
-        assert "data" in output, output
-        data: list[Any] = output["data"]
-        return data
 
     def compared(self, *cutout: Any) -> str:
         """HTML of the comparison."""
@@ -187,14 +181,14 @@ class Visitor:
         return Image.open(BytesIO(self.ask(f"file={urllib.parse.quote(described['path'])}")))
 
 
-def _labels(component: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(component["props"].get(key)) for key in ("label", "value", "elem_id"))
+def _labels(properties: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(properties.get(key)) for key in ("label", "value", "elem_id"))
 
 
 def picture(html: str, index: int = 0) -> Image.Image:
     """A picture that HTML holds; in a comparison the first is the cut-out and the second the photo."""
-    found = re.findall(r'src="data:image/\w+;base64,([^"]+)"', html)
-    return Image.open(BytesIO(base64.b64decode(found[index])))
+    pictures = re.findall(r'src="data:image/\w+;base64,([^"]+)"', html)
+    return Image.open(BytesIO(base64.b64decode(pictures[index])))
 
 
 def expected(data: bytes) -> Segmentation:
@@ -205,8 +199,8 @@ def expected(data: bytes) -> Segmentation:
 def wrong(image: Image.Image, mask: Any) -> float:
     """Fraction of pixels that differ; on another device or with more threads, a logit's last digit may."""
     assert image.size == mask.shape[::-1]
-    found = np.asarray(image)
-    return float(np.mean(np.where(found == 3, 2, found) != mask))  # 3: the lines over the boundary on the screen
+    labels = np.asarray(image)
+    return float(np.mean(np.where(labels == 3, 2, labels) != mask))  # 3: the lines over the boundary on the screen
 
 
 def difference(image: Image.Image, right: Image.Image) -> float:

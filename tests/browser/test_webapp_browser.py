@@ -229,18 +229,6 @@ def test_several_photos_are_looked_at_one_after_the_other_and_come_as_a_zip(page
     page.get_by_role("button", name="Download all").wait_for(state="detached")
 
 
-def test_the_cut_out_is_downloaded_upright_at_the_photos_own_size(page: Any, tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    choose(page, file(chelsea(1353, 900).rotate(90, expand=True), "my cat.jpg", exif=exif))
-    page.locator(CUTOUT).wait_for()
-    assert shape(page, CUTOUT)[0] > shape(page, CUTOUT)[1]
-    assert downloaded(page, DOWNLOAD, tmp_path / "cutout.png") == "my cat.cutout.png"
-    cutout = Image.open(tmp_path / "cutout.png")
-    assert (cutout.mode, cutout.size) == ("RGBA", (1353, 900))
-    assert {0, 255} < set(np.unique(np.asarray(cutout)[..., 3]))  # and a soft edge between
-
-
 def test_what_is_no_photo_or_shows_no_pet_is_one_sentence_and_the_next_photo_is_shown(page: Any) -> None:
     whole = file(chelsea(), "whole.jpg", quality=95)
     choose(

@@ -7,9 +7,7 @@ import os
 import re
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from PIL import Image
-from servers import Server, free_port, serving
+from servers import free_port, serving
 from skimage.data import cat
 
 from petseg.inference.predictor import Predictor
@@ -101,7 +99,9 @@ def test_a_space_with_other_files_is_left_alone(tmp_path: Path, capsys: pytest.C
     assert (clone / "app.py").is_file()
 
 
-def test_without_gradio_the_command_says_what_to_install(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_without_gradio_the_command_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def none(name: str) -> str:
         raise space.metadata.PackageNotFoundError(name)
 
@@ -113,32 +113,24 @@ def test_without_gradio_the_command_says_what_to_install(tmp_path: Path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture(scope="module")
-def running(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The Space's app; Python's list of what it imports is in its log."""
-    elsewhere, port = tmp_path_factory.mktemp("elsewhere"), free_port()
-    environment = alone(elsewhere) | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
-    with serving(["-B", "-v", str(folder / "app.py")], port, elsewhere, environment) as server:
-        yield server
-
-
-def test_the_space_runs_from_its_own_folder_and_cuts_out_right(running: Server, folder: Path, tmp_path: Path) -> None:
+def test_the_space_runs_from_its_own_folder_and_cuts_out_right(folder: Path, tmp_path: Path) -> None:
     from gradio_client import Client, handle_file
 
-    photo = tmp_path / "chelsea.jpg"
+    photo, port = tmp_path / "chelsea.jpg", free_port()
     Image.fromarray(cat()).save(photo)
-    start = time.perf_counter()
-    client = Client(running.address, verbose=False, download_files=str(tmp_path))
-    file, fractions = client.predict(handle_file(photo), "cutout", "unet", api_name="/segment")
-    print(f"first photo after {time.perf_counter() - start:.1f} s")
+    environment = alone(tmp_path) | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    with serving(["-B", "-v", str(folder / "app.py")], port, tmp_path, environment) as running:
+        assert b'content="Cut your pet out of its photo"' in urllib.request.urlopen(running.address).read()
+        client = Client(running.address, verbose=False, download_files=str(tmp_path))
+        file, fractions = client.predict(handle_file(photo), "cutout", "unet", api_name="/segment")
     result = Predictor("unet")(photo)
     difference = np.asarray(Image.open(file), dtype=int) - np.asarray(result.cutout(), dtype=int)
     assert np.abs(difference).mean() < 0.05
     assert fractions == pytest.approx(result.fractions, abs=1e-3)
 
+    # Python's list of what it imports is in the log
     imported = running.log.read_text(errors="replace")
     places = set(re.findall(r"# code object from '?([^'\n]*/petseg/[\w/]+\.py)", imported))
     assert any(place.endswith("/petseg/apps/webapp/server.py") for place in places)
     assert all(Path(place).is_relative_to(folder) for place in places)
     assert not LEFT_OUT & set(re.findall(r"^import '([a-z]+)'", imported, flags=re.MULTILINE))
-    assert b'content="Cut your pet out of its photo"' in urllib.request.urlopen(running.address).read()
