@@ -146,7 +146,7 @@ site: .venv/.petseg-site ## Build the course as a web site that needs no network
 # --- Tidying -------------------------------------------------------------------------------------------------------
 
 clean: ## Remove what was built, and caches; data, runs, out and .venv stay
-	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage
 	@find petseg tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 distclean: clean ## Remove .venv as well

@@ -81,7 +81,7 @@ class TransferRun:
         minutes: from the first to the last step, validations included.
         loss: (step, mean training loss since the point before).
         val: (step, mean IoU on validation) of each validation during the training.
-        weight_change: |after - before| / |before| of the weights, by stage of the encoder.
+        weight_change: `|after - before| / |before|` of the weights, by stage of the encoder.
     """
 
     method: str

@@ -82,7 +82,7 @@ def gradient_panels(
 
     Args:
         gradients: by title.
-        field: first and last row and column of the receptive field, drawing as a dashed frame.
+        field: first and last row and column of the receptive field, drawn as a dashed frame.
         radii: for each panel, half the side of a dotted square around its middle.
         width: of one panel, in inches.
         decades: powers of ten that the scale spans; smaller values are black.
