@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # tests run in several processes, which share the cores; set before PyTorch is imported, and so for subprocesses too
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# a shell starts what runs in its background with Ctrl-C ignored, and commands that the tests start would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 import torch
