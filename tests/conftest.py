@@ -10,9 +10,6 @@ from pathlib import Path
 # tests run in several processes, which share the cores; set before PyTorch is imported, and so for subprocesses too
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# a shell starts what runs in its background with Ctrl-C ignored, and commands that the tests start would inherit that
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 import pytest
 import torch
 from disks import NoDiskError, small_disk
@@ -24,6 +21,9 @@ from petseg.models import zoo
 from petseg.models.segmenter import Segmenter
 from petseg.models.unet import UNet
 from petseg.models.zoo import ModelCard
+
+# a shell starts what runs in its background with Ctrl-C ignored, and commands that the tests start would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REASON = "the real Oxford-IIIT Pet is not there; set PETSEG_DATA_DIR to the folder that holds oxford-iiit-pet/"
