@@ -23,20 +23,14 @@ def test_a_folder_is_that_of_the_variable_then_of_the_checkout_then_of_the_curre
     variable, monkeypatch, tmp_path
 ):
     folder, name = FOLDERS[variable]
-    monkeypatch.setenv(variable, str(tmp_path / "chosen"))
-    assert folder() == tmp_path / "chosen"
+    monkeypatch.chdir(tmp_path)
+    for chosen in (str(tmp_path / "chosen"), "chosen"):  # a relative folder is absolute from where it is read
+        monkeypatch.setenv(variable, chosen)
+        assert folder() == tmp_path / "chosen"
     monkeypatch.delenv(variable)
     assert folder() == CHECKOUT / name
     monkeypatch.setattr(files, "checkout", lambda: None)
-    monkeypatch.chdir(tmp_path)
     assert folder() == tmp_path / name
-
-
-@pytest.mark.parametrize("variable", FOLDERS)
-def test_a_relative_folder_is_absolute_from_where_it_is_read(variable, monkeypatch, tmp_path):
-    monkeypatch.setenv(variable, "some/where")
-    monkeypatch.chdir(tmp_path)
-    assert FOLDERS[variable][0]() == tmp_path / "some/where"
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):

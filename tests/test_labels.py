@@ -26,13 +26,8 @@ def test_class_colours_differ_in_brightness_too():
     assert luminance[2] - luminance[1] > 60
 
 
-def test_palette_lists_the_colours_in_class_order():
-    assert labels.palette() == [*labels.rgb(0), *labels.rgb(1), *labels.rgb(2)]
-
-
-def test_the_ink_is_the_fourth_colour_of_the_palette():
-    assert labels.palette_with_ink() == [*labels.palette(), 0x22, 0x22, 0x22]
-    assert labels.INK == "#222222"
+def test_the_palette_has_the_colours_in_class_order_and_then_the_ink():
+    assert labels.palette_with_ink() == [*labels.rgb(0), *labels.rgb(1), *labels.rgb(2), *bytes.fromhex(labels.INK[1:])]
 
 
 def test_the_hatch_covers_every_sixth_diagonal_of_the_boundary_alone():

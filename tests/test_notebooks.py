@@ -36,11 +36,6 @@ def code(notebook: Any) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def outputs(code: list[Any]) -> list[Any]:
-    return [output for cell in code for output in cell.outputs]
-
-
-@pytest.fixture(scope="module")
 def headings(notebook: Any) -> list[tuple[int, str]]:
     """Level and text of each heading; lines within code fences are no headings."""
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
@@ -59,17 +54,19 @@ def test_it_follows_the_format_and_is_small_enough_for_github_to_show(path: Path
     assert path.stat().st_size < MAX_BYTES
 
 
-def test_it_was_run_from_top_to_bottom(code: list[Any]) -> None:
+def test_it_was_run_from_top_to_bottom_without_an_error_or_a_warning(code: list[Any]) -> None:
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    for cell in code:
+        for output in cell.outputs:
+            assert output.output_type != "error", start(cell)
+            assert output.get("name") != "stderr", start(cell)
+            assert not re.search(r"\b\w*Warning: |Traceback \(most recent", output.get("text", "")), start(cell)
 
 
-def test_cells_that_show_photos_of_the_data_set_are_stripped(code: list[Any]) -> None:
+def test_it_carries_no_photo_of_the_data_set_and_no_widget_state(notebook: Any, code: list[Any]) -> None:
     assert [start(cell) for cell in code if "photos" in cell.metadata.get("tags", []) and cell.outputs] == []
-
-
-def test_it_carries_no_widget_state(notebook: Any, outputs: list[Any]) -> None:
     assert "widgets" not in notebook.metadata
-    assert not any(WIDGET in output.get("data", {}) for output in outputs)
+    assert not any(WIDGET in output.get("data", {}) for cell in code for output in cell.outputs)
 
 
 def test_every_figure_has_words_for_those_who_cannot_see_it(notebook: Any) -> None:
@@ -107,14 +104,6 @@ def test_no_text_shows_a_picture_of_another_folder(notebook: Any) -> None:
         for source in map("".join, shown if cell.cell_type == "markdown" else []):
             attached = source.removeprefix("attachment:") in cell.get("attachments", {})
             assert attached or source.startswith("https://"), source
-
-
-def test_no_output_is_an_error_or_a_warning(code: list[Any]) -> None:
-    for cell in code:
-        for output in cell.outputs:
-            assert output.output_type != "error", start(cell)
-            assert output.get("name") != "stderr", start(cell)
-            assert not re.search(r"\b\w*Warning: |Traceback \(most recent", output.get("text", "")), start(cell)
 
 
 def test_code_cells_are_short_and_at_most_two_stand_in_a_row(notebook: Any, code: list[Any]) -> None:
