@@ -64,7 +64,8 @@ def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]],
     """Decorate the `main` of a command: a `PetsegError` becomes a sentence on stderr and exit status 1.
 
     So do a `PetsegWarning`, with which the command goes on, and a machine without a folder for temporary files. After
-    Ctrl-C the command prints `stopped` and returns 130. Characters that the terminal cannot print are escaped.
+    Ctrl-C the command prints `stopped`, or the text of the KeyboardInterrupt, and returns 130. Characters that the
+    terminal cannot print are escaped.
     """
 
     def decorate(main: Callable[P, int]) -> Callable[P, int]:
@@ -91,8 +92,8 @@ def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]],
                     raise
                 say(f"petseg: {TEMPORARY_FOLDER_REMEDY}")
                 return 1
-            except KeyboardInterrupt:
-                say(f"petseg: {stopped}")
+            except KeyboardInterrupt as interrupt:
+                say(f"petseg: {interrupt if interrupt.args else stopped}")
                 return 130  # 128 plus the number of SIGINT, as a shell reports it
             except BrokenPipeError:  # nobody reads the output any more: `petseg models | head -1`
                 return 141  # 128 plus the number of SIGPIPE

@@ -11,8 +11,10 @@ import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import RandomSampler
 
+from petseg.errors import SettingsError
 from petseg.files import atomic_write
 
 
@@ -37,13 +39,40 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps `last.ckpt`, the last epoch, to resume from.
+    """Keeps `last.ckpt`, the last whole epoch, to resume from.
 
     Lightning's own `save_last` writes only epochs that are the best so far.
     """
 
     def __init__(self) -> None:
         super().__init__(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+        self.row: dict[str, float] = {}  # of the log, for the epoch of the checkpoint
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Logs the epoch that a resumed run follows: Lightning logs after the checkpoint, where a run may be killed."""
+        for logger in trainer.loggers if self.row else []:
+            logger.log_metrics(self.row, trainer.global_step - 1)
+            logger.save()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Saves the epoch, unless the training stops within it: a resumed run would leave out the rest."""
+        if trainer.is_last_batch or trainer.global_step == trainer.max_steps:
+            metrics = {name: float(value) for name, value in trainer.logged_metrics.items() if name[:6] == "train/"}
+            self.row = {"epoch": trainer.current_epoch, **metrics} if metrics else self.row
+            super().on_train_epoch_end(trainer, pl_module)
+        else:
+            rank_zero_info(
+                f"Epoch {trainer.current_epoch} is not whole and not saved: --ckpt_path last trains it again."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this callback."""
+        return super().state_dict() | {"row": self.row}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over what a checkpoint kept."""
+        super().load_state_dict(state_dict)
+        self.row = state_dict.get("row", {})
 
 
 class ValidateLastEpoch(L.Callback):
@@ -57,7 +86,7 @@ class ValidateLastEpoch(L.Callback):
 
 def checkpoints() -> list[L.Callback]:
     """The callbacks that keep `best.ckpt` and `last.ckpt`, and lose no epoch."""
-    return [ValidateLastEpoch(), BestCheckpoint(), LastCheckpoint()]
+    return [ValidateLastEpoch(), LastCheckpoint(), BestCheckpoint()]
 
 
 class EpochSeconds(L.Callback):
@@ -85,7 +114,7 @@ class EpochSeeds(L.Callback):
 
     A checkpoint does not hold the state of the random generators. Without this callback, a resumed run sees its images
     in another order and with other augmentation than an uninterrupted one. The samplers of distributed runs do the
-    same. `num_workers` must be 0: loader processes draw the order before this callback can seed it. The seed of an
+    same. Without loader processes: they draw the order before this callback can seed it. The seed of an
     epoch is the run's seed plus the epoch's number, so the seeds of runs that are compared must be further apart than
     their number of epochs.
 
@@ -95,6 +124,18 @@ class EpochSeeds(L.Callback):
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Refuses loader processes.
+
+        Raises:
+            SettingsError: there are some.
+        """
+        if workers := getattr(trainer.train_dataloader, "num_workers", 0):
+            raise SettingsError(
+                f"num_workers={workers}: a run that is resumed would see its images in another order. Leave it out: "
+                "a batch is one gather from memory, which loader processes would only slow down."
+            )
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Seeds the order of the examples."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import MissingError, SettingsError
@@ -43,6 +47,60 @@ class NewRun(SaveConfigCallback):
             raise SettingsError(
                 f"{trainer.log_dir}: holds another run. Choose another --trainer.logger.init_args.version, or none."
             ) from error
+
+
+class StopTogether(L.Callback):
+    """Ends all processes of a training with the first: they would wait for it, for up to half an hour.
+
+    A signal ends the first at once, for `last.ckpt` is always whole. Lightning's own handler of SIGTERM lets the
+    processes wait for each other, and its end after Ctrl-C has status 1.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0  # of the signal
+
+    def end(self, number: int, _: Any = None) -> None:
+        """Handles a signal."""
+        self.number = number
+        raise SystemExit(128 + number)
+
+    @contextmanager
+    def handling_signals(self) -> Iterator[None]:
+        """Exits with 143 after SIGTERM, so that `petseg fit && petseg release` ends there; Ctrl-C gets a sentence."""
+        in_main = threading.current_thread() is threading.main_thread()  # no other may handle signals
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if in_main and signal.getsignal(n) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self.end) for number in numbers}
+        try:
+            yield
+        except BaseException as error:
+            if not self.number:
+                raise
+            # what the signal interrupted may have raised an error of its own
+            if self.number == signal.SIGINT and getattr(rank_zero_only, "rank", 0) == 0:
+                raise KeyboardInterrupt("stopped; --ckpt_path last goes on after the last whole epoch") from error
+            raise SystemExit(128 + self.number) from error
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Replaces Lightning's handler before it is registered."""
+        trainer._signal_connector._sigterm_notifier_fn = self.end  # type: ignore[assignment]
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Ends the process if what the signal interrupted, such as code in C++, lost the exception."""
+        if self.number:
+            self.end(self.number)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Kills the processes that this one started, whatever ended it."""
+        processes = getattr(trainer.strategy.launcher, "procs", [])
+        while processes:  # emptied, or Lightning's observer would kill this process as well
+            process = processes.pop()
+            process.kill()
+            process.wait()
 
 
 class PetCLI(LightningCLI):
@@ -84,8 +142,11 @@ class PetCLI(LightningCLI):
                         f"trainer.{name}=False: a run keeps its log and its checkpoints in the folder of its logger, "
                         "and without them all epochs would be lost. Leave it out."
                     )
+        folder, logger = options["trainer"]["default_root_dir"], options["trainer"]["logger"]
+        if folder and getattr(logger, "init_args", {}).get("save_dir") == ".":
+            logger["init_args"]["save_dir"] = str(folder)
         if options["ckpt_path"]:
-            options["ckpt_path"] = str(find_checkpoint(options["ckpt_path"]))
+            options["ckpt_path"] = str(find_checkpoint(options["ckpt_path"], Path(folder or ".") / "runs"))
             options["weights_only"] = True  # a checkpoint cannot run code
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
@@ -156,7 +217,8 @@ def trainer_defaults(command: str) -> dict[str, Any]:
     callbacks: list[L.Callback] = [TQDMProgressBar()]
     if command == "fit":
         callbacks += [LearningRateMonitor("epoch"), EpochSeeds(), EpochSeconds(), *checkpoints()]
-    return {"precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
+    # one device unless more are asked for: with all of a machine, batch and number of steps would be others
+    return {"devices": 1, "precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
 
 
 def run(arguments: list[str]) -> PetCLI:
@@ -168,23 +230,25 @@ def run(arguments: list[str]) -> PetCLI:
     Raises:
         SettingsError: the settings do not fit each other.
         MissingError: a file cannot be read, or the folder of runs cannot be written.
-        SystemExit: with 143 after SIGTERM, so that `petseg fit && petseg release` ends there.
+        SystemExit: with 143 after SIGTERM.
+        KeyboardInterrupt: after Ctrl-C.
     """
     # a recipe is complete: what it leaves out has the default of its class, not the value of the course's recipe
     has_config = any(re.match(r"(--config|-c)(=|$)", argument) for argument in arguments)
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # for a network in a file of the current folder
+    defaults, stop = trainer_defaults(arguments[0]), StopTogether()
+    defaults["callbacks"].append(stop)
     try:
-        return PetCLI(
-            SegmentationTask,
-            PetDataModule,
-            trainer_defaults=trainer_defaults(arguments[0]),
-            parser_kwargs={"fit": {"default_config_files": [] if has_config else [str(RECIPES / "course.yaml")]}},
-            save_config_callback=NewRun if arguments[0] == "fit" else None,
-            args=arguments,
-        )
-    except SIGTERMException:
-        raise SystemExit(128 + signal.SIGTERM) from None
+        with stop.handling_signals():
+            return PetCLI(
+                SegmentationTask,
+                PetDataModule,
+                trainer_defaults=defaults,
+                parser_kwargs={"fit": {"default_config_files": [] if has_config else [str(RECIPES / "course.yaml")]}},
+                save_config_callback=NewRun if arguments[0] == "fit" else None,
+                args=arguments,
+            )
     except MisconfigurationException as error:  # Lightning's sentences are written for the user
         raise SettingsError(" ".join(str(error).split())) from error
     except PermissionError as error:

@@ -98,12 +98,16 @@ def attempts(run: Path) -> list[Path]:
     for file in run.parent.glob("*/config.yaml"):
         with suppress(DataError):  # of another run; whoever needs this run's configuration reads it again
             checkpoint = read_config(file.parent)["ckpt_path"]
-            # a relative path starts where `petseg fit` was called, which holds the folder of all runs
-            earlier[file.parent] = (run.parents[1] / checkpoint).resolve().parent.parent if checkpoint else None
+            # a relative path starts where `petseg fit` was called, in a folder above
+            paths = [(folder / checkpoint).resolve() for folder in run.parents[1:]] if checkpoint else []
+            earlier[file.parent] = next((path.parents[1] for path in paths if path.parents[1].is_dir()), None)
 
     def first(attempt: Path) -> Path:
-        before = earlier.get(attempt)
-        return first(before) if before in earlier else attempt
+        passed: set[Path] = set()
+        while (before := earlier.get(attempt)) in earlier and attempt not in passed:
+            passed.add(attempt)
+            attempt = before
+        return min(passed) if attempt in passed else attempt  # renamed to the run that it resumed, one names itself
 
     family = [attempt for attempt in earlier if first(attempt) == first(run)]
     return sorted(family, key=lambda attempt: (attempt / "config.yaml").stat().st_mtime) or [run]

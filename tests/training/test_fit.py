@@ -11,6 +11,7 @@ import lightning as L
 import pytest
 import torch
 import yaml
+from lightning.pytorch.accelerators import CPUAccelerator
 from tiny import column, flags, pets, version
 
 from petseg import cli
@@ -22,6 +23,7 @@ from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.models.unet import UNet
 from petseg.training import fit
 from petseg.training.callbacks import EpochSeeds
+from petseg.training.runs import attempts
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import start_from
@@ -294,6 +296,20 @@ def test_precision_follows_the_hardware(monkeypatch):
     assert best_precision() == "32-true"
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
     assert best_precision() == "bf16-mixed"
+
+
+def test_a_run_takes_one_device_unless_more_are_asked_for(cartoons, monkeypatch):
+    monkeypatch.setattr(CPUAccelerator, "auto_device_count", staticmethod(lambda: 2))
+    trainer = fit.run(["fit", *flags(cartoons, **{"trainer.fast_dev_run": 1})]).trainer
+    assert (trainer.num_devices, trainer.world_size) == (1, 1)
+
+
+def test_the_root_folder_that_is_asked_for_holds_the_runs_and_is_where_they_are_resumed_from(cartoons):
+    given = flags(cartoons, **{"trainer.max_epochs": 1, "trainer.default_root_dir": "elsewhere"})
+    for resumed in ([], ["--ckpt_path", "last"]):
+        fit.run(["fit", *given, *resumed])
+    assert not Path("runs").exists()
+    assert [path.name for path in attempts("elsewhere" / version(1))] == ["version_0", "version_1"]
 
 
 def test_help_says_how_a_network_is_chosen_and_does_not_list_those_of_pytorch(capsys):

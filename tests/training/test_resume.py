@@ -4,17 +4,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import lightning as L
 import pytest
 import torch
 from tiny import column, flags, pets, rows, version
 
 from petseg import cli
-from petseg.errors import MissingError
+from petseg.errors import MissingError, SettingsError
 from petseg.training import fit
 from petseg.training.ema import WarmupEMA
-from petseg.training.runs import read_checkpoint
+from petseg.training.runs import joined, logs_of, read_checkpoint, read_log
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 
@@ -79,13 +82,66 @@ def test_a_resumed_run_ends_bit_for_bit_like_one_that_was_never_stopped(cartoons
     power_cut(stopped, given)
     assert read_checkpoint(version(1) / "checkpoints" / "last.ckpt")["epoch"] == stopped - 1
     resumed = fit.run(["fit", *given, "--ckpt_path", "last"])
-    assert {row["epoch"] for row in rows(version(2)) if row["train/loss"]} == {str(n) for n in range(stopped, 4)}
+    logged = [row["epoch"] for row in rows(version(2)) if row["train/loss"]]
+    assert logged == [str(epoch) for epoch in range(stopped - 1, 4)]  # the first from its checkpoint
     for name in ("train/loss", "val/loss", "val/mean_iou"):
         assert column(version(2), name)[-1] == column(version(0), name)[-1]
     weights, expected = (run.model.state_dict() for run in (resumed, whole))
     assert all(torch.equal(weights[key], expected[key]) for key in expected)
     average = next(callback for callback in resumed.trainer.callbacks if isinstance(callback, WarmupEMA))
     assert int(average._average_model.n_averaged) == whole.trainer.global_step
+
+
+def ends_within(epoch: int, how: Callable[[L.Trainer], None], given: list[str]) -> None:
+    """Runs a training that is asked to end after the first step of an epoch, counted from 0."""
+    step = SegmentationTask.training_step
+
+    def ends(self, batch, batch_idx):
+        if (self.current_epoch, batch_idx) == (epoch, 0):
+            how(self.trainer)
+        return step(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SegmentationTask, "training_step", ends)
+        fit.run(["fit", *given])
+
+
+def stop(trainer: L.Trainer) -> None:
+    """As `--trainer.max_time` and early stopping do it."""
+    trainer.should_stop = True
+
+
+def killed_between_checkpoint_and_log(trainer: L.Trainer) -> None:
+    """Leaves the log as it is where the process is killed right after `last.ckpt` was written."""
+    path = Path(trainer.log_dir) / "metrics.csv"
+    lines = path.read_text().splitlines()
+    last = max(number for number, row in enumerate(rows(path.parent)) if row["train/loss"])
+    path.write_text("\n".join(lines[: last + 1]) + "\n")
+    raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [stop, killed_between_checkpoint_and_log])
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_a_run_that_ends_within_an_epoch_is_resumed_without_a_gap_in_its_steps_and_its_log(cartoons, name, how):
+    given = flags(cartoons)
+    whole = fit.run(["fit", *given])
+    with suppress(KeyboardInterrupt):
+        ends_within(2, how, given)
+    best = version(1) / "checkpoints" / "best.ckpt"
+    if name == "best" and read_checkpoint(best)["global_step"] % 6:
+        with pytest.raises(SettingsError, match=r"best\.ckpt: was saved within an epoch, .* --ckpt_path last"):
+            fit.run(["fit", *given, "--ckpt_path", "best"])
+        return
+    checkpoint = version(1) / "checkpoints" / f"{name}.ckpt"
+    assert read_checkpoint(checkpoint)["global_step"] % 6 == 0
+    resumed = fit.run(["fit", *given, "--ckpt_path", str(checkpoint)])
+    weights, expected = (run.model.state_dict() for run in (resumed, whole))
+    assert all(torch.equal(weights[key], expected[key]) for key in expected)
+    logs = [joined([read_log(file) for file in logs_of(version(number))]) for number in (0, 2)]
+    for log in logs:
+        log.pop("train/seconds")
+    assert logs[0] == logs[1]
 
 
 def test_a_checkpoint_holds_the_averaged_weights_that_were_validated(cartoons):
@@ -144,6 +200,8 @@ def test_a_checkpoint_runs_no_code(cartoons, capsys):
         ({"ckpt_path": "gone.ckpt"}, "gone.ckpt: no such checkpoint"),
         ({"ckpt_path": "broken.ckpt"}, "broken.ckpt: cannot be read as a checkpoint"),
         ({"ckpt_path": "other.ckpt"}, "other.ckpt: cannot be read as a checkpoint"),
+        ({"data.num_workers": 1}, "num_workers=1: a run that is resumed would see its images in another order"),
+        ({"data.batch_size": 1, "data.image_size": 4}, "a batch of 1 image of 2 px has one value per channel"),
         ({"data.batch_size": 0}, "batch_size=0: must be at least 1"),
         ({"average.decay": 1}, "decay=1.0: must be at least 0 and less than 1"),
         ({"model.sizes": "[0.5,1]"}, "must have the same length"),
@@ -187,12 +245,34 @@ def test_what_cannot_be_read_or_written_is_one_sentence(cartoons, tmp_path, caps
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
 @pytest.mark.slow
-def test_a_terminated_run_exits_with_143(cartoons):
-    given = flags(cartoons, **{"trainer.max_epochs": 500})
-    process = subprocess.Popen([sys.executable, "-m", "petseg.cli", "fit", *given])
-    end = time.monotonic() + 120
-    while not LAST.is_file() and time.monotonic() < end:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_ends_all_processes_of_a_run_within_seconds(cartoons, name, status, processes):
+    given = flags(cartoons, **{"trainer.max_epochs": 500, "trainer.devices": processes})
+    given += ["--trainer.strategy", "ddp"] if processes > 1 else []
+    command = [sys.executable, "-m", "petseg.cli", "fit", *given]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        end = time.monotonic() + 120
+        while not LAST.is_file() and time.monotonic() < end:
+            time.sleep(0.1)
+        process.send_signal(getattr(signal, name))
+        _, printed = process.communicate(timeout=30)  # until the last process has closed its end
+    assert process.returncode == status
+    assert ("petseg: stopped; --ckpt_path last goes on" in printed) == (name == "SIGINT")
+    assert "Traceback" not in printed
     assert LAST.is_file()
+
+
+def test_a_full_disk_ends_a_run_in_a_sentence_and_leaves_the_checkpoint_before(cartoons, disk, capsys):
+    assert cli.main(["fit", *flags(cartoons, **{"trainer.max_epochs": 1, "trainer.default_root_dir": disk})]) == 0
+    checkpoint = disk / LAST
+    before = checkpoint.read_bytes()
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+        while file.write(bytes(1024)):
+            pass
+    (disk / "filler").open("r+b").truncate(max((disk / "filler").stat().st_size - 150_000, 0))
+    assert cli.main(["fit", *flags(cartoons, **{"trainer.default_root_dir": disk})]) == 1
+    printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("petseg: ")]
+    assert len(printed) == 1
+    assert "cannot be written (No space left on device). Free some space" in printed[0]
+    assert checkpoint.read_bytes() == before

@@ -159,6 +159,15 @@ def test_attempts_are_those_that_resumed_one_another_in_the_order_in_which_they_
         logs_of(runs / "version_0")
 
 
+def test_a_run_that_was_renamed_to_the_run_which_it_resumed_has_itself_alone(tmp_path):
+    config = tmp_path / "runs" / "version_0" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    keys = ("seed_everything", "trainer", "model", "data", "average")
+    path = "runs/version_0/checkpoints/last.ckpt"
+    config.write_text(yaml.safe_dump({**dict.fromkeys(keys), "ckpt_path": path}))
+    assert attempts(config.parent) == [config.parent]
+
+
 def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
     assert last_epoch(tmp_path) == (None, 0)
     for name in ("version_0", "version_1"):
