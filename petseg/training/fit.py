@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,6 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from petseg.data.datamodule import PetDataModule
@@ -28,6 +23,7 @@ from petseg.training.callbacks import AtomicCheckpointIO, EpochSeconds, EpochSee
 from petseg.training.ema import WarmupEMA
 from petseg.training.recipes import RECIPES
 from petseg.training.runs import find_checkpoint
+from petseg.training.stopping import StopTogether
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import start_from
 
@@ -47,60 +43,6 @@ class NewRun(SaveConfigCallback):
             raise SettingsError(
                 f"{trainer.log_dir}: holds another run. Choose another --trainer.logger.init_args.version, or none."
             ) from error
-
-
-class StopTogether(L.Callback):
-    """Ends all processes of a training with the first: they would wait for it, for up to half an hour.
-
-    A signal ends the first at once, for `last.ckpt` is always whole. Lightning's own handler of SIGTERM lets the
-    processes wait for each other, and its end after Ctrl-C has status 1.
-    """
-
-    def __init__(self) -> None:
-        self.number = 0  # of the signal
-
-    def end(self, number: int, _: Any = None) -> None:
-        """Handles a signal."""
-        self.number = number
-        raise SystemExit(128 + number)
-
-    @contextmanager
-    def handling_signals(self) -> Iterator[None]:
-        """Exits with 143 after SIGTERM, so that `petseg fit && petseg release` ends there; Ctrl-C gets a sentence."""
-        in_main = threading.current_thread() is threading.main_thread()  # no other may handle signals
-        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if in_main and signal.getsignal(n) != signal.SIG_IGN]
-        before = {number: signal.signal(number, self.end) for number in numbers}
-        try:
-            yield
-        except BaseException as error:
-            if not self.number:
-                raise
-            # what the signal interrupted may have raised an error of its own
-            if self.number == signal.SIGINT and getattr(rank_zero_only, "rank", 0) == 0:
-                raise KeyboardInterrupt("stopped; --ckpt_path last goes on after the last whole epoch") from error
-            raise SystemExit(128 + self.number) from error
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Replaces Lightning's handler before it is registered."""
-        trainer._signal_connector._sigterm_notifier_fn = self.end  # type: ignore[assignment]
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Ends the process if what the signal interrupted, such as code in C++, lost the exception."""
-        if self.number:
-            self.end(self.number)
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Kills the processes that this one started, whatever ended it."""
-        processes = getattr(trainer.strategy.launcher, "procs", [])
-        while processes:  # emptied, or Lightning's observer would kill this process as well
-            process = processes.pop()
-            process.kill()
-            process.wait()
 
 
 class PetCLI(LightningCLI):
@@ -143,10 +85,12 @@ class PetCLI(LightningCLI):
                         "and without them all epochs would be lost. Leave it out."
                     )
         folder, logger = options["trainer"]["default_root_dir"], options["trainer"]["logger"]
-        if folder and getattr(logger, "init_args", {}).get("save_dir") == ".":
-            logger["init_args"]["save_dir"] = str(folder)
+        log: Any = getattr(logger, "init_args", {})
+        if folder and log.get("save_dir") == ".":
+            log["save_dir"] = str(folder)
         if options["ckpt_path"]:
-            options["ckpt_path"] = str(find_checkpoint(options["ckpt_path"], Path(folder or ".") / "runs"))
+            runs = Path(log.get("save_dir", "."), log.get("name", "runs"))
+            options["ckpt_path"] = str(find_checkpoint(options["ckpt_path"], runs))
             options["weights_only"] = True  # a checkpoint cannot run code
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
@@ -249,6 +193,13 @@ def run(arguments: list[str]) -> PetCLI:
                 save_config_callback=NewRun if arguments[0] == "fit" else None,
                 args=arguments,
             )
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise SettingsError(
+            "a batch has one value per channel in the network's deepest stage, from which BatchNorm cannot learn. "
+            "Raise data.image_size or data.batch_size; an epoch's last batch holds the rest of its images."
+        ) from error
     except MisconfigurationException as error:  # Lightning's sentences are written for the user
         raise SettingsError(" ".join(str(error).split())) from error
     except PermissionError as error:

@@ -150,18 +150,27 @@ def _without_folders(value: Any) -> Any:
 
 
 def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
-    """The checkpoint that `--ckpt_path` names: a path, or `last` or `best` of the newest run in `runs` that has one.
+    """The checkpoint that `--ckpt_path` names: a path, or `last` or `best` of the newest run in `runs`.
+
+    Of a run that was resumed, the newest attempt that has one counts.
 
     Raises:
         DataError: there is none, or it cannot be read.
     """
     path = Path(name)
     if str(name) in ("last", "best"):
-        files = sorted(runs.glob(f"*/checkpoints/{name}.ckpt"), key=lambda file: file.stat().st_mtime)
+        starts = [*runs.glob("*/checkpoints/*.ckpt"), *runs.glob("*/config.yaml")]  # the latter, where there is one
+        started = {file.relative_to(runs).parts[0]: file.stat().st_mtime for file in starts}
+        newest = runs / max(started, key=lambda run: started[run], default="version_N")
+        files = [attempt / "checkpoints" / f"{name}.ckpt" for attempt in attempts(newest)]
+        files = [file for file in files if file.is_file()]
         if not files:
             raise DataError(
-                f"--ckpt_path {name}: no run in {runs.absolute()} has a {name}.ckpt. Name a .ckpt file, or leave "
-                "--ckpt_path out to start a new run."
+                f"--ckpt_path {name}: the newest run, {newest.absolute()}, has no {name}.ckpt: it ended within its "
+                "first epoch. Start it again without --ckpt_path, or name a .ckpt file of another run."
+                if started
+                else f"--ckpt_path {name}: {runs.absolute()} holds no run. Name a .ckpt file, or leave --ckpt_path out "
+                "to start a new run."
             )
         path = files[-1]
     read_checkpoint(path)

@@ -137,17 +137,11 @@ class SegmentationTask(L.LightningModule):
         return size_at(self.current_epoch, self.epochs, self.hparams["sizes"], self.hparams["size_starts"])
 
     def on_train_start(self) -> None:
-        """Refuses a checkpoint whose schedule ends before this training does, or that was saved within an epoch.
+        """Refuses a checkpoint whose schedule ends before this training does.
 
         Raises:
-            SettingsError: `max_epochs`, the batch size or the data changed since the checkpoint was written; or the
-                rest of its epoch would not be trained.
+            SettingsError: `max_epochs`, the batch size or the data changed since the checkpoint was written.
         """
-        if self.trainer.ckpt_path and not self.trainer.is_last_batch:
-            raise SettingsError(
-                f"{self.trainer.ckpt_path}: was saved within an epoch, and what that lacks would not be trained. "
-                "Resume with --ckpt_path last, or start a new run with --weights."
-            )
         schedule = self.lr_schedulers()
         steps = planned_steps(self.trainer)
         if isinstance(schedule, OneCycleLR) and schedule.total_steps < steps:
@@ -166,16 +160,7 @@ class SegmentationTask(L.LightningModule):
         geometry = 0.0 if progress >= self.hparams["geometry_until"] else None
         soft = None if self._soft is None else self._soft[batch.index.cpu()].to(self.device).float() / 255
         image, mask, *teacher = self.augment(batch.image.float() / 255, batch.mask, soft, size, geometry)
-        try:
-            logits = self(image)  # (B, 3, H, W)
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise SettingsError(
-                f"a batch of {len(mask)} image of {mask.shape[-1]} px has one value per channel in the network's "
-                "deepest stage, from which BatchNorm cannot learn. Raise data.image_size or data.batch_size; an "
-                "epoch's last batch holds the rest of its images."
-            ) from error
+        logits = self(image)  # (B, 3, H, W)
         loss = self.loss(logits, mask)
         if teacher:  # its probabilities (B, 3, H, W)
             teacher_loss = distillation_loss(logits, teacher[0], self.class_weights)

@@ -83,7 +83,7 @@ def test_a_resumed_run_ends_bit_for_bit_like_one_that_was_never_stopped(cartoons
     assert read_checkpoint(version(1) / "checkpoints" / "last.ckpt")["epoch"] == stopped - 1
     resumed = fit.run(["fit", *given, "--ckpt_path", "last"])
     logged = [row["epoch"] for row in rows(version(2)) if row["train/loss"]]
-    assert logged == [str(epoch) for epoch in range(stopped - 1, 4)]  # the first from its checkpoint
+    assert logged == [str(epoch) for epoch in range(stopped, 4)]
     for name in ("train/loss", "val/loss", "val/mean_iou"):
         assert column(version(2), name)[-1] == column(version(0), name)[-1]
     weights, expected = (run.model.state_dict() for run in (resumed, whole))
@@ -117,7 +117,7 @@ def killed_between_checkpoint_and_log(trainer: L.Trainer) -> None:
     lines = path.read_text().splitlines()
     last = max(number for number, row in enumerate(rows(path.parent)) if row["train/loss"])
     path.write_text("\n".join(lines[: last + 1]) + "\n")
-    raise KeyboardInterrupt
+    raise ZeroDivisionError
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def killed_between_checkpoint_and_log(trainer: L.Trainer) -> None:
 def test_a_run_that_ends_within_an_epoch_is_resumed_without_a_gap_in_its_steps_and_its_log(cartoons, name, how):
     given = flags(cartoons)
     whole = fit.run(["fit", *given])
-    with suppress(KeyboardInterrupt):
+    with suppress(ZeroDivisionError):
         ends_within(2, how, given)
     best = version(1) / "checkpoints" / "best.ckpt"
     if name == "best" and read_checkpoint(best)["global_step"] % 6:
@@ -196,12 +196,12 @@ def test_a_checkpoint_runs_no_code(cartoons, capsys):
         ({"trainer.logger": "false"}, "trainer.logger=False: a run keeps its log and its checkpoints"),
         ({"trainer.enable_checkpointing": "false"}, "trainer.enable_checkpointing=False: a run keeps"),
         ({"trainer.logger.init_args.version": "old"}, "old: holds another run. Choose another --trainer.logger"),
-        ({"ckpt_path": "last"}, "--ckpt_path last: no run in"),
+        ({"ckpt_path": "last"}, "old, has no last.ckpt: it ended within its first epoch"),
         ({"ckpt_path": "gone.ckpt"}, "gone.ckpt: no such checkpoint"),
         ({"ckpt_path": "broken.ckpt"}, "broken.ckpt: cannot be read as a checkpoint"),
         ({"ckpt_path": "other.ckpt"}, "other.ckpt: cannot be read as a checkpoint"),
         ({"data.num_workers": 1}, "num_workers=1: a run that is resumed would see its images in another order"),
-        ({"data.batch_size": 1, "data.image_size": 4}, "a batch of 1 image of 2 px has one value per channel"),
+        ({"data.batch_size": 1, "data.image_size": 4}, "a batch has one value per channel in the"),
         ({"data.batch_size": 0}, "batch_size=0: must be at least 1"),
         ({"average.decay": 1}, "decay=1.0: must be at least 0 and less than 1"),
         ({"model.sizes": "[0.5,1]"}, "must have the same length"),
@@ -246,7 +246,7 @@ def test_what_cannot_be_read_or_written_is_one_sentence(cartoons, tmp_path, caps
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGKILL", -9)])
 def test_a_signal_ends_all_processes_of_a_run_within_seconds(cartoons, name, status, processes):
     given = flags(cartoons, **{"trainer.max_epochs": 500, "trainer.devices": processes})
     given += ["--trainer.strategy", "ddp"] if processes > 1 else []
@@ -256,10 +256,10 @@ def test_a_signal_ends_all_processes_of_a_run_within_seconds(cartoons, name, sta
         while not LAST.is_file() and time.monotonic() < end:
             time.sleep(0.1)
         process.send_signal(getattr(signal, name))
-        _, printed = process.communicate(timeout=30)  # until the last process has closed its end
+        _, printed = process.communicate(timeout=60)  # until the last process has closed its end
     assert process.returncode == status
     assert ("petseg: stopped; --ckpt_path last goes on" in printed) == (name == "SIGINT")
-    assert "Traceback" not in printed
+    assert "Traceback" not in printed or name == "SIGKILL"
     assert LAST.is_file()
 
 

@@ -21,7 +21,7 @@ from petseg.models import zoo
 from petseg.models.unet import UNet
 from petseg.training.callbacks import EpochSeeds, checkpoints
 from petseg.training.ema import WarmupEMA
-from petseg.training.runs import attempts, joined, last_epoch, logs_of, read_log, read_logs, write_logs
+from petseg.training.runs import attempts, find_checkpoint, joined, last_epoch, logs_of, read_log, read_logs, write_logs
 from petseg.training.scoring import evaluate, quiet
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import model_card
@@ -166,6 +166,23 @@ def test_a_run_that_was_renamed_to_the_run_which_it_resumed_has_itself_alone(tmp
     path = "runs/version_0/checkpoints/last.ckpt"
     config.write_text(yaml.safe_dump({**dict.fromkeys(keys), "ckpt_path": path}))
     assert attempts(config.parent) == [config.parent]
+
+
+def test_the_last_checkpoint_is_that_of_the_newest_run_or_of_the_run_that_it_resumed(tmp_path):
+    runs = tmp_path / "runs"
+    for number, resumed in enumerate((None, "runs/version_0/checkpoints/last.ckpt", None)):
+        config = runs / f"version_{number}" / "config.yaml"
+        (config.parent / "checkpoints").mkdir(parents=True)
+        keys = ("seed_everything", "trainer", "model", "data", "average")
+        config.write_text(yaml.safe_dump({**dict.fromkeys(keys), "ckpt_path": resumed}))
+        os.utime(config, (number, number))
+        if number == 0:
+            state = dict.fromkeys(("epoch", "global_step", "state_dict", "optimizer_states"))
+            torch.save(state, config.parent / "checkpoints" / "last.ckpt")
+        if number == 1:
+            assert find_checkpoint("last", runs) == runs / "version_0" / "checkpoints" / "last.ckpt"
+    with pytest.raises(DataError, match=r"version_2, has no last\.ckpt: it ended within its first epoch"):
+        find_checkpoint("last", runs)
 
 
 def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
