@@ -44,16 +44,11 @@ def test_pictures_of_three_kinds_of_numbers_are_drawn_as_they_look():
     assert (pictures[3] == 0).all()  # no smallest and largest value to tell apart
 
 
-def test_photos_are_stored_as_jpeg_and_other_pictures_pixel_by_pixel_as_png():
-    picture = np.eye(3)
-    photos, pixels = (plots.show_images([picture], ["a"], photo=photo) for photo in (True, False))
+def test_photos_are_stored_as_jpeg_and_other_pictures_pixel_by_pixel_as_png_under_titles_that_fit():
+    photos, pixels = (plots.show_images([np.eye(3)], ["a_wide_title " * 3], photo=x, width=1.0) for x in (True, False))
     assert (photos.format, pixels.format) == ("jpeg", "png")
     assert pixels.axes[0].images[0].get_interpolation() == "nearest"
-
-
-def test_a_long_title_is_broken_into_lines():
-    figure = plots.show_images([np.eye(3)], ["a_name_that_is_much_wider_than_its_picture"], width=1.0)
-    assert all(len(line) <= 13 for line in titles(figure)[0].split("\n"))
+    assert all(len(line) <= 13 for line in titles(pixels)[0].split("\n"))
 
 
 def test_transparent_parts_show_a_checkerboard_and_opaque_ones_do_not():
@@ -64,37 +59,31 @@ def test_transparent_parts_show_a_checkerboard_and_opaque_ones_do_not():
         assert {tuple(pixel) for pixel in picture[:, 32:].reshape(-1, 3)} == {(205, 205, 205), (240, 240, 240)}
 
 
+def legend_of(figure):
+    """The texts and colours of its legend."""
+    (legend,) = figure.legends
+    colors = [to_hex(patch.get_facecolor()).upper() for patch in legend.get_patches()]
+    return [text.get_text() for text in legend.get_texts()], colors
+
+
 def test_masks_are_enlarged_pixel_by_pixel_under_a_legend_in_the_class_colours(half_pet):
     figure = plots.show_masks([half_pet, half_pet.T], ["one", "two"])
     assert titles(figure) == ["one", "two"]
     assert np.array_equal(shown(figure)[0], np.asarray(plots.mask_picture(half_pet, 24)))
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == list(CLASSES)
-    assert [to_hex(patch.get_facecolor()).upper() for patch in legend.get_patches()] == list(COLORS)
+    assert legend_of(figure) == (list(CLASSES), list(COLORS))
     assert "one, 50% pet, 50% background, 0% boundary" in figure.alt
-    assert plots.show_masks([half_pet], ["one"], "Words.").alt == "Words."
 
 
-def test_examples_show_each_image_and_below_it_the_painted_one(half_pet):
+def test_examples_show_each_image_and_below_it_the_painted_one_whose_background_is_not_painted(half_pet):
     image = np.full((8, 8, 3), 100, dtype=np.uint8)
     figure = plots.show_examples([image, image], [half_pet, half_pet], ["one", "two"])
-    pictures = shown(figure)
-    assert len(pictures) == 4
-    assert np.array_equal(pictures[1], image)
-    assert np.array_equal(pictures[2], np.asarray(plots.mask_overlay(image, half_pet, scale=2)))
+    overlay = np.asarray(plots.mask_overlay(image, half_pet, scale=2))
+    assert all(map(np.array_equal, shown(figure), [image, image, overlay, overlay]))
     assert titles(figure)[:2] == ["one", "two"]
-    assert figure.format == "jpeg"
     assert "one, 50% pet; two, 50% pet" in figure.alt
-
-
-def test_examples_can_be_overlays_alone_and_their_legend_says_that_background_is_not_painted(half_pet):
-    figure = plots.show_examples([Image.new("RGB", (8, 8))], [half_pet], ["one"], plain=False)
-    assert len(shown(figure)) == 1
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["pet", "background, not painted", "boundary"]
-    patches = legend.get_patches()
-    assert to_hex(patches[BACKGROUND].get_facecolor()) == "#ffffff"
-    assert to_hex(patches[PET].get_facecolor()).upper() == COLORS[PET]
+    alone = plots.show_examples([image], [half_pet], ["one"], plain=False)
+    assert len(shown(alone)) == 1
+    assert legend_of(alone) == (["pet", "background, not painted", "boundary"], [COLORS[PET], "#FFFFFF", COLORS[2]])
 
 
 def test_the_outline_follows_the_pet_and_not_the_frame_of_the_picture(half_pet):

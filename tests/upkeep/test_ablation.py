@@ -1,7 +1,6 @@
 """`make ablation`: its table of changes, a run of it, and the comparison with the noise of the seeds."""
 
 import json
-import re
 import shlex
 import shutil
 from contextlib import suppress
@@ -15,11 +14,10 @@ from petseg import cli
 from petseg.errors import DataError
 from petseg.metrics.confusion import SCORES
 from petseg.models import pretrained
-from petseg.models.unet import UNet
 from petseg.training.runs import read_log, read_logs
 from petseg.training.task import SegmentationTask
 from petseg.upkeep import ablation, reproduce
-from petseg.upkeep.ablation import NoSkips, collected, cost, main, noise, on_record, read_plan
+from petseg.upkeep.ablation import NoSkips, collected, main, noise, on_record, read_plan
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +95,6 @@ def trained(plan, cartoons, tmp_path_factory):
     shutil.rmtree(root)
 
 
-@pytest.mark.slow
 def test_an_interrupted_run_continues_and_its_curves_are_whole(trained):
     root, _, curves = trained
     second = read_log(root / "base" / "runs" / "version_1" / "metrics.csv")
@@ -107,7 +104,6 @@ def test_an_interrupted_run_continues_and_its_curves_are_whole(trained):
     assert not [column for column in log if column.startswith("lr-")]
 
 
-@pytest.mark.slow
 def test_a_record_holds_settings_scores_and_cost_of_the_run(trained, plan):
     root, record, curves = trained
     (found,) = json.loads(record.read_text())["variants"]
@@ -116,14 +112,13 @@ def test_a_record_holds_settings_scores_and_cost_of_the_run(trained, plan):
     last = dict(read_logs(curves)["no-skips"]["val/mean_iou"])[4]
     assert last == pytest.approx(found["val"]["averaged"]["mean_iou"], rel=1e-4)
     assert found["cost"]["parameters"] == sum(p.numel() for p in NoSkips(channels=(4, 8)).parameters())
-    assert found["seconds"] >= 0
+    assert found["cost"]["multiply_adds"] > found["cost"]["parameters"]
+    assert found["cost"]["milliseconds"] > 0
     assert str(root) not in record.read_text() + curves.read_text()
 
 
-@pytest.mark.slow
 def test_a_run_on_record_is_not_trained_again_and_its_checkpoints_are_gone(trained, plan, monkeypatch):
     root, record, curves = trained
-    assert list(on_record(plan, record)) == ["base", "no-skips"]
     assert not list(root.glob("**/*.ckpt"))
     monkeypatch.setattr(ablation, "trained", lambda *_: pytest.fail("trained again"))
     assert ablation.work([plan.base[0], plan.changes[0]], plan, record, curves, root) == 0
@@ -156,28 +151,15 @@ def test_noise_is_that_of_a_run_against_the_mean_of_the_seeds():
     )  # 4.3027: Student's t of two degrees of freedom, from a printed table
 
 
-def test_points_are_hundredths_above_the_mean_of_the_base_and_their_limit_is_that_of_chance(plan):
-    found = collected_scores(plan, base=0.60, base_seed_2=0.61, no_skips=0.5)
-    assert [run["name"] for run in found["base"]] == ["base", "base-seed-2"]
-    (change,) = found["variants"]
+def test_points_are_hundredths_above_the_mean_of_the_base_and_one_seed_says_nothing_of_chance(plan):
+    record = collected_scores(plan, base=0.60, base_seed_2=0.61, no_skips=0.5)
+    assert [run["name"] for run in record["base"]] == ["base", "base-seed-2"]
+    (change,) = record["variants"]
     assert (change["score"], change["points"]) == (0.5, pytest.approx(-10.5))
-    # 12.7062 (Student's t of one degree of freedom) * 0.7071 * sqrt(1.5)
-    assert change["limit"] == found["noise"]["limit"] == pytest.approx(11.004, abs=1e-3)
-
-
-def test_one_seed_says_nothing_of_chance(plan):
-    found = collected_scores(plan, base=0.6, no_skips=0.5)
-    assert found["noise"] is found["variants"][0]["limit"] is None
+    assert change["limit"] == record["noise"]["limit"] == noise([0.60, 0.61])["limit"]
+    alone = collected_scores(plan, base=0.6, no_skips=0.5)
+    assert alone["noise"] is alone["variants"][0]["limit"] is None
     assert collected_scores(plan, no_skips=0.5)["variants"][0]["points"] is None
-
-
-def test_cost_counts_and_leaves_the_network_as_it_was():
-    network = UNet(channels=(4, 8))
-    found = cost(network, size=16, repeats=3)
-    assert found["parameters"] == sum(p.numel() for p in network.parameters())
-    assert found["milliseconds"] > 0
-    assert cost(network, size=32, repeats=1)["multiply_adds"] == 4 * found["multiply_adds"]
-    assert network.training
 
 
 def test_without_skips_the_decoder_sees_only_the_bottleneck():
@@ -188,7 +170,6 @@ def test_without_skips_the_decoder_sees_only_the_bottleneck():
 
 
 @pytest.mark.parametrize("name", ["short", "long"])
-@pytest.mark.slow
 def test_every_run_of_the_published_plans_is_one_that_petseg_fit_takes(name, tmp_path, capsys):
     plan = read_plan(name)
     recipe = tmp_path / "recipe.yaml"
@@ -202,16 +183,10 @@ def test_every_run_of_the_published_plans_is_one_that_petseg_fit_takes(name, tmp
         assert end.value.code in (None, 0), run.name
         settings[run.name] = capsys.readouterr().out
     assert len(set(settings.values())) == len(settings)  # each changes something
-    assert plan.recipe["trainer"]["max_epochs"] % plan.recipe["trainer"]["check_val_every_n_epoch"] == 0
-
-
-@pytest.mark.parametrize("name", ["short", "long"])
-def test_seeds_of_the_published_base_share_no_epoch(name):
-    plan = read_plan(name)
-    seeds = [int(re.search(r"--seed_everything (\d+)", run.flags)[1]) for run in plan.base]
     n = plan.recipe["trainer"]["max_epochs"]
-    assert len({seed + epoch for seed in seeds for epoch in range(n)}) == len(seeds) * n
-    assert all(run.flags.startswith(f"--seed_everything {seeds[0]} ") for run in plan.changes)
+    assert n % plan.recipe["trainer"]["check_val_every_n_epoch"] == 0
+    seeds = [int(run.flags.split()[1]) for run in plan.base]
+    assert len({seed + epoch for seed in seeds for epoch in range(n)}) == len(seeds) * n  # they share no epoch
 
 
 @pytest.mark.parametrize("name", ["ablation", "ablation-long"])

@@ -8,8 +8,9 @@ import re
 import subprocess
 import sys
 import urllib.request
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, packages_distributions
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -34,12 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return space.assemble(tmp_path_factory.mktemp("build") / "space")
 
 
-def alone(folder: Path) -> dict[str, str]:
-    """The environment without anything that leads Python to the checkout."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")} | {"TMPDIR": str(folder)}
-
-
-def test_the_front_matter_says_what_a_space_asks(folder: Path) -> None:
+def test_the_folder_holds_what_a_space_asks_the_weights_and_no_traces_of_the_making(folder: Path) -> None:
     import gradio
 
     _, front, text = (folder / "README.md").read_text().split("---\n", 2)
@@ -49,6 +45,9 @@ def test_the_front_matter_says_what_a_space_asks(folder: Path) -> None:
     assert (folder / card["app_file"]).is_file()
     assert len(card["short_description"]) <= 60
     assert text.strip().startswith("# ")
+    assert (folder / "petseg" / "models" / "weights" / "unet.safetensors").stat().st_size > 1_000_000
+    assert not list(folder.rglob("__pycache__"))
+    assert [path.name for path in folder.parent.iterdir()] == ["space"]
 
 
 def test_requirements_are_those_of_the_package_for_what_the_app_imports(folder: Path) -> None:
@@ -59,11 +58,8 @@ def test_requirements_are_those_of_the_package_for_what_the_app_imports(folder: 
 
 
 def test_every_library_that_the_apps_modules_name_is_required(folder: Path) -> None:
-    pytest.importorskip("gradio")
-    code = (
-        "import sys, petseg.apps.webapp.application, petseg.apps.webapp.server; "
-        "print(*(module.__file__ for name, module in sys.modules.items() if name.split('.')[0] == 'petseg'))"
-    )
+    code = "import sys, petseg.apps.webapp.application, petseg.apps.webapp.server; "
+    code += "print(*(module.__file__ for name, module in sys.modules.items() if name.split('.')[0] == 'petseg'))"
     files = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     trees = [ast.parse(Path(file).read_text(encoding="utf-8")) for file in files]
     imports = [node for tree in trees for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -72,12 +68,6 @@ def test_every_library_that_the_apps_modules_name_is_required(folder: Path) -> N
     libraries -= {"gradio", "starlette", "fastapi", "uvicorn"}  # the Space has Gradio, which requires the other three
     distributions = packages_distributions()
     assert {distributions[library][0].lower() for library in libraries} <= {*space.NEEDED, *space.ENCODERS}
-
-
-def test_weights_are_there_and_no_traces_of_the_making(folder: Path) -> None:
-    assert (folder / "petseg" / "models" / "weights" / "unet.safetensors").stat().st_size > 1_000_000
-    assert not list(folder.rglob("__pycache__"))
-    assert [path.name for path in folder.parent.iterdir()] == ["space"]
 
 
 def test_a_space_that_make_space_wrote_is_replaced_also_after_it_ran(tmp_path: Path) -> None:
@@ -102,10 +92,7 @@ def test_a_space_with_other_files_is_left_alone(tmp_path: Path, capsys: pytest.C
 def test_without_gradio_the_command_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def none(name: str) -> str:
-        raise space.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(space.metadata, "version", none)
+    monkeypatch.setattr(space.metadata, "version", Mock(side_effect=PackageNotFoundError))
     assert space.main([str(tmp_path / "space")]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -118,7 +105,8 @@ def test_the_space_runs_from_its_own_folder_and_cuts_out_right(folder: Path, tmp
 
     photo, port = tmp_path / "chelsea.jpg", free_port()
     Image.fromarray(cat()).save(photo)
-    environment = alone(tmp_path) | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}  # no checkout
+    environment |= {"TMPDIR": str(tmp_path), "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
     with serving(["-B", "-v", str(folder / "app.py")], port, tmp_path, environment) as running:
         assert b'content="Cut your pet out of its photo"' in urllib.request.urlopen(running.address).read()
         client = Client(running.address, verbose=False, download_files=str(tmp_path))

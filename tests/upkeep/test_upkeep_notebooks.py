@@ -89,8 +89,9 @@ def test_a_notebook_that_cannot_be_renewed_stays_as_it_was(
 ) -> None:
     path = save(checkout, "01_cats.ipynb", code)
     before = path.read_bytes()
-    assert notebooks.main(["notebooks", "01"]) == 1
-    assert sentence in capsys.readouterr().err
+    for number, words in (("07", "notebooks/ holds no notebook 07."), ("01", sentence)):
+        assert notebooks.main(["notebooks", number]) == 1
+        assert words in capsys.readouterr().err
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["01_cats.ipynb"]
 
@@ -103,7 +104,8 @@ def test_the_course_writes_a_page_of_each_notebook_and_stops_at_one_that_fails(c
     before = path.read_bytes()
     assert notebooks.main(["course"]) == 1
     said = capsys.readouterr()
-    assert re.match(r"\[1/3\] 01_cats \.\.\. \d+ s\n\[2/3\] 02_dogs \.\.\. $", said.out)
+    assert "[2/3] 02_dogs" in said.out
+    assert "[3/3]" not in said.out
     assert "02_dogs.ipynb failed" in said.err
     assert "ZeroDivisionError" in said.err
     assert "meow" in (checkout / "build/course/01_cats.html").read_text()
@@ -119,9 +121,3 @@ def test_a_page_has_the_alt_text_of_every_figure_and_the_pictures_attached_to_it
     assert 'Cats "sit" &amp; purr' in html.replace("&quot;", '"')
     assert "No description" not in html
     assert html.count(f"data:image/png;base64,{PNG}") == 3
-
-
-def test_asking_for_no_notebook_there_is_one_sentence(checkout: Path, capsys: Any) -> None:
-    save(checkout, "01_cats.ipynb", "1 + 1")
-    assert notebooks.main(["course", "07"]) == 1
-    assert capsys.readouterr().err == "petseg: notebooks/ holds no notebook 07.\n"
