@@ -62,8 +62,10 @@ def chunk(kind: bytes, content: bytes, damaged: bool = False) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
-def png(width: int, depth: int, color: int, row: bytes, *extra: bytes, height: int = 1) -> bytes:
+def png(
+    width: int, depth: int, color: int, row: bytes, *extra: bytes, height: int = 1, interlaced: bool = False
+) -> bytes:
     """A PNG of one row, with extra chunks before its pixels."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced))
     pixels = chunk(b"IDAT", zlib.compress(b"\0" + row))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + pixels + chunk(b"IEND", b"")

@@ -131,16 +131,15 @@ def test_threads_share_a_predictor(predictor: Predictor) -> None:
 
 
 @pytest.mark.slow
-def test_predicting_loads_neither_lightning_nor_the_data_modules() -> None:
-    heavy = (
-        "lightning",
-        "torchvision",
-        "torchmetrics",
-        "matplotlib",
-        "timm",
-        "segmentation_models_pytorch",
-        "petseg.data",
-    )
-    code = f"import sys, petseg.inference.predictor; print([name for name in {heavy} if name in sys.modules])"
+@pytest.mark.parametrize(
+    ("module", "unused"),
+    [
+        ("petseg.inference.predictor", "lightning torchvision torchmetrics matplotlib petseg.data"),
+        ("petseg.training.task", "petseg.apps"),
+    ],
+)
+def test_predicting_loads_neither_lightning_nor_data_and_nothing_needs_timm(module: str, unused: str) -> None:
+    blocked = "sys.modules |= dict.fromkeys(['timm', 'segmentation_models_pytorch'])"  # as if they were not installed
+    code = f"import sys; {blocked}; import {module}; print([name for name in {unused.split()} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert result.stdout.strip() == "[]"

@@ -129,12 +129,11 @@ def test_a_tiff_that_stores_its_channels_as_planes_is_read(
 
 
 @pytest.mark.parametrize(
-    ("photometric", "planes"),
-    [
-        ("minisblack", np.zeros((2, 8, 8), np.uint8)),
-        ("cielab", np.zeros((3, 8, 8), np.uint8)),
-        ("separated", np.zeros((4, 8, 8), np.uint16)),
-    ],
+    ("photometric", "channels", "compression"),
+    [(*layout, compression) for layout in (("minisblack", 2), ("cielab", 3)) for compression in (None, "deflate")]
+    + [("separated", 4, None)],
 )
-def test_a_tiff_whose_planes_pillow_misreads_is_refused(photometric: str, planes: np.ndarray) -> None:
-    assert refusal(planar_tiff(planes, photometric=photometric)).startswith("photo: cannot be decoded (")
+def test_a_tiff_whose_planes_pillow_misreads_is_refused(photometric: str, channels: int, compression: str) -> None:
+    planes = np.zeros((channels, 8, 8), np.uint16 if photometric == "separated" else np.uint8)
+    data = planar_tiff(planes, photometric=photometric, compression=compression)
+    assert refusal(data).startswith("photo: cannot be decoded (")

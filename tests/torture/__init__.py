@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 from petseg.errors import PetsegError
@@ -22,7 +23,8 @@ class Skipped(Exception):  # noqa: N818 - nothing failed
 class Tally:
     """Counts cases, those that were lost, and the seconds of the slowest."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock
         self.tried = 0
         self.slowest = 0.0
         self.lost: list[str] = []
@@ -31,15 +33,15 @@ class Tally:
     def case(self, name: str, seconds: float = float("inf")) -> Iterator[None]:
         """One case: it is lost if an assertion or anything else fails within, or if it takes longer than `seconds`."""
         self.tried += 1
-        start = time.perf_counter()
+        start = self.clock()
         try:
             yield
-            if (taken := time.perf_counter() - start) > seconds:
+            if (taken := self.clock() - start) > seconds:
                 self.lost.append(f"{name}: took {taken:.1f} s, at most {seconds:g} are allowed")
         except Exception as error:
             self.lost.append(f"{name}: {type(error).__name__}: {error}"[:500])
         finally:
-            self.slowest = max(self.slowest, time.perf_counter() - start)
+            self.slowest = max(self.slowest, self.clock() - start)
 
     def row(self, **more: Any) -> dict[str, Any]:
         """The kind's row of the table."""
@@ -56,3 +58,12 @@ def refused(action: Callable[[], object], sentence: str) -> None:
             raise AssertionError(f"expected {sentence!r}, said: {error}") from error
     else:
         raise AssertionError(f"done without a word, expected {sentence!r}")
+
+
+def mutated(content: bytes, generator: Random) -> bytes:
+    """The content with some bytes changed, removed or inserted; of some, the end is missing."""
+    changed = bytearray(content)
+    for _ in range(generator.randint(1, 8)):
+        at = generator.randrange(len(content))
+        changed[at : at + generator.randint(0, 2)] = generator.randbytes(generator.randint(0, 2))
+    return bytes(changed[: generator.choice([None, None, None, generator.randrange(len(content))])])

@@ -25,7 +25,7 @@ from petseg.data.datamodule import PetDataModule
 from petseg.data.decode import decode
 from petseg.errors import PetsegError
 
-from . import Tally, refused
+from . import Tally, mutated, refused
 
 NAME = "data sets"
 
@@ -243,12 +243,3 @@ def instead(name: str, make: Callable[[Path], object]) -> Callable[[Path], objec
 def image(name: str, picture: Image.Image, kind: str = "PNG") -> Callable[[Path], object]:
     """Damage: another image, whatever the ending of its name."""
     return lambda folder: picture.save(folder / name, kind)
-
-
-def mutated(content: bytes, generator: random.Random) -> bytes:
-    """The content with some bytes changed, removed or inserted."""
-    changed = bytearray(content)
-    for _ in range(generator.randint(1, 8)):
-        at = generator.randrange(len(content))
-        changed[at : at + generator.randint(0, 2)] = generator.randbytes(generator.randint(0, 2))
-    return bytes(changed)
