@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from petseg.data.collage import background, collage, mosaic
+
+#: Settings that are probabilities or fractions.
+FRACTIONS: Final = (
+    *("flip", "geometry", "shift", "brightness", "contrast", "saturation"),
+    *("collage", "background", "mosaic", "blur", "paste"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,11 @@ class AugmentSettings:
         brightness: factor 1 +- this.
         contrast: factor 1 +- this on the distance from the image's mean.
         saturation: factor 1 +- this on the distance from grey.
-        blur: probability that an image loses detail, as if it came from a smaller photo.
+        collage: fraction of the examples that become one to three small pets, cut out of other images of the batch, on
+            a piece of background; see `petseg.data.collage`.
+        background: fraction of the examples that become a piece of background, with little or nothing of a pet.
+        mosaic: fraction of the examples that become four images at half their size.
+        blur: probability that an image loses detail, as if it came from a photo of half the size.
         paste: probability that a rectangle of another image of the batch covers part of this one, labels included
             (CutMix: Yun et al., ICCV 2019, https://arxiv.org/abs/1905.04899; for segmentation: French et al., BMVC
             2020).
@@ -50,14 +63,19 @@ class AugmentSettings:
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    collage: float = 0.0
+    background: float = 0.0
+    mosaic: float = 0.0
     blur: float = 0.0
     paste: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses settings that would fail, or make no sense, at the first step."""
-        for name in ("flip", "geometry", "shift", "brightness", "contrast", "saturation", "blur", "paste"):
+        for name in FRACTIONS:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must lie between 0 and 1, for instance 0.1.")
+        if not (made := self.collage + self.background + self.mosaic) <= 1:
+            raise ValueError(f"collage, background and mosaic: together {made:g}, must be at most 1, for instance 0.3.")
         if not 0 <= self.degrees <= 180:
             raise ValueError(f"degrees={self.degrees}: must lie between 0 and 180, for instance 15.")
         if not 0 < self.scale_min <= self.scale_max < math.inf:
@@ -96,6 +114,7 @@ class Augment(nn.Module):
         H, W = (max(1, round(size * side)) for side in image.shape[-2:])
         layers = [image, mask[:, None].to(image.dtype), *([] if soft is None else [soft])]
         layers = self._moved(self._flipped(layers), H, W, self.settings.geometry if geometry is None else geometry)
+        layers = self._composed(layers)
         layers[0] = self._blurred(self._recolored(layers[0]))
         image, labels, *rest = self._pasted(layers)
         return image, labels[:, 0].to(mask.dtype), *rest
@@ -135,6 +154,15 @@ class Augment(nn.Module):
         y_row = torch.stack([sin / wide * (W / H), cos * wide, y], 1)
         return torch.stack([x_row, y_row], 1)
 
+    def _composed(self, layers: list[Tensor]) -> list[Tensor]:
+        """Layers, the first examples of the batch replaced by collages, pieces of background and mosaics."""
+        s, B, parts, done = self.settings, len(layers[0]), [], 0
+        for compose, fraction in ((collage, s.collage), (background, s.background), (mosaic, s.mosaic)):
+            if count := round(fraction * B):
+                parts.append(compose([layer.roll(-done, 0) for layer in layers], count))
+                done += count
+        return [torch.cat(column) for column in zip(*parts, [layer[done:] for layer in layers], strict=True)]
+
     def _recolored(self, image: Tensor) -> Tensor:
         """Images (B, 3, H, W) with another brightness, contrast and saturation."""
         s = self.settings
@@ -149,13 +177,11 @@ class Augment(nn.Module):
         return (grey + (image - grey) * saturation).clamp_(0, 1)
 
     def _blurred(self, image: Tensor) -> Tensor:
-        """Images, some of the batch shrunk by one factor of 1 to 3 and enlarged again."""
+        """Images (B, 3, H, W), some shrunk to half their size and enlarged again."""
         if not self.settings.blur:
             return image
         H, W = image.shape[-2:]
-        factor = 1 + 2 * torch.rand(()).item()  # drawn on the CPU, which needs it for the size
-        coarse = _resized(image, max(1, round(H / factor)), max(1, round(W / factor)))
-        coarse = F.interpolate(coarse, (H, W), mode="bilinear")
+        coarse = F.interpolate(_resized(image, max(1, H // 2), max(1, W // 2)), (H, W), mode="bilinear")
         return torch.where(_chosen(image, self.settings.blur), coarse, image)
 
     def _pasted(self, layers: list[Tensor]) -> list[Tensor]:

@@ -48,21 +48,23 @@ def confusion_matrices(
     for name, labels in (("prediction", prediction[valid]), ("target", target[valid])):
         if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
             raise ValueError(f"{name}: holds labels outside 0 to {num_classes - 1}.")
-    B, K = len(target), num_classes
-    image = torch.arange(B).view(-1, *[1] * (target.ndim - 1))  # (B, 1, 1): the image that a pixel belongs to
-    # every (image, true class, predicted class) gets a number; counting these numbers fills all matrices at once
-    cell = image * K * K + target.long() * K + prediction.long()
-    return torch.bincount(cell[valid], minlength=B * K * K).view(B, K, K)
+    return count_pixels(torch.where(valid, prediction, 0), torch.where(valid, target, 0), num_classes, valid)
+
+
+def count_pixels(
+    prediction: Tensor, target: Tensor, num_classes: int = len(CLASSES), valid: Tensor | None = None
+) -> Tensor:
+    """What `confusion_matrices` counts, on the labels' device and without checks, so that nothing waits for a GPU."""
+    K = num_classes
+    # every (true class, predicted class) gets a number; counting these numbers fills the matrix of an image
+    cell = (target.long() * K + prediction.long()).flatten(1)  # (B, H * W)
+    count = torch.ones_like(cell) if valid is None else valid.long().flatten(1)
+    return cell.new_zeros(len(cell), K * K).scatter_add_(1, cell, count).view(-1, K, K)
 
 
 def batch_confusion(prediction: Tensor, target: Tensor, num_classes: int = len(CLASSES)) -> Tensor:
-    """The confusion matrix int64 (K, K) of a whole batch of labels (B, H, W).
-
-    It stays on the batch's device: nothing is copied to the CPU, so a training step on a GPU need not wait.
-    """
-    cells = [(true, predicted) for true in range(num_classes) for predicted in range(num_classes)]
-    counts = [((target == true) & (prediction == predicted)).sum() for true, predicted in cells]
-    return torch.stack(counts).view(num_classes, num_classes)
+    """The confusion matrix int64 (K, K) of a whole batch of labels (B, H, W), on their device."""
+    return count_pixels(prediction, target, num_classes).sum(dim=0)
 
 
 @torch.inference_mode()

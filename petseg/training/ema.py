@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 
 def keep(n: int, decay: float) -> float:
@@ -20,7 +22,7 @@ def keep(n: int, decay: float) -> float:
 
 
 class WarmupEMA(WeightAveraging):
-    """Lightning's weight averaging with the schedule of `keep`.
+    """Lightning's weight averaging with the schedule of `keep`, on the device of the weights.
 
     The average is what is validated, what a checkpoint holds as `state_dict`, and what the task has after the training.
     A checkpoint holds the raw weights as `current_model_state`.
@@ -32,18 +34,50 @@ class WarmupEMA(WeightAveraging):
     def __init__(self, decay: float = 0.998) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay={decay}: must be at least 0 and less than 1, for instance 0.998.")
-        super().__init__(multi_avg_fn=self._average)
+        super().__init__()
         self.decay = decay
+        self.updates = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Collects the tensors that every update takes; after a resume, the updates go on counting."""
+        average = cast(AveragedModel, self._average_model).to(pl_module.device)
+        self.updates = int(average.n_averaged)
+        self.collect(average.module, pl_module)
+
+    def collect(self, average: nn.Module, current: nn.Module) -> None:
+        """Pairs the tensors of two modules of the same class."""
+        smooth, counts = [], []
+        for old, new in zip(_tensors(average), _tensors(current), strict=True):
+            (smooth if old.is_floating_point() else counts).append((old, new))
+        self._smooth = [list(side) for side in zip(*smooth, strict=True)]
+        self._counts = [list(side) for side in zip(*counts, strict=True)]  # BatchNorm's counters of batches
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Updates the average after every step of the optimiser."""
+        if trainer.global_step > self._latest_update_step:  # not while gradients are accumulated
+            self._latest_update_step = trainer.global_step
+            self.update()
 
     @torch.no_grad()
-    def _average(self, averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
-        """Called for all tensors of one type, from the second update on; the first is a copy."""
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, 1 - keep(int(updates), self.decay))
-        else:
-            torch._foreach_copy_(averaged, current)  # BatchNorm's counter of batches
+    def update(self) -> None:
+        """Moves the average towards the weights, all tensors in one call; PyTorch's own rule asks the device first."""
+        torch._foreach_lerp_(*self._smooth, 1 - keep(self.updates, self.decay))
+        if self._counts:
+            torch._foreach_copy_(*self._counts)
+        self.updates += 1
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Saves the number of updates as PyTorch's `AveragedModel` does."""
+        if self._average_model is not None:
+            self._average_model.n_averaged.fill_(self.updates)
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Restores average and raw weights when a training resumes; to score a checkpoint, `state_dict` is enough."""
         if self._average_model is not None:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    """Parameters and buffers, without their history of gradients; a change in place changes the module."""
+    return [tensor.detach() for tensor in chain(module.parameters(), module.buffers())]

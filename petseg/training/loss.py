@@ -14,16 +14,17 @@ def soft_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 
     Args:
         logits: float (B, K, H, W).
-        target: int64 (B, H, W), labels 0 to K - 1.
+        target: integer (B, H, W), labels 0 to K - 1; not empty.
     """
     probability = logits.softmax(dim=1)  # (B, K, H, W)
-    truth = F.one_hot(target, logits.shape[1]).movedim(-1, 1).to(probability.dtype)  # (B, K, H, W)
+    labels = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1)
+    truth = (target[:, None] == labels).to(probability.dtype)  # (B, K, H, W), one-hot
     overlap = (probability * truth).sum(dim=(0, 2, 3))  # (K,): one sum over all pixels of the batch
     total = (probability + truth).sum(dim=(0, 2, 3))
-    # a class that does not occur has no overlap however good the prediction is, so it is left out of the mean
-    present = truth.sum(dim=(0, 2, 3)) > 0
-    dice = 2 * overlap[present] / total[present]
-    return 1 - dice.mean() if present.any() else logits.sum() * 0
+    # a class that does not occur has no overlap however good the prediction is, so it is left out of the mean; it is
+    # multiplied by 0, since picking the others would make a GPU wait until their number is known
+    present = (truth.sum(dim=(0, 2, 3)) > 0).to(total.dtype)
+    return 1 - (2 * overlap / total * present).sum() / present.sum()
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, dice_weight: float, class_weights: Tensor) -> Tensor:

@@ -1,0 +1,128 @@
+"""Training images of what a data set of single, large pets lacks, made of its own: small pets, several, and none.
+
+Each function takes and returns the layers of a batch: image (B, 3, H, W), labels as float (B, 1, H, W), and whatever
+else is to stay aligned with them, such as a teacher's probabilities (B, K, H, W). The labels are always those of the
+pixels that are shown. The number of examples does not depend on chance, so that every step has the same shapes.
+
+Ghiasi et al.: Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation (CVPR 2021),
+https://arxiv.org/abs/2012.07177.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from petseg.labels import BACKGROUND
+
+#: Smallest and largest size of a pasted image, as a fraction of its own, and how far its centre may lie from the
+#: middle beyond the place where it would touch the edge (1 is half of a side).
+SCALES: Final = (0.25, 0.9)
+BEYOND: Final = 0.2
+MOST_PETS: Final = 3
+
+#: Sides of the windows in which background is looked for, as a fraction of the image's, and how many are tried.
+WINDOWS: Final = (0.25, 0.7)
+TRIES: Final = 32
+
+
+def mosaic(layers: list[Tensor], count: int) -> list[Tensor]:
+    """`count` examples, each of four images at half their size."""
+    return [_four(layer)[:count] for layer in layers]
+
+
+def _four(layer: Tensor) -> Tensor:
+    H, W = layer.shape[-2:]
+    settings = {"mode": "nearest-exact"} if layer.shape[1] == 1 else {"mode": "bilinear", "antialias": True}
+    half = F.interpolate(layer, ((H + 1) // 2, (W + 1) // 2), **settings)  # type: ignore[arg-type]
+    rows = [torch.cat([half.roll(n, 0), half.roll(n + 1, 0)], 3) for n in (0, 2)]
+    return torch.cat(rows, 2)[:, :, :H, :W]
+
+
+def background(layers: list[Tensor], count: int) -> list[Tensor]:
+    """`count` examples that show a part of an image without a pet, or with as little of one as the batch has.
+
+    It is enlarged, or keeps its sharpness and is continued by its mirror images, or anything between the two: a pet
+    could otherwise be told from a background by its sharpness alone.
+    """
+    pet, x, y, side = _emptiest_window(layers[1] != BACKGROUND)
+    emptiest = pet[:, 0].argsort()[:count]
+    layers, x, y, side = [layer[emptiest] for layer in layers], x[emptiest], y[emptiest], side[emptiest]
+    zoom = 1 + (1 / side - 1) * torch.rand_like(side)  # widths of the window per width of the result, (B, 1)
+    H, W = layers[0].shape[-2:]
+    columns, rows = (center + side * _mirrored(_positions(size, x) * zoom) for center, size in ((x, W), (y, H)))
+    grid = [columns[:, None, :].expand(-1, H, W), rows[:, :, None].expand(-1, H, W)]
+    return _read(layers, torch.stack(grid, 3))
+
+
+def collage(layers: list[Tensor], count: int) -> list[Tensor]:
+    """`count` examples of background with one to three pets of the next images of the batch, cut out by their masks."""
+    canvas = background(layers, count)  # of any examples of the batch
+    pets = torch.randint(1, MOST_PETS + 1, (count, 1, 1, 1), device=canvas[0].device)
+    for number in range(MOST_PETS):
+        pet, inside = _pasted([layer.roll(-1 - number, 0)[:count] for layer in layers])
+        inside &= pets > number
+        canvas = [torch.where(inside, new, old) for new, old in zip(pet, canvas, strict=True)]
+    return canvas
+
+
+def _pasted(layers: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """Images made smaller and moved to a random place, and where their pets are, bool (B, 1, H, W)."""
+    image = layers[0]
+    low, high = map(math.log, SCALES)
+    scale = torch.exp(low + (high - low) * torch.rand(len(image), device=image.device))  # (B,)
+    x, y = ((1 - scale + BEYOND) * (2 * torch.rand_like(scale) - 1) for _ in range(2))  # of the centre, -1 to 1
+    zero = torch.zeros_like(scale)
+    theta = torch.stack([1 / scale, zero, -x / scale, zero, 1 / scale, -y / scale], 1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, [len(image), 1, *image.shape[-2:]], align_corners=False)
+    pet = (layers[1] != BACKGROUND).to(image.dtype)
+    inside = F.grid_sample(pet, grid, padding_mode="zeros", align_corners=False) > 0.5
+    # below half the size, pixels are averaged first: reading every third or fourth would alias
+    averaged = [layer if layer.shape[1] == 1 else F.avg_pool2d(layer, 2) for layer in layers]
+    small = (scale < 0.5).view(-1, 1, 1, 1)
+    read = zip(_read(averaged, grid), _read(layers, grid), strict=True)
+    return [torch.where(small, coarse, fine) for coarse, fine in read], inside
+
+
+def _emptiest_window(pet: Tensor) -> tuple[Tensor, ...]:
+    """Of random windows in masks (B, 1, H, W), that with the smallest fraction of pet.
+
+    Returns:
+        that fraction, centre x and y from -1 to 1, and side as a fraction of the image's: (B, 1) each.
+    """
+    B, _, H, W = pet.shape
+    side = WINDOWS[0] + (WINDOWS[1] - WINDOWS[0]) * torch.rand(B, TRIES, device=pet.device)
+    x, y = ((1 - side) * (2 * torch.rand_like(side) - 1) for _ in range(2))
+    # the sum over a rectangle from four corners of the cumulative sum (Viola, Jones: CVPR 2001)
+    total = F.pad(pet[:, 0].float().cumsum(1).cumsum(2), (1, 0, 1, 0)).flatten(1)  # (B, (H + 1) * (W + 1))
+    left, right = (((x + end * side + 1) / 2 * W).round().long() for end in (-1, 1))
+    top, bottom = (((y + end * side + 1) / 2 * H).round().long() for end in (-1, 1))
+
+    def above_left(row: Tensor, column: Tensor) -> Tensor:
+        return total.gather(1, row * (W + 1) + column)
+
+    inside = above_left(bottom, right) - above_left(bottom, left) - above_left(top, right) + above_left(top, left)
+    fraction = inside / ((right - left) * (bottom - top))
+    best = fraction.argmin(dim=1, keepdim=True)
+    return tuple(value.gather(1, best) for value in (fraction, x, y, side))
+
+
+def _positions(size: int, like: Tensor) -> Tensor:
+    """Centres of the pixels along a side, -1 to 1: (1, size)."""
+    return ((2 * torch.arange(size, device=like.device) + 1) / size - 1)[None]
+
+
+def _mirrored(position: Tensor) -> Tensor:
+    """Positions beyond -1 to 1 mirrored back into it."""
+    return 1 - ((position + 1) % 4 - 2).abs()
+
+
+def _read(layers: list[Tensor], grid: Tensor) -> list[Tensor]:
+    """Layers read at a grid (B, H, W, 2): labels, the layer of one channel, from the nearest pixel."""
+    modes = ["nearest" if layer.shape[1] == 1 else "bilinear" for layer in layers]
+    pairs = zip(layers, modes, strict=True)
+    return [F.grid_sample(layer, grid, mode, "reflection", align_corners=False) for layer, mode in pairs]
