@@ -38,7 +38,7 @@ def mosaic(layers: list[Tensor], count: int) -> list[Tensor]:
 def _four(layer: Tensor) -> Tensor:
     H, W = layer.shape[-2:]
     settings = {"mode": "nearest-exact"} if layer.shape[1] == 1 else {"mode": "bilinear", "antialias": True}
-    half = F.interpolate(layer, ((H + 1) // 2, (W + 1) // 2), **settings)  # type: ignore[arg-type]
+    half = F.interpolate(layer, ((H + 1) // 2, (W + 1) // 2), **settings)
     rows = [torch.cat([half.roll(n, 0), half.roll(n + 1, 0)], 3) for n in (0, 2)]
     return torch.cat(rows, 2)[:, :, :H, :W]
 

@@ -48,6 +48,13 @@ class PixelDataset(Dataset[Batch]):
     def __init__(self, pixels: Pixels, rows: Sequence[int]) -> None:
         self.pixels = pixels
         self.rows = torch.as_tensor(rows, dtype=torch.int64)
+        self.resident: tuple[Tensor, Tensor] | None = None  # images and masks on a device, in the order of `rows`
+
+    def move_to(self, device: torch.device) -> None:
+        """Copies all pixels to a device: batches are then gathered there, and none is copied on its way."""
+        rows = self.rows.numpy()
+        images, masks = self.pixels.images[rows], self.pixels.masks[rows]
+        self.resident = torch.from_numpy(images).to(device), torch.from_numpy(masks).to(device)
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -56,10 +63,14 @@ class PixelDataset(Dataset[Batch]):
     def __getitems__(self, indices: list[int]) -> Batch:
         """The batch of the examples with these indices."""
         index = torch.as_tensor(indices)
-        rows = self.rows[index].numpy()
-        # images lie on disk as (N, S, S, 3): permuted without a copy, that is a channels-last tensor
-        image = torch.from_numpy(self.pixels.images[rows]).permute(0, 3, 1, 2)  # (B, 3, S, S)
-        return Batch(image, torch.from_numpy(self.pixels.masks[rows]), index)
+        if self.resident:
+            index = index.to(self.resident[0].device, non_blocking=True)
+            image, mask = (pixels[index] for pixels in self.resident)
+        else:
+            rows = self.rows[index].numpy()
+            image, mask = torch.from_numpy(self.pixels.images[rows]), torch.from_numpy(self.pixels.masks[rows])
+        # images lie in memory as (N, S, S, 3): permuted without a copy, that is a channels-last tensor
+        return Batch(image.permute(0, 3, 1, 2), mask, index)
 
     def __getitem__(self, index: int) -> Batch:
         """A batch of one."""
@@ -154,6 +165,16 @@ class PetDataModule(L.LightningDataModule):
             "val": PixelDataset(pixels, val),
             "test": PixelDataset(test_pixels, range(len(test))),
         }
+        if stage == "fit" and self.trainer and self.num_workers == 0:
+            self._move_to_gpu(self.trainer.strategy.root_device)
+
+    def _move_to_gpu(self, device: torch.device) -> None:
+        """Keeps the splits of a training on its GPU if they take at most half of the memory that is free there."""
+        splits = [self.datasets["train"], self.datasets["val"]]
+        size = sum(len(split) for split in splits) * self.image_size**2 * 4  # bytes: three of a pixel, one of its label
+        if device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] / 2:
+            for split in splits:
+                split.move_to(device)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches of the train split; the last one may be short.
@@ -200,5 +221,6 @@ class PetDataModule(L.LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             collate_fn=_unchanged,
-            pin_memory=torch.cuda.is_available(),  # the copy to the GPU then overlaps with computing
+            # the copy to the GPU then overlaps with computing
+            pin_memory=torch.cuda.is_available() and not self.datasets[split].resident,
         )

@@ -34,7 +34,7 @@ def soft_labels(
         batch_size: images at a time.
 
     Returns:
-        uint8 (N, 3, H, W) on the CPU, in the order of the split; 255 is certainty.
+        uint8 (N, 3, H, W) on the device, in the order of the split; 255 is certainty.
 
     Raises:
         ModelError: there is no such teacher.
@@ -45,7 +45,7 @@ def soft_labels(
         batch = dataset.__getitems__(list(range(start, min(start + batch_size, len(dataset)))))
         image = batch.image.to(device)
         probability = torch.stack([_both_ways(segmenter, image) for segmenter in segmenters]).mean(0)
-        soft.append((probability * 255).round().to(torch.uint8).cpu())
+        soft.append((probability * 255).round().to(torch.uint8))
     return torch.cat(soft)
 
 

@@ -46,11 +46,10 @@ class WarmupEMA(WeightAveraging):
 
     def collect(self, average: nn.Module, current: nn.Module) -> None:
         """Pairs the tensors of two modules of the same class."""
-        smooth, counts = [], []
-        for old, new in zip(_tensors(average), _tensors(current), strict=True):
-            (smooth if old.is_floating_point() else counts).append((old, new))
-        self._smooth = [list(side) for side in zip(*smooth, strict=True)]
-        self._counts = [list(side) for side in zip(*counts, strict=True)]  # BatchNorm's counters of batches
+        tensors = _tensors(average), _tensors(current)
+        self._smooth = [[tensor for tensor in side if tensor.is_floating_point()] for side in tensors]
+        # BatchNorm's counters of batches
+        self._counts = [[tensor for tensor in side if not tensor.is_floating_point()] for side in tensors]
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Updates the average after every step of the optimiser."""
@@ -61,9 +60,11 @@ class WarmupEMA(WeightAveraging):
     @torch.no_grad()
     def update(self) -> None:
         """Moves the average towards the weights, all tensors in one call; PyTorch's own rule asks the device first."""
-        torch._foreach_lerp_(*self._smooth, 1 - keep(self.updates, self.decay))
-        if self._counts:
-            torch._foreach_copy_(*self._counts)
+        average, current = self._smooth
+        torch._foreach_lerp_(average, current, 1 - keep(self.updates, self.decay))
+        average, current = self._counts
+        if average:
+            torch._foreach_copy_(average, current)
         self.updates += 1
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ import lightning as L
 import torch
 from lightning.pytorch.cli import instantiate_class
 from torch import Tensor, nn
-from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
 from petseg.data.augment import Augment, AugmentSettings
@@ -23,7 +22,7 @@ from petseg.metrics.split import SplitConfusion
 from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.loss import class_weights, distillation_loss, segmentation_loss
-from petseg.training.optimizer import one_cycle, parameter_groups, planned_steps
+from petseg.training.optimizer import adamw, one_cycle, parameter_groups, planned_steps
 
 
 def size_at(epoch: int, epochs: int, sizes: Sequence[float], size_starts: Sequence[float]) -> float:
@@ -112,7 +111,8 @@ class SegmentationTask(L.LightningModule):
         """Trains with a teacher's probabilities as well as with the masks; see `training.distillation`.
 
         Args:
-            soft: uint8 (N, 3, H, W) in the order of the train split, 255 is certainty; None ends it.
+            soft: uint8 (N, 3, H, W) in the order of the train split, 255 is certainty, on the device of the training;
+                None ends it.
             weight: fraction of the loss that they have, 0 to 1.
         """
         self._soft, self._soft_weight = soft, weight
@@ -155,10 +155,10 @@ class SegmentationTask(L.LightningModule):
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64, device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one augmented batch."""
+        """Loss of one augmented batch. Asks for no number, so that the CPU never waits for a GPU."""
         size, progress = self.train_size, self.current_epoch / self.epochs
         geometry = 0.0 if progress >= self.hparams["geometry_until"] else None
-        soft = None if self._soft is None else self._soft[batch.index.cpu()].to(self.device).float() / 255
+        soft = None if self._soft is None else self._soft[batch.index].float() / 255
         image, mask, *teacher = self.augment(batch.image.float() / 255, batch.mask, soft, size, geometry)
         logits = self(image)  # (B, 3, H, W)
         loss = self.loss(logits, mask)
@@ -215,7 +215,7 @@ class SegmentationTask(L.LightningModule):
         """AdamW, its learning rate on one cycle over all steps; see `training.optimizer`."""
         settings = self.hparams
         groups = parameter_groups(self.network, settings["learning_rate"], settings["encoder_lr_scale"])
-        optimizer = AdamW(groups, weight_decay=settings["weight_decay"])
+        optimizer = adamw(groups, settings["weight_decay"])
         schedule = one_cycle(optimizer, planned_steps(self.trainer), settings["warmup"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

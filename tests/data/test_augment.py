@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import label
 
 from petseg.data.augment import Augment, AugmentSettings
 
@@ -139,6 +140,54 @@ def test_blur_takes_detail_from_some_images_and_leaves_the_others():
     assert (changed[~same].std(dim=(2, 3)) < image[~same].std(dim=(2, 3))).all()
 
 
+def photos_of_a_pet(count: int = 16, side: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images of one grey each with a pet that is red, in a ring of boundary that is blue, at the lower right."""
+    grey = torch.linspace(0.2, 0.8, count).view(-1, 1, 1, 1)
+    image = grey.expand(count, 3, side, side).clone()
+    mask = torch.ones(count, side, side, dtype=torch.uint8)
+    for value, start, end, color in ((2, 0.5, 0.95, (0, 0, 1)), (0, 0.55, 0.9, (1, 0, 0))):
+        inside = slice(round(start * side), round(end * side))
+        mask[:, inside, inside] = value
+        image[:, :, inside, inside] = torch.tensor(color, dtype=image.dtype).view(1, 3, 1, 1)
+    return image, mask
+
+
+@pytest.mark.parametrize("setting", ["collage", "background", "mosaic"])
+def test_composed_examples_have_the_labels_of_the_pixels_that_they_show(setting):
+    image, mask = photos_of_a_pet(16, 64)
+    soft = F.one_hot(mask.long(), 3).movedim(-1, 1).float()
+    changed, labels, moved = augmented(image, mask, soft, **{setting: 0.75})
+    red, blue = (changed[:, c] - changed[:, 1] > 0.5 for c in (0, 2))
+    shown = torch.where(red, 0, torch.where(blue, 2, 1))
+    assert (shown == labels).float().mean() > 0.97  # but for pixels between two labels
+    assert (moved.argmax(dim=1) == labels).float().mean() > 0.97
+    same = [torch.equal(before, after) for before, after in zip(image, changed, strict=True)]
+    assert same == [False] * 12 + [True] * 4  # three quarters, however chance has it
+
+
+def test_a_collage_has_smaller_pets_and_several_on_a_background_without():
+    image, mask = photos_of_a_pet(64, 64)
+    _, labels = augmented(image, mask, collage=1.0)
+    pets = [label(example.numpy() == 0)[1] for example in labels]
+    assert {1, 2, 3} <= set(pets)
+    assert (labels == 0).sum((1, 2)).float().quantile(0.25) < 0.4 * (mask[0] == 0).sum()
+
+
+def test_a_background_has_no_pet_where_the_batch_has_room_without_one():
+    image, mask = photos_of_a_pet(16, 64)
+    _, labels = augmented(image, mask, background=0.5)
+    assert (labels[:8] == 1).float().mean() > 0.99
+    assert torch.equal(labels[8:], mask[8:])
+
+
+def test_a_mosaic_shows_four_images_at_half_their_size():
+    image, mask = photos_of_a_pet(4, 33)
+    changed, labels = augmented(image, mask, mosaic=0.25)
+    assert changed.shape == image.shape
+    assert [round(float(changed[0, 1, y, x]), 2) for y in (0, 17) for x in (0, 17)] == [0.2, 0.8, 0.6, 0.4]
+    assert label((labels[0] == 0).numpy())[1] == 4
+
+
 def test_paste_covers_a_rectangle_with_another_image_and_its_labels():
     count = 60
     number = torch.arange(count).float()
@@ -163,6 +212,7 @@ def test_paste_covers_a_rectangle_with_another_image_and_its_labels():
         ({"stretch": 0}, r"stretch=0: must be at least 1"),
         ({"degrees": -1}, r"degrees=-1: must lie between 0 and 180"),
         ({"flip": 1.5}, r"flip=1\.5: must lie between 0 and 1"),
+        ({"collage": 0.7, "mosaic": 0.5}, r"collage, background and mosaic: together 1\.2, must be at most 1"),
         ({"brightness": -0.1}, r"brightness=-0\.1: must lie between 0 and 1"),
     ],
 )

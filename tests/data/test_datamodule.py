@@ -50,6 +50,17 @@ def test_batches_hold_uint8_pixels_channels_last(module):
     assert set(batch.mask.unique().tolist()) == {0, 1, 2}
 
 
+def test_a_split_that_was_moved_to_a_device_gives_the_same_batches(module):
+    torch.manual_seed(0)
+    before = list(module.train_dataloader())
+    module.datasets["train"].move_to(torch.device("cpu"))
+    torch.manual_seed(0)
+    for old, new in zip(before, module.train_dataloader(), strict=True):
+        for layer_before, layer in zip(old, new, strict=True):
+            assert torch.equal(layer_before, layer)
+        assert new.image.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_every_example_comes_exactly_once_and_only_those_of_training_are_shuffled(module, split):
     torch.manual_seed(0)

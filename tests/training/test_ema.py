@@ -1,8 +1,9 @@
 """The exponential moving average of the weights."""
 
+from copy import deepcopy
+
 import pytest
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from petseg.training.ema import WarmupEMA, keep
 
@@ -14,15 +15,15 @@ def test_the_first_update_copies_and_the_others_keep_more_and_more_up_to_the_dec
 
 def test_an_average_follows_the_schedule():
     network = torch.nn.BatchNorm1d(1)
-    averaged = AveragedModel(network, multi_avg_fn=WarmupEMA(decay=0.25)._average, use_buffers=True)
-    expected = 0.0
+    averaged, ema, expected = deepcopy(network), WarmupEMA(decay=0.25), 0.0
+    ema.collect(averaged, network)
     for step in range(5):
         network.weight.data.fill_(float(step))
         network.num_batches_tracked.fill_(step)
-        averaged.update_parameters(network)
+        ema.update()
         expected = keep(step, 0.25) * expected + (1 - keep(step, 0.25)) * step
-        assert float(averaged.module.weight) == pytest.approx(expected)
-        assert int(averaged.module.num_batches_tracked) == step  # a count has no average
+        assert averaged.weight.item() == pytest.approx(expected)
+        assert int(averaged.num_batches_tracked) == step  # a count has no average
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
