@@ -1,5 +1,8 @@
 """Right answers to the exercises of notebook 01, and usual mistakes with words of their hints."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -42,9 +45,7 @@ def corner(mask, height, width):
 
 
 def averaged(mask, height, width):
-    H, W = mask.shape
-    enlarged = mask.repeat(height, axis=0).repeat(width, axis=1)
-    return enlarged.reshape(height, H, width, W).mean(axis=(1, 3))
+    return np.full((height, width), mask.mean())
 
 
 def in_place(mask, height, width):
@@ -54,55 +55,50 @@ def in_place(mask, height, width):
 
 
 class Flipping:
-    """A right answer; the wrong ones below each change one method."""
+    """A right answer; wrong ones change `item`."""
+
+    item: Callable[..., Any] = staticmethod(lambda image, mask, p: flipped((image, mask), chance(p)))
 
     def __init__(self, pairs, p):
         self.pairs, self.p = pairs, p
-        self.once = [torch.rand(()) < p for _ in pairs]
+        self.once = [chance(p) for _ in pairs]
 
     def __len__(self):
         return len(self.pairs)
 
     def __getitem__(self, index):
-        return self.changed(*self.pairs[index], index)
-
-    def changed(self, image, mask, index):
-        return (image.flip(-1), mask.flip(-1)) if torch.rand(()) < self.p else (image, mask)
+        return self.item(*self.pairs[index], self.p)
 
 
-def flipping(change):
-    return type("Changed", (Flipping,), {"changed": change})
+class DrawnOnce(Flipping):
+    def __getitem__(self, index):
+        return flipped(self.pairs[index], self.once[index])
 
 
-def forgotten_mask(self, image, mask, index):
-    return (image.flip(-1), mask) if torch.rand(()) < self.p else (image, mask)
+def chance(p):
+    return bool(torch.rand(()) < p)
 
 
-def upside_down(self, image, mask, index):
-    return (image.flip(-2), mask.flip(-2)) if torch.rand(()) < self.p else (image, mask)
+def flipped(pair, happens, axes=(-1, -1)):
+    return tuple(part.flip(axis) if happens else part for part, axis in zip(pair, axes, strict=True))
 
 
-def channels_reversed(self, image, mask, index):
-    return (image.flip(0), mask.flip(-1)) if torch.rand(()) < self.p else (image, mask)
-
-
-def drawn_twice(self, image, mask, index):
-    return [x.flip(-1) if torch.rand(()) < self.p else x for x in (image, mask)]
-
-
-def drawn_once(self, image, mask, index):
-    return (image.flip(-1), mask.flip(-1)) if self.once[index] else (image, mask)
-
-
-def too_seldom(self, image, mask, index):
-    return (image.flip(-1), mask.flip(-1)) if torch.rand(()) < self.p**3 else (image, mask)
-
-
-def in_the_pairs(self, image, mask, index):
-    if torch.rand(()) < self.p:
-        image.copy_(image.flip(-1).clone())
-        mask.copy_(mask.flip(-1).clone())
+def in_the_pairs(image, mask, p):
+    for part, changed in zip((image, mask), flipped((image, mask), chance(p)), strict=True):
+        part.copy_(changed.clone())
     return image, mask
+
+
+WRONG_FLIPS = {
+    "image and mask do not fit": lambda image, mask, p: (*flipped((image,), chance(p), (-1,)), mask),
+    "one is flipped and the other is not": lambda *item: [x.flip(-1) if chance(item[2]) else x for x in item[:2]],
+    "upside down": lambda image, mask, p: flipped((image, mask), chance(p), (-2, -2)),
+    "neither the one that was given": lambda image, mask, p: flipped((image, mask), chance(p), (0, -1)),
+    "number is below p": lambda image, mask, p: flipped((image, mask), chance(p**3)),
+    "changes the pairs": in_the_pairs,
+    "pair of tensors": lambda image, mask, p: image,
+    "still to do": lambda image, mask, p: ...,
+}
 
 
 CASES = [
@@ -122,15 +118,8 @@ CASES = [
     ("01.2", lambda mask, height, width: nearest(mask, width, height), "came out as"),
     ("01.2", lambda mask, height, width: nearest(mask, height, width)[::-1], "centre of the new pixel"),
     ("01.2", in_place, "changes the mask"),
-    ("01.3", flipping(forgotten_mask), "image and mask do not fit"),
-    ("01.3", flipping(drawn_twice), "image and mask do not fit"),
-    ("01.3", flipping(upside_down), "upside down"),
-    ("01.3", flipping(channels_reversed), "neither the one that was given nor its mirror image"),
-    ("01.3", flipping(drawn_once), "`__getitem__`"),
-    ("01.3", flipping(too_seldom), "number is below p"),
-    ("01.3", flipping(in_the_pairs), "changes the pairs"),
-    ("01.3", flipping(lambda self, image, mask, index: image), "pair of tensors"),
-    ("01.3", flipping(lambda self, image, mask, index: ...), "still to do"),
+    *(("01.3", type("Wrong", (Flipping,), {"item": staticmethod(item)}), hint) for hint, item in WRONG_FLIPS.items()),
+    ("01.3", DrawnOnce, "`__getitem__`"),
     ("01.3", lambda pairs, p: Flipping(pairs[:2], p), "`__len__`"),
     # on cats the map of dogs scores 0.4, on dogs 0.35; the map of all scores 0.45 and 0.5
     ("01.4", ("cats", {"cat": 0.4, "dog": 0.3501}), "right. The map of dogs scores higher on cats, as you predicted"),

@@ -13,7 +13,7 @@ def scale(norm):
 
 def folded(conv, norm):
     a = scale(norm)
-    return conv.weight * a.view(-1, 1, 1, 1), norm.bias - norm.running_mean * a
+    return scaled(conv, a), norm.bias - norm.running_mean * a
 
 
 def folded_another_way(conv, norm):
@@ -21,16 +21,14 @@ def folded_another_way(conv, norm):
     return [torch.einsum("oikl,o->oikl", conv.weight, a), norm(torch.zeros(1, len(a), 1, 1)).flatten()]
 
 
+def scaled(conv, factor):
+    return conv.weight * factor.view(-1, 1, 1, 1)
+
+
 WRONG_FOLDS = {
-    "bias is not": lambda conv, norm: (folded(conv, norm)[0], norm.bias),
-    "norm.eps": lambda conv, norm: (
-        conv.weight * (norm.weight / norm.running_var.sqrt()).view(-1, 1, 1, 1),
-        norm.bias,
-    ),
-    "square root": lambda conv, norm: (
-        conv.weight * (norm.weight / (norm.running_var + norm.eps)).view(-1, 1, 1, 1),
-        norm.bias,
-    ),
+    "bias is not": lambda conv, norm: (scaled(conv, scale(norm)), norm.bias),
+    "norm.eps": lambda conv, norm: (scaled(conv, norm.weight / norm.running_var.sqrt()), norm.bias),
+    "square root": lambda conv, norm: (scaled(conv, norm.weight / (norm.running_var + norm.eps)), norm.bias),
     "what is a?": lambda conv, norm: (conv.weight, norm.bias),
     "two tensors": lambda conv, norm: conv.weight,
     "counts output channels": lambda conv, norm: (conv.weight[:1], norm.bias),
@@ -60,17 +58,9 @@ def backwards(layers):
     return size
 
 
-def stride_first(layers):
-    size, step = 1, 1
-    for kernel, stride in layers:
-        step *= stride
-        size += (kernel - 1) * step
-    return size
-
-
 WRONG_FIELDS = {
     "Keep track of this distance": lambda layers: 1 + sum(kernel - 1 for kernel, _ in layers),
-    "not of its own kernel": stride_first,
+    "not of its own kernel": lambda layers: field_size([each for k, s in layers for each in ((1, s), (k, 1))]),
     "sees only itself": lambda layers: 0 if not layers else field_size(layers),
     "One too few": lambda layers: field_size(layers) - bool(layers),
     "by k - 1 pixels": lambda layers: 1 + sum(kernel for kernel, _ in layers),

