@@ -86,7 +86,7 @@ class ModelCard:
             _check_fields(values)
             frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
             return cls(**frozen)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ModelError(
                 f"{name}: the header's model card is damaged ({error}). Download the file again."
             ) from error
@@ -178,12 +178,7 @@ def load(name_or_path: str | Path | None = None) -> tuple[Segmenter, ModelCard]:
 
 
 def save(path: str | Path, segmenter: Segmenter, card: ModelCard) -> Path:
-    """Writes weights, as `stored` has them, and card into one file, whole or not at all.
-
-    Args:
-        path: ends in `.safetensors`; an existing file is replaced.
-        segmenter: stays as it is; only the tensors of its network are saved.
-        card: as `ModelCard.of` makes it.
+    """Writes the network's weights, as `stored` has them, and card into one `.safetensors` file, whole or not at all.
 
     Raises:
         ModelError: the card does not rebuild this network, or a weight is infinite or not a number.
@@ -244,20 +239,28 @@ def _reading(path: Path) -> Iterator[Any]:
 
 def _check_fields(values: Mapping[str, Any]) -> None:
     """Raises ValueError if a field of a card has an impossible value."""
-    for key, kind in (("name", str), ("architecture", str), ("settings", dict), ("classes", list), ("parameters", int)):
-        if not isinstance(values.get(key, kind()), kind):
-            raise ValueError(f"{key} {values[key]!r}")
+    kinds: dict[type, str] = {str: "name architecture licence limits version", dict: "settings recipe scores"}
+    for kind, keys in (kinds | {list: "classes", int: "parameters"}).items():
+        for key in keys.split():
+            if not isinstance(values.get(key, kind()), kind):
+                raise ValueError(f"{key} {values[key]!r:.100}")
+    if not all(isinstance(name, str) for name in values.get("classes", [])):
+        raise ValueError(f"classes {values['classes']!r:.100}")
+    if (length := len(str(values["settings"]))) > 1000:  # a network of a thousand stages takes minutes to build
+        raise ValueError(f"settings of {length} characters")
     ranges: dict[str, Any] = {"mean": (3, float, 0, 1), "std": (3, float, 1e-6, 1), "size": (2, int, 1, LARGEST)}
     for key, (length, kind, least, most) in ranges.items():
         numbers = values[key]
         if len(numbers) != length or not all(isinstance(n, kind | int) and least <= n <= most for n in numbers):
-            raise ValueError(f"{key} {numbers!r}")
+            raise ValueError(f"{key} {numbers!r:.100}")
 
 
 def _check_finite(tensors: Mapping[str, Tensor], name: str, remedy: str) -> None:
     for key, value in tensors.items():
         if not value.isfinite().all():
             raise ModelError(f"{name}: {key} holds values that are not finite. {remedy}.")
+        if key.endswith("running_var") and (value < 0).any():  # BatchNorm's, whose root would be no number
+            raise ModelError(f"{name}: {key} holds a variance below 0. {remedy}.")
 
 
 def _rebuilt(card: ModelCard, tensors: Mapping[str, Tensor], name: str) -> nn.Module:

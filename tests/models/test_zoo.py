@@ -181,6 +181,10 @@ def test_a_card_that_does_not_rebuild_its_segmenter_is_not_saved(tmp_path: Path,
         {"size": "[0, 128]"},
         {"size": "[128, 1000000]"},  # would fill any memory
         {"classes": "3"},
+        {"classes": "[1, 2, 3]"},
+        {"scores": "[5]"},
+        {"name": "[" * 100_000 + "]" * 100_000},  # too deep for json
+        {"settings": json.dumps({"channels": [1] * 5000})},  # would take minutes to build
         {"settings": "[]"},
         {"architecture": "[]"},
     ],
@@ -240,6 +244,14 @@ def test_a_weight_of_another_kind_is_refused(path: Path, change: Any, sentence: 
         header = file.metadata()
     save_file(tensors | {"head.weight": change(tensors["head.weight"]).contiguous()}, path, header)
     assert sentence in refusal(zoo.load, path)
+
+
+def test_a_variance_below_zero_is_refused(path: Path) -> None:
+    tensors = load_file(path)
+    tensors["encoder.0.1.running_var"][0] *= -1  # one flipped bit, after which every logit is no number
+    with safe_open(path, "pt") as file:
+        save_file(tensors, path, file.metadata())
+    assert "encoder.0.1.running_var holds a variance below 0" in refusal(zoo.load, path)
 
 
 @pytest.mark.slow
