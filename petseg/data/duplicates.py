@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -29,15 +29,6 @@ THRESHOLD = 0.98
 GREY = (0.299, 0.587, 0.114)
 
 
-class Pair(NamedTuple):
-    """Indices of two thumbnails, `first < second`; whether one is the mirror image; the correlation, up to 1."""
-
-    first: int
-    second: int
-    mirrored: bool
-    correlation: float
-
-
 @dataclass(frozen=True)
 class Photo:
     """A photo of the data set: its split (`train`, `val` or `test`), its index in the split, and its name."""
@@ -47,18 +38,16 @@ class Photo:
     name: str
 
 
-class Duplicate(NamedTuple):
-    """Two photos that are the same, and whether one is the mirror image of the other."""
+Member = TypeVar("Member", int, Photo)
 
-    first: Photo
-    second: Photo
+
+class Pair(NamedTuple, Generic[Member]):
+    """Two thumbnails, by their indices, or two photos; whether one is the mirror image; the correlation, up to 1."""
+
+    first: Member
+    second: Member
     mirrored: bool
     correlation: float
-
-    @property
-    def leaks(self) -> bool:
-        """Whether one photo is in the official trainval split and the other in the test split."""
-        return (self.first.split == "test") != (self.second.split == "test")
 
 
 def thumbnails(images: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.float32]:
@@ -74,7 +63,9 @@ def thumbnails(images: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.float3
     return np.concatenate(parts)
 
 
-def duplicate_pairs(thumbnails: NDArray[np.float32], threshold: float = THRESHOLD, block: int = 1024) -> list[Pair]:
+def duplicate_pairs(
+    thumbnails: NDArray[np.float32], threshold: float = THRESHOLD, block: int = 1024
+) -> list[Pair[int]]:
     """Pairs of thumbnails whose correlation is above a threshold, directly or with one of them mirrored.
 
     Args:
@@ -87,7 +78,7 @@ def duplicate_pairs(thumbnails: NDArray[np.float32], threshold: float = THRESHOL
     """
     rows = _standardized(thumbnails)
     mirrored_rows = _standardized(thumbnails[:, :, ::-1])
-    best: dict[tuple[int, int], Pair] = {}
+    best: dict[tuple[int, int], Pair[int]] = {}
     for start in range(0, len(rows), block):
         for mirrored, partners in ((False, rows), (True, mirrored_rows)):
             correlation = rows[start : start + block] @ partners[start:].T  # (block, N - start)
@@ -99,7 +90,7 @@ def duplicate_pairs(thumbnails: NDArray[np.float32], threshold: float = THRESHOL
     return [best[indices] for indices in sorted(best)]
 
 
-def duplicates(data: PetDataModule, threshold: float = THRESHOLD) -> list[Duplicate]:
+def duplicates(data: PetDataModule, threshold: float = THRESHOLD) -> list[Pair[Photo]]:
     """All photos that a data set contains twice, over its three splits, after `setup`; Oxford takes seconds."""
     photos = [
         Photo(split, i, example.name) for split in data.datasets for i, example in enumerate(data.examples[split])
@@ -107,13 +98,13 @@ def duplicates(data: PetDataModule, threshold: float = THRESHOLD) -> list[Duplic
     # thumbnails of all rows, of which few are unused: that is faster than a copy of the images
     small = [thumbnails(dataset.pixels.images)[dataset.rows.numpy()] for dataset in data.datasets.values()]
     pairs = duplicate_pairs(np.concatenate(small), threshold)
-    return [Duplicate(photos[pair.first], photos[pair.second], pair.mirrored, pair.correlation) for pair in pairs]
+    return [Pair(photos[pair.first], photos[pair.second], *pair[2:]) for pair in pairs]
 
 
-def leaked_test_photos(pairs: Sequence[Duplicate]) -> list[int]:
+def leaked_test_photos(pairs: Sequence[Pair[Photo]]) -> list[int]:
     """Indices in the test split of the photos that are also in trainval, each once, in order."""
-    photos = {photo for pair in pairs if pair.leaks for photo in (pair.first, pair.second) if photo.split == "test"}
-    return sorted(photo.index for photo in photos)
+    leaks = [pair for pair in pairs if (pair.first.split == "test") != (pair.second.split == "test")]
+    return sorted({photo.index for pair in leaks for photo in (pair.first, pair.second) if photo.split == "test"})
 
 
 def _standardized(thumbnails: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from petseg.data.datamodule import Batch, PetDataModule, PixelDataset
-from petseg.data.duplicates import Duplicate
+from petseg.data.duplicates import Pair, Photo
 from petseg.evaluation.corruptions import CORRUPTIONS, OUTSIDE, STRENGTHS
 from petseg.inference.predictor import Predictor
 from petseg.labels import PET
@@ -114,7 +114,7 @@ def corruption_matrices(predictor: Predictor, image: Tensor, mask: Tensor, seed:
     }
 
 
-def annotator_matrices(data: PetDataModule, pairs: Sequence[Duplicate]) -> Tensor:
+def annotator_matrices(data: PetDataModule, pairs: Sequence[Pair[Photo]]) -> Tensor:
     """The masks of photos that are in the data set twice, the second of each pair scored against the first.
 
     Their agreement is a ceiling: a network that scores higher against one annotator's masks has learned that

@@ -56,7 +56,7 @@ class ModelCard:
         """The card of a segmenter; `details` are the other fields, at least `name` and `size`."""
         network: Any = segmenter.network
         return cls(
-            architecture=architecture_of(network),
+            architecture=_architecture(network),
             settings=network.settings,
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             mean=segmenter.statistics.mean,
@@ -113,18 +113,6 @@ def available() -> list[str]:
     """Names of the released models, in alphabetical order."""
     # a hidden file is still being written
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors") if not path.name.startswith("."))
-
-
-def architecture_of(network: nn.Module) -> str:
-    """The key of `NETWORKS` for a network; raises ModelError if its class is not in the table."""
-    path = f"{type(network).__module__}.{type(network).__qualname__}"
-    for name, shipped in NETWORKS.items():
-        if shipped == path:
-            return name
-    raise ModelError(
-        f"{type(network).__name__}: only networks that petseg ships can be released ({', '.join(NETWORKS)}). "
-        "Use yours from its checkpoint, with --ckpt_path."
-    )
 
 
 def runnable(card: ModelCard) -> bool:
@@ -212,6 +200,17 @@ def model_file(path: str | Path) -> Path:
     if path.suffix != ".safetensors":
         raise ModelError(f"{path.name}: a model's file ends in .safetensors. Rename it.")
     return path
+
+
+def _architecture(network: nn.Module) -> str:
+    """The key of `NETWORKS` for a network; raises ModelError if its class is not in the table."""
+    path = f"{type(network).__module__}.{type(network).__qualname__}"
+    if path not in NETWORKS.values():
+        raise ModelError(
+            f"{type(network).__name__}: only networks that petseg ships can be released ({', '.join(NETWORKS)}). "
+            "Use yours from its checkpoint, with --ckpt_path."
+        )
+    return next(name for name, shipped in NETWORKS.items() if shipped == path)
 
 
 def _path(name_or_path: str | Path | None) -> Path:

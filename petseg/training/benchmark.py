@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+from unittest.mock import patch
 
 import lightning as L
 import torch
@@ -357,15 +358,8 @@ def plain_race(settings: Settings, run: int) -> Race:
 @contextmanager
 def empty_cache() -> Iterator[None]:
     """Decodes into an empty folder that is removed afterwards."""
-    before = os.environ.get("PETSEG_CACHE_DIR")
-    with TemporaryDirectory(prefix="petseg-cache-") as folder:
-        os.environ["PETSEG_CACHE_DIR"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["PETSEG_CACHE_DIR"]
-            if before is not None:
-                os.environ["PETSEG_CACHE_DIR"] = before
+    with TemporaryDirectory(prefix="petseg-cache-") as folder, patch.dict(os.environ, PETSEG_CACHE_DIR=folder):
+        yield
 
 
 #: Each row by its name, in the table's order, the longest last.

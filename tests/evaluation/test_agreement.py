@@ -4,12 +4,12 @@ import torch
 from petseg import metrics
 from petseg.data.cache import Pixels
 from petseg.data.datamodule import PetDataModule, PixelDataset
-from petseg.data.duplicates import Duplicate, Photo, duplicates, leaked_test_photos
+from petseg.data.duplicates import Pair, Photo, duplicates, leaked_test_photos
 from petseg.evaluation.evaluate import annotator_matrices
 
 
 def pair(first, second, mirrored=False):
-    return Duplicate(Photo("train", first, ""), Photo("test", second, ""), mirrored, 1.0)
+    return Pair(Photo("train", first, ""), Photo("test", second, ""), mirrored, 1.0)
 
 
 @pytest.fixture
