@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     app = add("app", _app, "serve the web app: the same cut-outs in a browser")
     app.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 or :: lets other machines in")
     app.add_argument("--port", type=int, default=7860, help="port to listen at; 0 takes a free one (default 7860)")
+    app.add_argument("--root-path", metavar="PATH", default="", help="where a proxy shows the app, such as /cutouts")
     app.add_argument("--model", metavar="NAME", help=MODEL_HELP)
     app.add_argument("--device", metavar="NAME", help=DEVICE_HELP)
     _bench_arguments(add("bench", _bench, "time this machine against a plain training loop (an hour and more)"))
@@ -177,7 +178,7 @@ def _export_int8(model: str | None, out: Path) -> object:
 def _app(args: argparse.Namespace) -> int:
     from petseg.apps.webapp.server import serve
 
-    serve(args.model, args.host, args.port, args.device)
+    serve(args.model, args.host, args.port, args.device, args.root_path)
     return 0
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
+import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
@@ -52,6 +56,15 @@ def serving(
             server.stop()
 
 
+@contextmanager
+def web_app(folder: Path, port: int, *arguments: str) -> Iterator[Server]:
+    """`petseg app`, which must end without a traceback."""
+    command = ["-m", "petseg.cli", "app", "--port", str(port), *arguments]
+    with serving(command, port, folder, os.environ | {"TMPDIR": str(folder)}) as server:
+        yield server
+    assert "Traceback" not in server.log.read_text(encoding="utf-8"), server.log.read_text(encoding="utf-8")
+
+
 def free_port() -> int:
     """A port on which nothing listens."""
     with socket.socket() as probe:
@@ -67,3 +80,50 @@ def _answers(address: str) -> bool:
     except OSError:
         return False
     return True
+
+
+class Proxy(ThreadingHTTPServer):
+    """A reverse proxy that shows the server at a port of this machine below a path."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, path: str, strips_path: bool = True, keeps_host: bool = True) -> None:
+        super().__init__(("127.0.0.1", 0), _Forwarder)
+        self.port, self.path, self.strips_path, self.keeps_host = port, path, strips_path, keeps_host
+        self.address = f"http://127.0.0.1:{self.server_port}{path}"
+        self.cuts = ""  # answers to requests for paths with this text end after their first bytes
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Forwarder(BaseHTTPRequestHandler):
+    server: Proxy
+
+    def do_GET(self) -> None:
+        proxy = self.server
+        if not self.path.startswith(f"{proxy.path}/"):
+            return self.send_error(404)
+        path = self.path.removeprefix(proxy.path) if proxy.strips_path else self.path
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = dict(self.headers) | ({} if proxy.keeps_host else {"Host": f"127.0.0.1:{proxy.port}"})
+        behind = http.client.HTTPConnection("127.0.0.1", proxy.port)
+        behind.request(self.command, path, body, headers)
+        answer = behind.getresponse()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "transfer-encoding"):
+                self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        while data := answer.read1():
+            self.wfile.write(data)
+            self.wfile.flush()
+            if proxy.cuts and proxy.cuts in path:
+                break
+        behind.close()
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import pytest
+from disks import NoDiskError, small_disk
 from servers import Server, free_port
 from visitor import CUTOUT, WAIT, Visitor, chelsea, encoded
 
@@ -137,6 +141,29 @@ def test_old_photos_and_their_folders_are_deleted_while_the_app_runs_and_samples
         assert [path.name for path in folder.iterdir()] == ["samples"]
         assert visitor.do("click", "Download cut-out", None, *CUTOUT)["error"].startswith("secret.jpg: was")
         assert visitor.data("click", "Chelsea the cat", "unet")[0] == ""
+
+
+def test_a_full_disk_is_a_sentence_and_once_there_is_space_the_app_goes_on(tmp_path: Path) -> None:
+    try:
+        with (
+            small_disk(tmp_path / "small", "3m") as small,
+            started(tmp_path, "--port", "0", TMPDIR=str(small)) as server,
+        ):
+            visitor, photo = Visitor(server), encoded(chelsea())
+            sentence = r"cannot store the file \(No space left on device\)\. Free some space there"
+            with pytest.raises(urllib.error.HTTPError) as error:
+                visitor.upload(bytes(4_000_000), "large.jpg")
+            assert re.search(sentence, error.value.read().decode())
+            assert visitor.choose((photo, "small.jpg")).status == ""
+            filler = small / "filler"
+            filler.write_bytes(bytes(disk_usage(small).free))
+            for button, values in (("Download cut-out", CUTOUT), ("Download all as ZIP", CUTOUT)):
+                assert re.search(sentence, visitor.do("click", button, None, *values)["error"])
+            filler.unlink()
+            assert visitor.saved("Download cut-out", *CUTOUT)[1] == "small.cutout.png"
+            assert not list(small.rglob("tmp*")), "a part of the large photo is left"
+    except NoDiskError as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

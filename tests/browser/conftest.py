@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import free_port, serving
+from servers import free_port, web_app
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -41,8 +40,5 @@ def chromium() -> Iterator[Any]:
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `petseg app`, running."""
     pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
-    folder, port = tmp_path_factory.mktemp("app"), free_port()
-    command, environment = ["-m", "petseg.cli", "app", "--port", str(port)], os.environ | {"TMPDIR": str(folder)}
-    with serving(command, port, folder, environment) as server:
+    with web_app(tmp_path_factory.mktemp("app"), free_port()) as server:
         yield server.address
-    assert "Traceback" not in server.log.read_text(), server.log.read_text()

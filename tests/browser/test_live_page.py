@@ -41,6 +41,38 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"{server.address}/live.html"
 
 
+@pytest.mark.parametrize(
+    ("endings", "kind", "words"),
+    [
+        (".js", "text/plain", "scripts with the wrong type: live/page.js as text/plain. Have it send .js and .mjs as"),
+        (".mjs", "text/plain", "scripts with the wrong type: live/ort.wasm.min.mjs as text/plain"),
+        (".mjs", "application/octet-stream", "live/ort.wasm.min.mjs as application/octet-stream"),
+        (".json", "text/html", "The server sends a page instead of settings.json"),
+        (".onnx", "text/html", "The server sends a page instead of model.onnx"),
+        (".json .onnx .wasm", "text/plain", "The model is loaded."),  # what browsers need not refuse
+    ],
+)
+def test_a_server_that_sends_files_with_the_wrong_type_is_said_to_and_nothing_turns_for_ever(
+    chromium: Any, address: str, endings: str, kind: str, words: str
+) -> None:
+    page = chromium.new_page()
+    for ending in endings.split():
+        page.route(f"**/live/*{ending}", lambda route: route.fulfill(response=route.fetch(), content_type=kind))
+    page.goto(address)
+    page.locator(".petseg-status", has_text=words).wait_for()
+    page.locator(".petseg-live:not(.petseg-busy)").wait_for()
+    page.close()
+
+
+def test_opened_as_a_file_the_page_says_that_it_needs_a_server(chromium: Any, tmp_path: Path) -> None:
+    (tmp_path / "live.html").write_text(site.fragment(), encoding="utf-8")
+    page = chromium.new_page()
+    page.goto((tmp_path / "live.html").as_uri())
+    page.locator(".petseg-live:not(.petseg-busy)").wait_for()
+    assert page.locator(".petseg-status").inner_text().startswith("Browsers run this page only from a web server: run")
+    page.close()
+
+
 @pytest.fixture
 def requests() -> list[str]:
     """Addresses that the page of the same test has asked for, other than those of its own memory."""

@@ -14,6 +14,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 from PIL import Image
+from servers import Proxy, free_port, web_app
 from skimage.data import cat
 
 #: Where screenshots are kept, for eyes; nowhere by default.
@@ -260,6 +261,52 @@ def test_a_file_that_is_too_large_is_one_sentence_and_is_not_uploaded(page: Any,
     page.get_by_text('File(s) exceed the maximum allowed size of 50.0 Mb: "huge.jpg"').wait_for()
     page.get_by_role("button", name="cartoon dog").click()
     page.locator(CUTOUT).wait_for()
+
+
+@pytest.mark.parametrize("status", [None, 502])
+@pytest.mark.parametrize("request_for", ["upload", "queue/join", "queue/data"])
+def test_a_request_that_fails_is_a_sentence_and_the_next_click_works(
+    page: Any, request_for: str, status: int | None
+) -> None:
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(CUTOUT).wait_for()
+    fails = f"**/gradio_api/{request_for}?*" if request_for != "queue/join" else "**/gradio_api/queue/join*"
+    page.route(fails, lambda route: route.fulfill(status=status, body="<html>") if status else route.abort())
+    if request_for == "upload":
+        choose(page, file(chelsea(), "cat.jpg"))
+    else:
+        page.get_by_role("button", name=DOWNLOAD).click()
+    page.get_by_text("The server fails (502)" if status else "The server does not answer.").wait_for()
+    page.unroute(fails)
+    changes(page, PHOTO, page.get_by_role("button", name="cartoon dog").click)
+
+
+@pytest.mark.parametrize("strips_path", [True, False])
+def test_behind_a_proxy_below_a_path_all_works_and_an_answer_that_breaks_off_is_a_sentence(
+    chromium: Any, tmp_path: Path, strips_path: bool
+) -> None:
+    port = free_port()
+    proxy = Proxy(port, "/cutouts", strips_path, keeps_host=strips_path)
+    root = "/cutouts" if proxy.keeps_host else proxy.address
+    page = chromium.new_page()
+    page.set_default_timeout(60_000)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    with web_app(tmp_path, port, "--root-path", root):
+        open_page(page, f"{proxy.address}/")
+        page.get_by_role("button", name="cartoon dog").click()
+        page.locator(CUTOUT).wait_for()
+        changes(page, PHOTO, lambda: choose(page, file(chelsea(), "cat.jpg")))
+        assert downloaded(page, DOWNLOAD, tmp_path / "cat.png") == "cat.cutout.png"
+        assert Image.open(tmp_path / "cat.png").size == (451, 300)
+        proxy.cuts = "queue/data"
+        page.get_by_role("button", name=DOWNLOAD).click()
+        page.get_by_text("The server does not answer.").wait_for()
+    page.close()
+    proxy.shutdown()
+    assert {url[: len(proxy.address) + 1] for url in requests if not url.startswith(("data:", "blob:"))} == {
+        f"{proxy.address}/"
+    }
 
 
 def test_the_page_shows_how_programs_use_it(page: Any) -> None:

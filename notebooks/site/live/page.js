@@ -35,7 +35,7 @@ worker.addEventListener("message", ({ data: { id, answer, error } }) => {
   if (error) promise?.reject(new Error(error));
   else promise?.resolve(answer);
 });
-worker.addEventListener("error", () => say("This browser cannot run the page. Update it, or try another one.", true));
+worker.addEventListener("error", () => /** @type {any} */ (window).petsegFailed()); // defined in page.html
 
 /** @param {string} sentence @param {boolean} failed */
 function say(sentence, failed = false) {
@@ -192,5 +192,8 @@ ask("settings").then(
       setBusy(false);
     }
   },
-  (error) => say(error.message, true),
+  (error) => {
+    say(error.message, true);
+    setBusy(false);
+  },
 );

@@ -27,11 +27,20 @@ async function load() {
   ort.env.wasm.wasmPaths = here;
   ort.env.wasm.numThreads = 1; // more need headers that a plain web server does not send
   const [settings, model] = await Promise.all([
-    fetch(`${here}settings.json`).then((answer) => answer.json()),
-    fetch(`${here}model.onnx`).then((answer) => answer.arrayBuffer()),
+    get("settings.json").then((answer) => answer.json()),
+    get("model.onnx").then((answer) => answer.arrayBuffer()),
   ]);
   const session = await ort.InferenceSession.create(new Uint8Array(model), { executionProviders: ["wasm"] });
   return { settings: /** @type {Settings} */ (settings), session };
+}
+
+/** A file of the page. @param {string} name */
+async function get(name) {
+  const answer = await fetch(here + name);
+  const type = answer.headers.get("content-type") ?? "";
+  if (answer.ok && !type.startsWith("text/html")) return answer;
+  const problem = answer.ok ? `a page instead of ${name}` : `no ${name} (${answer.status})`;
+  throw new PhotoError(`The server sends ${problem}. Have it send all files of the folder live.`);
 }
 
 /**

@@ -13,10 +13,10 @@ import gradio as gr
 from fastapi import FastAPI
 
 from petseg.apps import display
+from petseg.apps.webapp.limits import MAX_MEGABYTES, Requests
 from petseg.apps.webapp.page import KEEP_SECONDS, Page
 from petseg.apps.webapp.session import ChosenPhoto, Session
 
-MAX_MEGABYTES: Final = 50  # each file; a photo of 60 megapixels from a phone or camera has up to 40
 MAX_WAITING: Final = 100  # requests in the queue; the next one is told that it is full
 MAX_VISITORS: Final = 100  # whose photos are kept; the one who was away longest loses them first
 SWEEP_SECONDS: Final = 600  # from one deletion of old files to the next
@@ -25,18 +25,22 @@ SWEEP_SECONDS: Final = 600  # from one deletion of old files to the next
 FONTS: Final = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 
 
-def web_app(session: Session, folder: Path) -> FastAPI:
-    """The page as a web application that keeps all files of visitors in a folder."""
+def web_app(session: Session, folder: Path, root_path: str = "") -> FastAPI:
+    """The page as a web application that keeps all files of visitors in a folder; `root_path` as `serve` takes it."""
     blocks = Page(session, folder, _samples(folder / "samples")).blocks
     blocks.delete_cache = (SWEEP_SECONDS, KEEP_SECONDS)
     blocks.max_threads = 4  # before the queue, which takes it over
     blocks.queue(max_size=MAX_WAITING)
     blocks.state_session_capacity = MAX_VISITORS
     blocks.has_launched = True  # as `launch` sets it: from then on Gradio reads uploaded files alone, not any file
+    app = FastAPI(openapi_url=None, lifespan=lambda _: _sweeping(folder))
+    app.add_middleware(Requests, root_path=root_path)
+    sources = Path(__file__).parent
     return gr.mount_gradio_app(
-        FastAPI(openapi_url=None, lifespan=lambda _: _sweeping(folder)),
+        app,
         blocks,
         path="/",
+        root_path=root_path or None,
         show_error=False,  # a visitor sees sentences; nothing else of an error leaves the program
         ssr_mode=False,
         pwa=False,
@@ -46,7 +50,8 @@ def web_app(session: Session, folder: Path) -> FastAPI:
         max_file_size=MAX_MEGABYTES * 1024**2,
         footer_links=["api"],
         theme=_theme(),
-        css=display.CSS + Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+        css=display.CSS + (sources / "page.css").read_text(encoding="utf-8"),
+        head=f"<script>{(sources / 'requests.js').read_text(encoding='utf-8')}</script>",
     )
 
 

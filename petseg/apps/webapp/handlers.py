@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import gradio as gr
 from PIL import Image, ImageOps
 
 from petseg.apps import display
 from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, Format, background_of, encode, no_pet, pet_middle, sentence
+from petseg.apps.webapp.limits import MAX_PHOTOS, NOT_STORED
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session, Visit
 from petseg.errors import PetsegError, PhotoError
 from petseg.inference.segmentation import Segmentation
-
-MAX_PHOTOS: Final = 10  # at a time
 
 Upload = Mapping[str, Any]  # as `ChosenPhoto.from_upload` takes it
 
@@ -71,7 +70,9 @@ class Handlers:
             except Exception as error:  # the other photos are segmented all the same
                 failed.append(_sentence(error, file.name))
         if photos:
-            yield [_messages(failed, notes), *self._results(photos)]
+            with _sentences(photos[0].file.name):
+                results = self._results(photos)
+            yield [_messages(failed, notes), *results]
         else:
             yield [_messages(failed, notes), None, *[gr.skip()] * 4]
 
@@ -116,12 +117,11 @@ class Handlers:
         photo = _shown(visit)
         result = display.preview(photo.preview(), display.DETAIL_SIDE)
         with _sentences(photo.file.name):
-            overlay = result.overlay(opacity, classes)
-        pictures = [
-            (self._picture(overlay), "Overlay"),
-            (self._picture(display.hatched_mask(result)), "Class map"),
-            (self._picture(display.confidence(result)), "Confidence: dark where unsure"),
-        ]
+            pictures = [
+                (self._picture(result.overlay(opacity, classes)), "Overlay"),
+                (self._picture(display.hatched_mask(result)), "Class map"),
+                (self._picture(display.confidence(result)), "Confidence: dark where unsure"),
+            ]
         return pictures, f"{display.legend(result.fractions)}<p>{escape(photo.caption)}</p>"
 
     def cutout(self, visit: Visit | None, *fields: Any) -> str:
@@ -144,8 +144,7 @@ class Handlers:
                 except Exception as error:  # the other photos are cut out all the same
                     failed.append(_sentence(error, photo.file.name))
 
-        path = self._new("cut-outs.zip")
-        with path.open("wb") as file:
+        with _sentences("cut-outs.zip"), self._new("cut-outs.zip") as path, path.open("wb") as file:
             display.write_archive(file, pictures())
         if len(failed) == len(photos):
             raise _message(failed[0])
@@ -216,15 +215,20 @@ class Handlers:
         return self._write(kind.replace("/", "."), data)
 
     def _write(self, name: str, data: bytes) -> str:
-        path = self._new(name)
-        path.write_bytes(data)
+        with self._new(name) as path:
+            path.write_bytes(data)
         return str(path)
 
-    def _new(self, name: str) -> Path:
-        """The path of a new file, alone in a folder, so that it can have any name."""
+    @contextmanager
+    def _new(self, name: str) -> Iterator[Path]:
+        """The path of a new file, alone in a folder, so that it can have any name; none is left if the disk is full."""
         path = self.folder / uuid.uuid4().hex / name
-        path.parent.mkdir()
-        return path
+        try:
+            path.parent.mkdir()
+            yield path
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise PhotoError(NOT_STORED.format(error.strerror)) from error
 
 
 def _present(visit: Visit | None) -> Visit:

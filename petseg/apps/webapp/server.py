@@ -29,7 +29,11 @@ M_ARENA_MAX: Final = -8  # of glibc's mallopt
 
 
 def serve(
-    model: str | Path | None = None, host: str = "127.0.0.1", port: int = 7860, device: str | None = None
+    model: str | Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    device: str | None = None,
+    root_path: str = "",
 ) -> None:
     """Serves the page until Ctrl+C or SIGTERM ends the program.
 
@@ -38,6 +42,7 @@ def serve(
         host: address to listen on; `0.0.0.0` and `::` let other machines in.
         port: to listen on; 0 takes a free one.
         device: of all models, as `Predictor` takes it.
+        root_path: where a proxy shows the page, such as `/cutouts` or `https://example.com/cutouts`.
 
     Raises:
         MissingError: Gradio is not installed, or the address is not available.
@@ -49,7 +54,7 @@ def serve(
     _share_memory_pools()
     host = host.strip("[]")  # an IPv6 address may be written as in a URL
     with _listening(host, port) as listener, _temporary_folder() as folder:
-        server = _server(Session(model, device), folder)
+        server = _server(Session(model, device), folder, root_path)
         sys.addaudithook(_refuse_connections)
         print(f"petseg: {_address(host, listener)} shows the app; Ctrl+C ends it.", flush=True)
         try:
@@ -58,7 +63,7 @@ def serve(
             gc.freeze()  # at its end Python would search models and sessions for garbage, which takes seconds
 
 
-def _server(session: Session, folder: Path) -> Any:
+def _server(session: Session, folder: Path, root_path: str) -> Any:
     """The uvicorn server of the page.
 
     From here on, this process uses no proxy: the app needs no other server, and Gradio cannot be imported if a SOCKS
@@ -73,7 +78,9 @@ def _server(session: Session, folder: Path) -> Any:
         if (error.name or "").split(".")[0] not in ("gradio", "uvicorn"):
             raise
         raise MissingError('the web app needs Gradio. Install it with: pip install "petseg[web]"') from error
-    config = uvicorn.Config(web_app(session, folder), log_level="warning", timeout_graceful_shutdown=CLOSING)
+    root = root_path.strip("/")
+    app = web_app(session, folder, f"/{root}" if root and "://" not in root else root)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=CLOSING)
     logging.getLogger("uvicorn.error").addFilter(_unexpected)  # after the configuration, which removes filters
     return uvicorn.Server(config)
 

@@ -1,0 +1,66 @@
+"""What the server takes: requests of a limited size, and uploads that leave nothing behind if they fail."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from gradio import route_utils
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_PHOTOS: Final = 10  # at a time
+MAX_MEGABYTES: Final = 50  # each file; a photo of 60 megapixels from a phone or camera has up to 40
+MAX_JSON_MEGABYTES: Final = 1  # everything but uploads: names of files and values of fields
+
+#: What a visitor reads if a file cannot be written; in the braces stands why.
+NOT_STORED: Final = "The machine that runs this page cannot store the file ({}). Free some space there, then try again."
+
+
+class Requests:
+    """Middleware that refuses large bodies before Gradio holds them, and takes the path of a proxy off each request."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self.app = app
+        self.prefix = urlsplit(root_path).path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request as ASGI has it."""
+        path = str(scope.get("path", ""))
+        if path.startswith(f"{self.prefix}/"):  # some proxies have taken it off already
+            scope = {**scope, "path": path.removeprefix(self.prefix)}
+        is_upload = path.endswith("/upload")
+        limit = 1024**2 * (MAX_PHOTOS * (MAX_MEGABYTES + 1) if is_upload else MAX_JSON_MEGABYTES)
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(413, f"The request is too large; at most {limit // 1024**2} MB are taken.")
+            return message
+
+        await self.app(scope, limited, send)
+
+
+class Uploads(route_utils.GradioMultiPartParser):
+    """Gradio's reader of uploads, which removes files also after a full disk or a visitor who left."""
+
+    async def parse(self) -> Any:
+        """The fields of the form; raises MultiPartException, whose message the visitor sees."""
+        try:
+            return await super().parse()
+        except BaseException as error:
+            for file in self._files_to_close_on_error:
+                with suppress(OSError):  # of a full disk
+                    file.close()
+                Path(file.name).unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise route_utils.MultiPartException(NOT_STORED.format(error.strerror)) from error
+            raise
+
+
+route_utils.GradioMultiPartParser = Uploads  # type: ignore[misc]
