@@ -1,10 +1,6 @@
 import os
 import pickle
-import shutil
-import signal
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,18 +125,6 @@ def test_a_cache_that_was_damaged_is_decoded_again_and_said(files, tmp_path, cap
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["checked", "reserved"])
-def test_a_full_disk_is_a_sentence_before_anything_is_decoded(files, disk, monkeypatch, known):
-    """Writing to a memory-mapped file on a full disk ends the process: "Bus error"."""
-    monkeypatch.setattr(cache, "decode", lambda *_: pytest.fail("decoded"))
-    if not known:  # another process fills the disk meanwhile, or a quota is smaller than the disk
-        usage = shutil.disk_usage(disk)
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**9))
-    with pytest.raises(DataError, match=r"cannot be kept here \(.*\)\. Free some space .*PETSEG_CACHE_DIR"):
-        open_pixels(files, disk, size=400)
-    assert caches(disk) == []
-
-
 def test_a_read_only_cache_folder_is_used_and_where_it_lacks_something_the_variable_is_named(files, disk):
     open_pixels(files, disk)
     make_read_only(disk)
@@ -158,28 +142,3 @@ def test_a_cache_is_open_to_others_as_the_umask_says(files, tmp_path, umask):
         os.umask(before)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o777 & ~umask
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o666 & ~umask}
-
-
-def test_a_killed_process_leaves_a_draft_that_the_next_run_removes_unless_it_is_in_use(files, tmp_path):
-    code = (
-        "import pathlib, sys, time; from petseg.data import cache\n"
-        "with cache._draft(pathlib.Path(sys.argv[1])): print('decoding', flush=True); time.sleep(600)"
-    )
-    (tmp_path / "cache" / ".draft-of-an-older-version").mkdir(parents=True)
-    command = [sys.executable, "-c", code, str(tmp_path / "cache")]
-    running, killed = (subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(2))
-    try:
-        for process in (running, killed):
-            assert process.stdout.readline() == "decoding\n"
-        killed.send_signal(signal.SIGKILL)
-        killed.wait()
-        assert len([name for name in caches(tmp_path) if not name.endswith(".lock")]) == 3
-        folder = open_pixels(files, tmp_path).folder
-        drafts = [name for name in caches(tmp_path) if name != folder.name]
-        assert len(drafts) == 2  # the folder that is in use, and its lock
-        assert drafts[1] == f"{drafts[0]}.lock"
-    finally:
-        running.kill()
-        running.wait()
-    open_pixels(files, tmp_path, size=24)
-    assert not [name for name in caches(tmp_path) if name.startswith(".")]

@@ -86,20 +86,6 @@ def test_a_second_call_writes_only_what_is_missing_or_damaged(tmp_path):
     assert Image.open(folder / "annotations/trimaps/Inkwell_2.png").size == (128, 128)
 
 
-def test_an_interrupted_call_leaves_nothing_that_looks_like_a_data_set(tmp_path, monkeypatch):
-    def interrupt(path, content):
-        if path.name == "Inkwell_2.png":
-            raise KeyboardInterrupt
-        write(path, content)
-
-    write = cartoons._write
-    monkeypatch.setattr(cartoons, "_write", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        cartoons.write_dataset(tmp_path, 2)
-    with pytest.raises(DataError, match="missing"):
-        read_split(tmp_path / "oxford-iiit-pet", "trainval")
-
-
 def test_a_folder_of_other_images_is_left_alone(tmp_path):
     photo = tmp_path / "oxford-iiit-pet/images/Abyssinian_1.jpg"
     photo.parent.mkdir(parents=True)

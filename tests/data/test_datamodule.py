@@ -3,15 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from disks import make_read_only
 from torchvision.datasets import OxfordIIITPet
 
 from petseg.data import datamodule
 from petseg.data.cache import open_pixels
-from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
 from petseg.data.splits import read_split
-from petseg.errors import DataError
 
 
 @pytest.fixture(autouse=True)
@@ -120,24 +117,6 @@ def test_each_official_split_is_opened_once_however_often_lightning_prepares(car
     module.prepare_data()
     module.setup("test")
     assert opened == ["oxford-trainval", "oxford-test"]
-
-
-def test_a_train_split_without_photos_or_with_those_of_the_test_is_refused_before_training(tmp_path):
-    write_dataset(tmp_path, images_per_breed=2)  # one of each breed in trainval, which validation takes
-    with pytest.raises(DataError, match=r"trainval\.txt: no photo is left to train on.*validation"):
-        module_of(tmp_path, image_size=16).train_dataloader()
-    lists = tmp_path / "oxford-iiit-pet" / "annotations"
-    (lists / "trainval.txt").write_text((lists / "list.txt").read_text(encoding="utf-8"), encoding="utf-8")
-    module = module_of(tmp_path, image_size=16)
-    with pytest.raises(DataError, match=r"trainval\.txt and test\.txt share \d+ photos, such as \w+_2\. Remove"):
-        module.train_dataloader()
-    assert len(module.test_dataloader()) == 1  # only training is refused
-
-
-def test_cartoons_that_cannot_be_written_are_a_sentence_that_names_the_setting(disk):
-    make_read_only(disk)
-    with pytest.raises(DataError, match=r"cannot be written \(Read-only file system\).*data_dir"):
-        PetDataModule("cartoon", disk, progress=False).prepare_data()
 
 
 @pytest.mark.real_data

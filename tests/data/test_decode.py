@@ -1,4 +1,3 @@
-import io
 from pathlib import Path
 
 import numpy as np
@@ -57,43 +56,10 @@ def test_a_photo_with_an_exif_orientation_and_its_trimap_are_turned_alike(tmp_pa
     assert all(map(np.array_equal, decode(tmp_path / "a.png", tmp_path / "b.png", 24), expected))
 
 
-@pytest.mark.parametrize(
-    ("which", "picture", "sentence"),
-    [
-        (1, Image.new("L", (40, 48), 1), r"2\.jpg has 48 x 40 pixels, but \S+2\.png has 40 x 48: they do not belong"),
-        (1, Image.new("RGB", (48, 40), (1, 1, 1)), r"2\.png: .*one channel of integers, but its mode is RGB"),
-        (1, Image.new("LA", (48, 40), (1, 255)), r"2\.png: .*one channel of integers, but its mode is LA"),
-        (1, Image.fromarray(np.full((40, 48), 257, np.uint16)), r"2\.png: has the values 257"),
-        (1, Image.new("1", (48, 40), 1), r"2\.png: .*one channel of integers, but its mode is 1"),
-        (0, Image.fromarray(np.full((40, 48), 40_000, np.uint16)), r"2\.jpg: .*more than 8 bits per channel"),
-    ],
-)
-def test_a_photo_or_trimap_whose_values_would_be_read_wrongly_is_refused(pair, which, picture, sentence):
-    picture.save(pair[which], format="PNG")
-    with pytest.raises(DataError, match=sentence):
-        decode(*pair, 16)
-
-
-def png() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("L", (64, 64), 1).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-DAMAGED = {
-    "no image": b"no image",
-    "empty": b"",
-    "cut off in its header": png()[:20],
-    "cut off in its pixels": png()[:50],
-    "wrong checksum": png().replace(b"IDAT", b"IDAU"),
-    "more pixels than memory": png()[:16] + b"\x7f\xff\xff\xff" * 2 + png()[24:],
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGED)
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_damaged_file_of_any_kind_is_named_with_the_remedy(pair, which, damage):
-    pair[which].write_bytes(DAMAGED[damage])
+def test_a_damaged_file_is_named_with_the_remedy(pair, which):
+    content = pair[1].read_bytes()  # a PNG with more pixels than any memory holds
+    pair[which].write_bytes(content[:16] + b"\x7f\xff\xff\xff" * 2 + content[24:])
     name = pair[which].name
     with pytest.raises(DataError, match=rf"{name}: cannot be read \(.+\)\. Delete it and run `petseg data oxford`"):
         decode(*pair, 16)
