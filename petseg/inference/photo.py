@@ -10,6 +10,7 @@ module-wide switches stay as they are, so threads can decode side by side.
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
 import re
 import warnings
@@ -60,6 +61,7 @@ KINDS: Final = {
 # Pillow's warnings name no photo and no remedy. Set once: a filter set and unset around each photo would not be safe
 # where threads decode side by side.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints what Pillow logs and raises
 
 # libtiff prints its errors to the terminal, and Pillow raises them as well. Where libtiff is built into Pillow
 # (Windows), this function cannot be reached, and the lines stay.
