@@ -36,18 +36,12 @@ def test_every_released_model_has_a_recipe():
     assert {path.stem for path in RECIPES.glob("*.yaml")} == {*zoo.available(), "course", "fast"}
 
 
-@pytest.mark.parametrize(
-    ("callbacks", "names"),
-    [
-        (None, []),
-        ([{"class_path": "petseg.training.callbacks.EpochSeeds"}], []),
-        ("unet-lite0", ["unet-lite0"]),
-        (["unet-lite0", "some/folder/unet-lite2.safetensors"], ["unet-lite0", "unet-lite2"]),
-    ],
-)
-@pytest.mark.parametrize("listed", [True, False])
-def test_all_teachers_of_a_recipe_are_found_by_name(callbacks, names, listed):
-    if names:
-        teacher = {"class_path": "petseg.training.distillation.Distillation", "init_args": {"teacher": callbacks}}
-        callbacks = [teacher] if listed else teacher
-    assert distillation({"trainer": {"callbacks": callbacks}}).get("teacher", []) == names
+def test_all_teachers_of_a_recipe_are_found_by_name():
+    seeds = {"class_path": "petseg.training.callbacks.EpochSeeds"}
+    files = ["unet-lite0", "some/folder/unet-lite2.safetensors"]
+    for teachers, names in (("unet-lite0", ["unet-lite0"]), (files, ["unet-lite0", "unet-lite2"])):
+        taught = {"class_path": "petseg.training.distillation.Distillation", "init_args": {"teacher": teachers}}
+        for callbacks in (taught, [seeds, taught]):
+            assert distillation({"trainer": {"callbacks": callbacks}})["teacher"] == names
+    for callbacks in (None, [seeds]):
+        assert distillation({"trainer": {"callbacks": callbacks}}).get("teacher", []) == []

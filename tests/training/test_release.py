@@ -14,7 +14,7 @@ from petseg import cli
 from petseg.data import datamodule
 from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
-from petseg.errors import DataError, SettingsError
+from petseg.errors import DataError, PetsegError
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.training import fit, release
@@ -163,65 +163,55 @@ def cut_off(checkpoint: Path) -> None:
     checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
 
 
-def no_checkpoint(checkpoint: Path) -> None:
-    shutil.copy(next(zoo.WEIGHTS.glob("*.safetensors")), checkpoint)
-
-
-def no_log(checkpoint: Path) -> None:
-    (checkpoint.parents[1] / "metrics.csv").unlink()
-
-
-def no_configuration(checkpoint: Path) -> None:
-    (checkpoint.parents[1] / "config.yaml").write_text("seed_everything: 1\n")
+def changed(checkpoint: Path, **settings: object) -> None:
+    """Gives the checkpoint these settings of its task in the place of its own."""
+    state = torch.load(checkpoint, weights_only=True)
+    state["hyper_parameters"] = settings or state["hyper_parameters"]
+    state["hyper_parameters"].get("network", {})["class_path"] = "not_here.PixelNet"
+    torch.save(state, checkpoint)
 
 
 @pytest.mark.parametrize(
-    ("harm", "name", "sentence"),
+    ("harm", "sentence"),
     [
-        (Path.unlink, "out.safetensors", "best.ckpt: no such checkpoint"),
-        (cut_off, "out.safetensors", "best.ckpt: cannot be read as a checkpoint of `petseg fit`"),
-        (no_checkpoint, "out.safetensors", "best.ckpt: cannot be read as a checkpoint of `petseg fit`"),
-        (no_log, "out.safetensors", "holds no metrics.csv"),
-        (no_configuration, "out.safetensors", "config.yaml: lacks average, ckpt_path, data, model, trainer."),
-        (lambda checkpoint: None, "out.pt", "out.pt: a model's file ends in .safetensors"),
-        (lambda checkpoint: Path("a").touch(), "a/out.safetensors", "a/out.safetensors: cannot be written"),
-        (lambda checkpoint: Path("log").touch(), "out.safetensors", "log/release.json: cannot be written"),
-        (lambda checkpoint: Path("out.safetensors").mkdir(), "out.safetensors", "out.safetensors: cannot be written"),
+        (Path.unlink, "best.ckpt: no such checkpoint"),
+        (cut_off, "best.ckpt: cannot be read as a checkpoint of `petseg fit`"),
+        (lambda file: shutil.copy(zoo.WEIGHTS / "unet.safetensors", file), "best.ckpt: cannot be read as a checkpoint"),
+        (lambda file: changed(file), "its network is not_here.PixelNet; a released model's is petseg.models.unet.UNet"),
+        (lambda file: changed(file, channels=[4, 8]), "best.ckpt: its weights do not fit its settings (TypeError)"),
+        (lambda file: (file.parents[1] / "metrics.csv").unlink(), "holds no metrics.csv"),
+        (
+            lambda file: (file.parents[1] / "config.yaml").write_text("seed_everything: 1\n"),
+            "config.yaml: lacks average, ckpt_path, data, model, trainer.",
+        ),
+        (lambda file: Path("a").touch(), "a/out.safetensors: cannot be written"),
+        (lambda file: Path("log").touch(), "log/release.json: cannot be written"),
+        (lambda file: Path("a/out.safetensors").mkdir(parents=True), "out.safetensors: cannot be written"),
     ],
 )
-def test_bad_input_is_refused_in_one_sentence_before_anything_is_scored(
-    harm, name, sentence, best, monkeypatch, capsys
-):
+def test_bad_input_is_refused_in_one_sentence_before_anything_is_scored(harm, sentence, best, monkeypatch, capsys):
     harm(best)
-    monkeypatch.setattr(release, "evaluate", lambda *_: pytest.fail("a split was scored"))
-    assert cli.main(["release", str(best), "--out", name, "--log", "log"]) == 1
+    monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("a split was scored"))
+    assert cli.main(["release", str(best), "--out", "a/out.safetensors", "--log", "log"]) == 1
     assert sentence in capsys.readouterr().err.splitlines()[-1]
-    assert not Path(name).is_file()
+    assert not Path("a/out.safetensors").is_file()
     assert not Path("log").is_dir()
 
 
-def test_a_mean_with_another_network_is_refused_before_anything_is_scored(best, cartoons, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "more", "sentence"),
+    [
+        ("out.pt", {}, "out.pt: a model's file ends in .safetensors"),
+        ("out.safetensors", {"mean_with": "unet"}, "^unet: its weights are of unet with "),
+    ],
+)
+def test_a_wrong_name_or_a_mean_with_another_network_is_refused_before_anything_is_scored(
+    name, more, sentence, best, cartoons, monkeypatch
+):
     monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("scored"))
-    with pytest.raises(SettingsError, match=r"^unet: its weights are of unet with "):
-        release.release(best, Path("a.safetensors"), pets(cartoons), mean_with="unet")
-    assert not Path("a.safetensors").exists()
-
-
-def test_a_network_of_a_class_that_no_card_can_name_is_refused_before_anything_is_scored(best, monkeypatch, capsys):
-    monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("scored"))
-    state = torch.load(best, weights_only=True)
-    state["hyper_parameters"]["network"]["class_path"] = "not_here.PixelNet"
-    torch.save(state, best)
-    assert cli.main(["release", str(best), "--out", "a.safetensors"]) == 1
-    assert "its network is not_here.PixelNet; a released model's is petseg.models.unet.UNet" in capsys.readouterr().err
-
-
-def test_a_checkpoint_of_an_earlier_petseg_is_one_sentence(best, capsys):
-    state = torch.load(best, weights_only=True)
-    state["hyper_parameters"] = {"channels": [4, 8], "separable": False}
-    torch.save(state, best)
-    assert cli.main(["release", str(best), "--out", "a.safetensors"]) == 1
-    assert "best.ckpt: its weights do not fit its settings (TypeError). Train again" in capsys.readouterr().err
+    with pytest.raises(PetsegError, match=sentence):
+        release.release(best, Path(name), pets(cartoons), **more)
+    assert not Path(name).exists()
 
 
 def test_data_that_cannot_be_set_up_are_one_sentence():
