@@ -6,13 +6,14 @@ It scores no split: `petseg release --log` counted the pixels once, and `petseg 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from skimage.data import cat
 
 from petseg import plots
@@ -22,7 +23,7 @@ from petseg.course.record import references
 from petseg.errors import DataError, exit_with_sentence
 from petseg.files import atomic_write, home_folder, read_json, write_json
 from petseg.inference.predictor import Predictor
-from petseg.labels import CLASSES
+from petseg.labels import BACKGROUND, CLASSES
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.models.inspection import trace
@@ -33,8 +34,11 @@ FIGURES: Final = CHECKOUT / "figures"
 #: README's lines before and after the table.
 MARKS: Final = ("<!-- results: written by make figures -->", "<!-- end of results -->")
 
+#: Frames of README's moving picture.
+FRAMES: Final = 24
+
 #: The columns of the table after the network's own, as keys of a score.
-SHOWN: Final = ("mean_iou", *(f"iou_{name}" for name in CLASSES))
+SHOWN: Final = ("mean_iou", *(f"iou_{name}" for name in CLASSES), "iou_foreground")
 
 
 def model_results(name: str, runs: Path = FIGURES / "runs") -> dict[str, Any]:
@@ -64,21 +68,31 @@ def model_results(name: str, runs: Path = FIGURES / "runs") -> dict[str, Any]:
 
 
 def results_table(results: Mapping[str, Any], references: Sequence[Mapping[str, Any]]) -> str:
-    """README's table in Markdown: the released models in bold, then what others report, highest mean IoU first.
+    """A table in Markdown: the released models in bold, then what others report, highest mean IoU first.
 
-    References without a mean IoU are left out; a dash stands for what the others do not state.
+    References without an IoU are left out; a dash stands for what the others do not state.
     """
-    header = ["network", "parameters", "pixels", "scored on", "encoder", "mean IoU", *CLASSES]
+    header = ["network", "parameters", "pixels", "scored on", "encoder", "mean IoU", *CLASSES, "pet and boundary"]
     rows = [header, ["---", "--:", "--:", "---", "---", *["--:"] * len(SHOWN)]]
     for name, model in results["models"].items():
-        costs = [_million(model["parameters"]), str(model["size"]), "test", model["encoder"]]
-        rows.append([f"**`{name}`**", *costs, *(f"{model['test'][key]:.4f}" for key in SHOWN)])
-    scored = [entry for entry in references if entry["mean_iou"] is not None]
-    for entry in sorted(scored, key=lambda entry: -entry["mean_iou"]):
+        costs = [_million(model["parameters"]), str(model["size"]), "test", f"{model['encoder']}, with teachers"]
+        scores = model["test"] | {"iou_foreground": foreground_iou(model["test"]["confusion"])}
+        rows.append([f"**`{name}`**", *costs, *(f"{scores[key]:.4f}" for key in SHOWN)])
+    scored = [entry for entry in references if entry["mean_iou"] or entry["iou_foreground"]]
+    for entry in sorted(scored, key=lambda entry: -(entry["mean_iou"] or 0)):
         name = f"[{entry['name']}]({entry['url']})" if entry["url"] else f"{entry['name']} (no public page found)"
         costs = [_million(entry["parameters"]), str(entry["size"] or "-"), entry["split"], entry["encoder"]]
         rows.append([name, *costs, *("-" if entry[key] is None else f"{entry[key]:g}" for key in SHOWN)])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def foreground_iou(confusion: Sequence[Sequence[int]]) -> float:
+    """IoU of pet and boundary together against background, from the confusion matrix (3, 3) of a split."""
+    pixels = torch.tensor(confusion)
+    background = pixels[BACKGROUND, BACKGROUND]
+    union = pixels.sum() - background
+    wrong = pixels[BACKGROUND].sum() + pixels[:, BACKGROUND].sum() - 2 * background
+    return (union - wrong).item() / union.item()
 
 
 def _million(parameters: int | None) -> str:
@@ -95,11 +109,29 @@ def with_table(readme: str, table: str) -> str:
 
 
 def draw_chelsea(folder: Path) -> Path:
-    """README's picture, `chelsea.jpg`: a photo that anyone may publish, the pet's class map over it, the cut-out."""
+    """`chelsea.jpg`, the picture of the site's first page: a photo that anyone may publish, class map and cut-out."""
     chelsea = Predictor()(Image.fromarray(cat()), name="Chelsea")
     steps = [chelsea.photo, chelsea.overlay(), chelsea.cutout()]
     figure = plots.show_images(steps, ["photo", "pet and boundary found", "cut-out"])
     return plots.save_figure(figure, folder / "chelsea.jpg")
+
+
+def draw_reveal(folder: Path) -> Path:
+    """`chelsea.webp`, README's moving picture: a line passes over the photo and leaves the cut-out behind."""
+    chelsea = Predictor(zoo.best())(Image.fromarray(cat()), name="Chelsea")
+    cutout, (W, H) = plots.on_checkerboard(chelsea.cutout()), chelsea.photo.size
+    frames = []
+    for step in range(FRAMES):
+        x = round(W * (1 - math.cos(2 * math.pi * step / FRAMES)) / 2)  # there and back, slow at both ends
+        frame = chelsea.photo.copy()
+        frame.paste(cutout.crop((0, 0, x, H)))
+        ImageDraw.Draw(frame).line([(x, 0), (x, H)], "white", width=3)
+        frames.append(frame)
+    milliseconds = [900 if step in (0, FRAMES // 2) else 70 for step in range(FRAMES)]
+    with atomic_write(folder / "chelsea.webp") as draft:
+        options = {"save_all": True, "append_images": frames[1:], "duration": milliseconds, "loop": 0}
+        frames[0].save(draft, "WEBP", quality=70, method=6, **options)
+    return folder / "chelsea.webp"
 
 
 def draw_cutouts(folder: Path) -> Path:
@@ -122,8 +154,9 @@ def main() -> int:
     """Writes the results, README's table and the pictures."""
     models = {name: model_results(name) for name in zoo.available()}
     results = {"data": "Oxford-IIIT Pet at 128x128, official splits, pooled over all pixels", "models": models}
-    readme = with_table((CHECKOUT / "README.md").read_text(encoding="utf-8"), results_table(results, references()))
-    for path in (draw_chelsea(FIGURES), draw_cutouts(FIGURES)):
+    chosen = [entry for entry in references() if entry["readme"]]
+    readme = with_table((CHECKOUT / "README.md").read_text(encoding="utf-8"), results_table(results, chosen))
+    for path in (draw_chelsea(FIGURES), draw_reveal(FIGURES), draw_cutouts(FIGURES)):
         print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
     write_json(FIGURES / "results.json", results)
     with atomic_write(CHECKOUT / "README.md") as partial:

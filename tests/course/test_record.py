@@ -24,7 +24,7 @@ def test_a_reference_holds_what_its_comment_promises(entry):
     assert entry["url"].startswith("https://") or "no public page" in entry["note"]
     assert entry["split"] in ("test", "validation", "unstated")
     assert all(entry[key] is None or entry[key] >= 1 for key in ("parameters", "size"))
-    scores = [entry[key] for key in ("mean_iou", *(f"iou_{name}" for name in CLASSES), "accuracy")]
+    scores = [entry[key] for key in ("mean_iou", *(f"iou_{name}" for name in CLASSES), "iou_foreground", "accuracy")]
     assert all(score is None or 0 < score < 1 for score in scores)
     if entry["mean_iou"] is not None:
         assert entry["mean_iou"] == pytest.approx(np.mean(scores[1:4]), abs=1e-3)
