@@ -6,7 +6,6 @@ the app imports.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import sys
@@ -33,9 +32,6 @@ INDEX: Final = "--extra-index-url https://download.pytorch.org/whl/cpu"
 
 #: Git stores these files outside of its history: the hub takes no other file above 10 MB.
 LARGE_FILES: Final = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
-
-#: Holds the checksum of all that `assemble` wrote: a folder with anything else is not replaced.
-MARKER: Final = ".petseg-space"
 
 README: Final = """---
 title: Cut pets out of photos
@@ -76,43 +72,25 @@ if __name__ == "__main__":
 
 
 def assemble(folder: Path) -> Path:
-    """Writes the folder completely or not at all; one that an earlier call wrote is replaced.
+    """Writes the folder completely or not at all.
 
     Raises:
         MissingError: Gradio is not installed.
-        SettingsError: the folder holds a file that no earlier call wrote, or that was changed since.
+        SettingsError: the folder exists; it may be a clone of somebody's Space.
     """
+    if folder.exists():
+        raise SettingsError(f"{folder}: exists. Name another folder, or move this one away.")
     texts = {"README.md": _readme(), "app.py": APP, "requirements.txt": _requirements(), ".gitattributes": LARGE_FILES}
-    marker = folder / MARKER
-    if folder.exists() and not (marker.is_file() and marker.read_text(encoding="utf-8") == _checksum(folder)):
-        raise SettingsError(
-            f"{folder}: holds files that `make space` did not write, or that were changed since. "
-            "Name another folder, or move this one away."
-        )
     draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         shutil.copytree(PACKAGE, draft / "petseg", ignore=shutil.ignore_patterns("__pycache__", ".*"))
         shutil.copy(PACKAGE.parent / "LICENSE", draft)
         for name, text in texts.items():
             (draft / name).write_text(text, encoding="utf-8")
-        (draft / MARKER).write_text(_checksum(draft), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
-
-
-def _checksum(folder: Path) -> str:
-    """SHA-256 of the names and contents of all files, without the marker and what Python compiled."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if path.name != MARKER and "__pycache__" not in path.parts:
-            digest.update(
-                f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode() + path.read_bytes()
-            )
-    return digest.hexdigest()
 
 
 def _readme() -> str:

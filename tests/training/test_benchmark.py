@@ -13,7 +13,6 @@ from PIL import Image
 from petseg import cli
 from petseg.errors import DataError
 from petseg.files import read_json
-from petseg.models.unet import UNet
 from petseg.training import benchmark as bench
 from petseg.training import plain
 from petseg.training.benchmark import Race, alternate, compared
@@ -68,58 +67,45 @@ def test_a_way_that_misses_the_target_has_no_time_and_the_row_no_ratio():
     assert any(line.split() == ["fast", "-"] for line in bench.table("time_to_accuracy", row))
 
 
-def test_a_race_lasts_until_the_first_epoch_at_the_target_without_validation(clock):
-    race = Race(target=0.6, limit=100.0)
-    over = []
-    for seconds, score in ((10, 0.3), (20, 0.6), (20, 0.7)):
-        clock.now += seconds
-        race.pause()
-        clock.now += 1000  # validation
-        over.append(race.resume(score))
-    assert over == [False, True, True]
-    assert race.seconds == 30
-    assert race.curve == [(10, 0.3), (30, 0.6), (50, 0.7)]
-
-
-def test_a_race_without_the_target_ends_at_its_limit(clock):
-    race = Race(target=0.6, limit=10.0)
-    over = []
-    for _ in range(3):
+@pytest.mark.parametrize(
+    ("limit", "scores", "over", "seconds"),
+    [
+        (100, [0.3, 0.6, 0.7], [False, True, True], 8),  # the first epoch at the target
+        (10, [0.2, 0.2, 0.2], [False, False, True], None),  # after 4, 8 and 12 seconds
+    ],
+)
+def test_a_race_lasts_until_the_target_or_its_limit_and_its_clock_stops_during_validation(
+    limit, scores, over, seconds, clock
+):
+    race, ends = Race(target=0.6, limit=limit), []
+    for score in scores:
         clock.now += 4
         race.pause()
-        over.append(race.resume(0.2))
-    assert over == [False, False, True]  # after 4, 8 and 12 seconds
-    assert race.seconds is None
+        clock.now += 1000  # validation
+        ends.append(race.resume(score))
+    assert ends == over
+    assert race.seconds == seconds
+    assert race.curve == list(zip((4, 8, 12), scores, strict=True))
 
 
-def test_both_ways_train_until_the_target_on_the_same_validation_split(settings):
+def test_both_ways_train_until_the_target_or_end_where_it_is_out_of_reach(settings):
     cache = os.environ["PETSEG_CACHE_DIR"]
     for train in (bench.fast_race, bench.plain_race):
         race = train(settings, run=0)
         assert race.seconds == race.curve[-1][0] > 0
+        assert train(replace(settings, target=2.0, limit=0.0), run=0).seconds is None
     assert os.environ["PETSEG_CACHE_DIR"] == cache  # the fast way decoded elsewhere while it trained
 
 
-def test_both_ways_end_where_the_target_is_out_of_reach(settings):
-    settings = replace(settings, target=2.0, limit=0.0)
-    assert bench.fast_race(settings, run=0).seconds is None
-    assert bench.plain_race(settings, run=0).seconds is None
-
-
-def test_the_plain_way_is_adam_in_float32_and_contiguous_memory_with_three_loader_processes(settings):
+def test_the_plain_way_is_adam_in_float32_and_contiguous_memory_on_the_same_pixels(settings):
     training = bench.plain_training(read_recipe("fast"))
     weights = list(training.network.parameters())
-    assert sum(weight.numel() for weight in weights) == sum(weight.numel() for weight in UNet().parameters())
     assert all(weight.dtype is torch.float32 and weight.is_contiguous() for weight in weights)
     assert isinstance(training.optimizer, torch.optim.Adam)
     assert training.optimizer.defaults["lr"] == 1e-3
-    loader = plain.plain_loader(settings.data(settings.course))
-    assert (loader.num_workers, loader.batch_size) == (3, 8)
-
-
-def test_the_plain_way_reads_the_same_examples_and_decodes_them_to_the_same_pixels(settings):
     data = settings.data(settings.course)
     loader = plain.plain_loader(data)
+    assert (loader.num_workers, loader.batch_size) == (3, 8)
     ours = data.datasets["train"].__getitems__([0, 1])
     for index in (0, 1):
         image, mask = loader.dataset[index]
@@ -154,19 +140,13 @@ def test_every_part_of_a_step_takes_time_and_together_they_are_the_step(settings
     assert parts["backward"] > parts["gradients to zero"]
 
 
-@pytest.mark.slow
 def test_timings_cover_each_memory_format_in_two_precisions():
     rows = bench.timings(steps=1, batch=2, size=32)
-    assert [(row["memory_format"], row["precision"] == "float32") for row in rows] == [
-        ("contiguous", True),
-        ("contiguous", False),
-        ("channels_last", True),
-        ("channels_last", False),
-    ]
+    assert [row["memory_format"] for row in rows] == ["contiguous"] * 2 + ["channels_last"] * 2
+    assert [row["precision"] == "float32" for row in rows] == [True, False] * 2
     assert all(row["train"] > 0 for row in rows)
 
 
-@pytest.mark.slow
 def test_quick_measures_every_row_into_a_file_and_a_figure(tmp_path, capsys):
     out = tmp_path / "bench.json"
     assert cli.main(["bench", "--quick", "--out", str(out)]) == 0

@@ -70,23 +70,11 @@ def test_every_library_that_the_apps_modules_name_is_required(folder: Path) -> N
     assert {distributions[library][0].lower() for library in libraries} <= {*space.NEEDED, *space.ENCODERS}
 
 
-def test_a_space_that_make_space_wrote_is_replaced_also_after_it_ran(tmp_path: Path) -> None:
-    old = space.assemble(tmp_path / "space")
-    (old / "petseg" / "__pycache__").mkdir()
-    (old / "petseg" / "__pycache__" / "cli.pyc").write_bytes(b"compiled")
-    space.assemble(old)
-    assert not (old / "petseg" / "__pycache__").exists()
-
-
-@pytest.mark.parametrize("name", [".git/HEAD", "notes.txt", "README.md", "petseg/labels.py", space.MARKER])
-def test_a_space_with_other_files_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    clone = space.assemble(tmp_path / "clone")
-    (clone / name).parent.mkdir(exist_ok=True)
-    (clone / name).write_text("mine")
-    assert space.main([str(clone)]) == 1
-    assert "holds files that `make space` did not write" in capsys.readouterr().err
-    assert (clone / name).read_text() == "mine"
-    assert (clone / "app.py").is_file()
+def test_a_folder_that_exists_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert space.main([str(tmp_path)]) == 1
+    assert "exists. Name another folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_without_gradio_the_command_says_what_to_install(
