@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 import duplicates
+import elsewhere
 import matting
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from petseg.data.datamodule import PetDataModule
 from petseg.files import read_json
 from petseg.inference.matting import MatteSettings
 from petseg.inference.predictor import Predictor
+from petseg.inference.segmentation import PET_THRESHOLD
 from petseg.labels import BACKGROUND, PET
 
 
@@ -122,3 +124,29 @@ def test_runs_of_notebook_06_join_the_record_and_replace_those_of_the_same_setti
         (folder / "run.json").write_text(json.dumps(run))
         record.write_text(json.dumps(transfer.rounded(transfer.merged(folder, record))))
     assert sorted(run["run"]["s"] for run in read_json(record)) == [0.612346, 0.7]
+
+
+def test_the_record_says_what_the_threshold_of_the_package_does():
+    record = read_json(published("elsewhere.json"))
+    assert record["threshold"] == PET_THRESHOLD
+    chosen = record["thresholds"][f"{PET_THRESHOLD:g}"]
+    assert chosen["pets_refused"] <= 0.02
+    assert chosen["false_alarms"] <= 0.06
+    assert chosen["false_alarms_animal"] <= 0.2
+
+
+def test_a_photo_below_the_threshold_is_refused_and_a_drawing_never_is():
+    rows = [
+        {"pets": 1, "tag": "pet", "segmented": True, "probability": 0.9, "iou": 0.75},
+        {"pets": 1, "tag": "pet", "segmented": True, "probability": 0.2, "iou": 0.95},
+        {"pets": 1, "tag": "pet", "segmented": False, "probability": 0.0, "iou": 0.0},
+        {"pets": 0, "tag": "animal", "segmented": True, "probability": 0.6},
+        {"pets": 0, "tag": "food", "segmented": True, "probability": 0.4},
+        {"pets": 0, "tag": "person", "segmented": True, "probability": float("nan")},
+    ]
+    scores = elsewhere.summary(rows, 0.5)
+    assert scores["mean_iou"] == pytest.approx(0.25)
+    assert scores["below_half"] == pytest.approx(2 / 3)
+    assert scores["pets_refused"] == pytest.approx(1 / 3)
+    assert scores["false_alarms"] == pytest.approx(1 / 2)
+    assert (scores["false_alarms_animal"], scores["false_alarms_food"]) == (1, 0)

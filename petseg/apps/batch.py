@@ -88,15 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser, model_help: str, device_help:
     add("--recursive", action="store_true", help="search the subfolders of a folder too, except hidden ones")
     add("--model", metavar="NAME", help=model_help)
     add("--device", metavar="NAME", help=device_help)
-    add(
-        "--only", action="append", choices=KINDS, help="write only this picture; repeat it for two (default: all three)"
-    )
+    add("--only", action="append", choices=KINDS, help="write only this picture; repeat it for two (default: all)")
     add(
         "--background",
         metavar="COLOR|IMAGE|blur",
         help="put this behind the cut-out: a colour (white, '#ff8800'), an image file, or the photo, blurred",
     )
     add("--crop", action="store_true", help="crop the cut-out to the pet, with a margin")
+    add("--anyway", action="store_true", help="write the cut-out even if it does not look like a cat or a dog")
     add("--format", choices=FORMATS, help="of overlay and cut-out (default: png); masks are always PNG")
     add(
         "--keep-metadata",
@@ -187,11 +186,13 @@ def _segment_all(photos: Sequence[Path], settings: CutoutSettings, args: argpars
 
     jobs = _jobs(photos, args)
     if args.skip_existing:
-        jobs = [job for job in jobs if not job.is_done()]
+        jobs = [job for job in jobs if not job.is_done(args.anyway)]
     skipped, done = len(photos) - len(jobs), 0
     if jobs:
         max_pixels = math.ceil(1e6 * args.max_megapixels)
-        done = segment_jobs(jobs, Predictor(args.model, device=args.device, max_pixels=max_pixels), settings)
+        check = False if args.anyway else None
+        predictor = Predictor(args.model, device=args.device, max_pixels=max_pixels, check_pet=check)
+        done = segment_jobs(jobs, predictor, settings)
     if args.out != PIPE:
         rest = f", {skipped} skipped since their results exist" if skipped else ""
         say(f"{done} of {len(photos)} photos done{rest}; see {printable(args.out)}", sys.stdout)
@@ -375,10 +376,10 @@ class Job:
         """An empty, hidden file instead of the cut-out of a photo without a pet, so that `--skip-existing` skips it."""
         return self.folder / f".{self.name}.no-pet"
 
-    def is_done(self) -> bool:
-        """Whether all results exist and are newer than the photo."""
+    def is_done(self, anyway: bool = False) -> bool:
+        """Whether all results exist and are newer than the photo; `anyway` wants a cut-out also without a pet."""
         missing = [kind for kind in self.formats if not self._is_current(self.file(kind))]
-        return not missing or (missing == ["cutout"] and not self.target and self._is_current(self.no_pet))
+        return not missing or (missing == ["cutout"] and not (self.target or anyway) and self._is_current(self.no_pet))
 
     def write(self, result: Segmentation, settings: CutoutSettings, photo: str, **metadata: Any) -> None:
         """Writes the results, each file completely or not at all; `photo` is used in messages.
@@ -473,7 +474,7 @@ def _segment(
             result = predictor(photo, name=name)
             job.write(result, settings, name, **metadata)
         if "cutout" in job.formats and not result.found:
-            problems = [no_pet(name)]
+            problems = [no_pet(name, result.doubtful, "If it is one, add --anyway to write its cut-out.")]
     except Exception as error:  # whatever happens to one photo, the others go on
         problems = [sentence(error, name)]
     return not problems, [*take_notes(), *problems]

@@ -68,17 +68,11 @@ def background_of(choice: str, color: str, image: Image.Image | None) -> str | I
 
 
 class Cutout(NamedTuple):
-    """A drawn cut-out.
+    """A drawn cut-out."""
 
-    Attributes:
-        image: RGBA if the background is transparent, else RGB; as large as the frame.
-        frame: the part of the photo that it shows.
-        alpha: opacity of the pet in this part.
-    """
-
-    image: Image.Image
-    frame: Box
-    alpha: Alpha
+    image: Image.Image  # RGBA if the background is transparent, else RGB; as large as the frame
+    frame: Box  # the part of the photo that it shows
+    alpha: Alpha  # opacity of the pet in this part
 
 
 @dataclass(frozen=True)
@@ -269,8 +263,10 @@ def _dates(exif: Mapping[int, Any], *tags: int) -> dict[int, str]:
     return {tag: exif[tag] for tag in tags if DATE.fullmatch(str(exif.get(tag)))}
 
 
-def no_pet(photo: str) -> str:
-    """The sentence for a photo in which the model finds no pet."""
+def no_pet(photo: str, doubtful: bool = False, remedy: str = "If it is one, show it anyway.") -> str:
+    """The sentence for a photo without a pet; for one with a pet that is `Segmentation.doubtful`, a question."""
+    if doubtful:
+        return f"Is this a cat or a dog? No pet found in {photo} that looks like one. {remedy}"
     return f"No pet found in {photo}, so there is no cut-out of it. Try a photo that shows the pet larger."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -23,6 +23,9 @@ from petseg.labels import BOUNDARY, CLASSES, PET, palette, palette_with_ink
 SURE: Final = 0.75
 SMALLEST: Final = 0.002  # half of what a pet of 100 x 100 pixels fills in a photo of 1600 x 1200
 
+#: Below this P(cat or dog) it is doubtful whether the pet is one; chosen in `figures/elsewhere.json`.
+PET_THRESHOLD: Final = 0.1
+
 OUTLINE: Final = len(CLASSES)  # the overlay's fourth value, beside the labels
 
 
@@ -35,6 +38,8 @@ class Segmentation:
     seconds: float = 0.0  # from the photo's bytes to the logits
     model: str = ""
     photo_alpha: Image.Image | None = field(default=None, repr=False)  # the photo's own transparency, as in `Photo`
+    #: P(cat or dog) of a classifier, as in `Predictor.pet_probabilities`; None if it was not asked, NaN for a drawing.
+    pet_probability: float | None = None
 
     @cached_property
     def mask(self) -> NDArray[np.uint8]:
@@ -63,9 +68,23 @@ class Segmentation:
 
     @property
     def found(self) -> bool:
-        """Whether the photo shows a pet: P(pet) exceeds 0.75 on at least 0.2 % of the pixels at the working size."""
+        """Whether there is a cat or a dog: there is a `segmented` pet, and it is not `doubtful`."""
+        return self.segmented and not self.doubtful
+
+    @property
+    def segmented(self) -> bool:
+        """Whether P(pet) exceeds 0.75 on at least 0.2 % of the pixels at the working size."""
         pet = torch.from_numpy(self.logits).softmax(dim=0)[PET]  # (h, w)
         return bool((pet > SURE).float().mean() >= SMALLEST)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the segmented pet does not look like a cat or a dog: `pet_probability` is below 0.1."""
+        return self.pet_probability is not None and self.pet_probability < PET_THRESHOLD and self.segmented
+
+    def without_doubt(self) -> Segmentation:
+        """The same result after somebody said that it is a pet: without `pet_probability`."""
+        return replace(self, pet_probability=None)
 
     @property
     def fractions(self) -> dict[str, float]:

@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import label
+from scipy.ndimage import find_objects, label
 from torch import Tensor
 
-from petseg.labels import BACKGROUND
+from petseg.labels import BACKGROUND, PET
 
 BEYOND: Final = 0.01  # fraction of the pet that may lie beyond each side of its box: specks do not widen the box
 SMALLEST_PET: Final = 0.15  # a region is a pet if it has at least this fraction of the largest region's pixels
@@ -26,6 +26,12 @@ MOST_PETS: Final = 6  # only the largest pets are segmented again: each takes a 
 MARGIN: Final = 0.15  # added on each side, as a fraction of the box: the network needs to see where the fur ends
 WEIGHT: Final = 2 / 3  # of the second pass within its box; the first pass has the rest of 1
 FADE: Final = 0.1  # the second pass fades out over this fraction of the box, so that no seam is visible
+
+#: Of the squares for a classifier: how many at most, the fraction of the largest region's pixels that a region needs,
+#: and the margin on each side as a fraction of the region's longer side.
+MOST_SQUARES: Final = 3
+SMALLEST_SQUARE: Final = 0.1
+SQUARE_MARGIN: Final = 0.1
 
 #: Edges of a rectangle in pixels of a photo: left, top, right, bottom, as `PIL.Image.Image.crop` takes them.
 Box = tuple[int, int, int, int]
@@ -51,6 +57,32 @@ def pet_boxes(logits: Tensor, size: tuple[int, int]) -> list[Box]:
     if len(pets) == 1:
         return [_box(pet, size)]  # with the specks around it, which may be its ears
     return _merged([_box(pet * torch.from_numpy(regions == index + 1), size) for index in pets])
+
+
+def pet_squares(logits: Tensor, size: tuple[int, int]) -> list[Box]:
+    """The parts of a photo that a classifier is asked about: a square around each of the largest regions of pet pixels.
+
+    Args:
+        logits: float (3, h, w), of the whole photo, in the order of `labels.CLASSES`.
+        size: width and height of the photo in pixels, beyond which no square reaches.
+
+    Returns:
+        At most `MOST_SQUARES` boxes, the largest region first; none if no pixel is a pet's.
+    """
+    h, w = logits.shape[1:]
+    W, H = size
+    regions, count = label((logits.argmax(dim=0) == PET).numpy())
+    areas = np.bincount(regions.ravel(), minlength=count + 1)[1:]
+    squares = []
+    for index in np.argsort(-areas, kind="stable")[:MOST_SQUARES]:
+        rows, columns = find_objects(regions)[index]
+        if areas[index] >= SMALLEST_SQUARE * areas.max():
+            x, y = columns.start * W / w, rows.start * H / h
+            across, down = columns.stop * W / w - x, rows.stop * H / h - y
+            side = (1 + 2 * SQUARE_MARGIN) * max(across, down)
+            left, top = x + (across - side) / 2, y + (down - side) / 2
+            squares.append((max(0, int(left)), max(0, int(top)), min(W, int(left + side)), min(H, int(top + side))))
+    return squares
 
 
 def _box(pet: Tensor, size: tuple[int, int]) -> Box:

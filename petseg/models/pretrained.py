@@ -120,13 +120,13 @@ def load_imagenet(network: PretrainedUNet) -> None:
         ModelError: no package has them and timm cannot fetch them.
     """
     name = network.settings["encoder"]
-    weights = _packaged(name) or _downloaded(name)
+    weights = packaged(name) or _downloaded(name)
     classifier = ("conv_head.", "bn2.", "classifier.")  # the layers on top, which a U-Net does not use
     # segmentation-models-pytorch holds timm's network as `model`
     network.encoder.load_state_dict({f"model.{k}": v for k, v in weights.items() if not k.startswith(classifier)})
 
 
-def _packaged(name: str) -> dict[str, Tensor] | None:
+def packaged(name: str) -> dict[str, Tensor] | None:
     """The weights by timm's names for them; None if no installed package has them."""
     package, file = PACKAGED.get(name, ("", ""))
     spec = find_spec(package) if package else None

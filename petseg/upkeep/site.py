@@ -49,6 +49,7 @@ DESCRIBED: Final = {
     "benchmark": "Benchmark",
     "benchmark-gpu": "Benchmark on a GPU",
     "duplicates": "How far annotators agree",
+    "elsewhere": "Photos from outside Oxford-IIIT Pet",
     "matting": "Soft edges",
     "minutes": "Times of the notebooks",
     "refinement": "Photos at their original size",

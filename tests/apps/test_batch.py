@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
-from skimage.data import cat
+from skimage.data import cat, coffee
 
 from petseg import cli
 from petseg.apps import batch
@@ -174,7 +174,7 @@ def set_back(*paths: Path) -> None:
         os.utime(path, ns=(time.time_ns() - 10**12,) * 2)
 
 
-def segment(*arguments: str | Path, model: Path, out: str = "out") -> int:
+def segment(*arguments: str | Path, model: str | Path, out: str = "out") -> int:
     return cli.main(["segment", *map(str, arguments), "--out", out, "--model", str(model)])
 
 
@@ -433,6 +433,21 @@ def test_a_photo_without_a_pet_is_done_once(only: list[str], photos: Path, small
     capsys.readouterr()
     assert segment("cat.png", *options, model=small_model) == 0
     assert capsys.readouterr() == ("0 of 1 photos done, 1 skipped since their results exist; see out\n", "")
+
+
+def test_what_does_not_look_like_a_cat_or_a_dog_is_cut_out_with_anyway(photos: Path, capsys: Any) -> None:
+    Image.fromarray(coffee()).save("mug.png")
+    assert segment("mug.png", "--skip-existing", model="unet") == 1
+    assert capsys.readouterr().err == (
+        "petseg: Is this a cat or a dog? No pet found in mug.png that looks like one. "
+        "If it is one, add --anyway to write its cut-out.\n"
+    )
+    assert "mug.cutout.png" not in names(photos / "out")
+    assert segment("mug.png", "--skip-existing", model="unet") == 0  # nothing is left to do
+    assert segment("mug.png", "--skip-existing", "--anyway", model="unet") == 0
+    assert names(photos / "out") == ["mug.cutout.png", "mug.mask.png", "mug.overlay.png"]
+    assert segment("mug.png", model="unet") == 1
+    assert "mug.cutout.png" not in names(photos / "out")
 
 
 def test_a_cutout_that_was_never_asked_for_is_not_taken_for_done(photos: Path, pet_model: Path) -> None:

@@ -12,11 +12,14 @@ import pytest
 import torch
 from photo_files import noise, turned
 from PIL import Image
+from skimage.data import coffee
 
+from petseg.apps.display import sample_photos
 from petseg.errors import ModelError, PetsegWarning, PhotoError
 from petseg.inference import predictor as predictor_module
 from petseg.inference.predictor import Predictor
-from petseg.inference.segmentation import Segmentation
+from petseg.inference.segmentation import PET_THRESHOLD, Segmentation
+from petseg.labels import BACKGROUND, PET
 from petseg.models import zoo
 from petseg.models.segmenter import Segmenter
 from petseg.models.unet import UNet
@@ -128,6 +131,63 @@ def test_threads_share_a_predictor(predictor: Predictor) -> None:
         results = list(threads.map(predictor, photos))
     for result, logits in zip(results, expected, strict=True):
         np.testing.assert_allclose(result.logits, logits, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def unet() -> Predictor:
+    return Predictor("unet")
+
+
+def test_a_cup_of_coffee_is_segmented_and_doubted(unet: Predictor) -> None:
+    result = unet(coffee())
+    assert result.segmented
+    assert result.doubtful
+    assert result.pet_probability is not None
+    assert not result.found
+    unchecked = Predictor("unet", check_pet=False)(coffee())
+    assert unchecked.found
+    assert unchecked.pet_probability is None
+    assert np.array_equal(unchecked.logits, result.logits)
+
+
+@pytest.mark.parametrize("name", list(sample_photos()))
+def test_no_sample_is_doubted(name: str, unet: Predictor) -> None:
+    result = unet(sample_photos()[name]())
+    assert result.found
+    assert np.isnan(result.pet_probability or 0) == name.startswith("cartoon")  # as drawings, these are not judged
+
+
+@pytest.mark.slow
+def test_no_drawn_pet_is_doubted(unet: Predictor, cartoons: Path) -> None:
+    for path in sorted((cartoons / "oxford-iiit-pet" / "images").glob("*.jpg")):
+        photo = unet.load_photo(path)
+        assert not unet.pet_probability(photo, torch.zeros(3, 8, 8)) < PET_THRESHOLD, path.name
+
+
+@pytest.mark.parametrize(
+    ("answers", "probability", "count"),
+    [([0.02, 0.06, 0.04], 0.06, 3), ([0.02, 0.7, 0.9], 0.7, 2), ([float("nan"), 0.9, 0.9], float("nan"), 1)],
+)
+def test_the_whole_photo_and_each_part_is_asked_about_until_there_is_no_doubt(
+    answers: list[float], probability: float, count: int, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def classifier(image: torch.Tensor) -> torch.Tensor:
+        asked.append(tuple(image.shape))
+        return torch.tensor([answers[len(asked) - 1]])
+
+    monkeypatch.setattr(predictor_module, "load_classifier", lambda: classifier)
+    logits = torch.zeros(3, 20, 20)
+    logits[BACKGROUND] = 1
+    logits[PET, 2:8, 2:8] = logits[PET, 12:18, 12:18] = 2  # two pets
+    assert predictor.pet_probability(noise(60, 40), logits) == pytest.approx(probability, nan_ok=True)
+    assert asked == [(1, 3, 224, 224)] * count
+
+
+@pytest.mark.parametrize(("check_pet", "checks"), [(None, False), (True, True), (False, False)])
+def test_a_model_of_your_own_is_checked_only_if_you_say_so(check_pet: bool | None, checks: bool, model: Path) -> None:
+    assert (Predictor(model, check_pet=check_pet)(noise(9, 9)).pet_probability is not None) == checks
 
 
 @pytest.mark.slow

@@ -153,3 +153,23 @@ def test_a_pet_is_found_if_enough_pixels_are_certainly_pet(label: int, pixels: i
     uncertain = np.zeros((3, 50, 50), np.float32)
     uncertain[PET] = 1.5  # P(pet) is 0.69 everywhere
     assert not Segmentation(noise(9, 9), uncertain).found
+
+
+@pytest.mark.parametrize(
+    ("label", "probability", "found", "doubtful"),
+    [
+        (PET, None, True, False),  # nobody was asked
+        (PET, 0.1, True, False),
+        (PET, 0.099, False, True),
+        (PET, float("nan"), True, False),  # a drawing
+        (BACKGROUND, 0.0, False, False),  # nothing to doubt
+        (BACKGROUND, 1.0, False, False),
+    ],
+)
+def test_a_pet_is_found_if_it_was_segmented_and_looks_like_a_cat_or_a_dog(
+    label: int, probability: float | None, found: bool, doubtful: bool
+) -> None:
+    result = replace(sure_result(np.full((5, 5), label)), pet_probability=probability)
+    assert (result.found, result.doubtful) == (found, doubtful)
+    assert result.without_doubt().found == (label == PET)
+    assert np.array_equal(result.without_doubt().alpha, result.alpha)

