@@ -13,7 +13,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -131,7 +131,7 @@ def scaled(images: Tensor) -> Tensor:
     return torch.cat([resize_to_model(picture, SIZE) for picture in pictures])
 
 
-def train_images(source: str) -> Tensor:
+def train_images(source: Literal["oxford", "cartoon"]) -> Tensor:
     """Some hundred images of a train split, spread over all breeds: uint8 (N, 3, 128, 128)."""
     data = PetDataModule(source)
     data.prepare_data()
