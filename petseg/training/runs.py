@@ -41,7 +41,7 @@ def read_logs(path: Path) -> dict[str, Log]:
         raise DataError(f"{path}: no training log. Copy metrics.csv of the released run there.")
     logs: dict[str, Log] = defaultdict(lambda: defaultdict(list))
     with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
+        for row in csv.DictReader(line for line in file if line.endswith("\n")):  # a full disk cuts off the last one
             for column, value in row.items():
                 if row.get("epoch") and value and column not in ("run", "epoch", "step"):
                     logs[row.get("run", "")][column].append((int(row["epoch"]) + 1, float(value)))

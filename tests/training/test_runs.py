@@ -185,6 +185,11 @@ def test_the_last_checkpoint_is_that_of_the_newest_run_or_of_the_run_that_it_res
         find_checkpoint("last", runs)
 
 
+def test_a_row_of_the_log_that_a_full_disk_cut_off_is_left_out(tmp_path):
+    (tmp_path / "metrics.csv").write_text("epoch,step,train/loss\n0,5,0.75\n1,11,0.1")  # of 0.125
+    assert read_log(tmp_path / "metrics.csv") == {"train/loss": [(1, 0.75)]}
+
+
 def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
     assert last_epoch(tmp_path) == (None, 0)
     for name in ("version_0", "version_1"):
