@@ -1,0 +1,167 @@
+"""Training: killed anywhere, by any signal, in one process and in two, then resumed as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.strategies.launchers import subprocess_script
+
+from petseg import cli
+from petseg.data import cache
+from petseg.data.cartoons import write_dataset
+from petseg.training.runs import Log, joined, logs_of, read_checkpoint, read_log
+from petseg.training.task import SegmentationTask
+
+from . import Skipped, Tally
+
+NAME = "training"
+
+#: What a signal interrupts: the owner and name of a function, and at most how many of its calls pass before.
+PLACES: dict[str, tuple[Any, str, int]] = {
+    "decoding": (cache, "decode", 20),
+    "training": (SegmentationTask, "training_step", 8),
+    "validating": (SegmentationTask, "validation_step", 3),
+    "saving": (torch, "save", 3),
+    "logging": (ExperimentWriter, "save", 8),
+}
+STATUS = {"SIGTERM": 143, "SIGINT": 130, "SIGKILL": -9}
+
+#: What a resumed run must have in common with the run that was left alone.
+STATE = ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "epoch", "global_step")
+
+
+def run(scale: str) -> dict[str, Any]:
+    """Compares the checkpoint and the log of killed and resumed runs with those of one that was left alone."""
+    if not hasattr(os, "fork"):
+        raise Skipped("starts a training within a second, which only `os.fork` can")
+    cases = list(product(PLACES, STATUS, (1, 2)))
+    if scale == "short":
+        cases = [("saving", "SIGKILL", 1), ("training", "SIGTERM", 1), ("logging", "SIGINT", 1)]
+    tally, generator = Tally(), random.Random(0)
+    with TemporaryDirectory() as name:
+        root = Path(name)
+        write_dataset(root / "data", images_per_breed=6)
+        alone: dict[int, tuple[Any, Log]] = {}
+        for number, (place, kind, processes) in enumerate(cases):
+            with tally.case(f"{kind} while {place}, {processes} processes"):
+                if processes not in alone:
+                    assert fit(root / f"alone-{processes}", root, processes) == 0
+                    alone[processes] = result(root / f"alone-{processes}")
+                killed_and_resumed(root / f"{number}", root, place, kind, processes, generator, alone[processes])
+    return tally.row()
+
+
+def killed_and_resumed(
+    folder: Path, root: Path, place: str, kind: str, processes: int, generator: random.Random, expected: tuple[Any, Log]
+) -> None:
+    """One case; after a kill before the first checkpoint, the run begins again."""
+    owner, name, most = PLACES[place]
+    passing, function = generator.randint(0, most), getattr(owner, name)
+
+    def interrupted(*args: Any, **settings: Any) -> Any:
+        nonlocal passing
+        passing -= 1
+        if passing == -1:  # Ctrl-C goes to all processes of a terminal
+            (os.killpg if kind == "SIGINT" else os.kill)(os.getpid(), getattr(signal, kind))
+        return function(*args, **settings)
+
+    own_cache = folder if place == "decoding" else root
+    with patch.object(owner, name, interrupted):
+        status = fit(folder, own_cache, processes)
+    assert status == STATUS[kind], f"ended with {status}: {output(folder)}"
+    checkpoints = list(folder.glob("runs/*/checkpoints/last.ckpt"))
+    status = fit(folder, own_cache, processes, ["--ckpt_path", "last"] if checkpoints else [])
+    assert status == 0, output(folder)
+    checkpoint, log = result(folder)
+    assert same(checkpoint, expected[0]), "other weights than those of a run left alone"
+    assert log == expected[1], "a gap or another value in the log"
+
+
+def fit(folder: Path, cached: Path, processes: int, more: Sequence[str] = (), seconds: float = 300) -> int:
+    """The exit status of a tiny `petseg fit` in a process of its own; nothing that it started may be left after it."""
+    data = next(path / "data" for path in folder.parents if (path / "data").is_dir())
+    given = ["fit", "--data.data_dir", str(data), "--data.image_size", "16", "--data.batch_size", "4"]
+    given += ["--model.network.channels", "[4,8]", "--trainer.max_epochs", "3", "--trainer.accelerator", "cpu"]
+    given += ["--trainer.precision", "32-true", "--trainer.enable_progress_bar", "false"]
+    given += ["--trainer.devices", "2", "--trainer.strategy", "ddp"] if processes > 1 else []
+    folder.mkdir(parents=True, exist_ok=True)
+    if (process := os.fork()) == 0:
+        _fit_and_exit(folder, cached, [*given, *more])
+    end, status = time.monotonic() + seconds, None
+    while time.monotonic() < end and (status is None or _alive(process)):
+        time.sleep(0.02)
+        if status is None and (waited := os.waitpid(process, os.WNOHANG))[0]:
+            status, end = os.waitstatus_to_exitcode(waited[1]), time.monotonic() + 60
+    if _alive(process):
+        os.killpg(process, signal.SIGKILL)
+        raise AssertionError("no end" if status is None else "processes are left after the first")
+    assert status is not None
+    return status
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _fit_and_exit(folder: Path, cached: Path, given: list[str]) -> None:
+    status = 1
+    try:
+        os.setsid()
+        os.chdir(folder)
+        os.environ["PETSEG_CACHE_DIR"] = str(cached / "cache")
+        file = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a process that a shell starts
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # the second process begins anew, without what interrupts the first
+        command = [sys.executable, "-m", "petseg.cli", *given]
+        with patch.object(subprocess_script, "_basic_subprocess_cmd", lambda: command):
+            status = cli.main(given)
+    except SystemExit as error:
+        status = int(error.code or 0)
+    finally:
+        os._exit(status)
+
+
+def output(folder: Path) -> str:
+    """The end of what the runs in a folder printed."""
+    return (folder / "output.txt").read_text(encoding="utf-8")[-400:]
+
+
+def result(folder: Path) -> tuple[Any, Log]:
+    """The last checkpoint, and the log over all attempts without times; each epoch has one row."""
+    runs = sorted(folder.glob("runs/*"), key=lambda run: int(run.name.rpartition("_")[2]))
+    logs = [read_log(path) for path in logs_of(runs[-1])]
+    assert [epoch for log in logs for epoch, _ in log.get("train/loss", [])] == [1, 2, 3], "a gap or a double row"
+    log = joined(logs)
+    log.pop("train/seconds")
+    checkpoint = read_checkpoint(runs[-1] / "checkpoints" / "last.ckpt")
+    return {key: checkpoint[key] for key in STATE}, log
+
+
+def same(value: Any, other: Any) -> bool:
+    """Whether two nested values are equal, tensors bit for bit."""
+    if isinstance(value, torch.Tensor):
+        return torch.equal(value, other)
+    if isinstance(value, dict):
+        return value.keys() == other.keys() and all(same(value[key], other[key]) for key in value)
+    if isinstance(value, list):
+        return len(value) == len(other) and all(map(same, value, other))
+    return bool(value == other)
