@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -170,29 +168,6 @@ def test_a_card_that_does_not_rebuild_its_segmenter_is_not_saved(tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        {"mean": "[1, 2]"},
-        {"mean": "nonsense"},
-        {"std": "[1, 2, null]"},
-        {"std": "[0.2, 0, 0.2]"},  # pixels would be divided by it
-        {"std": "[NaN, 0.2, 0.2]"},
-        {"size": "[0, 128]"},
-        {"size": "[128, 1000000]"},  # would fill any memory
-        {"classes": "3"},
-        {"classes": "[1, 2, 3]"},
-        {"scores": "[5]"},
-        {"name": "[" * 100_000 + "]" * 100_000},  # too deep for json
-        {"settings": json.dumps({"channels": [1] * 5000})},  # would take minutes to build
-        {"settings": "[]"},
-        {"architecture": "[]"},
-    ],
-)
-def test_a_damaged_field_of_the_header_is_one_sentence(path: Path, damage: dict[str, str]) -> None:
-    assert "model card is damaged" in refusal(zoo.card, rewritten(path, dict(damage)))
-
-
 def test_a_missing_field_is_named_and_one_with_a_default_may_be_missing(path: Path, tmp_path: Path) -> None:
     assert zoo.card(rewritten(path, {"limits": None})).limits == ""
     assert zoo.card(rewritten(path, {"mood": '"sunny"'})).name == "tiny"  # written by a later version
@@ -204,54 +179,16 @@ def test_a_missing_field_is_named_and_one_with_a_default_may_be_missing(path: Pa
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"settings": json.dumps(UNet(channels=(4, 16)).settings)}, "do not fit the card's settings, first bottleneck"),
         ({"settings": '{"channels": [1048576, 2097152]}'}, "do not fit"),  # 158 TB of weights: refused unbuilt
         ({"settings": '{"depth": 3}'}, "cannot be built"),
-        ({"settings": '{"channels": []}'}, "cannot be built"),
-        ({"architecture": '"resnet"'}, "this petseg knows unet, pretrained-unet"),
         ({"architecture": '"pretrained-unet"', "settings": '{"encoder": "hf-hub:a/b"}'}, "timm knows no such encoder"),
         ({"parameters": "5"}, "the card says 5 parameters and 3 classes, the network has 7,559 and 3"),
-        ({"classes": '["cat", "dog"]'}, "parameters and 2 classes, the network has"),
     ],
 )
 def test_a_header_that_does_not_describe_its_tensors_is_refused(
     path: Path, changes: dict[str, str | None], sentence: str
 ) -> None:
     assert sentence in refusal(zoo.load, rewritten(path, changes))
-
-
-def test_a_damaged_file_is_refused(path: Path) -> None:
-    data = path.read_bytes()
-    for damaged in (b"", data[:100], data[:-10], b"\xff" * 200, pickle.dumps({"weight": 1})):
-        path.write_bytes(damaged)
-        assert refusal(zoo.load, path).startswith("tiny.safetensors: not a safetensors file, or damaged")
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda weight: weight.fill_(float("inf")), "head.weight holds values that are not finite"),
-        (
-            lambda weight: weight.long(),
-            r"first head.weight: torch.int64 (3, 4, 1, 1) came, float (3, 4, 1, 1) expected",
-        ),
-        (lambda weight: weight[:2], r"first head.weight: float (2, 4, 1, 1) came, float (3, 4, 1, 1) expected"),
-    ],
-)
-def test_a_weight_of_another_kind_is_refused(path: Path, change: Any, sentence: str) -> None:
-    tensors = load_file(path)
-    with safe_open(path, "pt") as file:
-        header = file.metadata()
-    save_file(tensors | {"head.weight": change(tensors["head.weight"]).contiguous()}, path, header)
-    assert sentence in refusal(zoo.load, path)
-
-
-def test_a_variance_below_zero_is_refused(path: Path) -> None:
-    tensors = load_file(path)
-    tensors["encoder.0.1.running_var"][0] *= -1  # one flipped bit, after which every logit is no number
-    with safe_open(path, "pt") as file:
-        save_file(tensors, path, file.metadata())
-    assert "encoder.0.1.running_var holds a variance below 0" in refusal(zoo.load, path)
 
 
 @pytest.mark.slow
