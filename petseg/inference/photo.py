@@ -224,10 +224,7 @@ def _parse_header(data: bytes, name: str) -> Image.Image:
         image = HeifImageFile(BytesIO(data))
     elif kind.isupper():
         Image.init()
-        plugin, accepts = Image.OPEN.get(kind, (None, None))
-        if plugin is None or (kind == "AVIF" and accepts and accepts(data[:16]) is not True):
-            raise PhotoError(f"{name}: an {kind} photo, which needs Pillow 11.3 or newer. Run `pip install -U pillow`.")
-        image = plugin(BytesIO(data), "")  # `Image.open` would judge the size by its own, module-wide limit
+        image = Image.OPEN[kind][0](BytesIO(data), "")  # `Image.open` has a module-wide limit
     if image is None:
         kind = "a camera raw file" if kind == "TIFF" else kind
         raise PhotoError(f"{name}: {kind}; {READABLE}. Export it as JPEG or PNG.")

@@ -144,9 +144,3 @@ def test_what_pillow_and_libtiff_print_does_not_reach_the_terminal(tmp_path: Pat
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["deep.tif", "broken.tif"]
     (warning,) = [line for line in done.stderr.splitlines() if not line.startswith("  ")]  # and the line of code
     assert "PhotoWarning: rex.gif: holds several pictures" in warning
-
-
-def test_pillows_switches_are_left_alone() -> None:
-    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
-    load_photo(encoded(noise(64, 64), "JPEG", progressive=True)[:-2])
-    assert before == (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)

@@ -25,11 +25,6 @@ def test_the_frame_of_the_picture_is_no_contour():
     assert not metrics.contour(torch.ones(1, 6, 6, dtype=torch.bool)).any()
 
 
-def test_each_image_of_a_batch_has_its_own_contour():
-    both = torch.cat([square(2, 3, 4), square(5, 5, 3)])
-    assert torch.equal(metrics.contour(both)[1:], metrics.contour(square(5, 5, 3)))
-
-
 def test_counts_of_a_square_moved_by_one_pixel_are_those_on_paper():
     # 12 contour pixels each; three above and three below fall on the other contour, all lie within one pixel
     counts = metrics.boundary_counts(square(4, 5, 4), square(4, 4, 4), (0, 1))

@@ -17,13 +17,6 @@ from petseg.models.unet import UNet
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_build_the_unet.ipynb"
 
 
-def numbers(module: nn.Module) -> list[int]:
-    """Parameters of each layer that has any, in order."""
-    leaves = [layer for layer in module.modules() if not list(layer.children())]
-    counts = [sum(p.numel() for p in layer.parameters()) for layer in leaves]
-    return [count for count in counts if count]
-
-
 @pytest.fixture(scope="module")
 def network() -> UNet:
     torch.manual_seed(0)
@@ -89,19 +82,6 @@ def test_the_separable_network_has_1_517_854_parameters():
     assert sum(p.numel() for p in UNet(separable=True).parameters()) == 1_517_854
 
 
-def test_stages_hold_the_published_numbers(network):
-    assert [numbers(stage) for stage in network.encoder] == [
-        [432, 32, 2_304, 32],
-        [4_608, 64, 9_216, 64],
-        [18_432, 128, 36_864, 128],
-        [73_728, 256, 147_456, 256],
-        [294_912, 512, 589_824, 512],
-    ]
-    assert numbers(network.bottleneck) == [1_179_648, 1_024, 2_359_296, 1_024]
-    assert numbers(network.up) == [524_544, 131_200, 32_832, 8_224, 2_064]
-    assert numbers(network.head) == [51]
-
-
 def test_torchinfo_reports_the_published_totals(network):
     summary = torchinfo.summary(network, (16, 3, 128, 128), verbose=0)
     assert summary.total_params == 7_778_643
@@ -122,13 +102,6 @@ def test_a_size_that_is_no_multiple_of_32_is_padded_with_its_own_edge(network):
     padded = torch.cat([image, image[:, :, -1:].expand(-1, -1, 14, -1)], dim=2)
     with torch.no_grad():
         torch.testing.assert_close(network(image), network(padded)[:, :, :50])
-
-
-def test_every_pixel_of_a_small_image_reaches_every_logit(network):
-    image = torch.rand(1, 3, 32, 32, requires_grad=True)
-    network(image)[0, :, 16, 16].sum().backward()
-    assert image.grad is not None
-    assert (image.grad.abs().sum(dim=1) > 0).all()
 
 
 def test_every_parameter_gets_a_gradient():
