@@ -55,12 +55,7 @@ def exercise(number: str, title: str) -> Callable[[Check], Check]:
 
 
 def check(number: str, *answer: Any) -> None:
-    """Prints whether an answer is right, and a hint if it is not.
-
-    Args:
-        number: of the notebook and the exercise, for instance `02.1`.
-        answer: what the exercise asks for, values or functions.
-    """
+    """Prints whether the answer to an exercise, such as `02.1`, is right, and a hint if it is not."""
     function = _registered(number).check
     try:
         if any(part is ... or part is None for part in answer):
@@ -74,13 +69,9 @@ def check(number: str, *answer: Any) -> None:
 
 
 def progress(notebook: str) -> pd.DataFrame:
-    """A table of a notebook's exercises, with a row for each number.
+    """A table of the exercises of a notebook, such as `02`, with a row for each number.
 
-    Args:
-        notebook: its number, for instance `02`.
-
-    Returns:
-        the columns `exercise`, its title, and `state`: `passed`, `not yet` after a wrong answer, or `to do`.
+    Its columns are `exercise`, the title, and `state`: `passed`, `not yet` after a wrong answer, or `to do`.
     """
     _registered(f"{notebook}.1")
     numbers = sorted(number for number in EXERCISES if number.startswith(f"{notebook}."))

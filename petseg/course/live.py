@@ -41,14 +41,11 @@ class LiveText:
 
 
 class Progress(L.Callback):
-    """A table of epochs and a line on the current step, updated while a notebook trains; with `draw`, also a figure.
+    """A table of epochs and a line on the current step, updated every `every` seconds while a notebook trains.
 
-    Checkpoints save `history`, the logged values and `size` (pixels), `seconds` and `memory` (MB) of each epoch, so a
-    resumed run shows the earlier epochs as well.
-
-    Args:
-        draw: makes a figure of the history, after each validation.
-        every: seconds between two updates of the line.
+    With `draw`, also the figure that it makes of the history after each validation. Checkpoints save `history`, the
+    logged values and `size` (pixels), `seconds` and `memory` (MB) of each epoch, so a resumed run shows the earlier
+    epochs as well.
     """
 
     def __init__(self, draw: Callable[[Log], DescribedFigure] | None = None, every: float = 1.0) -> None:
@@ -159,14 +156,10 @@ def peak_memory() -> float:
 
 
 def explore(draw: Callable[..., DescribedFigure], **choices: Sequence[Any]) -> None:
-    """Shows a slider for each choice, and the figure that `draw` makes of their values.
+    """Shows a slider for each choice, and the figure that `draw` makes of their values, which it takes by name.
 
     The figure is an ordinary output of the cell, which the sliders replace. Without a kernel, for instance on GitHub,
     the figure of the first values stays, under a line that names the sliders.
-
-    Args:
-        draw: takes a value for each choice, by name.
-        choices: the values to choose from, by the name of `draw`'s argument.
     """
     if not choices or not all(len(values) for values in choices.values()):
         raise ValueError("explore: nothing to choose from; give at least one value for each argument of `draw`.")

@@ -24,8 +24,8 @@ def linear_probe(encoder: nn.Module, train: Batch, val: Batch, ridge: float = 1e
     Args:
         encoder: returns a list of feature maps float (B, c, h, w) for images that are normalised for EfficientNet-Lite.
             It runs in eval mode on the CPU and is not changed.
-        train: the examples that the classifiers are fitted to.
-        val: the examples that they are scored on.
+        train: the classifiers are fitted to it.
+        val: the classifiers are scored on it.
         ridge: regularisation: the fraction of each feature's sum of squares that is added to it.
 
     Returns:

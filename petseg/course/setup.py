@@ -69,9 +69,7 @@ def chosen_profile() -> Profile:
 def start(seed: int = 0, data: bool = True) -> Setup:
     """Seeds Python, NumPy and PyTorch; prints versions, device, profile and data source.
 
-    Args:
-        seed: of all random generators.
-        data: whether the notebook needs the data set, so that profile `full` fetches it if it is missing.
+    With `data`, profile `full` fetches the data set if it is missing.
 
     Raises:
         SettingsError: see `chosen_profile`.

@@ -66,15 +66,11 @@ def thumbnails(images: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.float3
 def duplicate_pairs(
     thumbnails: NDArray[np.float32], threshold: float = THRESHOLD, block: int = 1024
 ) -> list[Pair[int]]:
-    """Pairs of thumbnails whose correlation is above a threshold, directly or with one of them mirrored.
+    """Pairs of thumbnails (N, h, w) whose correlation is above a threshold, directly or with one of them mirrored.
 
-    Args:
-        thumbnails: float32 (N, h, w).
-        threshold: -1 to 1. The correlation is 1 for photos that differ in brightness and contrast only.
-        block: rows of the N x N correlations that are computed at a time: for N of 7,349, 30 MB instead of 216 MB.
-
-    Returns:
-        The pairs, in order of their indices. A pair that correlates as well unmirrored counts as unmirrored.
+    The correlation is 1 for photos that differ in brightness and contrast only. `block` rows of the N x N correlations
+    are computed at a time: for N of 7,349, 30 MB instead of 216 MB. A pair that correlates as well unmirrored counts as
+    unmirrored.
     """
     rows = _standardized(thumbnails)
     mirrored_rows = _standardized(thumbnails[:, :, ::-1])

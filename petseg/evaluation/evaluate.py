@@ -56,12 +56,7 @@ def batches(dataset: PixelDataset, size: int = BATCH) -> Iterator[Batch]:
 
 
 def probabilities(predictor: Predictor, image: Tensor, views: Sequence[View] = SINGLE) -> Tensor:
-    """Class probabilities of images that have the working size, averaged over some views of each.
-
-    Args:
-        predictor: the model.
-        image: uint8 (N, 3, H, W).
-        views: how the images are changed.
+    """Class probabilities of images uint8 (N, 3, H, W) of the working size, averaged over some views of each.
 
     Returns:
         float32 (N, 3, H, W) on the CPU, 0 to 1, summing to 1 over the classes: 0.2 MB per image of 128x128.
@@ -96,16 +91,9 @@ def evaluate_images(predictor: Predictor, image: Tensor, mask: Tensor, views: Se
 
 
 def corruption_matrices(predictor: Predictor, image: Tensor, mask: Tensor, seed: int = 0) -> dict[str, list[Tensor]]:
-    """Confusion matrices under each corruption.
+    """Confusion matrices of images uint8 (N, 3, H, W) with masks uint8 (N, H, W) under each corruption, by its name.
 
-    Args:
-        predictor: the model.
-        image: uint8 (N, 3, H, W).
-        mask: uint8 (N, H, W), labels.
-        seed: of the noise.
-
-    Returns:
-        By name of the corruption, four tensors int64 (N, 3, 3): of the unchanged images, and at each strength.
+    Each has four tensors int64 (N, 3, 3): of the unchanged images, and at each strength. `seed` is that of the noise.
     """
     clean = evaluate_images(predictor, image, mask)
     return {

@@ -61,13 +61,8 @@ def commonest_mistake(matrix: Tensor) -> Mistake:
 def confident_disagreement(probability: Tensor, mask: Tensor, confidence: float = 0.9) -> Tensor:
     """Fraction of each image where a confident model says pet and the mask background, or the other way round.
 
-    Args:
-        probability: float (N, 3, H, W).
-        mask: uint8 (N, H, W), labels.
-        confidence: the model's class counts from this probability on.
-
-    Returns:
-        float32 (N,), 0 to 1. Pixels that the model or the mask calls boundary do not count.
+    Takes probabilities (N, 3, H, W) and masks uint8 (N, H, W), returns float32 (N,). Pixels that the model or the mask
+    calls boundary do not count, nor do those whose probability is below `confidence`.
     """
     highest, label = probability.max(dim=1)  # (N, H, W)
     opposite = (label != mask) & (label != BOUNDARY) & (mask != BOUNDARY) & (highest >= confidence)

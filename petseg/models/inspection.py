@@ -41,12 +41,10 @@ class Step:
 
 
 def trace(network: nn.Module, shape: tuple[int, ...], stages: bool = False) -> list[Step]:
-    """The steps of a forward pass in eval mode, in the order in which they are taken.
+    """The steps of a forward pass in eval mode, of an image of this shape (B, C, H, W), in their order.
 
-    Args:
-        network: stays as it is.
-        shape: (B, C, H, W) of the image to pass.
-        stages: list the blocks of a U-Net instead of the layers that they are made of.
+    With `stages`, they are the blocks of a U-Net instead of the layers that these are made of. The network stays as it
+    is.
     """
     layers = [name for name, module in network.named_modules() if not list(module.children())]
     steps: list[Step] = []
@@ -68,13 +66,9 @@ def trace(network: nn.Module, shape: tuple[int, ...], stages: bool = False) -> l
 
 
 def kept_for_backward(network: nn.Module, image: Tensor) -> int:
-    """Bytes of the activations that a forward pass in train mode keeps for its backward pass.
+    """Bytes of the activations that a forward pass of an image (B, C, H, W) in train mode keeps for its backward pass.
 
-    Each piece of memory counts once; parameters and the image do not count. The network's running averages stay.
-
-    Args:
-        network: is run as a copy.
-        image: float (B, C, H, W).
+    Each piece of memory counts once; parameters and the image do not count. The network is run as a copy.
     """
     network = deepcopy(network).train()
     own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers(), image)}
@@ -92,14 +86,8 @@ def kept_for_backward(network: nn.Module, image: Tensor) -> int:
 def input_gradient(network: nn.Module, image: Tensor, position: tuple[int, int], label: int = 0) -> Tensor:
     """How strongly each pixel of an image changes one logit: the gradient's magnitude, summed over the channels.
 
-    Args:
-        network: is run in eval mode; in train mode BatchNorm's statistics make every pixel depend on every other.
-        image: float (1, C, H, W), normalised.
-        position: row and column of the logit.
-        label: its class.
-
-    Returns:
-        (H, W) on the CPU, of the image's type.
+    The network runs in eval mode: in train mode BatchNorm's statistics make every pixel depend on every other. Takes a
+    normalised image (1, C, H, W), the row and column of the logit, and its class; returns (H, W) on the CPU.
     """
     image = image.detach().clone().requires_grad_()
     with in_eval_mode(network):
@@ -109,12 +97,7 @@ def input_gradient(network: nn.Module, image: Tensor, position: tuple[int, int],
 
 
 def half_radius(gradient: Tensor, position: tuple[int, int]) -> int:
-    """The smallest r for which the square of side 2 r + 1 around a position holds half of a gradient's sum.
-
-    Args:
-        gradient: (H, W), magnitudes.
-        position: row and column of the centre.
-    """
+    """The smallest r for which the square of side 2 r + 1 around a position holds half of a gradient's sum."""
     H, W = gradient.shape
     row, column = torch.arange(H) - position[0], torch.arange(W) - position[1]
     ring = torch.maximum(row.abs().unsqueeze(1), column.abs().unsqueeze(0))  # (H, W): distance from the centre

@@ -69,13 +69,10 @@ def _in_words(score: Interval) -> str:
 
 
 def breed_scores(breeds: Sequence[tuple[str, str]], intervals: Interval, overall: float, title: str) -> Figure:
-    """One marker and interval per breed, sorted by score; cats are filled circles, dogs open squares.
+    """A marker and interval for each of G breeds, sorted by score; cats are filled circles, dogs open squares.
 
-    Args:
-        breeds: name and species of each of G breeds.
-        intervals: three tensors (G,) of mean IoU.
-        overall: mean IoU of all breeds together.
-        title: states the result.
+    `breeds` are names and species; `intervals` are three tensors (G,) of mean IoU; `overall` is that of all breeds
+    together.
     """
     value, low, high = (part.numpy() for part in intervals)
     order = np.argsort(value)
@@ -102,9 +99,7 @@ def breed_scores(breeds: Sequence[tuple[str, str]], intervals: Interval, overall
 def reliability_diagram(counts: Tensor, title: str) -> Figure:
     """Observed frequency against predicted probability for each class, with the number of pixels below.
 
-    Args:
-        counts: float64 (4, bins, 3) as `metrics.reliability_counts` returns them; the last row is not drawn.
-        title: states the result.
+    `counts` are those of `metrics.reliability_counts`; the last row is not drawn.
     """
     errors = expected_calibration_error(counts)
     alt = "Reliability diagrams; expected calibration error: " + ", ".join(

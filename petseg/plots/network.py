@@ -80,14 +80,9 @@ def gradient_panels(
 ) -> Figure:
     """Gradient magnitudes (H, W) side by side, each relative to its own largest value, in powers of ten.
 
-    Args:
-        gradients: by title.
-        field: first and last row and column of the receptive field, drawn as a dashed frame.
-        radii: for each panel, half the side of a dotted square around its middle.
-        width: of one panel, in inches.
-        decades: powers of ten that the scale spans; smaller values are black.
-        cell: side in pixels of the blocks that are summed into one square of the figure; must divide H and W.
-        alt: text for readers who cannot see the figure.
+    `field`, the first and last row and column of the receptive field, is drawn as a dashed frame; each panel's radius
+    is half the side of a dotted square around its middle. Blocks of `cell` x `cell` pixels are summed into one square
+    of the figure; squares more than `decades` powers of ten below the largest are black.
     """
     colors = colormaps["magma"].resampled(2 * decades)  # steps are easier to read than a gradient
     with figure(width * len(gradients) + 0.9, width, 1, len(gradients), alt=alt, squeeze=False) as (drawing, axes):

@@ -33,15 +33,15 @@ def show_images(
     photo: bool = True,
     legend: str = "",
 ) -> Figure:
-    """Shows pictures in a grid, each under its title.
+    """Shows pictures in a grid, each under its title, which is broken into lines if it is wider than its picture.
 
     Args:
         images: PIL images (transparent parts show a checkerboard); arrays (H, W, 3), uint8 or float in 0..1; or arrays
             (H, W) of any range, drawn in 16 greys from their smallest to their largest value.
-        titles: one per image; a title wider than its picture is broken into lines.
+        titles: one per image.
         columns: pictures per row; default: all in one row.
         width: of one picture, in inches.
-        alt: text for readers who cannot see the figure; default: the titles.
+        alt: default: the titles.
         photo: store the figure as JPEG; use False for masks and feature maps, since PNG keeps their sharp edges.
         legend: adds a legend of the classes, which calls the background by this name.
     """
@@ -80,14 +80,10 @@ def show_masks(masks: Sequence[NDArray[np.uint8]], titles: Sequence[str], alt: s
 def show_examples(
     images: Sequence[Any], masks: Sequence[Any], titles: Sequence[str], plain: bool = True, width: float = 5.8
 ) -> Figure:
-    """Shows images in a row, and below each the same image with its mask painted over.
+    """Shows images in a row, and below each the same image with its mask, uint8 (H, W), painted over.
 
-    Args:
-        images: PIL images or uint8 (H, W, 3).
-        masks: uint8 (H, W), labels.
-        titles: one per image.
-        plain: also show the images without their masks.
-        width: of the whole row, in inches; fewer than four images are as large as four would be.
+    If `plain` is False, the painted ones alone. `width` is that of a row of four or more, in inches; fewer images are
+    as large.
     """
     overlays = [mask_overlay(image, np.asarray(mask), scale=2) for image, mask in zip(images, masks, strict=True)]
     listed = "; ".join(f"{t}, {np.mean(np.asarray(m) == PET):.0%} pet" for t, m in zip(titles, masks, strict=True))
@@ -110,11 +106,7 @@ def mask_picture(mask: NDArray[np.uint8], scale: int = 3) -> Image.Image:
 def mask_overlay(image: Any, mask: NDArray[np.uint8], opacity: float = 0.5, scale: int = 3) -> Image.Image:
     """An image with pet and boundary painted over: the boundary hatched, the pet outlined by a dark line.
 
-    Args:
-        image: PIL image or uint8 (H, W, 3).
-        mask: uint8 (H, W), labels; the picture is `scale` times as large.
-        opacity: of the paint, 0 to 1.
-        scale: pixels of the picture per pixel of the mask.
+    It is resized to `scale` times the size of the mask, uint8 (H, W); `opacity` is that of the paint, 0 to 1.
     """
     size = (scale * mask.shape[1], scale * mask.shape[0])
     image = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))

@@ -91,14 +91,8 @@ def figure(
 ) -> Iterator[tuple[DescribedFigure, Any]]:
     """Figure and axes in the course's style: `with plots.figure(6, 3, alt="...") as (figure, ax):`.
 
-    Args:
-        width: of the whole figure, in inches.
-        height: of the whole figure, in inches.
-        rows: number of rows of axes.
-        columns: number of columns of axes.
-        alt: text for readers who cannot see the figure; `figure.alt` sets it later.
-        photo: store the figure as JPEG.
-        grid: more arguments of matplotlib's `subplots`, for instance `sharex=True`.
+    Width and height are in inches; `figure.alt` sets the alt text later; `photo` stores the figure as JPEG; `grid` are
+    more arguments of matplotlib's `subplots`.
     """
     with plt.rc_context(STYLE):
         settings: Any = {"figsize": (width, height), "layout": "constrained", "FigureClass": DescribedFigure}

@@ -25,13 +25,7 @@ from petseg.training.task import SegmentationTask
 def soft_labels(
     teachers: Sequence[str | Path], dataset: PixelDataset, device: torch.device, batch_size: int = 32
 ) -> Tensor:
-    """Mean probabilities of several models for the images of a split and their mirror images.
-
-    Args:
-        teachers: as `zoo.load` takes them.
-        dataset: the split; its images have the teachers' size.
-        device: where to compute.
-        batch_size: images at a time.
+    """Mean probabilities of several models for the images of a split, of the models' size, and their mirror images.
 
     Returns:
         uint8 (N, 3, H, W) on the device, in the order of the split; 255 is certainty.

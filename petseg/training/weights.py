@@ -66,16 +66,7 @@ def model_card(
     source: Mapping[str, Any],
     scores: Mapping[str, Mapping[str, float]],
 ) -> ModelCard:
-    """The card of a task's network.
-
-    Args:
-        name: of the model.
-        task: holds the network.
-        data: the data that it was trained on, set up.
-        recipe: how it was trained.
-        source: what the card says of the data, beside the number of examples in each split.
-        scores: by split.
-    """
+    """The card of a task's network; `source` describes the data, beside the number of examples in each split."""
     return ModelCard.of(
         task.segmenter,
         name=name,
