@@ -13,7 +13,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from petseg.apps import display
-from petseg.apps.webapp.limits import MAX_MEGABYTES, Requests
+from petseg.apps.webapp.limits import MAX_MEGABYTES, Requests, adapt_gradio, unknown
 from petseg.apps.webapp.page import KEEP_SECONDS, Page
 from petseg.apps.webapp.session import ChosenPhoto, Session
 
@@ -34,9 +34,10 @@ def web_app(session: Session, folder: Path, root_path: str = "") -> FastAPI:
     blocks.state_session_capacity = MAX_VISITORS
     blocks.has_launched = True  # as `launch` sets it: from then on Gradio reads uploaded files alone, not any file
     app = FastAPI(openapi_url=None, lifespan=lambda _: _sweeping(folder))
+    adapt_gradio()
     app.add_middleware(Requests, root_path=root_path)
     sources = Path(__file__).parent
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         blocks,
         path="/",
@@ -53,6 +54,8 @@ def web_app(session: Session, folder: Path, root_path: str = "") -> FastAPI:
         css=display.CSS + (sources / "page.css").read_text(encoding="utf-8"),
         head=f"<script>{(sources / 'requests.js').read_text(encoding='utf-8')}</script>",
     )
+    app.routes[-1].app.add_exception_handler(KeyError, unknown)  # type: ignore[attr-defined]  # Gradio looks functions up
+    return app
 
 
 def remove_empty_folders(folder: Path) -> None:

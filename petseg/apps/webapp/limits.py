@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from gradio import route_utils
+from gradio import queueing, route_utils, utils
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
 
 MAX_PHOTOS: Final = 10  # at a time
 MAX_MEGABYTES: Final = 50  # each file; a photo of 60 megapixels from a phone or camera has up to 40
 MAX_JSON_MEGABYTES: Final = 1  # everything but uploads: names of files and values of fields
+
+REFUSED: Final = (
+    "The server cannot do this with these files and values. Load the page again, and choose the photo again."
+)
 
 #: What a visitor reads if a file cannot be written; in the braces stands why.
 NOT_STORED: Final = "The machine that runs this page cannot store the file ({}). Free some space there, then try again."
@@ -30,7 +41,10 @@ class Requests:
         """Answers a request as ASGI has it."""
         path = str(scope.get("path", ""))
         if path.startswith(f"{self.prefix}/"):  # some proxies have taken it off already
-            scope = {**scope, "path": path.removeprefix(self.prefix)}
+            path = path.removeprefix(self.prefix)
+            scope = {**scope, "path": path}
+        if path.startswith("/gradio_api/proxy="):  # for pages that are made of those of other servers
+            return await PlainTextResponse("Not found", 404)(scope, receive, send)
         is_upload = path.endswith("/upload")
         limit = 1024**2 * (MAX_PHOTOS * (MAX_MEGABYTES + 1) if is_upload else MAX_JSON_MEGABYTES)
         received = 0
@@ -47,12 +61,15 @@ class Requests:
 
 
 class Uploads(route_utils.GradioMultiPartParser):
-    """Gradio's reader of uploads, which removes files also after a full disk or a visitor who left."""
+    """Gradio's reader of uploads, which removes files also after a full disk or a visitor who left.
+
+    Gradio refuses files whose names begin with a dot; on the server, and only there, they have a name without it.
+    """
 
     async def parse(self) -> Any:
         """The fields of the form; raises MultiPartException, whose message the visitor sees."""
         try:
-            return await super().parse()
+            form = await super().parse()
         except BaseException as error:
             for file in self._files_to_close_on_error:
                 with suppress(OSError):  # of a full disk
@@ -61,6 +78,25 @@ class Uploads(route_utils.GradioMultiPartParser):
             if isinstance(error, OSError):
                 raise route_utils.MultiPartException(NOT_STORED.format(error.strerror)) from error
             raise
+        for upload in form.getlist("files"):
+            if isinstance(upload, UploadFile):
+                upload.filename = re.sub(r"^[./\\]+", "", upload.filename or "")
+        return form
 
 
-route_utils.GradioMultiPartParser = Uploads  # type: ignore[misc]
+def adapt_gradio() -> None:
+    """Has Gradio read uploads as above, and say a sentence where it would say nothing but "Error"."""
+    payload = utils.error_payload
+
+    def with_sentence(error: BaseException | None, show_error: bool) -> dict[str, Any]:
+        content = payload(error, show_error)
+        return content if content["error"] else {**content, "error": REFUSED, "visible": True}
+
+    route_utils.GradioMultiPartParser = Uploads  # type: ignore[misc]
+    queueing.error_payload = with_sentence
+
+
+def unknown(_: Request, error: Exception) -> PlainTextResponse:
+    """The answer to a request for a function that the page does not have."""
+    log.warning("refused: %r", error)
+    return PlainTextResponse(REFUSED, 400)

@@ -1,0 +1,249 @@
+"""The web app under load: 32 visitors at once, a fifth of their requests bad."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from importlib.util import find_spec
+from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+from PIL import Image
+from servers import Server
+from visitor import CUTOUT, WAIT, Visitor, app_in, encoded, expected, memory, some_photo, wrong
+
+from . import Skipped, Tally
+
+NAME = "web app"
+
+Case = tuple[str, Callable[[], object]]
+
+#: What no field of the page expects; some fields have a use for some of them.
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1e308,
+    float("nan"),
+    "",
+    "x",
+    "../" * 9 + "etc/passwd",
+    "x" * 100_000,
+    [],
+    [[]],
+    {},
+)
+
+ADDRESSES = (
+    "/etc/passwd",
+    "../" * 9 + "etc/passwd",
+    "https://example.com/cat.jpg",
+    "file:///etc/passwd",
+    "//1.2.3.4/a",
+)
+
+
+def run(scale: str) -> dict[str, Any]:
+    """In short every fifth bad request and a few good ones; in full 2,000, of which each fifth is bad."""
+    if not find_spec("gradio"):
+        raise Skipped('Gradio is not installed; pip install -e ".[web]" brings it')
+    tally = Tally()
+    masks = {number: expected(some_photo(number)).mask for number in range(10)}
+    with TemporaryDirectory() as name, app_in(Path(name)) as server, ThreadPoolExecutor(32) as visitors:
+        short = scale == "short"
+        bad = list(bad_requests(server))[:: 5 if short else 1]
+        good = [(f"photo {number}", partial(right, server, number, masks)) for number in range(20 if short else 1600)]
+        requests, rounds = (bad + good, 1) if short else (mixed(good, bad), 4)
+        held = []
+        for start in range(rounds):  # memory is compared once each visitor's photos are held
+            list(visitors.map(partial(attempt, tally), requests[start::rounds]))
+            held.append(memory(server))
+        with tally.case("memory is flat"):
+            assert held[-1] - held[0] < 120, f"{held} MB"
+        with tally.case("the server went nowhere and met no defect"):
+            log = server.log.read_text(encoding="utf-8")
+            assert "WENT OUT" not in log
+            assert "ASGI" not in log, log[log.index("ASGI") :][:3000]
+        with tally.case("the server still answers"):
+            right(server, 0, masks)
+    return tally.row(memory_mb=[round(size) for size in held])
+
+
+def mixed(good: list[Case], bad: list[Case]) -> list[Case]:
+    """All good requests, with a bad one after every four."""
+    kinds = cycle(bad)
+    return [case for number, case in enumerate(good) for case in ([case, next(kinds)] if number % 4 == 0 else [case])]
+
+
+def attempt(tally: Tally, case: Case) -> None:
+    name, action = case
+    with tally.case(name, seconds=WAIT):
+        action()
+
+
+def right(server: Server, number: int, masks: dict[int, Any]) -> None:
+    """A photo is segmented rightly, and downloaded."""
+    visitor = Visitor(server)
+    answer = visitor.choose((some_photo(number % 10), f"{number}.jpg"))
+    assert answer.status == "", answer.status
+    mask, name = visitor.saved("Download class map (PNG)", 0.5, ["pet"])
+    assert name == f"{number}.mask.png"
+    assert wrong(mask, masks[number % 10]) < 1e-3
+
+
+def bad_requests(server: Server) -> Iterator[Case]:
+    """Requests that must be refused, and odd ones that must not end in a defect."""
+    yield from files(server)
+    yield from fields(server)
+    yield from raw(server)
+
+
+def files(server: Server) -> Iterator[Case]:
+    """Uploads that are no photo, or show no pet."""
+    photo = some_photo(0)
+    contents = {
+        "text.jpg": b"no photo",
+        "empty.jpg": b"",
+        "page.html": b"<!doctype html><script>alert(1)</script>",
+        "drawing.svg": b"<svg xmlns='http://www.w3.org/2000/svg'><image href='https://example.com/a.png'/></svg>",
+        "paper.pdf": b"%PDF-1.7\n",
+        "many.zip": b"PK\3\4" + bytes(100),
+        "zeros.png": b"\x89PNG\r\n\x1a\n" + bytes(1000),
+        "bomb.png": encoded(Image.new("1", (20_000, 20_000)), "PNG"),
+        "grey.png": encoded(Image.new("RGB", (300, 200), "grey"), "PNG"),
+        **{f"cut at {tenth}0 %.jpg": photo[: len(photo) * tenth // 10] for tenth in (1, 2, 3)},
+    }
+    names = (
+        "../../../../etc/passwd",
+        "..\\..\\x.jpg",
+        "<img src=x onerror=alert(1)>.jpg",
+        "\u202egpj.exe",
+        "CON",
+        "x" * 300,
+    )
+    for name, data in contents.items() | {(name, b"no photo") for name in names}:
+
+        def choose(name: str = name, data: bytes = data) -> None:
+            status = Visitor(server).choose((data, name)).status
+            assert status.startswith('<p class="failed">'), status
+            assert "<img" not in status and "petseg-app-" not in status, status  # noqa: PT018
+
+        yield f"upload {name[:40]}", choose
+
+
+def fields(server: Server) -> Iterator[Case]:
+    """Odd values in each field of each handler, and addresses of files that were not uploaded."""
+    handlers: dict[tuple[str, str], list[Any]] = {
+        ("upload", "photos"): [[None], "unet"],
+        ("input", "Model"): [None, "unet"],
+        ("input", "Crop to the pet"): [None, *CUTOUT],
+        ("click", "Download cut-out"): [None, *CUTOUT],
+        ("click", "Download all as ZIP"): [None, *CUTOUT],
+        ("click", "Download overlay (PNG)"): [None, 0.5, ["pet"]],
+        ("input", "Opacity of the overlay"): [None, True, 0.5, ["pet"]],
+    }
+    for (event, label), values in handlers.items():
+        for place in range(len(values)):
+            if values[place] is None:  # the visit, which stays on the server
+                continue
+            for odd in ODD:
+                yield (
+                    f"{label}: {str(odd)[:20]!r} at {place}",
+                    partial(odd_values, server, event, label, [*values[:place], odd, *values[place + 1 :]]),
+                )
+    for address in ADDRESSES:
+        for meta in ({}, {"meta": {"_type": "gradio.FileData"}}):
+            file = {"path": address, "orig_name": "a.jpg", **meta}
+            chosen = [[file], "unet"], [None, "image", CUTOUT[1], file, *CUTOUT[3:]], [None, *CUTOUT[:4], file, 0, 0]
+            for (event, label), values in zip(
+                [("upload", "photos"), *[("click", "Download cut-out")] * 2], chosen, strict=True
+            ):
+                yield (
+                    f"{label}: {address} {'marked' if meta else ''}",
+                    partial(odd_values, server, event, label, values, strict=True),
+                )
+
+
+def odd_values(server: Server, event: str, label: str, values: list[Any], strict: bool = False) -> None:
+    """A handler refuses the values with a sentence, or has a use for them unless `strict`."""
+    visitor = Visitor(server)
+    if label != "photos":
+        visitor.choose((some_photo(0), "cat.jpg"))
+    try:
+        output = visitor.do(event, label, *values)
+    except HTTPError as error:
+        if not 400 <= error.code < 500:
+            raise
+        return
+    text = output["error"] if "error" in output else str(output["data"][0])
+    refused = "error" in output or 'class="failed"' in text
+    assert refused or not strict, f"taken: {text[:200]}"
+    assert not refused or re.search(r"[a-z]{3}.*[.!]", text or ""), f"no sentence: {text!r}"
+    assert "root:" not in text, "content of a file of the server"
+
+
+def raw(server: Server) -> Iterator[Case]:
+    """Requests that no page sends; each gets a status between 400 and 499."""
+    join, upload = "POST /gradio_api/queue/join", "POST /gradio_api/upload"
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
+    paths = (
+        "/etc/passwd",
+        "../../etc/passwd",
+        "..%2f..%2fetc%2fpasswd",
+        "https://example.com",
+        "%00",
+        "C:/windows/win.ini",
+    )
+    for start in ("/gradio_api/file=", "/file=", "/gradio_api/proxy=", "/static/", "/assets/", "/gradio_api/file/"):
+        for path in paths:
+            yield f"GET {start}{path}", partial(refused, server, f"GET {start}{path}")
+    for body in (
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"data": 1}',
+        b'{"fn_index": -1, "data": []}',
+    ):
+        yield f"join {body[:30]!r}", partial(refused, server, join, body)
+    for number in (-1, 10**6, 10**400, "x", None, [], 1.5):
+        body = json.dumps({"data": [], "fn_index": number, "session_hash": "s"}).encode()
+        yield f"join function {str(number)[:20]}", partial(refused, server, join, body)
+    yield "join 2 MB", partial(refused, server, join, b" " * 2_000_000, status=413)
+    yield "upload 51 MB", partial(refused, server, upload, part + bytes(53_500_000) + b"\r\n--b--\r\n", form, 413)
+    yield "upload without a boundary", partial(refused, server, upload, part, {"Content-Type": "multipart/form-data"})
+    yield "upload of another type", partial(refused, server, upload, part, {"Content-Type": "text/plain"})
+    yield "upload without a name", partial(refused, server, upload, b"--b\r\n\r\nx\r\n--b--\r\n", form)
+    yield "upload of a long header", partial(refused, server, upload, b"--b\r\nA: " + b"x" * 99_999, form)
+    yield "upload of 1,001 files", partial(refused, server, upload, (part + b"\r\n") * 1001 + b"--b--\r\n", form)
+    for method in ("PUT", "DELETE", "PATCH", "NONSENSE"):
+        yield f"{method} join", partial(refused, server, f"{method} /gradio_api/queue/join", b"{}")
+
+
+def refused(
+    server: Server, request: str, body: bytes = b"", headers: dict[str, str] | None = None, status: int | None = None
+) -> None:
+    method, _, path = request.partition(" ")
+    connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=WAIT)
+    with suppress(BrokenPipeError):  # the server has answered before all came
+        connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
+    answer = connection.getresponse()
+    text = answer.read().decode("utf-8", "replace")
+    connection.close()
+    assert answer.status == status or (status is None and 400 <= answer.status < 500), (
+        f"status {answer.status}: {text[:200]}"
+    )
+    assert "Traceback" not in text
