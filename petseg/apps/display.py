@@ -195,11 +195,12 @@ def comparison(before: tuple[str, str], after: tuple[str, str], size: tuple[int,
     )
 
 
-def photo_alone(picture: tuple[str, str], size: tuple[int, int], title: str) -> str:
-    """HTML of one picture (address and alt text) with a title, in place of a comparison."""
+def photo_alone(picture: tuple[str, str], size: tuple[int, int], doubtful: bool = False) -> str:
+    """HTML of one picture (address and alt text), in place of a comparison, that shows no pet or a doubtful one."""
     W, H = size
+    kind, title = ("petseg-doubtful", "Is this a cat or a dog?") if doubtful else ("", "No pet found")
     return (
-        f'<div class="petseg-comparison petseg-alone" style="--petseg-ratio:{W / H:.5f}">'
+        f'<div class="petseg-comparison petseg-alone {kind}" style="--petseg-ratio:{W / H:.5f}">'
         f"{_side('before', picture, title)}</div>"
     )
 

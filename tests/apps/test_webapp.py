@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from servers import Server
+from skimage.data import coffee
 from visitor import (
     CUTOUT,
     OVERLAY,
@@ -261,6 +262,21 @@ def test_a_photo_without_a_pet_is_said_to_have_none_and_can_still_be_looked_at(s
     assert visitor.compared().count("<img") == 2
 
 
+def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request(server: Server) -> None:
+    visitor = Visitor(server)
+    mug = (encoded(Image.fromarray(coffee())), "mug.jpg")
+    answer = visitor.choose(mug, (some_photo(0), "cat.jpg"), mug)
+    assert answer.status.count("Is this a cat or a dog? No pet found in mug.jpg that looks like one.") == 2
+    assert not answer.download_all["visible"]
+    visitor.data("select", "choice", None, index=2)
+    assert "petseg-doubtful" in visitor.compared()
+    assert visitor.do("click", "Download cut-out", None, *CUTOUT)["error"].startswith("Is this a cat or a dog?")
+    status, _, download_all = visitor.data("click", "Show it anyway", None)
+    assert (status, download_all["visible"]) == ("", True)
+    assert visitor.compared().count("<img") == 2
+    assert visitor.saved("Download cut-out", *CUTOUT)[1] == "mug.cutout.png"
+
+
 def test_of_several_photos_the_good_ones_are_shown_and_each_bad_one_is_named(server: Server) -> None:
     good = [(some_photo(number), f"{number}.jpg") for number in range(10)]
     visitor = Visitor(server)
@@ -388,10 +404,14 @@ def test_programs_get_the_same_pictures_through_the_one_endpoint(server: Server,
     assert difference(cutout, CutoutSettings("#ff8800", **options).draw(result)) < 4
     cutout, _, _ = ask(model="unet", background_image=handle_file(sea), format="jpg")
     assert np.asarray(cutout)[result.alpha == 0].mean(axis=0) == pytest.approx([0, 0, 254], abs=4)
-    for data, sentence in ((b"no photo", "not an image; JPEG"), (encoded(Image.new("RGB", (90, 60))), "No pet found")):
+    mug = encoded(Image.fromarray(coffee()))
+    path.write_bytes(mug)
+    assert ask(model="unet", anyway=True)[0].mode == "RGBA"
+    no_pet = encoded(Image.new("RGB", (90, 60)))
+    for data, sentence in ((b"no photo", "not an image; JPEG"), (no_pet, "No pet found"), (mug, "Is this a cat")):
         path.write_bytes(data)
         with pytest.raises(Exception, match=sentence):
-            ask()
+            ask(model="unet")
 
 
 # --- What is refused -------------------------------------------------------------------------------------------------

@@ -93,7 +93,8 @@ class Gallery:
         """Draws everything about the photo that is shown."""
         if (entry := self.current()) is None:
             return
-        self._widget.notice = "" if entry.result.found else no_pet(entry.name)
+        self._widget.doubtful = entry.result.doubtful
+        self._widget.notice = "" if entry.result.found else no_pet(entry.name, entry.result.doubtful)
         self._widget.caption = f"{entry.name}: {display.caption(entry.result)}"
         self._widget.legend = display.legend(entry.result.fractions)
         self._before = None

@@ -77,6 +77,8 @@ class Panel:
                 self._open(message["text"])
             case "sample":
                 self._segment(message["name"], self._samples[message["name"]])
+            case "anyway" if entry := self.gallery.current():
+                self.gallery.replace(entry, entry.result.without_doubt())
             case "save":
                 self._save(message["view"], message["picture"])
 

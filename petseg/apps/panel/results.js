@@ -32,7 +32,9 @@ function comparison(panel) {
     notice.hidden = !notice.textContent;
     box.classList.toggle("petseg-alone", !notice.hidden); // the photo, without a cut-out
   });
-  return make("div", {}, notice, holder);
+  const anyway = button("Show it anyway", () => panel.send({ type: "anyway" }));
+  panel.watch(["doubtful"], () => (anyway.hidden = !panel.get("doubtful")));
+  return make("div", {}, notice, anyway, holder);
 }
 
 // Thumbnails of the open photos, if there are several.

@@ -61,6 +61,7 @@ class PanelWidget(anywidget.AnyWidget):
     photos = t.List(t.List()).tag(sync=True)  # number and name of each open photo
     messages = t.List(t.Unicode()).tag(sync=True)
     notice = t.Unicode().tag(sync=True)  # about the photo that is shown: "No pet found ..."
+    doubtful = t.Bool(False).tag(sync=True)  # whether it can be shown anyway
     caption = t.Unicode().tag(sync=True)
     legend = t.Unicode().tag(sync=True)  # HTML
     busy = t.Unicode().tag(sync=True)  # the current work; empty if there is none

@@ -29,11 +29,8 @@ log = logging.getLogger(__name__)
 class Handlers:
     """Answers the page. All that is kept of a visitor is the `Visit` that comes in with each call.
 
-    In all methods, `fields` are the values of the page's options for the cut-out, as `_settings` takes them.
-
-    Args:
-        session: the models.
-        folder: for the files that the page shows and that visitors download.
+    In all methods, `fields` are the values of the page's options for the cut-out, as `_settings` takes them. `folder`
+    is for the files that the page shows and that visitors download.
     """
 
     def __init__(self, session: Session, folder: Path) -> None:
@@ -66,7 +63,7 @@ class Handlers:
                 result, photo_notes = self.session.segment(file, model)
                 photos.append(SegmentedPhoto.from_result(file, result, model))
                 notes += photo_notes
-                failed += [] if result.found else [no_pet(file.name)]
+                failed += [] if result.found else [no_pet(file.name, result.doubtful)]
             except Exception as error:  # the other photos are segmented all the same
                 failed.append(_sentence(error, file.name))
         if photos:
@@ -78,17 +75,21 @@ class Handlers:
 
     def _results(self, photos: Sequence[SegmentedPhoto]) -> list[Any]:
         """What `segment` yields after the status if a photo can be used."""
-        with_pet = [index for index, photo in enumerate(photos) if photo.found]
-        first = with_pet[0] if with_pet else 0
+        visit = Visit.of(photos)
         thumbnails = [ImageOps.fit(photo.preview().photo, (160, 160)) for photo in photos]
         gallery = [(self._picture(image), photo.file.name) for image, photo in zip(thumbnails, photos, strict=True)]
         return [
             gr.update(value=None, height=140),  # makes room for the results
-            Visit(photos, first),
+            visit,
             gr.update(visible=True),
-            gr.update(value=gallery, selected_index=first, visible=len(photos) > 1),
-            gr.update(visible=len(with_pet) > 1),
+            gr.update(value=gallery, selected_index=visit.index, visible=len(photos) > 1),
+            gr.update(visible=visit.pets > 1),
         ]
+
+    def anyway(self, visit: Visit | None) -> list[Any]:
+        """Shows the cut-out of a doubtful photo; values for the status, the visit and the button for all cut-outs."""
+        visit = _present(visit).without_doubt()
+        return ["", visit, gr.update(visible=visit.pets > 1)]
 
     def show(self, visit: Visit | None, selected: gr.SelectData) -> Visit:
         """Shows another of the photos."""
@@ -96,10 +97,10 @@ class Handlers:
 
     def compare(self, visit: Visit | None, background: str, *fields: Any) -> str:
         """HTML of photo and cut-out, compared; of the photo alone if no pet was found."""
-        photo = _shown(visit)
+        photo = _present(visit).shown
         result, alt = photo.preview(), f"The photo {photo.file.name}"
-        if not photo.found:
-            return display.photo_alone((display.data_uri(result.photo), alt), result.photo.size, "No pet found")
+        if not result.found:
+            return display.photo_alone((display.data_uri(result.photo), alt), result.photo.size, result.doubtful)
         with _sentences(photo.file.name):
             settings = self._settings(background, *fields, preview=True)
             cutout = settings.cut(result)
@@ -114,7 +115,7 @@ class Handlers:
         """Overlay, class map and confidence map, each with its caption, and HTML of the legend; empty while folded."""
         if not unfolded:
             return [], ""
-        photo = _shown(visit)
+        photo = _present(visit).shown
         result = display.preview(photo.preview(), display.DETAIL_SIDE)
         with _sentences(photo.file.name):
             pictures = [
@@ -126,7 +127,7 @@ class Handlers:
 
     def cutout(self, visit: Visit | None, *fields: Any) -> str:
         """Writes the cut-out at the photo's own size; returns the file's path."""
-        photo = _shown(visit)
+        photo = _present(visit).shown
         with _sentences(photo.file.name):
             return self._write(*_cutout(photo.file.name, self.session.full_size(photo), self._settings(*fields)))
 
@@ -152,7 +153,7 @@ class Handlers:
 
     def detail(self, kind: str, visit: Visit | None, opacity: float, classes: Sequence[str]) -> str:
         """Writes the overlay or the mask at the photo's own size; returns the file's path."""
-        photo = _shown(visit)
+        photo = _present(visit).shown
         with _sentences(photo.file.name):
             return self._write_detail(kind, photo.file.name, self.session.full_size(photo), opacity, classes)
 
@@ -167,11 +168,13 @@ class Handlers:
         format: Format = "png",
         grow: float = 0,
         feather: float = 0,
+        anyway: bool = False,
     ) -> tuple[str, dict[str, float]]:
         """Segments a photo for a program: the file of a picture, and each class's fraction of the photo's pixels.
 
         `kind` is cutout, mask or overlay. For a cut-out, `background` is transparent, blur or a colour unless there is
-        a `background_image`; `grow` and `feather` are per mille of the photo's longest side.
+        a `background_image`; `grow` and `feather` are per mille of the photo's longest side. `anyway` cuts out as well
+        what does not look like a cat or a dog.
         """
         if file is None:
             raise _message("No photo came. Upload one.")
@@ -182,6 +185,7 @@ class Handlers:
                 return self._write_detail(kind, photo.name, result), result.fractions
             background = "image" if background_image else background
             settings = self._settings(background, "", background_image, crop, format, grow, feather)
+            result = result.without_doubt() if anyway else result
             return self._write(*_cutout(photo.name, result, settings)), result.fractions
 
     def _settings(
@@ -238,14 +242,10 @@ def _present(visit: Visit | None) -> Visit:
     return visit
 
 
-def _shown(visit: Visit | None) -> SegmentedPhoto:
-    return _present(visit).photos[_present(visit).index]
-
-
 def _cutout(photo: str, result: Segmentation, settings: CutoutSettings) -> tuple[str, bytes]:
     """Name and bytes of a cut-out."""
     if not result.found:
-        raise PhotoError(no_pet(photo))
+        raise PhotoError(no_pet(photo, result.doubtful))
     return display.file_name(photo, "cutout", settings.format), encode(settings.draw(result), settings.format, photo)
 
 

@@ -115,6 +115,7 @@ class Page:
         with gr.Row(elem_id="hero"):
             with gr.Column(scale=5, min_width=300):
                 self.compared = gr.HTML(js_on_load=LINE, elem_id="comparison")
+                self.anyway = gr.Button("Show it anyway", elem_id="anyway")
             with gr.Column(scale=2, min_width=280, elem_id="options"):
                 self.download = gr.Button("Download cut-out", variant="primary", size="lg")
                 self.download_all = gr.Button("Download all as ZIP", visible=False)
@@ -157,6 +158,7 @@ class Page:
         for button, file in self.samples:
             button.click(partial(handlers.segment, [file]), self.model, segmented, **SEGMENT)
         self.choice.select(handlers.show, self.visit, self.visit, **EVENT)
+        self.anyway.click(handlers.anyway, self.visit, [self.status, self.visit, self.download_all], **EVENT)
         self._connect_cutout()
         self._connect_details()
 
@@ -194,7 +196,8 @@ class Page:
         file, image = (gr.File(label=label, visible=False) for label in ("file", "background_image"))
         kind = gr.Radio(["cutout", "mask", "overlay"], value="cutout", label="kind", visible=False)
         background = gr.Textbox("transparent", label="background: transparent, blur or a colour", visible=False)
-        inputs = [file, kind, self.model, background, image, self.crop, self.format, self.grow, self.feather]
+        anyway = gr.Checkbox(False, label="anyway", visible=False)
+        inputs = [file, kind, self.model, background, image, self.crop, self.format, self.grow, self.feather, anyway]
         outputs = [gr.File(label="file", visible=False), gr.JSON(label="fractions", visible=False)]
         gr.Button(visible=False).click(
             self.handlers.program, inputs, outputs, **SEGMENT | {"api_name": "segment", "api_visibility": "public"}

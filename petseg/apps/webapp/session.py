@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
@@ -53,7 +53,7 @@ class SegmentedPhoto:
         logits: float32 (3, h, w), as in `Segmentation`.
         model: a name in `Session.choices`.
         caption: size, model and time.
-        found: whether there is a pet.
+        pet_probability: as in `Segmentation`.
     """
 
     file: ChosenPhoto
@@ -62,19 +62,24 @@ class SegmentedPhoto:
     logits: NDArray[np.float32] = field(repr=False)
     model: str
     caption: str
-    found: bool
+    pet_probability: float | None
 
     @classmethod
     def from_result(cls, file: ChosenPhoto, result: Segmentation, model: str) -> SegmentedPhoto:
         """What is kept of a result."""
         small = display.preview(result)
         jpeg, alpha = encode(small.photo, "jpg"), encode(small.photo_alpha, "png") if small.photo_alpha else b""
-        return cls(file, jpeg, alpha, result.logits, model, display.caption(result), result.found)
+        return cls(file, jpeg, alpha, result.logits, model, display.caption(result), result.pet_probability)
 
     def preview(self) -> Segmentation:
         """The result for the small copy."""
         alpha = Image.open(BytesIO(self.alpha)) if self.alpha else None
-        return Segmentation(Image.open(BytesIO(self.jpeg)), self.logits, model=self.model, photo_alpha=alpha)
+        return self.result(Image.open(BytesIO(self.jpeg)), alpha)
+
+    def result(self, photo: Image.Image, alpha: Image.Image | None) -> Segmentation:
+        """The result for the photo at some size, with its transparency."""
+        pet = self.pet_probability
+        return Segmentation(photo, self.logits, model=self.model, photo_alpha=alpha, pet_probability=pet)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +88,26 @@ class Visit:
 
     photos: Sequence[SegmentedPhoto]
     index: int
+
+    @classmethod
+    def of(cls, photos: Sequence[SegmentedPhoto]) -> Visit:
+        """A visit that shows the first photo with a pet, or else the first."""
+        return cls(photos, next((index for index, photo in enumerate(photos) if photo.preview().found), 0))
+
+    @property
+    def shown(self) -> SegmentedPhoto:
+        """The photo that is shown."""
+        return self.photos[self.index]
+
+    @property
+    def pets(self) -> int:
+        """How many photos show a pet."""
+        return sum(photo.preview().found for photo in self.photos)
+
+    def without_doubt(self) -> Visit:
+        """The visit after the visitor said that the shown photo is of a pet."""
+        shown = replace(self.shown, pet_probability=None)
+        return replace(self, photos=[shown if photo is self.shown else photo for photo in self.photos])
 
 
 class Session:
@@ -122,8 +147,7 @@ class Session:
 
     def full_size(self, photo: SegmentedPhoto) -> Segmentation:
         """The result for the photo at its own size; raises what `decode` does."""
-        image, alpha = self.decode(photo.file)
-        return Segmentation(image, photo.logits, model=photo.model, photo_alpha=alpha)
+        return photo.result(*self.decode(photo.file))
 
     def _predictor(self, model: str) -> Predictor:
         if model not in [name for _, name in self.choices]:

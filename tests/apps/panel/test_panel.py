@@ -13,6 +13,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.data import coffee
 
 from petseg.apps import cutouts
 from petseg.apps.display import sample_photos
@@ -99,6 +100,21 @@ def test_a_photo_without_a_pet_is_shown_with_a_sentence(small_model: Path, monke
     monkeypatch.setattr(panel.widget, "save", lambda *file: pytest.fail("an empty archive"))
     send(panel, {"type": "save", "view": "a", "picture": "all"})
     assert panel.widget.messages == ["No pet found in any of the open photos, so there is nothing to download."]
+
+
+def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request() -> None:
+    panel = Panel("unet")
+    mug = BytesIO()
+    Image.fromarray(coffee()).save(mug, "PNG")
+    upload(panel, "mug.png", mug.getvalue())
+    assert panel.widget.notice == (
+        "Is this a cat or a dog? No pet found in mug.png that looks like one. If it is one, show it anyway."
+    )
+    assert panel.widget.doubtful
+    assert "after" not in panel.widget.shown
+    send(panel, {"type": "anyway"})
+    assert (panel.widget.notice, panel.widget.doubtful) == ("", False)
+    assert picture(panel, "after").size == picture(panel, "before").size
 
 
 def test_bad_files_of_a_batch_are_all_named_and_the_good_ones_shown(panel: Panel) -> None:
