@@ -5,7 +5,7 @@
 .SUFFIXES:
 .NOTPARALLEL:
 .PHONY: help setup course lab segment photo-named check test static torture course-colab \
-        notebooks figures ablation reproduce space site clean distclean
+        notebooks practice figures ablation reproduce space site clean distclean
 
 # What can be chosen, for instance: make PYTHON=python3.12 NOTEBOOKS="01 04" course
 #   PYTHON    the program that makes .venv; by default the first that is new enough
@@ -122,6 +122,9 @@ $(COLAB)/.done: $(STAMP)
 
 notebooks: $(STAMP) ## Run the notebooks on the real data (a GPU helps) and keep their outputs for the repository
 	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks notebooks $(NOTEBOOKS)
+
+practice: $(STAMP) ## Write notebooks/practice/, the lessons with gaps for the student, from the lessons
+	@.venv/bin/python -m petseg.upkeep.notebooks practice $(NOTEBOOKS)
 
 figures: $(STAMP) ## Write figures/results.json, README's table and its pictures from the released weights
 	.venv/bin/python -m petseg.upkeep.results

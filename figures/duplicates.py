@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from petseg.data.datamodule import PetDataModule
-from petseg.data.duplicates import THRESHOLD, duplicates
+from petseg.data.duplicates import SAME_CROP, THRESHOLD, aligned, duplicates
 from petseg.evaluation.evaluate import annotator_matrices
 from petseg.files import write_json
 from petseg.labels import CLASSES
@@ -19,8 +19,8 @@ from petseg.metrics.intervals import Interval, bootstrap
 def record(data: PetDataModule, threshold: float = THRESHOLD) -> dict[str, Any]:
     """The pairs of a data set that is set up, and the agreement of their masks.
 
-    `mean_iou` of a pair is null where a class is missing. `agreement` holds mean IoU and IoU of each class over all
-    pairs, as value, low and high end of the 95 % interval.
+    `mean_iou` of a pair is null where a class is missing. `agreement` holds mean IoU and IoU of each class over the
+    `aligned` pairs, as value, low and high end of the 95 % interval.
     """
     pairs = duplicates(data, threshold)
     matrices = annotator_matrices(data, pairs)
@@ -34,11 +34,14 @@ def record(data: PetDataModule, threshold: float = THRESHOLD) -> dict[str, Any]:
         }
         for pair, score in zip(pairs, mean_iou(matrices).tolist(), strict=True)
     ]
+    comparable = aligned(data, pairs)
+    matrices = annotator_matrices(data, comparable or pairs)
     ends = bootstrap(matrices, iou)  # each (3,)
     per_class = {f"iou_{name}": Interval(*(end[k] for end in ends)) for k, name in enumerate(CLASSES)}
     intervals = {"mean_iou": bootstrap(matrices, mean_iou)} | per_class
     scores = {name: [round(float(end), 4) for end in interval] for name, interval in intervals.items()}
-    return {"data": "Oxford-IIIT Pet at 128x128", "threshold": threshold, "pairs": rows, "agreement": scores}
+    settings = {"threshold": threshold, "same crop": SAME_CROP, "aligned": len(comparable)}
+    return {"data": "Oxford-IIIT Pet at 128x128", **settings, "pairs": rows, "agreement": scores}
 
 
 def main() -> None:

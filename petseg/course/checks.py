@@ -1,29 +1,41 @@
-"""Checks of the exercises: whether an answer is right, a hint if it is not, and a table of those that pass.
+"""Checks of gaps and exercises: whether an answer is right, a hint if it is not, and a table of those that pass.
 
-The answers to the exercises of notebook 03, for instance, are checked by functions in `petseg.course.exercises_03`.
+The answers to those of notebook 03, for instance, are checked by functions in `petseg.course.exercises_03`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from petseg.files import read_json, runs_folder, write_json
+
 Check = Callable[..., str]
+Wrong = Mapping[str, Any]  # wrong results by the hints that they earn
+Mistakes = Callable[..., Wrong]
 
 
 class Exercise(NamedTuple):
-    """The function that checks an exercise, and its title in the table of progress."""
+    """An exercise or a gap."""
 
     check: Check
     title: str
+    reference: Any = None  # what the notebook uses until a gap is filled
+    cases: Sequence[tuple[Any, ...]] = ()  # see `gap`
+    mistakes: Mistakes | None = None
 
 
-#: Every exercise by its number: `02.1` is the first of notebook 02. In each notebook, 1 and 2 are functions to write, 3
-#: is something to build, and 4 is an experiment.
+#: Every exercise by its number, and every gap by its letter: `02.1` is the first exercise of notebook 02, `02.a` its
+#: first gap in `notebooks/practice/`.
 EXERCISES: dict[str, Exercise] = {}
 
 #: The last result of `check` for each exercise in this session: `passed`, `not yet` or `to do`.
@@ -41,50 +53,124 @@ class UnfilledError(NotYetError):
         super().__init__("put your answer in place of the `...` and run the cell again.")
 
 
-def exercise(number: str, title: str) -> Callable[[Check], Check]:
-    """Registers a function as the check of an exercise.
+def exercise(number: str, title: str, reference: Any = None) -> Callable[[Check], Check]:
+    """Registers a function as the check of an exercise, or of a gap with its `reference`.
 
     The function takes the answer, raises `NotYetError` with a hint, or returns a sentence to print.
     """
 
     def register(function: Check) -> Check:
-        EXERCISES[number] = Exercise(function, title)
+        EXERCISES[number] = Exercise(function, title, reference)
         return function
 
     return register
 
 
-def check(number: str, *answer: Any) -> None:
-    """Prints whether the answer to an exercise, such as `02.1`, is right, and a hint if it is not."""
-    function = _registered(number).check
+def gap(
+    number: str, title: str, reference: Callable[..., Any], cases: Sequence[tuple[Any, ...]], fact: str
+) -> Callable[[Mistakes], Mistakes]:
+    """Registers a gap whose answer is a function that must agree with a reference on every case.
+
+    It decorates a function that takes a case and returns the wrong result that earns each hint; `fact` is printed
+    after a right answer.
+    """
+
+    def register(mistakes: Mistakes) -> Mistakes:
+        def compare(answer: Any) -> str:
+            for case in cases:
+                result, expected = ask(answer, *deepcopy(case)), reference(*case)
+                if not close(result, expected):
+                    came = ", ".join(map(_shown, case))
+                    otherwise = f"for {came} expected {_shown(expected)}, but got {_shown(result)}."
+                    raise hint_for(result, mistakes(*case), otherwise)
+            return fact
+
+        EXERCISES[number] = Exercise(compare, title, reference, cases, mistakes)
+        return mistakes
+
+    return register
+
+
+def check(number: str, *answer: Any) -> Any:
+    """Prints whether the answer to an exercise, such as `02.1`, or a gap, such as `02.a`, is right, or a hint.
+
+    For a gap it returns the answer if it is right, else petseg's version, with which the notebook goes on.
+    """
+    function, _, reference, *_ = _registered(number)
     try:
-        if any(part is ... or part is None for part in answer):
+        if any(part is ... or part is None or _open(part) for part in answer):
             raise UnfilledError
         STATES[number], sentence = "passed", f"right. {function(*answer)}"
+        _save(number)
     except UnfilledError as unfilled:
         STATES[number], sentence = "to do", f"still to do: {unfilled}"
     except NotYetError as hint:
         STATES[number], sentence = "not yet", f"not yet: {hint}"
-    print(f"Exercise {number}, {sentence}")
+    if reference is None:
+        print(f"Exercise {number}, {sentence}")
+        return None
+    passed = STATES[number] == "passed"
+    print(f"Gap {number}, {sentence}" + ("" if passed else " Until then, the notebook goes on with petseg's version."))
+    return answer[0] if passed else reference
 
 
-def progress(notebook: str) -> pd.DataFrame:
-    """A table of the exercises of a notebook, such as `02`, with a row for each number.
+def _open(answer: Any) -> bool:
+    """Whether the source of a function, or of a method of a class, still has a `...` on a line by itself."""
+    functions = list(vars(answer).values()) if inspect.isclass(answer) else [answer]
+    try:
+        sources = [inspect.getsource(function) for function in functions if inspect.isfunction(function)]
+    except OSError:  # there is no source, for instance in a plain Python shell
+        return False
+    return any(re.search(r"^\s*\.\.\.\s*(#|$)", source, re.MULTILINE) for source in sources)
 
-    Its columns are `exercise`, the title, and `state`: `passed`, `not yet` after a wrong answer, or `to do`.
+
+def progress(notebook: str | None = None) -> pd.DataFrame:
+    """A table of the gaps and exercises of a notebook, such as `02`, or of how many are done in every notebook.
+
+    Its columns are `task`, the title, and `state`: `passed`, `not yet` after a wrong answer, or `to do`. What passed in
+    an earlier session is remembered.
     """
+    states = dict.fromkeys(_passed(), "passed") | STATES
+    if notebook is None:
+        return pd.DataFrame({name: _done(name, states) for name in _notebooks()}, ["gaps", "exercises"]).T
+    rows = [(EXERCISES[number].title, states.get(number, "to do")) for number in _numbers(notebook)]
+    return pd.DataFrame(rows, index=_numbers(notebook), columns=["task", "state"])
+
+
+def _notebooks() -> list[str]:
+    return sorted(path.stem[-2:] for path in Path(__file__).parent.glob("exercises_*.py"))
+
+
+def _numbers(notebook: str) -> list[str]:
+    """The gaps of a notebook, then its exercises."""
     _registered(f"{notebook}.1")
-    numbers = sorted(number for number in EXERCISES if number.startswith(f"{notebook}."))
-    rows = [(EXERCISES[number].title, STATES.get(number, "to do")) for number in numbers]
-    return pd.DataFrame(rows, index=numbers, columns=["exercise", "state"])
+    numbers = [number for number in EXERCISES if number.startswith(f"{notebook}.")]
+    return sorted(numbers, key=lambda number: (number[-1].isdigit(), number))
+
+
+def _done(notebook: str, states: Mapping[str, str]) -> list[str]:
+    kinds = ([n for n in _numbers(notebook) if n[-1].isdigit() == digit] for digit in (False, True))
+    return [f"{sum(states.get(n) == 'passed' for n in kind)} of {len(kind)}" if kind else "" for kind in kinds]
+
+
+def _passed() -> list[str]:
+    """What has passed in this or an earlier session."""
+    path = runs_folder() / "progress.json"
+    return list(read_json(path)) if path.is_file() else []
+
+
+def _save(number: str) -> None:
+    if number not in (passed := _passed()):
+        write_json(runs_folder() / "progress.json", sorted([*passed, number]))
 
 
 def _registered(number: str) -> Exercise:
-    try:
-        import_module(f"petseg.course.exercises_{number.partition('.')[0]}")
-        return EXERCISES[number]
-    except (ImportError, KeyError):
-        raise ValueError(f"{number}: no such exercise. Give notebook and exercise, for instance '02.1'.") from None
+    for kind in ("exercises", "gaps"):
+        with suppress(ImportError):  # not every notebook has both
+            import_module(f"petseg.course.{kind}_{number.partition('.')[0]}")
+    if number not in EXERCISES:
+        raise ValueError(f"{number}: no such exercise. Give notebook and exercise, for instance '02.1'.")
+    return EXERCISES[number]
 
 
 def ask(function: Any, *arguments: Any) -> Any:
@@ -122,8 +208,24 @@ def as_number(result: Any) -> float:
 
 
 def close(result: Any, expected: Any) -> bool:
-    """Whether two numbers, tensors or arrays agree within a relative and absolute error of 1e-4."""
-    return bool(np.shape(result) == np.shape(expected) and np.allclose(result, expected, rtol=1e-4, atol=1e-4))
+    """Whether numbers, tensors or arrays, or tuples of them, agree within a relative and absolute error of 1e-4."""
+    if isinstance(expected, set) or isinstance(result, set):
+        return bool(result == expected)
+    if isinstance(expected, tuple):
+        return isinstance(result, tuple | list) and len(result) == len(expected) and all(map(close, result, expected))
+    try:
+        same_shape = np.shape(result) == np.shape(expected)
+        return bool(same_shape and np.allclose(result, expected, rtol=1e-4, atol=1e-4, equal_nan=True))
+    except (TypeError, ValueError, RuntimeError):  # no numbers, or parts of several shapes
+        return False
+
+
+def _shown(value: Any) -> str:
+    """A value on one line; of a large array only its shape."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_shown, value))})"
+    text = " ".join(np.array2string(np.asarray(value), precision=3, separator=", ").split())
+    return text if len(text) < 200 else f"an array of the shape {tuple(np.shape(value))}"
 
 
 def hint_for(result: Any, mistakes: Mapping[str, Any], otherwise: str) -> NotYetError:

@@ -105,8 +105,7 @@ def corruption_matrices(predictor: Predictor, image: Tensor, mask: Tensor, seed:
 def annotator_matrices(data: PetDataModule, pairs: Sequence[Pair[Photo]]) -> Tensor:
     """The masks of photos that are in the data set twice, the second of each pair scored against the first.
 
-    Their agreement is a ceiling: a network that scores higher against one annotator's masks has learned that
-    annotator's habits, or is scored on other photos.
+    Their agreement is no upper limit for a network: two masks that differ can each be nearer to the true outline.
 
     Returns:
         int64 (P, 3, 3), one confusion matrix per pair. IoU does not depend on which of two masks counts as true.

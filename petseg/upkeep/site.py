@@ -39,6 +39,9 @@ LIVE: Final = TEXTS / "live"
 RUNTIME: Final = LIVE / "node_modules/onnxruntime-web/dist"
 RUNTIME_FILES: Final = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
+#: The practice versions are no pages of the site: they are for a notebook server, or Colab.
+PRACTICE: Final = "https://github.com/petseg/petseg/blob/main/notebooks/practice/"
+
 #: The live page's network, the smallest released one.
 MODEL: Final = "unet-separable"
 
@@ -109,6 +112,7 @@ def prepared(notebook: NotebookNode) -> NotebookNode:
     cells = []
     for cell in notebook.cells:
         cells.append(cell)
+        cell.source = cell.source.replace("](practice/", f"]({PRACTICE}")
         tags = cell.metadata.get("tags", [])
         for name, content in cell.pop("attachments", {}).items():
             ((kind, data),) = content.items()

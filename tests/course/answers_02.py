@@ -1,71 +1,10 @@
-"""Right answers to the exercises of notebook 02, and usual mistakes with words of their hints."""
+"""Right answers to the gaps and exercises of notebook 02, and usual mistakes with words of their hints."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from petseg.models.unet import DoubleConv
-
-
-def scale(norm):
-    return norm.weight / (norm.running_var + norm.eps).sqrt()
-
-
-def folded(conv, norm):
-    a = scale(norm)
-    return scaled(conv, a), norm.bias - norm.running_mean * a
-
-
-def folded_another_way(conv, norm):
-    a = scale(norm)
-    return [torch.einsum("oikl,o->oikl", conv.weight, a), norm(torch.zeros(1, len(a), 1, 1)).flatten()]
-
-
-def scaled(conv, factor):
-    return conv.weight * factor.view(-1, 1, 1, 1)
-
-
-WRONG_FOLDS = {
-    "bias is not": lambda conv, norm: (scaled(conv, scale(norm)), norm.bias),
-    "norm.eps": lambda conv, norm: (scaled(conv, norm.weight / norm.running_var.sqrt()), norm.bias),
-    "square root": lambda conv, norm: (scaled(conv, norm.weight / (norm.running_var + norm.eps)), norm.bias),
-    "what is a?": lambda conv, norm: (conv.weight, norm.bias),
-    "two tensors": lambda conv, norm: conv.weight,
-    "counts output channels": lambda conv, norm: (conv.weight[:1], norm.bias),
-    "failed with RuntimeError": lambda conv, norm: (conv.weight * scale(norm), norm.bias),
-}
-
-
-def scaled_inputs(conv, norm):
-    a = scale(norm)
-    if len(a) == conv.in_channels:
-        return conv.weight * a.view(1, -1, 1, 1), folded(conv, norm)[1]
-    return folded(conv, norm)
-
-
-def field_size(layers):
-    size, step = 1, 1
-    for kernel, stride in layers:
-        size += (kernel - 1) * step
-        step *= stride
-    return size
-
-
-def backwards(layers):
-    size = 1
-    for kernel, stride in reversed(layers):
-        size = (size - 1) * stride + kernel
-    return size
-
-
-WRONG_FIELDS = {
-    "Keep track of this distance": lambda layers: 1 + sum(kernel - 1 for kernel, _ in layers),
-    "not of its own kernel": lambda layers: field_size([each for k, s in layers for each in ((1, s), (k, 1))]),
-    "sees only itself": lambda layers: 0 if not layers else field_size(layers),
-    "One too few": lambda layers: field_size(layers) - bool(layers),
-    "by k - 1 pixels": lambda layers: 1 + sum(kernel for kernel, _ in layers),
-    "Keep two numbers": lambda layers: field_size(layers) if len(layers) < 4 else 300,
-}
+from petseg.models.unet import DoubleConv, UNet
 
 
 class Stage(nn.Module):
@@ -145,24 +84,99 @@ WRONG_STAGES = {
 }
 
 
+class Block(nn.Sequential):
+    """DoubleConv with a change."""
+
+    def __init__(self, i, o, bias=False, padding=1, middle=None):
+        middle = middle or o
+        super().__init__(
+            *(nn.Conv2d(i, middle, 3, padding=padding, bias=bias), nn.BatchNorm2d(middle), nn.ReLU()),
+            *(nn.Conv2d(middle, o, 3, padding=padding, bias=bias), nn.BatchNorm2d(o), nn.ReLU()),
+        )
+
+
+class WithoutReLU(nn.Sequential):
+    def __init__(self, i, o):
+        super().__init__(*(layer for layer in Block(i, o) if not isinstance(layer, nn.ReLU)))
+
+
+class Gap(nn.Sequential):
+    def __init__(self, i, o):
+        super().__init__(
+            # ✎ a hint
+            ...
+        )
+
+
+class SkipLast(UNet):
+    def forward(self, x):
+        skips = []
+        for stage in self.encoder:
+            skips.append(stage(x))
+            x = self.pool(skips[-1])
+        x = self.bottleneck(x)
+        for up, stage in zip(self.up, self.decoder, strict=True):
+            x = stage(torch.cat([up(x), skips.pop()], dim=1))
+        return self.head(x)
+
+
+class FirstSkipFirst(UNet):
+    def forward(self, x):
+        skips = []
+        for stage in self.encoder:
+            skips.append(stage(x))
+            x = self.pool(skips[-1])
+        x = self.bottleneck(x)
+        for up, stage in zip(self.up, self.decoder, strict=True):
+            x = stage(torch.cat([skips.pop(0), up(x)], dim=1))
+        return self.head(x)
+
+
+class Probabilities(UNet):
+    def forward(self, x):
+        return super().forward(x).softmax(dim=1)
+
+
+def separable(*layers):
+    return lambda i, o, separable: [layer(i, o) for layer in layers]
+
+
+def depthwise(i, o):
+    return nn.Conv2d(i, i, 3, padding=1, groups=i, bias=False)
+
+
+def pointwise(i, o):
+    return nn.Conv2d(i, o, 1, bias=False)
+
+
 SCORES = ([0.8, 0.9, 0.5], torch.tensor([0.7, 0.85, 0.2]))
 LOST = "right. Lost without skips: pet +0.100, background +0.050, boundary +0.300. Most: boundary,"
 
 CASES = [
-    *(("02.1", answer, "right.") for answer in (folded, folded_another_way)),
-    *(("02.1", answer, hint) for hint, answer in WRONG_FOLDS.items()),
-    ("02.1", scaled_inputs, "axis 0"),
-    *(("02.2", answer, "right.") for answer in (field_size, backwards)),
-    *(("02.2", answer, hint) for hint, answer in WRONG_FIELDS.items()),
-    *(("02.3", answer, "right.") for answer in (Stage, changed(narrow_first), changed(aligned))),
-    *(("02.3", answer, hint) for hint, answer in WRONG_STAGES.items()),
-    *((number, lambda *arguments: ..., "still to do") for number in ("02.1", "02.2", "02.3")),
-    ("02.4", ("boundary", *SCORES), f"{LOST} as you predicted. One short"),
-    ("02.4", ("pet", *SCORES), f"{LOST} you predicted pet. One short"),
-    ("02.4", ("fur", *SCORES), "expected one of pet, background, boundary"),
-    ("02.4", ("pet", 0.7, SCORES[1]), "with skips: expected the IoU of the three classes"),
-    ("02.4", ("pet", SCORES[0], [0.7, 0.8]), "without skips: expected the IoU of the three classes"),
-    ("02.4", ("pet", [80, 90, 50], SCORES[1]), "three numbers from 0 to 1"),
-    ("02.4", ("pet", SCORES[0], SCORES[0]), "the same scores"),
-    ("02.4", ("pet", ..., ...), "still to do"),
+    ("02.c", separable(depthwise, pointwise), "right."),
+    ("02.c", separable(lambda i, o: nn.Conv2d(i, i, 3, padding=1, bias=False), pointwise), "0.weight has the shape"),
+    ("02.c", separable(depthwise, lambda i, o: nn.Conv2d(i, o, 1)), "Do its convolutions have a bias?"),
+    ("02.c", separable(depthwise), "there is no 1.weight"),
+    ("02.c", lambda i, o, separable: depthwise(i, o), "a list of nn.Conv2d"),
+    ("02.d", Block, "right."),
+    ("02.d", Gap, "still to do"),
+    ("02.d", lambda i, o: Block(i, o, bias=True), "Do its convolutions have a bias?"),
+    ("02.d", lambda i, o: Block(i, o, padding=0), "Padding?"),
+    ("02.d", lambda i, o: Block(i, o, middle=2), "has the shape"),
+    ("02.d", WithoutReLU, "no more than one"),
+    ("02.d", lambda i, o: nn.Sequential(*reversed(Block(i, o))), "parameters, expected"),
+    ("02.g", UNet, "right. With the released weights, your network equals the released one, bit for bit."),
+    ("02.g", SkipLast, "concatenate the skip first"),
+    ("02.g", FirstSkipFirst, "failed with RuntimeError"),
+    ("02.g", Probabilities, "other results"),
+    *(("02.1", answer, "right.") for answer in (Stage, changed(narrow_first), changed(aligned))),
+    *(("02.1", answer, hint) for hint, answer in WRONG_STAGES.items()),
+    ("02.2", ("boundary", *SCORES), f"{LOST} as you predicted. One short"),
+    ("02.2", ("pet", *SCORES), f"{LOST} you predicted pet. One short"),
+    ("02.2", ("fur", *SCORES), "expected one of pet, background, boundary"),
+    ("02.2", ("pet", 0.7, SCORES[1]), "with skips: expected the IoU of the three classes"),
+    ("02.2", ("pet", SCORES[0], [0.7, 0.8]), "without skips: expected the IoU of the three classes"),
+    ("02.2", ("pet", [80, 90, 50], SCORES[1]), "three numbers from 0 to 1"),
+    ("02.2", ("pet", SCORES[0], SCORES[0]), "the same scores"),
+    ("02.2", ("pet", ..., ...), "still to do"),
 ]

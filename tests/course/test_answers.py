@@ -1,5 +1,6 @@
-"""Right answers to the exercises pass, and usual mistakes get the hint that names them."""
+"""Right answers to the gaps and exercises pass, and usual mistakes get the hint that names them."""
 
+from pathlib import Path
 from typing import Any
 
 import answers_01
@@ -12,12 +13,17 @@ import pytest
 import torch
 
 from petseg.course import exercises_01
-from petseg.course.checks import check
+from petseg.course.checks import EXERCISES, check, progress
 from petseg.course.exercises_04 import CHANGES
 
 CASES = [
     case for each in (answers_01, answers_02, answers_03, answers_04, answers_05, answers_06) for case in each.CASES
 ]
+
+
+@pytest.fixture(autouse=True)
+def _progress_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PETSEG_RUNS_DIR", str(tmp_path))
 
 
 @pytest.mark.parametrize(("number", "answer", "words"), CASES, ids=lambda value: value if type(value) is str else "")
@@ -29,7 +35,23 @@ def test_a_right_answer_passes_and_a_usual_mistake_gets_its_hint(
     check(number, *(answer if isinstance(answer, tuple) else (answer,)))
     said = capsys.readouterr().out
     assert words in said
-    assert said.startswith(f"Exercise {number}, right.") == words.startswith("right.")
+    kind = "Exercise" if number[-1].isdigit() else "Gap"
+    assert said.startswith(f"{kind} {number}, right.") == words.startswith("right.")
+
+
+GAPS = [number for notebook in ("01", "02") for number in progress(notebook).index if EXERCISES[number].cases]
+
+
+@pytest.mark.parametrize("number", GAPS)
+def test_petsegs_version_of_a_gap_passes_and_each_mistake_earns_its_hint(number: str, capsys: Any) -> None:
+    reference, cases, mistakes = EXERCISES[number][2:]
+    assert mistakes
+    assert check(number, reference) is reference
+    assert capsys.readouterr().out.startswith(f"Gap {number}, right.")
+    for hint in mistakes(*cases[0]):
+        answer = lambda *case, hint=hint: mistakes(*case)[hint]  # noqa: E731
+        assert check(number, answer) is reference
+        assert f"not yet: {hint} Until then" in capsys.readouterr().out
 
 
 def test_a_half_hidden_image_keeps_its_mask_and_one_upside_down_turns_it() -> None:

@@ -27,7 +27,9 @@ def network() -> UNet:
 def cells() -> str:
     """The source of the notebook's cells that define the network."""
     sources = [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
-    return "\n".join(source for source in sources if re.search(r"^class (DoubleConv|UNet)\b", source, re.MULTILINE))
+    return "\n".join(
+        source for source in sources if re.search(r"^(class (DoubleConv|UNet)|def conv)\b", source, re.MULTILINE)
+    )
 
 
 def functions(source: str) -> dict[str, list[str]]:

@@ -1,0 +1,248 @@
+"""Checks of the gaps of notebook 01: a Dataset, splits, IoU, class frequencies, the baseline, normalisation, flips."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from petseg.course.checks import NotYetError, Wrong, ask, close, exercise, gap, hint_for
+from petseg.data.statistics import Masks, most_frequent_map
+from petseg.labels import BACKGROUND, PET
+
+
+class _PetDataset:
+    """The data set of the notebook; the filters are those of image and mask."""
+
+    def __init__(self, folder: Path, names: list[str], size: int = 128, filters: str = "BILINEAR NEAREST") -> None:
+        self.folder, self.names, self.size = folder, names, (size, size)
+        self.filters = [Image.Resampling[name] for name in filters.split()]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image = Image.open(self.folder / f"images/{self.names[index]}.jpg").convert("RGB")
+        trimap = Image.open(self.folder / f"annotations/trimaps/{self.names[index]}.png")
+        pixels, values = (np.array(x.resize(self.size, f)) for x, f in zip((image, trimap), self.filters, strict=True))
+        return torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(values) - 1
+
+
+@exercise("01.a", "a Dataset of images and masks", _PetDataset)
+def pet_dataset(answer: Any) -> str:
+    """`PetDataset(folder, names, size)[i]` is image (3, size, size) and mask (size, size), uint8."""
+    random = np.random.default_rng(0)
+    with TemporaryDirectory() as name:
+        for path, shape in (("images/cat_1.jpg", (9, 12, 3)), ("annotations/trimaps/cat_1.png", (9, 12))):
+            file = Path(name, path)
+            file.parent.mkdir(parents=True)
+            Image.fromarray(random.integers(1, 256 if "jpg" in path else 4, shape, dtype=np.uint8)).save(file)
+        item = ask(lambda: answer(Path(name), ["cat_1"], 4)[0])
+        expected, mixed, copied = (
+            _PetDataset(Path(name), ["cat_1"], 4, filters)[0]
+            for filters in ("BILINEAR NEAREST", "BILINEAR BILINEAR", "NEAREST NEAREST")
+        )
+    if not isinstance(item, tuple) or not all(torch.is_tensor(part) for part in item):
+        raise NotYetError("an example must be a pair of tensors, `image, mask`.")
+    if not close(item[0], expected[0]):
+        mistakes = {
+            "the channels of the image come first: look up `permute`.": expected[0].permute(1, 2, 0),
+            "the image was resized by nearest neighbour. For colours, take bilinear.": copied[0],
+        }
+        raise hint_for(item[0], mistakes, f"the image {tuple(item[0].shape)} does not hold the expected pixels.")
+    mistakes = {
+        "the mask still has the values 1, 2 and 3. Labels start at 0.": expected[1] + 1,
+        "the mask was resized bilinearly, which mixes labels: between 0 and 2 lies 1.": mixed[1],
+    }
+    if not close(item[1], expected[1]):
+        raise hint_for(item[1], mistakes, f"the mask is {item[1].tolist()}; expected {expected[1].tolist()}.")
+    if any(part.dtype != torch.uint8 for part in item):
+        raise NotYetError("leave image and mask uint8, which needs a quarter of the memory of float32.")
+    return "Colours are mixed, labels are copied."
+
+
+def _by_hash(names: Any) -> list[str]:
+    return sorted(names, key=lambda name: sha256(name.encode()).digest())
+
+
+@gap(
+    "01.b",
+    "the validation split of a breed",
+    lambda names: set(_by_hash(names)[: max(1, round(len(names) / 10))]),
+    [([f"pug_{i}" for i in range(count)],) for count in (18, 30, 4)],
+    "The choice depends on the names alone, so it is the same on every computer.",
+)
+def _split_mistakes(names: Any) -> Wrong:
+    count = max(1, round(len(names) / 10))
+    return {
+        "these are the first names. Sort by the SHA-256 of a name, not by the name.": set(sorted(names)[:count]),
+        "a breed with few names must have at least one in validation.": set(_by_hash(names)[: round(len(names) / 10)]),
+        "a tenth of 18 is 1.8. Round to the nearest number.": set(_by_hash(names)[: len(names) // 10]),
+    }
+
+
+def _iou(true: Any, predicted: Any) -> Any:
+    return (true & predicted).sum() / (true | predicted).sum()
+
+
+@gap(
+    "01.c",
+    "IoU of two masks",
+    _iou,
+    [(np.arange(12).reshape(3, 4) < 5, np.arange(12).reshape(3, 4) % 3 == 0)],
+    "Pixels in neither set do not count, so a large background does not raise it.",
+)
+def _iou_mistakes(true: Any, predicted: Any) -> Wrong:
+    both, areas = (true & predicted).sum(), true.sum() + predicted.sum()
+    return {
+        "that is the intersection. By what is it divided?": both,
+        "your union counts the pixels of the intersection twice.": both / areas,
+        "that is Dice, which counts the intersection twice.": 2 * both / areas,
+        "you divide by the true pixels. The union also holds those predicted wrongly.": both / true.sum(),
+        "you divide by the predicted pixels. The union also holds those that were missed.": both / predicted.sum(),
+        "that is accuracy. Pixels in neither set do not count.": (true == predicted).mean(),
+    }
+
+
+def _class_ious(predicted: Any, true: Any) -> list[float]:
+    return [float(_iou(true == label, predicted == label)) for label in range(3)]
+
+
+@gap(
+    "01.d",
+    "pooled IoU of each class",
+    _class_ious,
+    [(torch.tensor([[[0, 1, 2, 2]], [[0, 0, 2, 1]]]), torch.tensor([[[0, 1, 1, 2]], [[0, 1, 2, 1]]]))],
+    "All images are counted together, so each pixel has the same weight.",
+)
+def _class_iou_mistakes(predicted: Any, true: Any) -> Wrong:
+    single = [_class_ious(*images) for images in zip(predicted, true, strict=True)]
+    right = [((predicted == label) & (true == label)).sum() / (true == label).sum() for label in range(3)]
+    return {
+        "you average the IoUs of single images. Count the pixels of all images first.": np.mean(single, axis=0),
+        "that is the fraction of a class's pixels that is predicted right. Divide by the union.": right,
+    }
+
+
+@gap(
+    "01.e",
+    "fraction of each class",
+    lambda masks: np.bincount(masks.ravel(), minlength=3) / masks.size,
+    [(np.array([[[0, 1], [1, 2]], [[1, 1], [1, 0]]]),), (np.array([[[0, 1], [1, 1]]]),)],
+    "They sum to 1.",
+)
+def _fraction_mistakes(masks: Masks) -> Wrong:
+    return {
+        "these are counts. Divide them by the number of all pixels.": np.bincount(masks.ravel(), minlength=3),
+        "a class without a pixel is missing: see `minlength` of np.bincount.": np.bincount(masks.ravel()) / masks.size,
+    }
+
+
+@gap(
+    "01.f",
+    "the most frequent class per position",
+    most_frequent_map,
+    [(np.array([[[0, 0, 2]], [[2, 1, 2]], [[2, 0, 0]], [[0, 0, 1]], [[0, 2, 1]]]),)],
+    "One mask for all photos: that is the baseline.",
+)
+def _baseline_mistakes(masks: Masks) -> Wrong:
+    counts = np.array([(masks == label).sum(axis=0) for label in range(3)])
+    return {
+        "you average labels. The mean of pet (0) and boundary (2) is background (1).": np.rint(masks.mean(axis=0)),
+        "these are the counts of the winners. Which class wins: `argmax`, not `max`.": counts.max(axis=0),
+    }
+
+
+@gap(
+    "01.g",
+    "masks without a pet",
+    lambda masks: np.flatnonzero(~(masks == PET).any(axis=(1, 2))),
+    [(np.array([[[0, 1], [1, 1]], [[1, 1], [1, 2]], [[2, 2], [0, 2]], [[1, 1], [1, 1]]]),)],
+    "Labels have errors, too: look before you train.",
+)
+def _empty_mistakes(masks: Masks) -> Wrong:
+    pet = (masks == PET).any(axis=(1, 2))
+    only_background = np.flatnonzero((masks == BACKGROUND).all(axis=(1, 2)))
+    return {
+        "these are the masks that hold a pet.": np.flatnonzero(pet),
+        "a mask of background and boundary has no pet either.": only_background,
+        "that is true or false for each mask. `np.flatnonzero` gives the indices.": ~pet,
+    }
+
+
+PIXELS = (3 * torch.arange(54.0)).view(2, 3, 3, 3) ** 1.05
+CHANNELS = (torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.5]))
+
+
+@gap(
+    "01.h",
+    "mean and standard deviation per channel",
+    lambda images: (images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3))),
+    [(PIXELS,)],
+    "Three numbers each: red, green and blue.",
+)
+def _channel_mistakes(images: Tensor) -> Wrong:
+    return {
+        "that is one mean over everything. Keep the channels, axis 1.": (images.mean(), images.std()),
+        "you average over the images alone. Rows and columns count too.": (images.mean(dim=0), images.std(dim=0)),
+        "the channels are axis 1 of (N, 3, H, W).": (images.mean(dim=(0, 1, 2)), images.std(dim=(0, 1, 2))),
+        "that is the variance. What is its root?": (images.mean(dim=(0, 2, 3)), images.var(dim=(0, 2, 3))),
+    }
+
+
+def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return (images / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+
+
+@gap(
+    "01.i", "normalise", _normalised, [(PIXELS.byte(), *CHANNELS)], "The constants are the same in training and in use."
+)
+def _normalise_mistakes(images: Tensor, mean: Tensor, std: Tensor) -> Wrong:
+    return {
+        "mean and std belong to pixels from 0 to 1: divide by 255 first.": _normalised(255.0 * images, mean, std),
+        "they were taken along the columns. Give them the shape (3, 1, 1).": (images / 255 - mean) / std,
+        "divide by the standard deviation; do not multiply.": _normalised(images, mean, 1 / std),
+    }
+
+
+@gap(
+    "01.j",
+    "flip image and mask",
+    lambda image, mask: (image.flip(-1), mask.flip(-1)),
+    [(torch.arange(24).view(3, 2, 4), torch.tensor([[0, 1, 1, 2], [0, 0, 1, 2]]))],
+    "What moves the image must move the mask.",
+)
+def _flip_mistakes(image: Tensor, mask: Tensor) -> Wrong:
+    return {
+        "the mask was not flipped.": (image.flip(-1), mask),
+        "the image was not flipped.": (image, mask.flip(-1)),
+        "both are upside down. The last axis holds the columns.": (image.flip(-2), mask.flip(-2)),
+    }
+
+
+def _resized(mask: Masks, height: int, width: int, place: float = 0.5) -> Masks:
+    """The mask read at a place in each new pixel: 0 is its corner, 0.5 its centre."""
+    rows = ((np.arange(height) + place) * mask.shape[0] / height).astype(int)
+    columns = ((np.arange(width) + place) * mask.shape[1] / width).astype(int)
+    return mask[rows][:, columns]
+
+
+@gap(
+    "01.k",
+    "resize a mask by nearest neighbour",
+    _resized,
+    [(np.array([[0, 0, 2, 2], [0, 2, 2, 1], [2, 2, 1, 1]]), 2, 2), (np.arange(15).reshape(3, 5) % 4, 6, 2)],
+    "Every new pixel is a copy of an old one. Pillow's NEAREST picks the same.",
+)
+def _nearest_mistakes(mask: Masks, height: int, width: int) -> Wrong:
+    blocks = mask.repeat(height, 0).repeat(width, 1).reshape(height, mask.shape[0], width, mask.shape[1])
+    return {
+        "you read a corner of each new pixel. Its centre is at i + 0.5.": _resized(mask, height, width, 0),
+        "you average, which makes labels that are not there. Pick pixels.": blocks.mean(axis=(1, 3)),
+    }

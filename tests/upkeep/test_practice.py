@@ -1,0 +1,97 @@
+"""The practice versions of the lessons: up to date, with gaps that run filled and unfilled."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from petseg.upkeep.notebooks import GAP, NOTEBOOKS, practice, run, with_gaps
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / NOTEBOOKS
+LESSONS = [
+    path
+    for path in sorted(FOLDER.glob("*.ipynb"))
+    if any("gap" in cell.metadata for cell in nbformat.read(path, as_version=4).cells)
+]
+
+
+@pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
+def lesson(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+def practised(lesson: Path, filled: bool = False) -> Any:
+    return practice(nbformat.read(lesson, as_version=4), lesson.name, filled)
+
+
+def test_a_gap_ends_with_its_block_or_at_a_blank_line() -> None:
+    lesson = """
+def area(side):
+    square = side
+    # ✎ the side, squared
+    for _ in range(1):
+        square *= side
+
+    # ✎ return it
+    return square
+
+
+print("the end")"""
+    assert (
+        with_gaps(lesson)
+        == """
+def area(side):
+    square = side
+    # ✎ the side, squared
+    ...
+
+    # ✎ return it
+    ...
+
+
+print("the end")"""
+    )
+
+
+def test_a_gap_within_brackets_ends_with_them() -> None:
+    assert with_gaps("f(\n    # ✎ one\n    1,\n    2,\n)") == "f(\n    # ✎ one\n    ...\n)"
+
+
+def test_practice_notebooks_are_those_that_make_practice_writes() -> None:
+    committed = {path.name: path.read_text(encoding="utf-8") for path in (FOLDER / "practice").glob("*.ipynb")}
+    assert committed.keys() == {path.name for path in LESSONS}
+    stale = [path.name for path in LESSONS if nbformat.writes(practised(path)) + "\n" != committed[path.name]]
+    assert stale == [], "run `make practice`"
+
+
+def test_each_gap_is_marked_checked_and_linked_to_a_heading_of_the_lesson(lesson: Path) -> None:
+    source = nbformat.read(lesson, as_version=4)
+    marked = [cell for cell in source.cells if re.search(GAP.pattern, cell.source, re.MULTILINE)]
+    assert [cell.id for cell in marked] == [cell.id for cell in source.cells if "gap" in cell.metadata]
+    cells = practised(lesson).cells
+    headings = {line.lstrip("# ").replace(" ", "-") for cell in source.cells for line in cell.source.splitlines()}
+    for place, cell in enumerate(cells):
+        if "gap" in cell.metadata:
+            compile(cell.source, cell.id, "exec")
+            assert f'course.check("{cell.metadata["gap"].split()[0]}"' in cells[place + 1].source
+            link = re.search(rf"\(\.\./{lesson.name}#(\S+)\)", cells[place + 2].source)
+            assert link
+            assert link[1] in headings
+    assert not any(cell.get("outputs") for cell in cells)
+    assert f"blob/main/notebooks/practice/{lesson.name})" in cells[0].source
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize("filled", [False, True], ids=["unfilled", "filled"])
+def test_it_runs_unfilled_and_with_the_lessons_answers_every_check_passes(
+    lesson: Path, filled: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PETSEG_PROFILE", "quick")
+    monkeypatch.setenv("PETSEG_RUNS_DIR", str(tmp_path))
+    cells = run(FOLDER / "practice" / lesson.name, practised(lesson, filled)).cells
+    said = [cell.outputs[0].text for cell in cells if cell.id.endswith("-check")]
+    expected = r"Gap \S+, right\." if filled else r"Gap \S+, still to do: .* goes on with petseg's version\."
+    assert [text for text in said if not re.match(expected, text)] == []
