@@ -43,7 +43,7 @@ SILENCE = 60.0
 AGAIN = "Run `petseg data oxford` again: it continues where it stopped."
 
 
-def fetch_oxford(root: Path, *, progress: bool = True) -> Path:
+def fetch_oxford(root: Path) -> Path:
     """Download Oxford-IIIT Pet to `root/oxford-iiit-pet`, or complete it; a complete folder needs no network.
 
     Only archives with missing files are fetched: photos (0.8 GB) or annotations (20 MB). Existing files stay until
@@ -57,7 +57,7 @@ def fetch_oxford(root: Path, *, progress: bool = True) -> Path:
         if verify_oxford(folder) or _leftovers(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(folder):
-                _complete(folder, progress)
+                _complete(folder)
                 for leftover in _leftovers(folder):
                     shutil.rmtree(leftover, ignore_errors=True)
                     with suppress(OSError):  # a read-only folder is complete all the same
@@ -119,10 +119,10 @@ def _locked(folder: Path) -> AbstractContextManager[Any]:
         return nullcontext()
 
 
-def _complete(folder: Path, progress: bool) -> None:
+def _complete(folder: Path) -> None:
     for part, (url, md5) in ARCHIVES.items():
         if any(problem.startswith(f"{part}/") for problem in verify_oxford(folder)):
-            _unpack(_fetch(url, md5, folder, progress), folder, progress)
+            _unpack(_fetch(url, md5, folder), folder)
     problems = verify_oxford(folder)
     if problems:
         raise DataError(
@@ -131,7 +131,7 @@ def _complete(folder: Path, progress: bool) -> None:
         )
 
 
-def _fetch(url: str, md5: str, folder: Path, progress: bool) -> Path:
+def _fetch(url: str, md5: str, folder: Path) -> Path:
     """A file with this checksum: one that exists in `folder`, or else a downloaded `.part` file."""
     archive = folder / url.rsplit("/", 1)[-1]
     part = folder / f"{archive.name}.part"
@@ -139,7 +139,7 @@ def _fetch(url: str, md5: str, folder: Path, progress: bool) -> Path:
         if path.is_file() and _md5(path) == md5:
             return path
     for _ in range(2):  # a second time from the start: the server's file may have changed between two attempts
-        _download(url, part, progress)
+        _download(url, part)
         if _md5(part) == md5:
             return part
         part.unlink()
@@ -149,12 +149,12 @@ def _fetch(url: str, md5: str, folder: Path, progress: bool) -> Path:
     )
 
 
-def _download(url: str, part: Path, progress: bool) -> None:
+def _download(url: str, part: Path) -> None:
     """Complete `part`; each attempt continues where the last one stopped."""
     longest, failures = _length(part), 0
     while True:
         try:
-            return _attempt(url, part, progress)
+            return _attempt(url, part)
         except (OSError, HTTPException, ValueError) as error:  # ValueError: a header that is no number
             if getattr(error, "errno", None) in DISK_ERRORS:
                 raise
@@ -183,7 +183,7 @@ def _verdict(error: Exception, host: str) -> tuple[bool, str]:
     return error.code in (408, 429), f"{host} refuses: open the address in a browser."  # time-out, too many requests
 
 
-def _attempt(url: str, part: Path, progress: bool) -> None:
+def _attempt(url: str, part: Path) -> None:
     """Request the bytes that `part` lacks and append them."""
     start = _length(part)
     headers = {"User-Agent": "petseg"} | ({"Range": f"bytes={start}-"} if start else {})
@@ -191,7 +191,7 @@ def _attempt(url: str, part: Path, progress: bool) -> None:
         if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             start = 0  # the server does not support ranges and sends the whole file
         total = start + int(response.headers.get("Content-Length", 0))
-        bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, disable=not progress)
+        bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem)
         with bar, part.open("ab" if start else "wb") as file:
             while chunk := response.read(1 << 16):
                 file.write(chunk)
@@ -200,7 +200,7 @@ def _attempt(url: str, part: Path, progress: bool) -> None:
         raise ConnectionError(f"the connection ended {total - _length(part):,} bytes early")
 
 
-def _unpack(archive: Path, folder: Path, progress: bool) -> None:
+def _unpack(archive: Path, folder: Path) -> None:
     """Unpack a .tar.gz beside the data, then move file by file: a reader sees the old file or the complete new one."""
     work = folder / ".unpacking"
     shutil.rmtree(work, ignore_errors=True)  # of a process that was killed
@@ -210,7 +210,7 @@ def _unpack(archive: Path, folder: Path, progress: bool) -> None:
             tar.extraction_filter = getattr(tarfile, "data_filter", None)  # before Python 3.11.4 only the MD5 protects
             files = (member for member in tar if member.isfile() and "/._" not in member.name)  # `._` files are macOS's
             title = f"unpack {archive.name.split('.')[0]}"
-            tar.extractall(work, tqdm(files, desc=title, unit=" files", disable=not progress))
+            tar.extractall(work, tqdm(files, desc=title, unit=" files"))
         for path in sorted(path for path in work.rglob("*") if path.is_file()):
             target = folder / path.relative_to(work)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -53,16 +53,16 @@ class Pair(NamedTuple, Generic[Member]):
     correlation: float
 
 
-def thumbnails(images: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.float32]:
-    """Grey thumbnails, float32 (N, side, side), 0 to 255, of RGB images (N, H, W, 3), which may be memory-mapped.
+def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Grey thumbnails, float32 (N, SIDE, SIDE), 0 to 255, of RGB images (N, H, W, 3), which may be memory-mapped.
 
     Each pixel is the mean of a block of the image.
     """
     weights = torch.tensor(GREY).view(1, 3, 1, 1)
-    parts = [np.zeros((0, side, side), dtype=np.float32)]
+    parts = [np.zeros((0, SIDE, SIDE), dtype=np.float32)]
     for start in range(0, len(images), 256):
         part = torch.from_numpy(np.array(images[start : start + 256])).permute(0, 3, 1, 2).float()  # (n, 3, H, W)
-        parts.append((F.adaptive_avg_pool2d(part, side) * weights).sum(dim=1).numpy())
+        parts.append((F.adaptive_avg_pool2d(part, SIDE) * weights).sum(dim=1).numpy())
     return np.concatenate(parts)
 
 

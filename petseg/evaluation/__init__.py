@@ -7,11 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "corruptions": ["CORRUPTIONS", "OUTSIDE", "STRENGTHS"],
         "evaluate": [
-            "FLIPPED",
-            "MULTISCALE",
-            "SINGLE",
             "Counts",
-            "View",
             "annotator_matrices",
             "corruption_matrices",
             "evaluate_images",

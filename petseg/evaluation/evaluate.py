@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from petseg.data.datamodule import Batch, PetDataModule, PixelDataset
@@ -21,20 +20,6 @@ from petseg.labels import PET
 from petseg.metrics.boundary import TOLERANCES, boundary_counts
 from petseg.metrics.calibration import reliability_counts
 from petseg.metrics.confusion import class_map, confusion_matrices
-
-
-@dataclass(frozen=True)
-class View:
-    """A changed copy of the image in test-time augmentation."""
-
-    flip: bool = False  # left and right are exchanged
-    scale: float = 1.0  # height and width that the network gets, as a multiple of the image's own
-
-
-#: Sets of views whose probabilities are averaged: the image alone; with its mirror image; both at two scales.
-SINGLE = (View(),)
-FLIPPED = (View(), View(flip=True))
-MULTISCALE = tuple(View(flip, scale) for scale in (1.0, 1.25) for flip in (False, True))
 
 #: Images per batch: large enough to keep a GPU busy, small enough for a laptop's memory.
 BATCH = 64
@@ -55,8 +40,10 @@ def batches(dataset: PixelDataset, size: int = BATCH) -> Iterator[Batch]:
         yield dataset.__getitems__(list(range(start, min(start + size, len(dataset)))))
 
 
-def probabilities(predictor: Predictor, image: Tensor, views: Sequence[View] = SINGLE) -> Tensor:
-    """Class probabilities of images uint8 (N, 3, H, W) of the working size, averaged over some views of each.
+def probabilities(predictor: Predictor, image: Tensor, mirrored: bool = False) -> Tensor:
+    """Class probabilities of images uint8 (N, 3, H, W) of the working size.
+
+    With `mirrored`, they are the mean of those of the image and of its mirror image: test-time augmentation.
 
     Returns:
         float32 (N, 3, H, W) on the CPU, 0 to 1, summing to 1 over the classes: 0.2 MB per image of 128x128.
@@ -64,8 +51,10 @@ def probabilities(predictor: Predictor, image: Tensor, views: Sequence[View] = S
     parts = []
     for part in image.split(BATCH):
         pixels = part.float() / 255  # (B, 3, H, W)
-        # probabilities are averaged, not logits: a view that is certain of a mistake then counts no more than 1
-        parts.append(torch.stack([_view_probabilities(predictor, pixels, view) for view in views]).mean(dim=0))
+        probability = predictor.logits(pixels).softmax(dim=1)
+        if mirrored:  # probabilities are averaged, not logits: a view that is certain of a mistake then counts up to 1
+            probability = (probability + predictor.logits(pixels.flip(-1)).softmax(dim=1).flip(-1)) / 2
+        parts.append(probability)
     return torch.cat(parts)
 
 
@@ -82,12 +71,12 @@ def evaluate_split(predictor: Predictor, dataset: PixelDataset, tolerances: Sequ
     return Counts(torch.cat(matrices), torch.cat(boundary), torch.stack(reliability).sum(dim=0))
 
 
-def evaluate_images(predictor: Predictor, image: Tensor, mask: Tensor, views: Sequence[View] = SINGLE) -> Tensor:
+def evaluate_images(predictor: Predictor, image: Tensor, mask: Tensor) -> Tensor:
     """Confusion matrices int64 (N, 3, 3) of images uint8 (N, 3, H, W) with masks uint8 (N, H, W).
 
     Pixels whose label is `corruptions.OUTSIDE` do not count.
     """
-    return confusion_matrices(class_map(probabilities(predictor, image, views)), mask, ignore=OUTSIDE)
+    return confusion_matrices(class_map(probabilities(predictor, image)), mask, ignore=OUTSIDE)
 
 
 def corruption_matrices(predictor: Predictor, image: Tensor, mask: Tensor, seed: int = 0) -> dict[str, list[Tensor]]:
@@ -115,20 +104,3 @@ def annotator_matrices(data: PetDataModule, pairs: Sequence[Pair[Photo]]) -> Ten
         true, other = (data.datasets[photo.split][photo.index].mask for photo in (first, second))  # (1, S, S)
         matrices.append(confusion_matrices(other.flip(-1) if mirrored else other, true))
     return torch.cat(matrices)
-
-
-def _view_probabilities(predictor: Predictor, image: Tensor, view: View) -> Tensor:
-    """Probabilities float32 (B, 3, H, W) of one view of images with pixels from 0 to 1, at the pixels of the image."""
-    H, W = image.shape[-2:]
-    if view.flip:
-        image = image.flip(-1)
-    if view.scale != 1:
-        image = _resized(image, round(view.scale * H), round(view.scale * W))
-    probability = predictor.logits(image).softmax(dim=1)
-    if view.scale != 1:
-        probability = _resized(probability, H, W)
-    return probability.flip(-1) if view.flip else probability
-
-
-def _resized(image: Tensor, height: int, width: int) -> Tensor:
-    return F.interpolate(image, (height, width), mode="bilinear", antialias=True, align_corners=False)

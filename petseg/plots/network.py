@@ -71,7 +71,6 @@ def unet_diagram(steps: Sequence[Step], title: str) -> Figure:
 
 def gradient_panels(
     gradients: Mapping[str, NDArray[Any]],
-    field: tuple[int, int] | None = None,
     radii: Sequence[int] = (),
     width: float = 4.1,
     decades: int = 8,
@@ -80,9 +79,8 @@ def gradient_panels(
 ) -> Figure:
     """Gradient magnitudes (H, W) side by side, each relative to its own largest value, in powers of ten.
 
-    `field`, the first and last row and column of the receptive field, is drawn as a dashed frame; each panel's radius
-    is half the side of a dotted square around its middle. Blocks of `cell` x `cell` pixels are summed into one square
-    of the figure; squares more than `decades` powers of ten below the largest are black.
+    Each panel's radius is half the side of a dotted square around its middle. Blocks of `cell` x `cell` pixels are
+    summed into one square of the figure; squares more than `decades` powers of ten below the largest are black.
     """
     colors = colormaps["magma"].resampled(2 * decades)  # steps are easier to read than a gradient
     with figure(width * len(gradients) + 0.9, width, 1, len(gradients), alt=alt, squeeze=False) as (drawing, axes):
@@ -92,11 +90,12 @@ def gradient_panels(
             relative = np.log10(np.maximum(cells / cells.max(), 10.0 ** -(decades + 1)))
             edges = (-0.5, W - 0.5, H - 0.5, -0.5)
             shown = ax.imshow(relative, cmap=colors, vmin=-decades, vmax=0, extent=edges, interpolation="nearest")
-            if field is not None:
-                _frame(ax, field, field, "--", "field by formula")
             if radii:
-                row, column, r = H // 2, W // 2, radii[index]
-                _frame(ax, (row - r, row + r), (column - r, column + r), ":", "holds half")
+                r, label = radii[index], "holds half"
+                corner, side = (W // 2 - r - 0.5, H // 2 - r - 0.5), 2 * r + 1
+                square = Rectangle(corner, side, side, fill=False, ec="white", ls=":", lw=1.6, label=label)
+                square.set_path_effects([withStroke(linewidth=3.2, foreground="black")])  # visible on light cells too
+                ax.add_patch(square)
             ax.set(title=name, xlabel="column, pixels", ylabel="row, pixels" if index == 0 else "")
             ax.spines[:].set_visible(False)
             if index == 0 and ax.patches:
@@ -160,10 +159,3 @@ def _end(ax: Axes, x: float, text: str, inwards: bool) -> None:
     ax.annotate("", points[1], points[0], arrowprops={"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0})
     side = "left" if inwards else "right"
     ax.text(x + (-HALF if inwards else HALF), 0.8, text, ha=side, va="bottom", fontsize=10)
-
-
-def _frame(ax: Axes, rows: tuple[int, int], columns: tuple[int, int], dash: str, label: str) -> None:
-    corner, size = (columns[0] - 0.5, rows[0] - 0.5), (columns[1] - columns[0] + 1, rows[1] - rows[0] + 1)
-    frame = Rectangle(corner, *size, fill=False, edgecolor="white", linestyle=dash, linewidth=1.6, label=label)
-    frame.set_path_effects([withStroke(linewidth=3.2, foreground="black")])  # visible on a light background too
-    ax.add_patch(frame)

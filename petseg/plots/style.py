@@ -117,9 +117,9 @@ def class_legend(axes: Axes | Figure, **settings: Any) -> None:
     axes.legend(handles=handles, **settings)
 
 
-def save_figure(figure: Figure, path: Path, dpi: int = DPI, max_bytes: int = 120_000) -> Path:
+def save_figure(figure: Figure, path: Path, max_bytes: int = 120_000) -> Path:
     """Saves a figure as JPEG (`.jpg`) or PNG, with fewer pixels per inch if it would exceed `max_bytes`."""
-    content = _encoded(figure, "jpeg" if path.suffix == ".jpg" else "png", dpi, max_bytes)
+    content = _encoded(figure, "jpeg" if path.suffix == ".jpg" else "png", DPI, max_bytes)
     with atomic_write(path) as draft:
         draft.write_bytes(content)
     return path

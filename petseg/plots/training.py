@@ -44,7 +44,7 @@ def class_weights(fractions: Sequence[float]) -> DescribedFigure:
     return drawing
 
 
-def learning_rates(rates: Sequence[float], steps_per_epoch: int, stages: Stages = ()) -> DescribedFigure:
+def learning_rates(rates: Sequence[float], steps_per_epoch: int) -> DescribedFigure:
     """The learning rate of each step of a run, over its epochs."""
     epochs = np.arange(len(rates)) / steps_per_epoch
     top = int(np.argmax(rates))
@@ -61,7 +61,6 @@ def learning_rates(rates: Sequence[float], steps_per_epoch: int, stages: Stages 
         title = f"Up for {top / len(rates):.0%} of the steps, down for the rest"
         ax.set(xlabel="epochs done", ylabel="learning rate", title=title)
         ax.set_ylim(0, 1.2 * max(rates))
-        _mark(ax, [(first - 1, size) for first, size in stages])
     return drawing
 
 

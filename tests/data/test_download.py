@@ -30,10 +30,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield server
 
 
-def fetch(root: Path) -> Path:
-    return fetch_oxford(root, progress=False)
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
@@ -44,7 +40,7 @@ def test_addresses_and_checksums_are_torchvisions():
 
 
 def test_an_empty_folder_receives_the_whole_data_set_and_nothing_else(server, tmp_path):
-    folder = fetch(tmp_path / "new")
+    folder = fetch_oxford(tmp_path / "new")
     assert folder == tmp_path / "new" / "oxford-iiit-pet"
     assert verify_oxford(folder) == []
     assert len(OxfordIIITPet(str(tmp_path / "new"), split="trainval", download=False)) == len(TRAINVAL)
@@ -53,13 +49,13 @@ def test_an_empty_folder_receives_the_whole_data_set_and_nothing_else(server, tm
     assert sorted(path.name for path in folder.iterdir()) == ["annotations", "images"]
     assert not list(folder.rglob("._*"))
     server.requests.clear()
-    fetch(tmp_path / "new")  # complete
+    fetch_oxford(tmp_path / "new")  # complete
     assert server.requests == []
 
 
 def test_an_interrupted_download_continues_at_that_byte(server, tmp_path):
     server.breaks = [100_000] + [50_000] * (download.ATTEMPTS + 1)  # more attempts are fine while bytes arrive
-    folder = fetch(tmp_path)
+    folder = fetch_oxford(tmp_path)
     assert server.ranges_of("images.tar.gz")[:3] == [None, "bytes=100000-", "bytes=150000-"]
     assert (folder / "images/Birman_1.jpg").read_bytes() == photo("Birman_1")
 
@@ -67,21 +63,21 @@ def test_an_interrupted_download_continues_at_that_byte(server, tmp_path):
 def test_a_second_run_continues_where_the_first_gave_up(server, tmp_path):
     server.breaks = [100_000] + [0] * download.ATTEMPTS
     with pytest.raises(DataError, match=r"0\.1 MB came.*connection ended.*Run `petseg data oxford` again"):
-        fetch(tmp_path)
+        fetch_oxford(tmp_path)
     server.requests.clear()
-    assert verify_oxford(fetch(tmp_path)) == []
+    assert verify_oxford(fetch_oxford(tmp_path)) == []
     assert server.requests == [("images.tar.gz", "bytes=100000-")]
 
 
 def test_a_server_without_ranges_is_asked_for_the_whole_file_again(server, tmp_path):
     server.knows_ranges = False
     server.breaks = [100_000]
-    assert verify_oxford(fetch(tmp_path / "one")) == []
+    assert verify_oxford(fetch_oxford(tmp_path / "one")) == []
     assert len(server.ranges_of("images.tar.gz")) == 2
     server.requests.clear()
     server.breaks = [100_000] * 50
     with pytest.raises(DataError, match="connection ended"):
-        fetch(tmp_path / "other")
+        fetch_oxford(tmp_path / "other")
     assert len(server.ranges_of("images.tar.gz")) == 1 + download.ATTEMPTS
 
 
@@ -90,7 +86,7 @@ def test_a_part_of_another_file_is_discarded(server, tmp_path, length):
     part = tmp_path / "oxford-iiit-pet" / "images.tar.gz.part"
     part.parent.mkdir()
     part.write_bytes(b"x" * length)
-    assert verify_oxford(fetch(tmp_path)) == []
+    assert verify_oxford(fetch_oxford(tmp_path)) == []
 
 
 def test_a_wrong_checksum_is_reported_and_changes_nothing(server, tmp_path):
@@ -98,7 +94,7 @@ def test_a_wrong_checksum_is_reported_and_changes_nothing(server, tmp_path):
     with pytest.raises(
         DataError, match=r"annotations\.tar\.gz: the downloaded file does not have the MD5 [0-9a-f]{32}"
     ):
-        fetch(tmp_path)
+        fetch_oxford(tmp_path)
     assert len(server.requests) == 2  # once more from the start, before giving up
     assert contents(tmp_path / "oxford-iiit-pet") == {}
 
@@ -115,7 +111,7 @@ def test_a_wrong_checksum_is_reported_and_changes_nothing(server, tmp_path):
 def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(server, tmp_path, status, requests, sentence):
     server.status = status
     with pytest.raises(DataError, match=sentence):
-        fetch(tmp_path)
+        fetch_oxford(tmp_path)
     assert len(server.requests) == requests
 
 
@@ -132,21 +128,21 @@ def test_an_untrusted_certificate_is_not_tried_again_and_names_the_variable(serv
     monkeypatch.setattr(download, "ARCHIVES", {"annotations": (address, "0" * 32)})
     monkeypatch.setattr(download.time, "sleep", lambda _: pytest.fail("tried again"))
     with pytest.raises(DataError, match=r"CERTIFICATE_VERIFY_FAILED.*certificate of 127.0.0.1:.*SSL_CERT_FILE"):
-        fetch(tmp_path)
+        fetch_oxford(tmp_path)
 
 
 def test_without_a_network_or_a_folder_to_write_to_there_is_one_clear_sentence(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(DataError, match=r"cannot be written \(Not a directory\)"):
-        fetch(tmp_path / "file")
+        fetch_oxford(tmp_path / "file")
     table = dict.fromkeys(("annotations", "images"), ("http://127.0.0.1:9/none.tar.gz", "0" * 32))
     monkeypatch.setattr(download, "ARCHIVES", table)
     with pytest.raises(DataError, match=r"none\.tar\.gz.*refused.*connection to 127\.0\.0\.1"):
-        fetch(tmp_path)
+        fetch_oxford(tmp_path)
 
 
 def test_missing_and_empty_files_are_repaired_and_other_files_stay(server, tmp_path):
-    folder = fetch(tmp_path)
+    folder = fetch_oxford(tmp_path)
     (folder / "images/Pug_1.jpg").unlink()
     (folder / "images/Birman_2.jpg").write_bytes(b"")
     (folder / "images/mine.jpg").write_bytes(b"put there by a user")
@@ -154,15 +150,15 @@ def test_missing_and_empty_files_are_repaired_and_other_files_stay(server, tmp_p
     before = contents(folder)
     server.breaks = [0] * download.ATTEMPTS
     with pytest.raises(DataError):
-        fetch(tmp_path)
+        fetch_oxford(tmp_path)
     assert before.items() <= contents(folder).items()  # a failed repair changes nothing
     server.requests.clear()
-    fetch(tmp_path)
+    fetch_oxford(tmp_path)
     assert [name for name, _ in server.requests] == ["images.tar.gz"]
     assert (folder / "images/Birman_2.jpg").read_bytes() == photo("Birman_2")
     assert (folder / "images/mine.jpg").read_bytes() == b"put there by a user"
     (folder / "annotations/trimaps/Pug_1.png").unlink()
-    fetch(tmp_path)
+    fetch_oxford(tmp_path)
     assert [name for name, _ in server.requests] == ["images.tar.gz", "annotations.tar.gz"]
 
 
@@ -175,10 +171,10 @@ def test_missing_and_empty_files_are_repaired_and_other_files_stay(server, tmp_p
     ],
 )
 def test_a_split_list_that_ends_early_is_noticed_and_replaced(server, tmp_path, content, problem):
-    folder = fetch(tmp_path)
+    folder = fetch_oxford(tmp_path)
     (folder / "annotations/trainval.txt").write_bytes(content)
     assert problem in verify_oxford(folder)[0]
-    assert verify_oxford(fetch(tmp_path)) == []
+    assert verify_oxford(fetch_oxford(tmp_path)) == []
 
 
 @pytest.mark.parametrize(("suffix", "stays"), [("", True), (".part", False)])
@@ -188,7 +184,7 @@ def test_an_archive_that_exists_is_not_fetched_again(server, tmp_path, suffix, s
     folder.mkdir()
     for name, content in server.files.items():
         (folder / f"{name}{suffix}").write_bytes(content)
-    assert verify_oxford(fetch(tmp_path)) == []
+    assert verify_oxford(fetch_oxford(tmp_path)) == []
     assert server.requests == []
     assert (folder / f"images.tar.gz{suffix}").exists() == stays
 
@@ -202,7 +198,7 @@ def test_an_archive_cannot_reach_outside_its_folder(tmp_path, name):
         tar.addfile(member)
     (tmp_path / "data").mkdir()
     with suppress(tarfile.FilterError):
-        download._unpack(tmp_path / "evil.tar.gz", tmp_path / "data", progress=False)
+        download._unpack(tmp_path / "evil.tar.gz", tmp_path / "data")
     outside = (tmp_path / "evil.txt", Path("/evil.txt"), tmp_path / "data/link.jpg")
     assert not any(path.exists() for path in outside)
 
@@ -213,13 +209,13 @@ def test_official_archives_that_lack_a_photo_are_reported(server, tmp_path, monk
     table = download.ARCHIVES | {"images": (server.url("images.tar.gz"), hashlib.md5(poor).hexdigest())}
     monkeypatch.setattr(download, "ARCHIVES", table)
     with pytest.raises(DataError, match=r"images/Birman_2\.jpg is missing \(2 such problems\)"):
-        fetch(tmp_path)
+        fetch_oxford(tmp_path)
 
 
 def test_of_two_at_the_same_time_the_second_waits_and_downloads_nothing(server, tmp_path, capsys):
     """Both would write to the same `.part` files."""
     server.seconds = 0.2
-    threads = [threading.Thread(target=fetch, args=(tmp_path,)) for _ in range(2)]
+    threads = [threading.Thread(target=fetch_oxford, args=(tmp_path,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -234,7 +230,7 @@ def test_a_drive_without_locks_is_filled_all_the_same(server, tmp_path, monkeypa
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(download.FileLock, "acquire", no_locks)
-    assert verify_oxford(fetch(tmp_path)) == []
+    assert verify_oxford(fetch_oxford(tmp_path)) == []
 
 
 def test_progress_counts_bytes(server, tmp_path, capsys):

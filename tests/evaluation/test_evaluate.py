@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from petseg import evaluation, metrics
 from petseg.data.datamodule import PetDataModule
 from petseg.evaluation.corruptions import CORRUPTIONS, OUTSIDE
-from petseg.evaluation.evaluate import View, batches
+from petseg.evaluation.evaluate import batches
 from petseg.inference.predictor import Predictor
 from petseg.labels import PET
 from petseg.models import zoo
@@ -91,30 +91,15 @@ def test_batches_go_through_a_split_once_and_in_order(data):
     assert indices.tolist() == list(range(len(dataset)))
 
 
-def test_the_answer_to_a_mirrored_photo_is_mirrored_back(predictor, images):
+def test_the_answer_to_a_mirrored_photo_is_mirrored_back_and_both_are_averaged_as_probabilities(predictor, images):
     predictor.segmenter.network = Brightness()  # the same answer from both sides, if it is turned back
     plain = evaluation.probabilities(predictor, images)
-    torch.testing.assert_close(evaluation.probabilities(predictor, images, (View(flip=True),)), plain)
+    torch.testing.assert_close(evaluation.probabilities(predictor, images, mirrored=True), plain)
     predictor.segmenter.network = Columns()  # an answer that ignores the photo cancels with its mirror
-    both = evaluation.probabilities(predictor, images, evaluation.FLIPPED)
-    torch.testing.assert_close(both, both.flip(-1))
-    assert not torch.allclose(evaluation.probabilities(predictor, images), both)
-
-
-def test_a_scaled_view_comes_back_to_where_it_was(predictor):
-    predictor.segmenter.network = Brightness()
-    halves = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
-    halves[..., 12:] = 255
-    probability = evaluation.probabilities(predictor, halves, (View(scale=1.25),))
-    assert probability.shape == (1, 3, 32, 32)
-    torch.testing.assert_close(probability.sum(dim=1), torch.ones(1, 32, 32))
-    assert torch.equal(probability.argmax(dim=1), evaluation.probabilities(predictor, halves).argmax(dim=1))
-
-
-def test_views_are_averaged_as_probabilities(predictor, images):
-    views = evaluation.MULTISCALE
-    single = torch.stack([evaluation.probabilities(predictor, images, (view,)) for view in views])
-    torch.testing.assert_close(evaluation.probabilities(predictor, images, views), single.mean(dim=0))
+    plain = evaluation.probabilities(predictor, images)
+    both = evaluation.probabilities(predictor, images, mirrored=True)
+    torch.testing.assert_close(both, (plain + plain.flip(-1)) / 2)
+    assert not torch.allclose(plain, both)
 
 
 def test_pixels_outside_of_a_rotated_photo_are_not_scored(predictor, images):

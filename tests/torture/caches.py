@@ -172,27 +172,27 @@ def downloads(tally: Tally, generator: random.Random, count: int, root: Path, se
         with tally.case(f"download: {name}", seconds=20):
             server.misbehave = answer
             with suppress(PetsegError):
-                fetch_oxford(root / f"download {number}", progress=False)
+                fetch_oxford(root / f"download {number}")
                 assert name.startswith("moved"), "complete without the right files"
             server.misbehave = None
             complete(root / f"download {number}")
     for number in range(count):
         folder = root / f"killed download {number}"
         with tally.case(f"download killed, number {number}", seconds=10):
-            killed(lambda folder=folder: fetch_oxford(folder, progress=False), generator.uniform(0, 0.05))
+            killed(lambda folder=folder: fetch_oxford(folder), generator.uniform(0, 0.05))
             complete(folder)
     with tally.case("two downloads at once", seconds=10), ThreadPoolExecutor(2) as pool:
         list(pool.map(complete, [root / "two"] * 2))
     with suppress(NoDiskError), small_disk(root / "disk", "700k") as disk:
         with tally.case("download on a full disk", seconds=10):
-            refused(lambda: fetch_oxford(disk, progress=False), "No space left.*PETSEG_DATA_DIR")
+            refused(lambda: fetch_oxford(disk), "No space left.*PETSEG_DATA_DIR")
         with tally.case("download without an end on a full disk", seconds=10):
             server.misbehave = without_an_end
-            refused(lambda: fetch_oxford(disk / "other", progress=False), "No space left.*PETSEG_DATA_DIR")
+            refused(lambda: fetch_oxford(disk / "other"), "No space left.*PETSEG_DATA_DIR")
 
 
 def complete(root: Path) -> None:
-    folder = fetch_oxford(root, progress=False)
+    folder = fetch_oxford(root)
     assert verify_oxford(folder) == []
     assert (folder / "images/Birman_1.jpg").read_bytes() == photo("Birman_1")
     assert {path.name for path in folder.iterdir()} == {"annotations", "images"}
