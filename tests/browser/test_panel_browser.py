@@ -6,19 +6,16 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from lab import NOTEBOOK, SECONDS, jupyterlab, run_all_until_panel, write_notebook
+from lab import NOTEBOOK, NUMBERS, SECONDS, jupyterlab, open_panel, show, upload, wait_for, write_notebook
 from PIL import Image
 from servers import Server
 from skimage.data import cat
-
-NUMBERS = count(1)
 
 #: The two pictures of the comparison.
 BEFORE, AFTER = ".petseg-before img", ".petseg-after img"
@@ -35,13 +32,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def panel(chromium: Any, lab: Server) -> Iterator[Any]:
     """The panel in JupyterLab after Restart and Run All."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 1200})
-    page.set_default_timeout(120 * SECONDS)
-    page.on("dialog", lambda dialog: dialog.accept())  # leave a page with unsaved changes
-    shown = any(run_all_until_panel(page, lab.address) for _ in range(3))
-    if not shown:
-        words = page.locator("body").inner_text()
-        pytest.fail(f"JupyterLab shows no panel after Run All: {words[-2000:]}")
+    page = open_panel(chromium, lab)
     yield page
     page.close()
 
@@ -60,27 +51,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty.jpg").touch()
     Image.new("RGB", (64, 64), (255, 136, 0)).save(folder / "orange.png")
     return folder
-
-
-def upload(page: Any, *paths: Path) -> list[str]:
-    """Chooses files through the file chooser; gives the names that they go by, which nothing else has gone by."""
-    names = [f"{next(NUMBERS)} {path.name}" for path in paths]
-    payloads: list[Any] = [
-        {"name": name, "mimeType": "image/jpeg", "buffer": path.read_bytes()}
-        for name, path in zip(names, paths, strict=True)
-    ]
-    with page.expect_file_chooser() as chooser:
-        page.get_by_text("Choose photos").click()
-    chooser.value.set_files(payloads)
-    return names
-
-
-def show(page: Any, path: Path) -> str:
-    """Uploads a photo and waits for its cut-out; gives its name."""
-    (name,) = upload(page, path)
-    wait_for(page, f"{name}: ")
-    page.locator(f"img[alt^='The pet of {name}']").wait_for()
-    return name
 
 
 def pixels(page: Any, image: str) -> Any:
@@ -103,10 +73,6 @@ def changed(page: Any, image: str, act: Callable[[], Any]) -> Any:
     act()
     page.wait_for_function("([image, old]) => document.querySelector(image).src !== old", arg=[image, old])
     return pixels(page, image)
-
-
-def wait_for(page: Any, words: str, seconds: float = 180) -> None:
-    page.get_by_text(words).first.wait_for(timeout=seconds * SECONDS)
 
 
 def test_a_photo_of_a_phone_comes_out_upright_and_cut_out(panel: Any, files: Path, tmp_path: Path) -> None:
