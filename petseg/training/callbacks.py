@@ -16,7 +16,7 @@ from torch.utils.data import RandomSampler
 
 from petseg.errors import SettingsError
 from petseg.files import atomic_write
-from petseg.training.runs import read_log
+from petseg.training.runs import attempts, joined, read_log
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -49,30 +49,37 @@ class LastCheckpoint(ModelCheckpoint):
         super().__init__(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
         self.row: dict[str, float] = {}  # of the log, for the epoch of the checkpoint
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Logs the epoch that a resumed run follows, if its log lacks it: a run may be killed before Lightning logs.
+
+        This hook is also called where nothing is left to train.
+        """
+        if not self.row or not trainer.ckpt_path:
+            return
+        logs = [run / "metrics.csv" for run in attempts(Path(trainer.ckpt_path).absolute().parents[1])]
+        logged = joined([read_log(log) for log in logs if log.is_file()])
+        for logger in trainer.loggers if self.row["epoch"] + 1 not in dict(logged.get("train/loss", [])) else []:
+            logger.log_metrics(self.row, int(self.row["step"]))
+            logger.save()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Refuses to leave steps out.
 
         Raises:
             SettingsError: the checkpoint was saved within an epoch, whose rest would not be trained.
         """
-        if not trainer.ckpt_path:
-            return
-        if not trainer.is_last_batch:
+        if trainer.ckpt_path and not trainer.is_last_batch:
             raise SettingsError(
                 f"{trainer.ckpt_path}: was saved within an epoch, and what that lacks would not be trained. "
                 "Resume with --ckpt_path last, or start a new run with --weights."
             )
-        path = Path(trainer.ckpt_path).absolute().parents[1] / "metrics.csv"
-        logged = dict(read_log(path).get("train/loss", []) if path.is_file() else [])
-        for logger in trainer.loggers if self.row and self.row["epoch"] + 1 not in logged else []:
-            logger.log_metrics(self.row, trainer.global_step - 1)
-            logger.save()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves the epoch, unless the training stops within it: a resumed run would leave out the rest."""
         if trainer.is_last_batch or trainer.global_step == trainer.max_steps:
             metrics = {name: float(value) for name, value in trainer.logged_metrics.items() if name[:6] == "train/"}
-            self.row = {"epoch": trainer.current_epoch, **metrics} if metrics else self.row
+            if metrics:
+                self.row = {"epoch": trainer.current_epoch, "step": trainer.global_step - 1, **metrics}
             for logger in trainer.loggers:
                 logger.save()  # the learning rate, which its monitor logs without saving
             super().on_train_epoch_end(trainer, pl_module)

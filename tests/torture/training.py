@@ -21,7 +21,7 @@ from lightning.pytorch.strategies.launchers import subprocess_script
 from petseg import cli
 from petseg.data import cache
 from petseg.data.cartoons import write_dataset
-from petseg.training.runs import Log, joined, logs_of, read_checkpoint, read_log
+from petseg.training.runs import Log, find_checkpoint, joined, logs_of, read_checkpoint, read_log
 from petseg.training.task import SegmentationTask
 
 from . import Skipped, Tally
@@ -32,7 +32,7 @@ NAME = "training"
 PLACES: dict[str, tuple[Any, str, int]] = {
     "decoding": (cache, "decode", 20),
     "training": (SegmentationTask, "training_step", 8),
-    "validating": (SegmentationTask, "validation_step", 3),
+    "validating": (SegmentationTask, "validation_step", 4),
     "saving": (torch, "save", 3),
     "logging": (ExperimentWriter, "save", 8),
 }
@@ -152,7 +152,7 @@ def result(folder: Path) -> tuple[Any, Log]:
     assert [epoch for log in logs for epoch, _ in log.get("train/loss", [])] == [1, 2, 3], "a gap or a double row"
     log = joined(logs)
     log.pop("train/seconds")
-    checkpoint = read_checkpoint(runs[-1] / "checkpoints" / "last.ckpt")
+    checkpoint = read_checkpoint(find_checkpoint("last", folder / "runs"))
     return {key: checkpoint[key] for key in STATE}, log
 
 

@@ -144,6 +144,19 @@ def test_a_run_that_ends_within_an_epoch_is_resumed_without_a_gap_in_its_steps_a
     assert logs[0] == logs[1]
 
 
+def test_a_run_killed_before_its_last_epoch_was_logged_is_whole_after_it_is_resumed(cartoons):
+    given = flags(cartoons, **{"trainer.max_epochs": 2})
+    fit.run(["fit", *given])
+    log = version() / "metrics.csv"
+    whole = read_log(log)
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    assert len(read_log(log)["train/loss"]) == 1
+    fit.run(["fit", *given, "--ckpt_path", "last"])
+    assert joined([read_log(file) for file in logs_of(version(1))]) == whole
+    fit.run(["fit", *given, "--ckpt_path", "last"])  # now complete: nothing is logged again
+    assert not (version(2) / "metrics.csv").is_file()
+
+
 def test_a_checkpoint_holds_the_averaged_weights_that_were_validated(cartoons):
     fit.run(["fit", *flags(cartoons)])
     state = read_checkpoint(LAST)
@@ -245,8 +258,10 @@ def test_what_cannot_be_read_or_written_is_one_sentence(cartoons, tmp_path, caps
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGKILL", -9)])
+@pytest.mark.parametrize(
+    ("name", "status", "processes"),
+    [("SIGTERM", 143, 1), ("SIGINT", 130, 1), ("SIGTERM", 143, 2), ("SIGINT", 130, 2), ("SIGKILL", -9, 2)],
+)
 def test_a_signal_ends_all_processes_of_a_run_within_seconds(cartoons, name, status, processes):
     given = flags(cartoons, **{"trainer.max_epochs": 500, "trainer.devices": processes})
     given += ["--trainer.strategy", "ddp"] if processes > 1 else []
