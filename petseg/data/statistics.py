@@ -23,11 +23,6 @@ def images_of(dataset: PixelDataset) -> NDArray[np.uint8]:
     return np.asarray(dataset.pixels.images[dataset.rows.numpy()])
 
 
-def class_counts(masks: Masks) -> NDArray[np.int64]:
-    """Pixels of each class in each mask: int64 (N, 3); each row sums to H * W."""
-    return np.stack([(masks == label).sum(axis=(1, 2)) for label in range(len(CLASSES))], axis=1)
-
-
 def region_fractions(masks: Masks, region: NDArray[np.bool_]) -> Fractions:
     """Fraction of a region's pixels (bool (H, W)) that belongs to each class, all masks pooled: float64 (3,)."""
     counts = np.bincount(masks[:, region].ravel(), minlength=len(CLASSES))
@@ -66,11 +61,6 @@ def adjacency(masks: Masks) -> Fractions:
     return np.divide(touching, total, out=np.full((K, K), np.nan), where=total > 0)
 
 
-def mean_map(masks: Masks, label: int) -> Fractions:
-    """Fraction of the masks that have this class, for each pixel: float64 (H, W), 0 to 1."""
-    return np.asarray((masks == label).mean(axis=0))
-
-
 def most_frequent_map(masks: Masks) -> NDArray[np.uint8]:
     """The most frequent class of each pixel, the smaller label where two tie: uint8 (H, W)."""
-    return np.argmax([mean_map(masks, label) for label in range(len(CLASSES))], axis=0).astype(np.uint8)
+    return np.argmax([(masks == label).mean(axis=0) for label in range(len(CLASSES))], axis=0).astype(np.uint8)

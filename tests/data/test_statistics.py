@@ -20,14 +20,6 @@ def test_images_and_masks_are_those_of_the_split_in_its_order():
     assert np.array_equal(statistics.masks_of(split), masks[[2, 0]])
 
 
-def test_class_counts_are_counted_per_mask():
-    other = np.full_like(STRIPES, BOUNDARY)
-    counts = statistics.class_counts(np.concatenate([STRIPES, other]))
-    assert counts[:, PET].tolist() == [6, 0]
-    assert counts[:, BACKGROUND].tolist() == [9, 0]
-    assert counts[:, BOUNDARY].tolist() == [3, 18]
-
-
 def test_fractions_of_a_region_pool_all_masks_and_leave_out_what_is_outside():
     region = np.zeros((3, 6), dtype=bool)
     region[0, 1:4] = True  # pet, boundary, background
@@ -64,8 +56,7 @@ def test_adjacency_of_an_absent_class_are_unknown_and_many_masks_are_pooled():
     assert np.allclose(statistics.adjacency(many), statistics.adjacency(STRIPES), equal_nan=True)
 
 
-def test_maps_are_per_pixel():
+def test_the_most_frequent_class_is_that_of_each_pixel():
     masks = np.array([[[PET, PET, BOUNDARY]], [[PET, BACKGROUND, BOUNDARY]], [[PET, BACKGROUND, PET]]], dtype=np.uint8)
-    assert statistics.mean_map(masks, PET) == pytest.approx(np.array([[1, 1 / 3, 1 / 3]]))
     assert statistics.most_frequent_map(masks).tolist() == [[PET, BACKGROUND, BOUNDARY]]
     assert statistics.most_frequent_map(masks).dtype == np.uint8

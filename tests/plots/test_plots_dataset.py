@@ -38,15 +38,6 @@ def test_two_animals_share_a_colour_in_semantic_segmentation_differ_in_instance_
     assert figure.axes[2].patches[0].get_bbox().bounds == (0.5, 0.5, 2, 2)
 
 
-def test_photo_sizes_measure_the_longer_side_against_the_shorter():
-    width, height = np.array([400, 300, 200]), np.array([200, 600, 200])
-    figure = figures.photo_sizes(width, height)
-    assert "median 2.00" in figure.alt
-    assert titles(figure) == ["33% of the photos are square", "Half exceed 2.00 to 1"]
-    assert np.array_equal(figure.axes[0].collections[0].get_offsets(), np.stack([width, height], 1))
-    assert sum(bar.get_height() for bar in figure.axes[1].patches) == 3
-
-
 def test_region_bars_are_as_wide_as_the_fractions_and_the_boundary_is_hatched():
     figure = figures.region_bars({"ring": np.array([0.04, 0.9, 0.06])}, "title")
     bars = figure.axes[0].patches
@@ -54,12 +45,3 @@ def test_region_bars_are_as_wide_as_the_fractions_and_the_boundary_is_hatched():
     assert [bool(bar.get_hatch()) for bar in bars] == [False, False, True]
     assert [text.get_text() for text in figure.axes[0].texts] == ["", "90%", "6%"]
     assert "pet 4%, background 90%, boundary 6%" in figure.alt
-
-
-def test_mean_maps_keep_the_first_row_at_the_top_and_say_their_peak():
-    values = np.linspace(0.1, 0.9, 64).reshape(8, 8)
-    figure = figures.mean_maps({"cats": values, "dogs": values.T}, "title")
-    cats = figure.axes[0]
-    assert cats.get_ylim()[0] > cats.get_ylim()[1]
-    assert titles(figure)[:2] == ["cats", "dogs"]
-    assert "cats: at most 90%, at least 10%" in figure.alt
