@@ -13,17 +13,20 @@ class_map = logits[0].argmax(axis=0)  # (h, w): 0 pet, 1 background, 2 boundary
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
+from torch import nn
 
 from petseg.errors import ModelError
 from petseg.files import atomic_write
 from petseg.models import zoo
-from petseg.models.segmenter import Segmenter
+from petseg.models.classifier import SIZE, WEIGHTS, load_classifier
 
 
 def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False) -> Path:
@@ -56,18 +59,39 @@ def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False
     return out
 
 
-def _graph(segmenter: Segmenter, size: tuple[int, int], fold: bool) -> Any:
-    """The segmenter as an ONNX model with a free batch size.
+def export_classifier(out: Path) -> None:
+    """Writes the classifier behind `Segmentation.pet_probability` as ONNX; its weights are integers of 8 bits.
+
+    The graph takes `image`, float32 (batch, 3, 224, 224) from 0 to 1, and gives `probability`, float32 (batch,), as
+    `PetClassifier` does. A file of `export_onnx` has no such second opinion.
+    """
+    onnx = import_module("onnx")
+    graph = _graph(load_classifier(), SIZE, fold=False, output="probability")
+    stored, nodes = load_file(WEIGHTS), []
+    for weight in list(graph.graph.initializer):
+        key, name = weight.name.removeprefix("classifier.network."), weight.name
+        if f"{key}.scale" in stored:
+            scale = onnx.numpy_helper.from_array(stored[f"{key}.scale"].numpy(), f"{name}.scale")
+            weight.CopyFrom(onnx.numpy_helper.from_array(stored[key].numpy(), f"{name}.int8"))
+            graph.graph.initializer.append(scale)
+            nodes.append(onnx.helper.make_node("DequantizeLinear", [weight.name, scale.name], [name], axis=0))
+    _put_first(graph.graph, nodes)
+    onnx.checker.check_model(graph)
+    onnx.save_model(graph, str(out))
+
+
+def _graph(module: nn.Module, size: tuple[int, int], fold: bool, output: str = "logits") -> Any:
+    """A module from images to one output as an ONNX model with a free batch size.
 
     `fold` merges each BatchNorm into the convolution before it, whose weights then are no longer float16 values;
     programs that run the file do the same when they load it.
     """
     example = torch.zeros(2, 3, *size)  # 2, because the exporter takes a size of 1 for a constant
     program = torch.onnx.export(
-        segmenter,
+        module,
         (example,),
         input_names=["image"],
-        output_names=["logits"],
+        output_names=[output],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         dynamo=True,
         optimize=fold,
@@ -91,7 +115,12 @@ def _halve(graph: Any, onnx: Any) -> None:
         if values.dtype == np.float32 and np.array_equal(half.astype(np.float32), values):
             weight.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}.half"))
             casts.append(onnx.helper.make_node("Cast", [weight.name], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]  # in the order in which they run
+    _put_first(graph, casts)
+
+
+def _put_first(graph: Any, nodes: Sequence[Any]) -> None:
+    """Puts nodes before the others: they are stored in the order in which they run."""
+    nodes = [*nodes, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
 

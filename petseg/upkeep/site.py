@@ -25,9 +25,10 @@ from petseg.errors import PetsegError, exit_with_sentence
 from petseg.files import read_json, write_json
 from petseg.inference import segmentation, two_pass
 from petseg.inference.matting import ColorSettings, MatteSettings
-from petseg.inference.onnx import export_onnx
+from petseg.inference.onnx import export_classifier, export_onnx
 from petseg.labels import CLASSES, rgb
 from petseg.models import zoo
+from petseg.models.classifier import SIZE
 from petseg.upkeep.notebooks import alt_texts
 from petseg.upkeep.results import results_table
 
@@ -198,6 +199,7 @@ def write_live(folder: Path) -> None:
     for name, load in sample_photos().items():
         load().save(folder / f"{name}.png")
     export_onnx(MODEL, folder / "model.onnx", half=True)
+    export_classifier(folder / "classifier.onnx")
     write_json(folder / "settings.json", live_settings())
 
 
@@ -212,7 +214,15 @@ def live_settings() -> Mapping[str, Any]:
         "two_pass": {key.lower(): getattr(two_pass, key) for key in passes},
         "matte": asdict(MatteSettings()),
         "foreground": asdict(ColorSettings()),
+        "pet_check": {
+            "threshold": segmentation.PET_THRESHOLD,
+            "size": SIZE,
+            "most": two_pass.MOST_SQUARES,
+            "smallest": two_pass.SMALLEST_SQUARE,
+            "margin": two_pass.SQUARE_MARGIN,
+        },
         "no_pet": no_pet("{photo}"),
+        "doubtful": no_pet("{photo}", doubtful=True),
     }
 
 

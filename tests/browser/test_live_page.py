@@ -12,11 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from servers import free_port, serving
+from skimage.data import coffee
 
 from petseg import Predictor, Segmentation
+from petseg.apps.cutouts import no_pet
 from petseg.apps.display import sample_photos
+from petseg.inference.two_pass import pet_squares
 from petseg.labels import palette
 from petseg.models import zoo
 from petseg.upkeep import site
@@ -226,6 +230,33 @@ def test_without_a_pet_there_is_a_sentence_and_no_cut_out(chromium: Any, address
     choose(page, kinds()["phone.jpg"], "phone.jpg", "No pet found in phone.jpg")
     assert page.locator(".petseg-result").is_hidden()
     page.close()
+
+
+def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request(page: Any) -> None:
+    data = encoded(Image.fromarray(coffee()), "PNG")
+    result = predictor()(data)
+    assert result.doubtful
+    sentence = choose(page, data, "mug.png", "Is this a cat or a dog? No pet found in mug.png")
+    assert sentence == no_pet("mug.png", result.doubtful)
+    assert page.locator(".petseg-result").is_hidden()
+    page.get_by_role("button", name="Show it anyway").click()
+    page.locator(".petseg-status", has_text="mug.png: 600 x 400 pixels, cut out in").wait_for()
+    assert agreement(page, result)[0] > 0.99
+    choose(page, kinds()["phone.jpg"], "phone.jpg")
+    assert page.get_by_role("button", name="Show it anyway").is_hidden()
+
+
+def test_the_page_asks_the_classifier_about_the_parts_that_python_asks_about(page: Any) -> None:
+    logits = torch.nn.functional.avg_pool2d(torch.randn(1, 3, 120, 150, generator=torch.manual_seed(0)), 21)[0]
+    script = """async ([values, photo, settings]) => {
+        const { petSquares } = await import("./live/two_pass.js");
+        const logits = { data: Float32Array.from(values), channels: 3, height: 5, width: 7 };
+        return petSquares(logits, photo, settings);
+    }"""
+    size = {"width": 1001, "height": 313}
+    squares = page.evaluate(script, [logits.flatten().tolist(), size, site.live_settings()["pet_check"]])
+    assert [tuple(square) for square in squares] == pet_squares(logits, (1001, 313))
+    assert squares
 
 
 def test_a_photo_is_dropped_or_pasted_and_the_line_moves_by_keyboard(page: Any) -> None:

@@ -12,11 +12,16 @@ import numpy as np
 import pytest
 import torch
 from photo_files import noise
+from PIL import Image
+from skimage.data import coffee
 
+from petseg.apps.display import sample_photos
 from petseg.errors import ModelError
 from petseg.inference import onnx
 from petseg.inference.onnx import export_onnx
+from petseg.inference.predictor import resize_to_model
 from petseg.models import zoo
+from petseg.models.classifier import SIZE, load_classifier
 from petseg.models.zoo import ModelCard
 
 pytestmark = pytest.mark.slow
@@ -52,6 +57,18 @@ def test_onnxruntime_and_pytorch_give_the_same_logits_for_any_batch_size(model: 
             expected = segmenter(image).numpy()
         np.testing.assert_allclose(logits, expected, atol=1e-4)
         assert np.ptp(expected) > 0.1  # else any two networks would agree
+
+
+def test_the_classifier_gives_the_probabilities_of_pytorchs_and_takes_a_third_of_the_bytes(tmp_path: Path) -> None:
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(module)
+    onnx.export_classifier(tmp_path / "classifier.onnx")
+    photos = [*(load() for load in sample_photos().values()), Image.fromarray(coffee()), noise(90, 90)]
+    images = torch.cat([resize_to_model(photo, SIZE) for photo in photos])
+    (probabilities,) = session(tmp_path / "classifier.onnx").run(["probability"], {"image": images.numpy()})
+    with torch.inference_mode():
+        np.testing.assert_allclose(probabilities, load_classifier()(images), atol=1e-4)  # NaN of a drawing as well
+    assert (tmp_path / "classifier.onnx").stat().st_size < 6_000_000
 
 
 def test_the_export_is_one_file_with_the_card(model: Path, exported: Path) -> None:

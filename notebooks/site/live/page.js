@@ -1,6 +1,6 @@
 // What the page shows and hears. The work is done in worker.js; nothing is sent anywhere.
 
-/** @typedef {{width: number, height: number, found: boolean, note: string}} Result */
+/** @typedef {{width: number, height: number, found: boolean, doubtful: boolean, note: string}} Result */
 
 const page = /** @type {HTMLElement} */ (document.querySelector(".petseg-live"));
 const status = find(".petseg-status");
@@ -53,7 +53,12 @@ let photos = 0; // how many were opened: what belongs to an earlier one is dropp
 let photoName = "";
 /** @type {Map<string, string>} addresses of the pictures of the present photo, by kind */
 const pictures = new Map();
-let noPet = "";
+/** What is said of a photo without a pet, and of one that does not look like one. */
+let [noPet, isItAPet] = ["", ""];
+
+const anyway = find(".petseg-anyway");
+/** Shows the doubtful cut-out. @type {() => Promise<void>} */
+let showAnyway = async () => {};
 
 /** Segments a photo and shows it. @param {Blob} file @param {string} name */
 async function openPhoto(file, name) {
@@ -69,15 +74,21 @@ async function openPhoto(file, name) {
     pictures.forEach((address) => URL.revokeObjectURL(address));
     pictures.clear();
     photoName = name;
-    if (found.found) await show(found);
-    if (photo !== photos) return;
-    result.hidden = !found.found;
-    const text = `${name}: ${found.width} x ${found.height} pixels, cut out in ${seconds} s.`;
-    say(found.found ? `${text} ${found.note}`.trim() : noPet.replace("{photo}", () => name), !found.found);
+    showAnyway = async () => {
+      anyway.hidden = true;
+      await show(found);
+      if (photo !== photos) return;
+      say(`${name}: ${found.width} x ${found.height} pixels, cut out in ${seconds} s. ${found.note}`.trim());
+    };
+    if (found.found && !found.doubtful) return await showAnyway();
+    result.hidden = true;
+    anyway.hidden = !found.doubtful;
+    say((found.doubtful ? isItAPet : noPet).replace("{photo}", () => name), true);
   } catch (error) {
     if (photo === photos) say(/** @type {Error} */ (error).message, true);
+  } finally {
+    if (photo === photos) setBusy(false);
   }
-  if (photo === photos) setBusy(false);
 }
 
 /** @param {Result} found */
@@ -174,6 +185,7 @@ color.addEventListener("input", () => {
   change();
 });
 find(".petseg-download").addEventListener("click", download);
+anyway.addEventListener("click", () => showAnyway().catch((error) => say(error.message, true)));
 
 // The samples are fetched with the page, so that a click on one fetches nothing either.
 for (const button of page.querySelectorAll(".petseg-samples button")) {
@@ -185,7 +197,7 @@ for (const button of page.querySelectorAll(".petseg-samples button")) {
 say("Loading the model …");
 ask("settings").then(
   (settings) => {
-    noPet = settings.no_pet;
+    [noPet, isItAPet] = [settings.no_pet, settings.doubtful];
     page.classList.add("petseg-ready");
     if (!photos) {
       say("The model is loaded. Choose a photo.");

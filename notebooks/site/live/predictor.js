@@ -2,7 +2,7 @@
 
 import { eachRow, toPlanes } from "./planes.js";
 import { BILINEAR, crop, resize } from "./resample.js";
-import { mergeLogits, petBoxes, probability } from "./two_pass.js";
+import { mergeLogits, petBoxes, petSquares, probability } from "./two_pass.js";
 
 /** @typedef {import("./planes.js").Planes} Planes */
 /** @typedef {import("./resample.js").Pixels} Pixels */
@@ -18,7 +18,9 @@ import { mergeLogits, petBoxes, probability } from "./two_pass.js";
  * @property {import("./two_pass.js").TwoPass} two_pass
  * @property {import("./matting.js").MatteSettings} matte
  * @property {import("./foreground.js").ForegroundSettings} foreground
+ * @property {{threshold: number, size: [number, number], most: number, smallest: number, margin: number}} pet_check
  * @property {string} no_pet
+ * @property {string} doubtful
  * @property {Object<string, string>} samples file names by what they show
  */
 
@@ -48,6 +50,25 @@ export function petFound(logits, { sure, smallest }) {
   let count = 0;
   for (let i = 0; i < size; i++) count += Number(probability(0, logits.data, i, size) > sure);
   return count / size >= smallest;
+}
+
+/**
+ * P(cat or dog): the largest of the whole photo's and its parts', or the first that leaves no doubt; NaN for a drawing.
+ * @param {Pixels} photo RGB
+ * @param {Planes} logits
+ * @param {(image: Planes) => Promise<number>} classify
+ * @param {Settings} settings
+ */
+export async function petProbability(photo, logits, classify, { pet_check: settings }) {
+  const [height, width] = settings.size;
+  let largest = 0;
+  for (const box of [null, ...petSquares(logits, photo, settings)]) {
+    const part = box ? crop(photo, box) : photo;
+    const probability = await classify(toPlanes(resize(part, width, height, BILINEAR)));
+    if (!(probability < settings.threshold)) return probability;
+    largest = Math.max(largest, probability);
+  }
+  return largest;
 }
 
 /**

@@ -54,6 +54,44 @@ export function petBoxes(logits, photo, settings) {
 }
 
 /**
+ * The parts of a photo that the classifier is asked about, a square around each of the largest regions of pet pixels.
+ * @param {Planes} logits of the whole photo
+ * @param {{width: number, height: number}} photo
+ * @param {{most: number, smallest: number, margin: number}} settings
+ * @returns {Box[]}
+ */
+export function petSquares(logits, photo, { most, smallest, margin }) {
+  const { width, height } = logits;
+  const [pet, background, boundary] = [0, 1, 2].map((index) => plane(logits, index));
+  const isPet = Uint8Array.from(pet, (value, i) => Number(value >= Math.max(background[i], boundary[i])));
+  const { regions, areas, count } = label(isPet, width, height);
+  const largest = Math.max(...areas);
+  return Array.from({ length: count }, (_, index) => index + 1)
+    .filter((region) => areas[region] >= smallest * largest)
+    .sort((one, other) => areas[other] - areas[one])
+    .slice(0, most)
+    .map((region) => {
+      let [left, top, right, bottom] = [width, height, 0, 0];
+      regions.forEach((value, i) => {
+        if (value !== region) return;
+        const [x, y] = [i % width, Math.floor(i / width)];
+        [left, right] = [Math.min(left, x), Math.max(right, x + 1)];
+        [top, bottom] = [Math.min(top, y), Math.max(bottom, y + 1)];
+      });
+      const [x, y] = [(left * photo.width) / width, (top * photo.height) / height];
+      const [across, down] = [(right * photo.width) / width - x, (bottom * photo.height) / height - y];
+      const side = (1 + 2 * margin) * Math.max(across, down);
+      const [first, above] = [x + (across - side) / 2, y + (down - side) / 2];
+      return [
+        Math.max(0, Math.trunc(first)),
+        Math.max(0, Math.trunc(above)),
+        Math.min(photo.width, Math.trunc(first + side)),
+        Math.min(photo.height, Math.trunc(above + side)),
+      ];
+    });
+}
+
+/**
  * @param {Float32Array} pet
  * @param {number} width
  * @param {number} height

@@ -5,7 +5,7 @@ import * as ort from "./ort.wasm.min.mjs";
 import { blurredBackground, cutout } from "./foreground.js";
 import { matte } from "./matting.js";
 import { decode, PhotoError } from "./photo.js";
-import { classMap, petFound, photoLogits } from "./predictor.js";
+import { classMap, petFound, petProbability, photoLogits } from "./predictor.js";
 
 /** @typedef {import("./planes.js").Planes} Planes */
 /** @typedef {import("./predictor.js").Settings} Settings */
@@ -20,6 +20,9 @@ const SIDE = 1280; // the longest of a picture for the screen, in pixels
 
 const here = new URL(".", import.meta.url).href;
 const loaded = load();
+// after the model, so that a photo can be chosen earlier
+const classifier = loaded.then(() => session("classifier.onnx"));
+classifier.catch(() => {}); // said when a photo comes
 /** @type {Result | undefined} */
 let last;
 
@@ -28,10 +31,15 @@ async function load() {
   ort.env.wasm.numThreads = 1; // more need headers that a plain web server does not send
   const [settings, model] = await Promise.all([
     get("settings.json").then((answer) => answer.json()),
-    get("model.onnx").then((answer) => answer.arrayBuffer()),
+    session("model.onnx"),
   ]);
-  const session = await ort.InferenceSession.create(new Uint8Array(model), { executionProviders: ["wasm"] });
-  return { settings: /** @type {Settings} */ (settings), session };
+  return { settings: /** @type {Settings} */ (settings), model };
+}
+
+/** A network. @param {string} name */
+async function session(name) {
+  const file = await get(name).then((answer) => answer.arrayBuffer());
+  return ort.InferenceSession.create(new Uint8Array(file), { executionProviders: ["wasm"] });
 }
 
 /** A file of the page. @param {string} name */
@@ -50,8 +58,8 @@ async function get(name) {
  */
 async function run(session, { data, channels, width, height }) {
   const image = new ort.Tensor("float32", data, [1, channels, height, width]);
-  const { logits } = await session.run({ image });
-  return { data: /** @type {Float32Array} */ (logits.data), channels: logits.dims[1], width, height };
+  const { [session.outputNames[0]]: result } = await session.run({ image });
+  return { data: /** @type {Float32Array} */ (result.data), channels: result.dims[1], width, height };
 }
 
 /**
@@ -59,14 +67,17 @@ async function run(session, { data, channels, width, height }) {
  * @param {{file: Blob, name: string}} request
  */
 async function segment({ file, name }) {
-  const { settings, session } = await loaded;
+  const { settings, model } = await loaded;
   last = undefined; // its memory is free for the next photo
   const { photo, opacity, note } = await decode(file, name);
-  const logits = await photoLogits(photo, (image) => run(session, image), settings);
+  const logits = await photoLogits(photo, (image) => run(model, image), settings);
+  const classify = async (/** @type {Planes} */ image) => (await run(await classifier, image)).data[0];
+  const found = petFound(logits, settings.found);
+  const doubtful = found && (await petProbability(photo, logits, classify, settings)) < settings.pet_check.threshold;
   const alpha = matte(photo, logits, settings.matte);
   opacity?.forEach((value, i) => (alpha[i] = Math.min(alpha[i], value)));
   last = { photo, logits, alpha, pet: cutout(photo, alpha, settings.foreground) };
-  return { width: photo.width, height: photo.height, found: petFound(logits, settings.found), note };
+  return { width: photo.width, height: photo.height, found, doubtful, note };
 }
 
 /**
