@@ -21,7 +21,10 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
 ]
+copybutton_selector = "div:not(.output) > div.highlight pre"  # code, not what it prints
 
 # Notebooks come with the outputs that are committed: nothing is run here.
 nb_execution_mode = "off"
@@ -73,6 +76,8 @@ html_show_sourcelink = False
 html_copy_source = False
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_favicon = "static/favicon.svg"
+html_search_scorer = str(Path(__file__).with_name("static") / "scorer.js")
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system
 html_theme_options = {
     "repository_url": "https://github.com/petseg/petseg",

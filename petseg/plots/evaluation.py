@@ -14,7 +14,7 @@ from petseg.evaluation.corruptions import STRENGTHS
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
 from petseg.metrics.calibration import expected_calibration_error, reliability
 from petseg.metrics.intervals import Interval
-from petseg.plots.style import figure, headline
+from petseg.plots.style import DescribedFigure, figure, headline
 
 #: Marker of each species, filled or open: a second cue beside the colour.
 SPECIES: Final = {"cat": ("o", INK), "dog": ("s", "white")}
@@ -154,7 +154,7 @@ def corruption_losses(losses: Mapping[str, Sequence[Interval]], title: str) -> F
     return drawing
 
 
-def ablation_bars(ablation: Mapping[str, Any], title: str) -> Figure:
+def ablation_bars(ablation: Mapping[str, Any], title: str) -> DescribedFigure:
     """Points of mean IoU that each change of a recipe gains or loses, the best at the top.
 
     A pale band behind each bar shows the limit within which chance alone keeps 95 % of such differences; a bar that

@@ -29,6 +29,8 @@ from petseg.inference.onnx import export_classifier, export_onnx
 from petseg.labels import CLASSES, rgb
 from petseg.models import zoo
 from petseg.models.classifier import SIZE
+from petseg.plots.evaluation import ablation_bars
+from petseg.plots.style import save_figure
 from petseg.upkeep.notebooks import alt_texts
 from petseg.upkeep.results import results_table
 
@@ -46,19 +48,21 @@ PRACTICE: Final = "https://github.com/petseg/petseg/blob/main/notebooks/practice
 #: The live page's network, the smallest released one.
 MODEL: Final = "unet-separable"
 
-#: Titles of the records' pages; others are called like their files.
+#: Title and first sentence of the records' pages; others are called like their files.
 DESCRIBED: Final = {
-    "ablation": "Ablation",
-    "ablation-long": "Ablation, longer runs",
-    "benchmark": "Benchmark",
-    "benchmark-gpu": "Benchmark on a GPU",
-    "duplicates": "How far annotators agree",
-    "elsewhere": "Photos from outside Oxford-IIIT Pet",
-    "matting": "Soft edges",
-    "minutes": "Times of the notebooks",
-    "refinement": "Photos at their original size",
-    "results": "Released models, split by split",
-    "torture": "Torture: cases tried and lost",
+    "ablation": ("Ablation", "What each change of a short training costs or gains, against the noise of its seed."),
+    "ablation-long": ("Ablation, longer runs", "The same with 30 epochs on a fifth of the images."),
+    "benchmark": ("Benchmark", "How fast a CPU trains and segments, beside a plain PyTorch script."),
+    "benchmark-gpu": ("Benchmark on a GPU", "The same on a GPU."),
+    "duplicates": ("How far annotators agree", "Photos that occur twice in the data set, each with two masks."),
+    "matting": ("Soft edges", "Errors of the cut-out's edge, by the way in which it is computed."),
+    "minutes": ("Times of the notebooks", "How long each notebook runs."),
+    "refinement": (
+        "Photos at their original size",
+        "Scores of full-size masks, by the way in which they are enlarged.",
+    ),
+    "results": ("Released models, split by split", "Scores and pixel counts of every released model."),
+    "torture": ("Torture: cases tried and lost", "Broken photos, data sets, runs and requests that must not be lost."),
 }
 
 PHOTOS: Final = "*The output shows photos of Oxford-IIIT Pet, which belong to others: run the notebook to see them.*"
@@ -99,7 +103,9 @@ def assemble(source: Path, live: bool) -> None:
         f"# Released models, and results of others\n\n{results_table(results(), references())}",
     )
     for path in sorted(Path("figures").glob("*.json")):
-        _write(source / f"results/{path.stem}.md", record_page(path.stem, read_json(path)))
+        record = read_json(path)
+        chart = draw_chart(source / "results", path.stem, record)
+        _write(source / f"results/{path.stem}.md", record_page(path.stem, record, chart))
     _write(source / "live/page.html", fragment() if live else NO_LIVE_PAGE)
 
 
@@ -133,13 +139,29 @@ def anchor(heading: str) -> str:
     return heading.replace(" ", "-")
 
 
-def record_page(name: str, record: Mapping[str, Any]) -> str:
-    """A page of a file of `figures/`: a table for each kind of row, in Markdown."""
+def record_page(name: str, record: Mapping[str, Any], chart: str = "") -> str:
+    """A page of a file of `figures/`: a sentence, a chart, and a folded table for each kind of row, in Markdown."""
     tables: dict[tuple[str, ...], list[list[str]]] = {}
     for path, values in rows(record):
         tables.setdefault(tuple(values), []).append([" / ".join(path), *map(cell, values.values())])
-    parts = [f"# {DESCRIBED.get(name, name.capitalize())}", f"From `figures/{name}.json`."]
-    return "\n\n".join([*parts, *(table(["", *keys], lines) for keys, lines in tables.items())])
+    title, sentence = DESCRIBED.get(name, (name.capitalize(), ""))
+    body = "\n\n".join(table(["", *keys], lines) for keys, lines in tables.items())
+    folded = f":::{{dropdown}} All numbers, from `figures/{name}.json`\n{body}\n:::"
+    return "\n\n".join(part for part in (f"# {title}", sentence, chart, folded) if part)
+
+
+def draw_chart(folder: Path, name: str, record: Mapping[str, Any]) -> str:
+    """Draws a record's chart into a folder, and returns the Markdown that shows it; nothing where it has none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = Path(f"figures/{name}.png")
+    if drawn.is_file():
+        shutil.copy(drawn, folder)
+        return f"![The numbers below as bars]({name}.png)"
+    if name.startswith("ablation"):
+        figure = ablation_bars(record, "What a change of the recipe costs or gains")
+        save_figure(figure, folder / f"{name}.png")
+        return f"![{figure.alt}]({name}.png)"
+    return ""
 
 
 def rows(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

@@ -38,7 +38,7 @@ def test_a_record_s_page_has_a_table_for_each_kind_of_row() -> None:
     record = {"photos": 30, "machine": {"cpu": "A|B"}, "step": {"values": {"ours": {"low": 1.0, "high": None}}}}
     runs = [{"name": "base", "score": 0.71234, "settings": {"model": {"skips": False}}}]
     page = site.record_page("speed", record | {"runs": runs})
-    assert page.startswith("# Speed\n\nFrom `figures/speed.json`.")
+    assert page.startswith("# Speed\n\n:::{dropdown} All numbers, from `figures/speed.json`\n")
     assert "|  | photos |\n| --- | --- |\n|  | 30 |" in page
     assert "| machine | A\\|B |" in page
     assert "|  | low | high |\n| --- | --- | --- |\n| step / values / ours | 1 | - |" in page
@@ -85,6 +85,17 @@ def test_no_page_fetches_anything_from_elsewhere_and_every_picture_has_words(pag
         assert [source for source in sources if source.startswith(("http", "//"))] == [], name
         words = [str(tag.get("alt") or "") for tag in page.select("main img")]
         assert [text for text in words if not text or "_images/" in text] == [], name
+
+
+@pytest.mark.slow
+def test_the_first_page_leads_to_the_live_page_to_colab_and_to_every_lesson(pages: dict[str, Any]) -> None:
+    first = pages["index"]
+    live, colab = (str(button["href"]) for button in first.select("main a.sd-btn"))
+    assert live == "live.html"
+    assert colab.startswith("https://colab.research.google.com/")
+    lessons = [str(link["href"]) for link in first.select("main .sd-card a")]
+    assert lessons == sorted(f"{path.stem}.html" for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert first.select_one('link[rel="icon"]')
 
 
 @pytest.mark.slow
