@@ -1,4 +1,4 @@
-"""Figures of notebook 01: five vision tasks, intersection over union, sizes of photos, where the classes lie."""
+"""Figures of notebook 01: five vision tasks, intersection over union, where the classes lie."""
 
 from __future__ import annotations
 
