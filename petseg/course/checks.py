@@ -127,14 +127,14 @@ def _open(answer: Any) -> bool:
 def progress(notebook: str | None = None) -> pd.DataFrame:
     """A table of the gaps and exercises of a notebook, such as `02`, or of how many are done in every notebook.
 
-    Its columns are `task`, the title, and `state`: `passed`, `not yet` after a wrong answer, or `to do`. What passed in
-    an earlier session is remembered.
+    Its columns are `exercise`, the title, and `state`: `passed`, `not yet` after a wrong answer, or `to do`. What
+    passed in an earlier session is remembered.
     """
     states = dict.fromkeys(_passed(), "passed") | STATES
     if notebook is None:
         return pd.DataFrame({name: _done(name, states) for name in _notebooks()}, ["gaps", "exercises"]).T
     rows = [(EXERCISES[number].title, states.get(number, "to do")) for number in _numbers(notebook)]
-    return pd.DataFrame(rows, index=_numbers(notebook), columns=["task", "state"])
+    return pd.DataFrame(rows, index=_numbers(notebook), columns=["exercise", "state"])
 
 
 def _notebooks() -> list[str]:

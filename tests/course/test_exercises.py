@@ -50,7 +50,7 @@ def test_every_notebook_has_exercises_in_order_and_a_table_and_the_first_lessons
     marks = sum(cell.source.count("# ✎ ") for cell in cells)
     assert marks == 0 if path.stem[:2] > "02" else 8 <= len(gaps) <= marks <= 15
     assert any(cell.source in (f'course.progress("{path.stem[:2]}")', "course.progress()") for cell in cells)
-    assert table["task"].str.len().min() > 3
+    assert table["exercise"].str.len().min() > 3
 
 
 @pytest.mark.parametrize("task", [task for path in PATHS for task in tasks(path)], ids=lambda task: task.number)
@@ -104,7 +104,7 @@ def test_what_a_check_finds_is_printed_for_the_student_and_listed_in_the_table_o
     assert said[:2] == ["Exercise 98.1, not yet: 6 is not the square of 3.", "Exercise 98.1, right. Squares grow fast."]
     assert said[3].startswith("Exercise 98.2, still to do: ")
     table = course.progress("98")
-    assert table["task"].to_dict() == {"98.a": "square 5", "98.1": "square 3", "98.2": "square 4"}
+    assert table["exercise"].to_dict() == {"98.a": "square 5", "98.1": "square 3", "98.2": "square 4"}
     assert list(table["state"]) == ["to do", "passed", "not yet"]
     with pytest.raises(ValueError, match=r"^99.9: no such exercise"):
         check("99.9", 1)
