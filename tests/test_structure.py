@@ -12,13 +12,13 @@ MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name not in ("
 #: Modules with more than 250 lines: one job each, which would not be clearer in two files. None may grow.
 LONG = {
     "apps/batch.py": 480,
-    "apps/cutouts.py": 305,
+    "apps/cutouts.py": 301,
     "apps/webapp/handlers.py": 275,
-    "inference/matting.py": 260,
-    "inference/photo.py": 320,
-    "models/zoo.py": 320,
-    "plots/training.py": 255,
-    "training/benchmark.py": 440,
+    "inference/matting.py": 256,
+    "inference/photo.py": 318,
+    "models/zoo.py": 318,
+    "plots/training.py": 254,
+    "training/benchmark.py": 430,
 }
 
 

@@ -6,7 +6,7 @@ split.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,11 +51,15 @@ def probabilities(predictor: Predictor, image: Tensor, mirrored: bool = False) -
     parts = []
     for part in image.split(BATCH):
         pixels = part.float() / 255  # (B, 3, H, W)
-        probability = predictor.logits(pixels).softmax(dim=1)
-        if mirrored:  # probabilities are averaged, not logits: a view that is certain of a mistake then counts up to 1
-            probability = (probability + predictor.logits(pixels.flip(-1)).softmax(dim=1).flip(-1)) / 2
-        parts.append(probability)
+        parts.append(both_ways(predictor.logits, pixels) if mirrored else predictor.logits(pixels).softmax(dim=1))
     return torch.cat(parts)
+
+
+def both_ways(segment: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    """Mean probabilities (B, K, H, W) of images (B, 3, H, W) and their mirror images, by a function to logits."""
+    mirrored = segment(image.flip(-1)).softmax(dim=1).flip(-1)
+    # probabilities are averaged, not logits: a view that is certain of a mistake then counts no more than 1
+    return (segment(image).softmax(dim=1) + mirrored) / 2
 
 
 def evaluate_split(predictor: Predictor, dataset: PixelDataset, tolerances: Sequence[float] = TOLERANCES) -> Counts:

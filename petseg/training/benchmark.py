@@ -22,7 +22,6 @@ from unittest.mock import patch
 
 import lightning as L
 import torch
-from lightning.pytorch.cli import instantiate_class
 from lightning.pytorch.profilers import Profiler
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -193,14 +192,9 @@ def noise(shape: tuple[int, int], steps: int, layout: torch.memory_format = torc
     return DataLoader(batches, batch_size=None)
 
 
-def plain_training(recipe: Recipe) -> plain.PlainTraining:
-    """The plain training of a recipe's network."""
-    return plain.PlainTraining(instantiate_class((), recipe["model"]["network"]))
-
-
 def step_row(settings: Settings) -> Row:
     """A training step without loading: both ways train on one batch that is in memory."""
-    ours, other, (batch, size) = Ours(settings.course), plain_training(settings.course), settings.shape
+    ours, other, (batch, size) = Ours(settings.course), plain.PlainTraining(settings.course), settings.shape
     loader = noise(settings.shape, settings.steps)
     image, mask = torch.rand(plain.BATCH, 3, size, size), torch.randint(0, 3, (plain.BATCH, size, size))
     ways = {
@@ -215,7 +209,7 @@ def step_row(settings: Settings) -> Row:
 def epoch_row(settings: Settings) -> Row:
     """A whole epoch: loading and the training loop included."""
     data = settings.data(settings.course)
-    ours, other, (batch, size) = Ours(settings.course), plain_training(settings.course), settings.shape
+    ours, other, (batch, size) = Ours(settings.course), plain.PlainTraining(settings.course), settings.shape
     images = min(settings.images, len(data.datasets["train"]))
     loader, steps = plain.plain_loader(data, images), images // batch
     ways = {
@@ -347,7 +341,7 @@ def plain_race(settings: Settings, run: int) -> Race:
     data = settings.data(settings.fast)  # decoded for validation alone
     L.seed_everything(1000 * run, verbose=False)
     race = Race(settings.target, settings.limit)
-    training, loader = plain_training(settings.fast), plain.plain_loader(data)
+    training, loader = plain.PlainTraining(settings.fast), plain.plain_loader(data)
     while True:
         training.epoch(loader)
         race.pause()

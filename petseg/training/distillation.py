@@ -16,8 +16,8 @@ from torch import Tensor
 
 from petseg.data.datamodule import PetDataModule, PixelDataset
 from petseg.errors import SettingsError
+from petseg.evaluation.evaluate import batches, both_ways
 from petseg.models import zoo
-from petseg.models.segmenter import Segmenter
 from petseg.training.task import SegmentationTask
 
 
@@ -35,18 +35,11 @@ def soft_labels(
     """
     segmenters = [zoo.load(teacher)[0].to(device).to(memory_format=torch.channels_last) for teacher in teachers]
     soft = []
-    for start in range(0, len(dataset), batch_size):
-        batch = dataset.__getitems__(list(range(start, min(start + batch_size, len(dataset)))))
+    for batch in batches(dataset, batch_size):
         image = batch.image.to(device)
-        probability = torch.stack([_both_ways(segmenter, image) for segmenter in segmenters]).mean(0)
+        probability = torch.stack([both_ways(segmenter, image) for segmenter in segmenters]).mean(0)
         soft.append((probability * 255).round().to(torch.uint8))
     return torch.cat(soft)
-
-
-def _both_ways(segmenter: Segmenter, image: Tensor) -> Tensor:
-    """Mean probabilities float (B, 3, H, W) of an image and its mirror image."""
-    mirrored = segmenter(image.flip(-1)).softmax(dim=1).flip(-1)
-    return (segmenter(image).softmax(dim=1) + mirrored) / 2
 
 
 class Distillation(L.Callback):

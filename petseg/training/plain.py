@@ -6,13 +6,14 @@ three processes decodes and resizes each JPEG again in each epoch. A cut-out is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.cli import instantiate_class
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
@@ -30,12 +31,12 @@ WORKERS: Final = 3
 
 
 class PlainTraining:
-    """A network, its optimiser and the training loop."""
+    """The network of a recipe, its optimiser and the training loop."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, recipe: Mapping[str, Any]) -> None:
         self.device = torch.device(best_device())
-        self.network = network.to(self.device)
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+        self.network: nn.Module = instantiate_class((), recipe["model"]["network"]).to(self.device)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3)
 
     def epoch(self, loader: Iterable[Sequence[Tensor]]) -> None:
         """Trains on images float (B, 3, H, W) and labels int64 (B, H, W)."""

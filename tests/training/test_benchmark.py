@@ -98,7 +98,7 @@ def test_both_ways_train_until_the_target_or_end_where_it_is_out_of_reach(settin
 
 
 def test_the_plain_way_is_adam_in_float32_and_contiguous_memory_on_the_same_pixels(settings):
-    training = bench.plain_training(read_recipe("fast"))
+    training = plain.PlainTraining(read_recipe("fast"))
     weights = list(training.network.parameters())
     assert all(weight.dtype is torch.float32 and weight.is_contiguous() for weight in weights)
     assert isinstance(training.optimizer, torch.optim.Adam)
