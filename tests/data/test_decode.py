@@ -57,9 +57,11 @@ def test_a_photo_with_an_exif_orientation_and_its_trimap_are_turned_alike(tmp_pa
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_damaged_file_is_named_with_the_remedy(pair, which):
-    content = pair[1].read_bytes()  # a PNG with more pixels than any memory holds
-    pair[which].write_bytes(content[:16] + b"\x7f\xff\xff\xff" * 2 + content[24:])
+@pytest.mark.parametrize("damage", ["more pixels than memory", "cut off in its pixels"])
+def test_a_damaged_file_is_named_with_the_remedy(pair, which, damage):
+    content = pair[1].read_bytes()  # a PNG
+    huge = content[:16] + b"\x7f\xff\xff\xff" * 2 + content[24:]
+    pair[which].write_bytes(huge if damage == "more pixels than memory" else content[:50])
     name = pair[which].name
     with pytest.raises(DataError, match=rf"{name}: cannot be read \(.+\)\. Delete it and run `petseg data oxford`"):
         decode(*pair, 16)
