@@ -108,7 +108,9 @@ class Gap(nn.Sequential):
         )
 
 
-class SkipLast(UNet):
+def concatenating(join):
+    """A U-Net whose decoder joins its input and the skips in another way."""
+
     def forward(self, x):
         skips = []
         for stage in self.encoder:
@@ -116,20 +118,10 @@ class SkipLast(UNet):
             x = self.pool(skips[-1])
         x = self.bottleneck(x)
         for up, stage in zip(self.up, self.decoder, strict=True):
-            x = stage(torch.cat([up(x), skips.pop()], dim=1))
+            x = stage(torch.cat(join(up(x), skips), dim=1))
         return self.head(x)
 
-
-class FirstSkipFirst(UNet):
-    def forward(self, x):
-        skips = []
-        for stage in self.encoder:
-            skips.append(stage(x))
-            x = self.pool(skips[-1])
-        x = self.bottleneck(x)
-        for up, stage in zip(self.up, self.decoder, strict=True):
-            x = stage(torch.cat([skips.pop(0), up(x)], dim=1))
-        return self.head(x)
+    return type("Joined", (UNet,), {"forward": forward})
 
 
 class Probabilities(UNet):
@@ -166,8 +158,8 @@ CASES = [
     ("02.d", WithoutReLU, "no more than one"),
     ("02.d", lambda i, o: nn.Sequential(*reversed(Block(i, o))), "parameters, expected"),
     ("02.g", UNet, "right. With the released weights, your network equals the released one, bit for bit."),
-    ("02.g", SkipLast, "concatenate the skip first"),
-    ("02.g", FirstSkipFirst, "failed with RuntimeError"),
+    ("02.g", concatenating(lambda x, skips: [x, skips.pop()]), "concatenate the skip first"),
+    ("02.g", concatenating(lambda x, skips: [skips.pop(0), x]), "failed with RuntimeError"),
     ("02.g", Probabilities, "other results"),
     *(("02.1", answer, "right.") for answer in (Stage, changed(narrow_first), changed(aligned))),
     *(("02.1", answer, hint) for hint, answer in WRONG_STAGES.items()),
