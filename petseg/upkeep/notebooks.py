@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import nbformat
-from bs4 import BeautifulSoup
 from nbclient.exceptions import CellExecutionError
-from nbconvert import HTMLExporter
 from nbconvert.preprocessors import ExecutePreprocessor
 from nbformat import NotebookNode
 
@@ -28,6 +26,7 @@ from petseg.errors import DataError, PetsegError, exit_with_sentence
 from petseg.files import atomic_write, read_json, write_json
 from petseg.models.device import machine
 from petseg.models.segmenter import best_device
+from petseg.upkeep.pages import index, page
 
 NOTEBOOKS: Final = Path("notebooks")
 PRACTICE: Final = NOTEBOOKS / "practice"
@@ -171,28 +170,6 @@ def _refuse(cell: NotebookNode, name: str) -> None:
             raise DataError(f"{where} names the folder {folder} of this machine. Print only its last part.")
 
 
-def page(notebook: NotebookNode) -> str:
-    """HTML of an executed notebook, with the alt text of each figure, which nbconvert's template leaves out."""
-    exporter = HTMLExporter()
-    exporter.log.disabled = True  # it warns of the missing alt texts
-    html, _ = exporter.from_notebook_node(notebook)
-    soup = BeautifulSoup(html, "html.parser")
-    for image, text in zip(soup.select(".jp-RenderedImage img"), alt_texts(notebook), strict=True):
-        image["alt"] = text
-    return str(soup)
-
-
-def alt_texts(notebook: NotebookNode) -> list[str]:
-    """The alt text of each picture among the outputs, in order; empty where there is none."""
-    outputs = (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
-    return [
-        output.metadata.get(kind, {}).get("alt", "")
-        for output in outputs
-        for kind in ("image/png", "image/jpeg")
-        if kind in output.get("data", {}) and "text/html" not in output.data
-    ]
-
-
 def record(name: str, seconds: float) -> None:
     """Writes into `MINUTES` how long a notebook took on this machine in the chosen profile."""
     times = read_json(MINUTES) if MINUTES.is_file() else {}
@@ -224,8 +201,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.record:
             record(path.stem, seconds)
     if options.command == "course":
-        pages = "\n".join(f"  {PAGES / path.stem}.html" for path in paths)
-        print(f"All of them ran. Look at them in a browser:\n{pages}")
+        start_page = PAGES / "index.html"
+        with atomic_write(start_page) as partial:
+            partial.write_text(index(sorted(PAGES.glob("[0-9]*.html"))), encoding="utf-8")
+        print(f"All of them ran. Look at them in a browser: {start_page}")
     return 0
 
 

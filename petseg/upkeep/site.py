@@ -31,7 +31,7 @@ from petseg.models import zoo
 from petseg.models.classifier import SIZE
 from petseg.plots.evaluation import ablation_bars
 from petseg.plots.style import save_figure
-from petseg.upkeep.notebooks import alt_texts
+from petseg.upkeep.pages import REPOSITORY, alt_texts
 from petseg.upkeep.results import results_table
 
 BUILD: Final = Path("build/site")
@@ -43,7 +43,7 @@ RUNTIME: Final = LIVE / "node_modules/onnxruntime-web/dist"
 RUNTIME_FILES: Final = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
 #: The practice versions are no pages of the site: they are for a notebook server, or Colab.
-PRACTICE: Final = "https://github.com/petseg/petseg/blob/main/notebooks/practice/"
+PRACTICE: Final = f"{REPOSITORY}practice/"
 
 #: The live page's network, the smallest released one.
 MODEL: Final = "unet-separable"

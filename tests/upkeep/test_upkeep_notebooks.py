@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from petseg.errors import DataError
-from petseg.upkeep import notebooks
+from petseg.upkeep import notebooks, pages
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
@@ -115,7 +115,7 @@ def test_a_page_has_the_alt_text_of_every_figure_and_the_pictures_attached_to_it
     cells = [tagged("a", outputs=[picture('Cats "sit" & purr')]), tagged("b", outputs=[picture("Dogs run")])]
     attachments = {"panel.png": {"image/png": PNG}}
     text = new_markdown_cell("![The panel](attachment:panel.png)", attachments=attachments)
-    html = notebooks.page(new_notebook(cells=[*cells, text]))
+    html = pages.page(new_notebook(cells=[*cells, text]))
     assert 'alt="Dogs run"' in html
     assert 'Cats "sit" &amp; purr' in html.replace("&quot;", '"')
     assert "No description" not in html
@@ -125,3 +125,24 @@ def test_a_page_has_the_alt_text_of_every_figure_and_the_pictures_attached_to_it
 def test_asking_for_no_notebook_there_is_one_sentence(checkout: Path, capsys: Any) -> None:
     assert notebooks.main(["course", "07"]) == 1
     assert capsys.readouterr().err == "petseg: notebooks/ holds no notebook 07.\n"
+
+
+def test_a_page_needs_no_network_for_its_formulas_and_leads_to_the_other_pages() -> None:
+    source = (
+        "Price `$5`: $m/\\sqrt{v}$, see [training](03_train.ipynb#Loss), [why](glossary.md) and [x](https://x.org)."
+    )
+    html = pages.page(new_notebook(cells=[new_markdown_cell(source)]))
+    assert html.count("<math") == 1
+    assert "<code>$5</code>" in html
+    assert "mathjax.js" not in html.lower()
+    links = re.findall(r'<a href="([^"#]+[^"]*)"', html)
+    assert links == ["03_train.html#Loss", pages.REPOSITORY + "glossary.md", "https://x.org"]
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_the_index_lists_each_page_by_its_heading(tmp_path: Path) -> None:
+    (tmp_path / "01_a.html").write_text("<h1>Explore<a>¶</a></h1>")
+    (tmp_path / "02_b.html").write_text("<p>no heading</p>")
+    html = pages.index([tmp_path / "01_a.html", tmp_path / "02_b.html"])
+    assert '<a href="01_a.html">Explore</a>' in html
+    assert '<a href="02_b.html">02_b</a>' in html
