@@ -37,12 +37,12 @@ def opacity(result: Segmentation, **settings: Any) -> np.ndarray:
     return np.asarray(CutoutSettings(**settings).draw(result))[..., 3]
 
 
-def test_the_default_is_the_cutout_of_the_result() -> None:
+def test_the_default_is_the_cutout_of_the_result():
     result = square()
     assert np.array_equal(np.asarray(CutoutSettings().draw(result)), np.asarray(result.cutout()))
 
 
-def test_a_colour_or_an_image_stands_behind_the_pet_and_fills_the_frame() -> None:
+def test_a_colour_or_an_image_stands_behind_the_pet_and_fills_the_frame():
     stripes = Image.new("RGB", (400, 20), "red")
     stripes.paste("blue", (0, 0, 200, 20))
     for background, left, right in (("#ff8800", (255, 136, 0), (255, 136, 0)), (stripes, (0, 0, 255), (255, 0, 0))):
@@ -54,13 +54,13 @@ def test_a_colour_or_an_image_stands_behind_the_pet_and_fills_the_frame() -> Non
             assert (picture.getpixel((0, 0)), picture.getpixel((W - 1, H - 1))) == (left, right)
 
 
-def test_a_blurred_background_is_that_of_the_photo_without_the_pet() -> None:
+def test_a_blurred_background_is_that_of_the_photo_without_the_pet():
     pixels = np.asarray(CutoutSettings("blur").draw(square())).astype(int)
     assert np.abs(pixels[:40] - GREEN).max() <= 2
     assert tuple(pixels[100, 100]) == BLUE
 
 
-def test_a_crop_shows_all_of_the_pet_and_a_margin() -> None:
+def test_a_crop_shows_all_of_the_pet_and_a_margin():
     result = square()
     cutout = CutoutSettings(crop=True).cut(result)
     left, top, right, bottom = cutout.frame
@@ -71,7 +71,7 @@ def test_a_crop_shows_all_of_the_pet_and_a_margin() -> None:
     assert CutoutSettings().cut(result).frame == (0, 0, 200, 200)
 
 
-def test_a_crop_ends_at_the_photos_frame_and_without_a_pet_it_is_the_whole_photo() -> None:
+def test_a_crop_ends_at_the_photos_frame_and_without_a_pet_it_is_the_whole_photo():
     alpha = np.zeros((50, 80), np.uint8)
     assert pet_frame(alpha) == (0, 0, 80, 50)
     alpha[20:50, 40:80] = 255
@@ -80,14 +80,14 @@ def test_a_crop_ends_at_the_photos_frame_and_without_a_pet_it_is_the_whole_photo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [200, 2000])
-def test_an_edge_moves_by_the_same_fraction_of_a_photo_of_any_size(size: int) -> None:
+def test_an_edge_moves_by_the_same_fraction_of_a_photo_of_any_size(size):
     result = square(200)
     large = Segmentation(result.photo.resize((size, size), Image.Resampling.NEAREST), result.logits)
     widths = [(opacity(large, grow=grow)[size // 2] > 127).sum() / size for grow in (-10, 0, 10)]
     np.testing.assert_allclose(np.diff(widths), 0.02, atol=0.006)  # 10 per mille on both sides
 
 
-def test_a_grown_edge_shows_the_photo_and_neither_black_nor_a_halo() -> None:
+def test_a_grown_edge_shows_the_photo_and_neither_black_nor_a_halo():
     grown = np.asarray(CutoutSettings(grow=10).draw(square(400, 120, 280)))
     near = grown[200, 117:119]  # beyond the square, within its growth
     assert (near[:, 3] > 200).all()
@@ -95,7 +95,7 @@ def test_a_grown_edge_shows_the_photo_and_neither_black_nor_a_halo() -> None:
     assert (grown[grown[..., 3] == 0] == 0).all()
 
 
-def test_a_soft_edge_keeps_the_pets_colour() -> None:
+def test_a_soft_edge_keeps_the_pets_colour():
     row = np.asarray(CutoutSettings(feather=8).draw(square(400, 120, 280)))[200]
     faint = (row[:, 3] > 10) & (row[:, 3] < 100)
     assert faint.sum() >= 4
@@ -103,7 +103,7 @@ def test_a_soft_edge_keeps_the_pets_colour() -> None:
     assert np.all(np.diff(row[:200, 3].astype(int)) >= 0)
 
 
-def test_no_edge_makes_visible_what_is_transparent_in_the_photo() -> None:
+def test_no_edge_makes_visible_what_is_transparent_in_the_photo():
     clear = Image.new("L", (200, 200), 255)
     clear.paste(0, (0, 0, 200, 100))
     alpha = opacity(square(photo_alpha=clear), grow=10, feather=10)
@@ -112,7 +112,7 @@ def test_no_edge_makes_visible_what_is_transparent_in_the_photo() -> None:
     assert opacity(square(left=0, right=0), grow=10, feather=10).max() == 0  # no pet, nothing to grow
 
 
-def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypatch):
     calls = Counter[str]()
     for module, name in ((matting, "matte"), (cutouts, "moved_edge")):
         original = getattr(module, name)
@@ -132,25 +132,25 @@ def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypat
         ({"feather": -1}, "feather -1: expected 0 to 10, per mille"),
     ],
 )
-def test_impossible_settings_are_one_sentence(settings: Any, words: str) -> None:
+def test_impossible_settings_are_one_sentence(settings, words):
     with pytest.raises(SettingsError, match=words):
         CutoutSettings(**settings)
 
 
 @pytest.mark.parametrize(("format", "name"), [("png", "PNG"), ("webp", "WEBP")])
-def test_a_file_has_its_format_and_stays_transparent(format: Any, name: str) -> None:
+def test_a_file_has_its_format_and_stays_transparent(format, name):
     with Image.open(BytesIO(encode(CutoutSettings(format=format).draw(square()), format))) as image:
         assert (image.format, image.mode, image.getpixel((5, 5))[3]) == (name, "RGBA", 0)
 
 
-def test_a_picture_too_large_for_its_format_is_refused_with_a_remedy() -> None:
+def test_a_picture_too_large_for_its_format_is_refused_with_a_remedy():
     for format, title, most in (("webp", "WEBP", 16383), ("jpg", "JPEG", 65500)):
         words = f"rex.jpg: {most + 1} x 2 pixels; {title} has at most {most} per side. Choose the format png"
         with pytest.raises(PhotoError, match=words):
             encode(Image.new("RGB", (most + 1, 2)), format, "rex.jpg")  # type: ignore[arg-type]
 
 
-def test_the_middle_of_the_pet_has_half_of_it_on_each_side() -> None:
+def test_the_middle_of_the_pet_has_half_of_it_on_each_side():
     alpha = np.zeros((10, 100), np.uint8)
     assert pet_middle(alpha) == 0.5
     alpha[:, 20:41] = 255
@@ -160,7 +160,7 @@ def test_the_middle_of_the_pet_has_half_of_it_on_each_side() -> None:
     assert pet_middle(alpha) == 0.15  # where the line is seen
 
 
-def test_each_choice_of_a_background_is_one_of_a_cutout_and_without_an_image_of_ones_own_it_is_transparent() -> None:
+def test_each_choice_of_a_background_is_one_of_a_cutout_and_without_an_image_of_ones_own_it_is_transparent():
     own = Image.new("RGB", (8, 8), "green")
     expected = {"transparent": None, "white": "white", "color": "#123456", "blur": "blur", "image": own}
     assert {choice: background_of(choice, "#123456", own) for choice in BACKGROUNDS} == expected
@@ -176,13 +176,11 @@ def test_each_choice_of_a_background_is_one_of_a_cutout_and_without_an_image_of_
         (KeyError("x"), "a.jpg: could not be segmented (KeyError: 'x'). Try another photo."),
     ],
 )
-def test_every_error_is_a_sentence(error: Exception, expected: str) -> None:
+def test_every_error_is_a_sentence(error, expected):
     assert cutouts.sentence(error, "a.jpg") == expected
 
 
-def test_each_thread_gets_its_own_notes_each_time_and_other_warnings_are_still_shown(
-    recwarn: pytest.WarningsRecorder,
-) -> None:
+def test_each_thread_gets_its_own_notes_each_time_and_other_warnings_are_still_shown(recwarn):
     meeting = threading.Barrier(3)
     taken: dict[str, list[list[str]]] = {}
 

@@ -24,7 +24,7 @@ def halves(left: int, right: int, size: tuple[int, int] = (40, 20), logit: float
     return Segmentation(Image.new("RGB", size, (90, 90, 90)), logits)
 
 
-def test_the_boundary_has_lines_on_the_screen_and_none_in_the_file() -> None:
+def test_the_boundary_has_lines_on_the_screen_and_none_in_the_file():
     result = halves(PET, BOUNDARY)
     shown, plain = np.asarray(display.hatched_mask(result)), np.asarray(result.mask_image())
     assert set(np.unique(plain)) == {PET, BOUNDARY}
@@ -32,14 +32,14 @@ def test_the_boundary_has_lines_on_the_screen_and_none_in_the_file() -> None:
     assert 0.1 < np.mean(shown[:, 20:] == 3) < 0.25
 
 
-def test_confidence_is_light_where_the_model_is_sure_and_dark_where_it_guesses() -> None:
+def test_confidence_is_light_where_the_model_is_sure_and_dark_where_it_guesses():
     sure = np.asarray(display.confidence(halves(PET, BACKGROUND)))
     guess = np.asarray(display.confidence(halves(PET, BACKGROUND, logit=0)))
     assert tuple(sure[0, 0]) == display.CONFIDENCE[2]
     assert tuple(guess[0, 0]) == display.CONFIDENCE[0]
 
 
-def test_a_preview_is_smaller_and_keeps_the_proportions() -> None:
+def test_a_preview_is_smaller_and_keeps_the_proportions():
     large = halves(PET, BACKGROUND, (4000, 2000))
     assert display.preview(large, 100).photo.size == (100, 50)
     assert display.preview(large, 4000) is large
@@ -48,14 +48,14 @@ def test_a_preview_is_smaller_and_keeps_the_proportions() -> None:
 @pytest.mark.parametrize(
     ("mode", "kind", "format"), [("RGB", "jpeg", "JPEG"), ("RGBA", "webp", "WEBP"), ("P", "png", "PNG")]
 )
-def test_a_picture_in_a_page_keeps_its_transparency_and_its_palette(mode: str, kind: str, format: str) -> None:
+def test_a_picture_in_a_page_keeps_its_transparency_and_its_palette(mode, kind, format):
     start, _, data = display.data_uri(Image.new(mode, (40, 20))).partition(",")
     assert start == f"data:image/{kind};base64"
     with Image.open(BytesIO(base64.b64decode(data))) as image:
         assert (image.format, image.mode, image.size) == (format, mode, (40, 20))
 
 
-def test_the_legend_names_each_class_with_its_fraction_and_hatches_only_the_boundary() -> None:
+def test_the_legend_names_each_class_with_its_fraction_and_hatches_only_the_boundary():
     html = display.legend({"pet": 0.25, "background": 0.5, "boundary": 0.25})
     assert all(text in html for text in ("pet 25.0%", "background 50.0%", "boundary 25.0%"))
     swatches = [part for part in html.split("</span>") if "background:" in part]
@@ -72,7 +72,7 @@ def test_the_legend_names_each_class_with_its_fraction_and_hatches_only_the_boun
         ("...", "photo.cutout.webp"),
     ],
 )
-def test_a_download_is_named_after_its_photo_in_at_most_255_bytes(photo: str, expected: str) -> None:
+def test_a_download_is_named_after_its_photo_in_at_most_255_bytes(photo, expected):
     assert display.file_name(photo, "cutout", "webp") == expected
     long = display.file_name("ü" * 300 + ".jpg", "confidence", "webp")
     assert 250 <= len(long.encode()) <= 255
@@ -88,7 +88,7 @@ def zipped(*names: str) -> list[str]:
         return archive.namelist()
 
 
-def test_equal_names_in_a_zip_get_numbers_also_where_only_some_file_system_takes_them_for_equal() -> None:
+def test_equal_names_in_a_zip_get_numbers_also_where_only_some_file_system_takes_them_for_equal():
     names = zipped("rex.cutout.png", "Rex.cutout.png", "rex.cutout.png", "rex-2.cutout.png", "jo\u0308.png", "jö.png")
     assert names[:3] == ["rex.cutout.png", "Rex-2.cutout.png", "rex-3.cutout.png"]
     assert names[4:] == ["jo\u0308.png", "jö-2.png"]
@@ -113,7 +113,7 @@ class Tags(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def test_a_comparison_has_both_pictures_with_their_texts_and_a_slider_with_a_name() -> None:
+def test_a_comparison_has_both_pictures_with_their_texts_and_a_slider_with_a_name():
     tags = Tags(display.comparison(("a.jpg", 'The "photo" <b>.jpg'), ("b.webp", "The cut-out"), (300, 200)))
     assert [(image["src"], image["alt"]) for image in tags.named("img")] == [
         ("b.webp", "The cut-out"),
@@ -126,7 +126,7 @@ def test_a_comparison_has_both_pictures_with_their_texts_and_a_slider_with_a_nam
     assert not tags.named("script")
 
 
-def test_a_comparison_reserves_its_space_begins_at_its_line_and_has_only_classes_of_its_own() -> None:
+def test_a_comparison_reserves_its_space_begins_at_its_line_and_has_only_classes_of_its_own():
     tags = Tags(display.comparison(("a", ""), ("b", ""), (300, 200), line=0.25))
     assert tags.tags[0][1]["style"] == "--petseg-ratio:1.50000;--petseg-position:25.0%"
     assert [slider["value"] for slider in tags.named("input")] == ["25.0"]
@@ -135,7 +135,7 @@ def test_a_comparison_reserves_its_space_begins_at_its_line_and_has_only_classes
     assert all(name.startswith("petseg-") and f".{name}" in display.CSS for name in classes)
 
 
-def test_every_sample_has_a_small_square_to_click() -> None:
+def test_every_sample_has_a_small_square_to_click():
     thumbnails = display.sample_thumbnails()
     assert list(thumbnails) == list(display.sample_photos())
     for address in thumbnails.values():

@@ -13,7 +13,7 @@ HEAVY = ("lightning", "torchvision", "torchmetrics", "jsonargparse", "pandas", "
 
 
 @pytest.mark.parametrize("app", ["petseg.apps.panel.panel", "petseg.apps.webapp.application"])
-def test_an_app_with_its_samples_loads_no_training_and_no_data_but_cartoons(app: str) -> None:
+def test_an_app_with_its_samples_loads_no_training_and_no_data_but_cartoons(app):
     if "webapp" in app:
         pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
     code = (

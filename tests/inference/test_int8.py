@@ -32,9 +32,7 @@ def comparison(lost: float, times: float) -> Comparison:
 @pytest.mark.parametrize(
     ("lost", "times", "worthwhile"), [(0.004, 1.6, True), (-0.01, 1.5, True), (0.006, 3.0, False), (0.0, 1.4, False)]
 )
-def test_int8_is_worthwhile_within_half_a_point_and_from_one_and_a_half_times(
-    lost: float, times: float, worthwhile: bool
-) -> None:
+def test_int8_is_worthwhile_within_half_a_point_and_from_one_and_a_half_times(lost, times, worthwhile):
     result = comparison(lost, times)
     assert result.speedup == pytest.approx(times)
     assert result.points == pytest.approx(-100 * lost)
@@ -53,9 +51,7 @@ def validation(images: Tensor) -> list[tuple[Tensor, Tensor]]:
     return [(images[:8], masks[:8]), (images[8:], masks[8:])]
 
 
-def test_int8_gives_nearly_the_logits_of_float32_and_keeps_the_card(
-    model: Path, images: Tensor, validation: list[tuple[Tensor, Tensor]]
-) -> None:
+def test_int8_gives_nearly_the_logits_of_float32_and_keeps_the_card(model, images, validation):
     exported = export_onnx(model, model.with_name("tiny.onnx"))
     quantized = int8.quantize(exported, model.with_name("tiny8.onnx"), images)
     sessions = [onnxruntime.InferenceSession(str(path)) for path in (exported, quantized)]
@@ -70,14 +66,7 @@ def test_int8_gives_nearly_the_logits_of_float32_and_keeps_the_card(
 
 
 @pytest.mark.parametrize("times", [0.7, 1.7])
-def test_a_file_is_written_only_if_it_is_worthwhile(
-    model: Path,
-    images: Tensor,
-    validation: list[tuple[Tensor, Tensor]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    times: float,
-) -> None:
+def test_a_file_is_written_only_if_it_is_worthwhile(model, images, validation, tmp_path, monkeypatch, times):
     paths: list[Path] = []
     monkeypatch.setattr(int8, "compare", lambda *files: paths.extend(files[:2]) or comparison(0.001, times))
     out = tmp_path / "int8.onnx"
@@ -90,14 +79,14 @@ def test_a_file_is_written_only_if_it_is_worthwhile(
     assert len(set(paths)) == 2  # float32 is compared with int8, not with itself
 
 
-def test_the_calibration_images_are_always_the_same_and_each_is_drawn_once() -> None:
+def test_the_calibration_images_are_always_the_same_and_each_is_drawn_once():
     rows = int8.calibration_rows(500)
     assert rows == int8.calibration_rows(500)
     assert len(set(rows)) == 128
     assert sorted(int8.calibration_rows(9)) == list(range(9))
 
 
-def test_half_and_int8_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_half_and_int8_exclude_each_other(tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main(["export", "--half", "--quantize", "int8", "--out", str(tmp_path / "a.onnx")])
     assert "not allowed with" in capsys.readouterr().err

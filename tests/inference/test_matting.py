@@ -33,13 +33,13 @@ def ramp(photo: Image.Image, logits: np.ndarray) -> np.ndarray:
         ("##....# ##..... ##...## ##...##", 0.0, "##....# ##..... ##...## ##...##"),
     ],
 )
-def test_the_silhouette_has_neither_holes_of_boundary_nor_specks(rows: str, speck: float, expected: str) -> None:
+def test_the_silhouette_has_neither_holes_of_boundary_nor_specks(rows, speck, expected):
     drawn = rows.split()
     mask = matting.silhouette(sure_logits(drawn), (len(drawn), len(drawn[0])), speck)
     assert ["".join(".#"[value] for value in row) for row in mask.astype(int)] == expected.split()
 
 
-def test_a_body_taken_for_boundary_is_pet_if_background_is_still_less_likely() -> None:
+def test_a_body_taken_for_boundary_is_pet_if_background_is_still_less_likely():
     logits = sure_logits(["." * 20] * 5 + ["....oooooooooooo...."] * 10 + ["." * 20] * 5)
     logits[PET][5:15, 4:16] = 1.0  # P(pet) 0.0003, P(background) 0.0001, P(boundary) 0.9995
     photo = Image.new("RGB", (200, 200), "white")
@@ -47,7 +47,7 @@ def test_a_body_taken_for_boundary_is_pet_if_background_is_still_less_likely() -
     assert ramp(photo, logits)[60:140, 50:150].max() < 140  # the ramp leaves it half transparent
 
 
-def test_alpha_is_certain_beyond_the_band_and_free_at_the_edge() -> None:
+def test_alpha_is_certain_beyond_the_band_and_free_at_the_edge():
     mask = np.zeros((10, 100), bool)
     mask[:, 50:] = True
     lower, upper = matting.limits(mask, MatteSettings(inner=0.1, outer=0.2))
@@ -60,11 +60,11 @@ def test_alpha_is_certain_beyond_the_band_and_free_at_the_edge() -> None:
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_without_an_edge_there_is_no_band(value: bool) -> None:
+def test_without_an_edge_there_is_no_band(value):
     assert (np.stack(matting.limits(np.full((4, 4), value), MatteSettings())) == value).all()
 
 
-def test_where_alpha_is_a_linear_function_of_colour_the_fit_finds_it() -> None:
+def test_where_alpha_is_a_linear_function_of_colour_the_fit_finds_it():
     colors = np.random.default_rng(0).random((3, 30, 40), dtype=np.float32)
     alpha = 0.2 + 0.3 * colors[0] - 0.1 * colors[1] + 0.4 * colors[2]
     fit = color_fit(colors, alpha, np.ones_like(alpha), 4, 1e-7)
@@ -72,14 +72,14 @@ def test_where_alpha_is_a_linear_function_of_colour_the_fit_finds_it() -> None:
         np.testing.assert_allclose(plane, value, atol=2e-3)
 
 
-def test_pixels_of_small_weight_hardly_change_the_fit() -> None:
+def test_pixels_of_small_weight_hardly_change_the_fit():
     colors = np.random.default_rng(1).random((3, 30, 40), dtype=np.float32)
     wrong, weights = colors[0].copy(), np.ones((30, 40), np.float32)
     wrong[:, ::2], weights[:, ::2] = 0.5, 1e-4
     np.testing.assert_allclose(color_fit(colors, wrong, weights, 4, 1e-6)[0], 1, atol=0.01)
 
 
-def test_alpha_follows_the_photo_where_the_network_is_two_pixels_off() -> None:
+def test_alpha_follows_the_photo_where_the_network_is_two_pixels_off():
     pixels = np.full((500, 500, 3), (30, 90, 40), np.uint8)
     pixels[125:375, 127:373] = (220, 180, 150)
     logits = np.full((3, 20, 20), -4, np.float32)
@@ -93,7 +93,7 @@ def test_alpha_follows_the_photo_where_the_network_is_two_pixels_off() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 300), (500, 375), (1300, 700)])
-def test_a_matte_has_the_size_of_its_photo(size: tuple[int, int]) -> None:
+def test_a_matte_has_the_size_of_its_photo(size):
     logits = np.random.default_rng(2).normal(0, 3, (3, 8, 8)).astype(np.float32)
     alpha = matte(noise(*size), logits)
     assert (alpha.shape, alpha.dtype) == (size[::-1], np.uint8)
@@ -117,7 +117,7 @@ def fur(side: int = 400) -> tuple[Image.Image, np.ndarray, np.ndarray, np.ndarra
     return Image.fromarray(mixture.round().astype(np.uint8)), alpha, coat, logits
 
 
-def test_on_drawn_fur_the_errors_of_alpha_and_of_colour_are_below_the_ramps() -> None:
+def test_on_drawn_fur_the_errors_of_alpha_and_of_colour_are_below_the_ramps():
     photo, true, coat, logits = fur()
     edge = (true > 0) & (true < 255)
     alpha_errors, color_errors = {}, {}
@@ -130,7 +130,7 @@ def test_on_drawn_fur_the_errors_of_alpha_and_of_colour_are_below_the_ramps() ->
     assert color_errors["matte"] < 0.7 * color_errors["ramp"]
 
 
-def test_the_pets_colour_contains_nothing_of_the_background() -> None:
+def test_the_pets_colour_contains_nothing_of_the_background():
     row = np.concatenate([np.zeros(150), np.linspace(0, 255, 12), np.full(150, 255)]).astype(np.uint8)
     alpha = np.tile(row, (200, 1))
     opacity = alpha[..., None] / 255
@@ -143,7 +143,7 @@ def test_the_pets_colour_contains_nothing_of_the_background() -> None:
     assert np.array_equal(colors[alpha == 255], np.asarray(photo)[alpha == 255])
 
 
-def test_a_blurred_background_takes_no_light_from_the_pet() -> None:
+def test_a_blurred_background_takes_no_light_from_the_pet():
     pixels = np.full((200, 300, 3), (20, 40, 60), np.uint8)
     alpha = np.zeros((200, 300), np.uint8)
     pixels[60:140, 100:200], alpha[60:140, 100:200] = 255, 255  # a white pet

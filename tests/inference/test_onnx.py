@@ -48,7 +48,7 @@ def weights(path: Path) -> list[Any]:
     return [array for array in arrays if array.dtype.kind == "f"]
 
 
-def test_onnxruntime_and_pytorch_give_the_same_logits_for_any_batch_size(model: Path, exported: Path) -> None:
+def test_onnxruntime_and_pytorch_give_the_same_logits_for_any_batch_size(model, exported):
     segmenter, _ = zoo.load(model)
     for size in (1, 2, 3):
         image = torch.rand(size, 3, 30, 48, generator=torch.Generator().manual_seed(size))
@@ -59,7 +59,7 @@ def test_onnxruntime_and_pytorch_give_the_same_logits_for_any_batch_size(model: 
         assert np.ptp(expected) > 0.1  # else any two networks would agree
 
 
-def test_the_classifier_gives_the_probabilities_of_pytorchs_and_takes_a_third_of_the_bytes(tmp_path: Path) -> None:
+def test_the_classifier_gives_the_probabilities_of_pytorchs_and_takes_a_third_of_the_bytes(tmp_path):
     for module in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(module)
     onnx.export_classifier(tmp_path / "classifier.onnx")
@@ -71,13 +71,13 @@ def test_the_classifier_gives_the_probabilities_of_pytorchs_and_takes_a_third_of
     assert (tmp_path / "classifier.onnx").stat().st_size < 6_000_000
 
 
-def test_the_export_is_one_file_with_the_card(model: Path, exported: Path) -> None:
+def test_the_export_is_one_file_with_the_card(model, exported):
     assert sorted(path.name for path in exported.parent.iterdir()) == ["tiny.onnx", "tiny.safetensors"]
     header = session(exported).get_modelmeta().custom_metadata_map
     assert ModelCard.from_header(header) == zoo.card(model)
 
 
-def test_the_example_of_the_docstring_gives_a_class_map(exported: Path, tmp_path: Path) -> None:
+def test_the_example_of_the_docstring_gives_a_class_map(exported, tmp_path):
     code = textwrap.dedent((onnx.__doc__ or "").partition("\n\n")[2]).replace("unet.onnx", str(exported))
     noise(70, 50).save(tmp_path / "my_dog.jpg")
     command = [sys.executable, "-c", f"{code}\nprint(class_map.shape, set(class_map.flat) <= {{0, 1, 2}})"]
@@ -85,7 +85,7 @@ def test_the_example_of_the_docstring_gives_a_class_map(exported: Path, tmp_path
     assert done.stdout.strip() == "(30, 48) True"
 
 
-def test_float16_halves_the_file_and_changes_no_weight(model: Path, exported: Path) -> None:
+def test_float16_halves_the_file_and_changes_no_weight(model, exported):
     half = export_onnx(model, model.with_name("half.onnx"), half=True)
     image = np.random.default_rng(0).random((2, 3, 30, 48), dtype=np.float32)
     (whole,), (halved,) = (session(path).run(["logits"], {"image": image}) for path in (exported, half))
@@ -98,12 +98,12 @@ def test_float16_halves_the_file_and_changes_no_weight(model: Path, exported: Pa
     half.unlink()
 
 
-def test_a_name_that_is_not_one_of_an_onnx_file_is_refused(tmp_path: Path, model: Path) -> None:
+def test_a_name_that_is_not_one_of_an_onnx_file_is_refused(tmp_path, model):
     with pytest.raises(ModelError, match=r"^model\.pt: .*ends in \.onnx"):
         export_onnx(model, tmp_path / "model.pt")
 
 
-def test_without_the_extra_the_remedy_is_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_remedy_is_named(model, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModelError, match=r'pip install "petseg\[export\]"'):
         export_onnx(model, tmp_path / "tiny.onnx")

@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,26 +32,26 @@ OPTIONS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"qual
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP", "JPEG"])
 @pytest.mark.parametrize("orientation", STORED)
-def test_a_photo_with_exif_rotation_comes_out_upright(format: str, orientation: int) -> None:
+def test_a_photo_with_exif_rotation_comes_out_upright(format, orientation):
     data = encoded(STORED[orientation](scene()), format, exif=turned(orientation), **OPTIONS.get(format, {}))
     assert difference(load_photo(data), scene()) <= 12
     assert difference(load_photo(Image.open(io.BytesIO(data))), scene()) <= 12
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
-def test_a_photo_that_is_loaded_again_is_not_turned_again(format: str) -> None:
+def test_a_photo_that_is_loaded_again_is_not_turned_again(format):
     photo = load_photo(encoded(STORED[6](scene()), format, exif=turned(6), icc_profile=SRGB))
     assert photo.info == {}  # a saved copy claims no profile and no orientation
     assert difference(load_photo(photo), scene()) <= 1
 
 
-def test_broken_exif_is_ignored() -> None:
+def test_broken_exif_is_ignored():
     good = turned(1).tobytes()
     for broken in (good[:9], b"Exif\x00\x00" + b"\xff" * 40, good.replace(b"\x12\x01\x03\x00", b"\x12\x01\x02\x00")):
         assert difference(load_photo(encoded(scene(), "JPEG", exif=broken, **OPTIONS["JPEG"])), scene()) <= 12
 
 
-def test_path_bytes_file_image_and_array_give_the_same_photo(tmp_path: Path) -> None:
+def test_path_bytes_file_image_and_array_give_the_same_photo(tmp_path):
     path = tmp_path / "photo.png"
     noise(9, 7).save(path)
     with path.open("rb") as file, Image.open(path) as image:
@@ -60,7 +59,7 @@ def test_path_bytes_file_image_and_array_give_the_same_photo(tmp_path: Path) -> 
         assert {load_photo(source).tobytes() for source in sources} == {noise(9, 7).tobytes()}
 
 
-def test_the_result_shares_no_pixels_with_the_source() -> None:
+def test_the_result_shares_no_pixels_with_the_source():
     image, array = scene(), np.zeros((2, 2, 3), dtype=np.uint8)
     for source in (image, array):
         load_photo(source).putpixel((0, 0), (1, 2, 3))
@@ -68,14 +67,14 @@ def test_the_result_shares_no_pixels_with_the_source() -> None:
     assert not array.any()
 
 
-def test_the_pixels_of_a_file_are_not_kept_twice() -> None:
+def test_the_pixels_of_a_file_are_not_kept_twice():
     file = open_photo(encoded(scene(), "PNG"), name="cat")
     assert load_photo(file).tobytes() == scene().tobytes()
     assert "closed" in refusal(file)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "BMP"])
-def test_opening_parses_the_header_and_decodes_no_pixel(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_parses_the_header_and_decodes_no_pixel(format, monkeypatch):
     file = open_photo(encoded(noise(9, 7), format), name="cat")
     monkeypatch.setattr(ImageFile.ImageFile, "__init__", None)  # a second parse would fail
     assert (file.image.size, file.name, getattr(file.image, "_im", None)) == ((9, 7), "cat", None)
@@ -83,7 +82,7 @@ def test_opening_parses_the_header_and_decodes_no_pixel(format: str, monkeypatch
 
 
 @pytest.mark.filterwarnings("error")  # Pillow's own warning about bombs would fail this test
-def test_a_photo_over_the_limit_is_refused_before_a_pixel_is_decoded() -> None:
+def test_a_photo_over_the_limit_is_refused_before_a_pixel_is_decoded():
     bomb = png(50_000, 8, 2, bytes(1000), height=50_000)
     assert refusal(bomb, name="bomb.png") == "bomb.png: 2500 megapixels; at most 60 are decoded. Shrink it."
     just_over = np.broadcast_to(np.uint8(0), (1, 60_000_001))  # never "60; at most 60"
@@ -92,7 +91,7 @@ def test_a_photo_over_the_limit_is_refused_before_a_pixel_is_decoded() -> None:
     assert load_photo(scene(), max_pixels=48 * 32).size == (48, 32)
 
 
-def test_a_file_that_is_no_photo_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_file_that_is_no_photo_is_refused_by_name(tmp_path):
     (tmp_path / "notes.jpg").write_text("dear diary")
     (tmp_path / "empty.jpg").touch()
     assert refusal(tmp_path / "notes.jpg").startswith("notes.jpg: not an image;")
@@ -105,14 +104,14 @@ def test_a_file_that_is_no_photo_is_refused_by_name(tmp_path: Path) -> None:
     assert "got a str" in refusal(io.StringIO("text"))
 
 
-def test_arrays_of_another_type_or_shape_and_photos_without_pixels_are_refused() -> None:
+def test_arrays_of_another_type_or_shape_and_photos_without_pixels_are_refused():
     for array in (np.zeros((4, 4, 3)), np.zeros((3, 4, 5), "u1"), np.zeros(4, "u1"), np.zeros((4, 4), "?")):
         assert f"an array of {array.dtype} {array.shape}; expected uint8" in refusal(array)
     for empty in (np.zeros((0, 4, 3), np.uint8), Image.new("RGB", (0, 4))):
         assert "expected at least one" in refusal(empty)
 
 
-def test_threads_load_side_by_side() -> None:
+def test_threads_load_side_by_side():
     files = [encoded(noise(64, 64), format) for format in ("JPEG", "PNG", "WEBP")] * 8
     expected = [load_photo(data).tobytes() for data in files]
     with ThreadPoolExecutor(8) as pool:
@@ -120,7 +119,7 @@ def test_threads_load_side_by_side() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="libtiff is built into Pillow there")
-def test_what_pillow_and_libtiff_print_does_not_reach_the_terminal(tmp_path: Path) -> None:
+def test_what_pillow_and_libtiff_print_does_not_reach_the_terminal(tmp_path):
     """In a separate process: pytest has its own filters of warnings."""
     exif = turned(1)
     exif[0x010E] = "a cat" * 50

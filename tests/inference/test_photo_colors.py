@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +34,7 @@ FIFTH = (255, 204, 204)  # a fifth of red on white: white loses a fifth of green
         (encoded(Image.new("I;16", (1, 1), 65535), "PNG"), WHITE),
     ],
 )
-def test_grey_and_transparent_pixels_become_rgb_on_white(source: Any, pixel: tuple[int, int, int]) -> None:
+def test_grey_and_transparent_pixels_become_rgb_on_white(source, pixel):
     assert load_photo(source).getpixel((0, 0)) == pixel
 
 
@@ -47,30 +46,30 @@ def test_grey_and_transparent_pixels_become_rgb_on_white(source: Any, pixel: tup
         (encoded(scene().convert("YCbCr"), "TIFF", compression="jpeg"), 16),  # in TIFF, YCbCr is always compressed
     ],
 )
-def test_other_colour_spaces_become_rgb(source: Any, most: int) -> None:
+def test_other_colour_spaces_become_rgb(source, most):
     assert difference(load_photo(source), scene()) <= most
 
 
-def test_an_inverted_cmyk_jpeg_of_adobe_is_not_a_negative() -> None:
+def test_an_inverted_cmyk_jpeg_of_adobe_is_not_a_negative():
     data = encoded(scene().convert("CMYK"), "JPEG", quality=95)
     assert b"Adobe" in data  # the marker by which decoders know that the values are inverted
     assert np.abs(np.subtract(load_photo(data).getpixel((4, 4)), RED)).max() <= 6
 
 
-def test_a_lab_tiff_becomes_rgb() -> None:
+def test_a_lab_tiff_becomes_rgb():
     srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     muted = Image.blend(scene(), Image.new("RGB", scene().size, (128, 128, 128)), 0.6)
     data = encoded(ImageCms.profileToProfile(muted, srgb, lab, outputMode="LAB"), "TIFF")
     assert difference(load_photo(data), muted) <= 4  # steps of 1 in L, a and b
 
 
-def test_16_bit_grey_is_divided_by_its_type_and_never_by_its_content() -> None:
+def test_16_bit_grey_is_divided_by_its_type_and_never_by_its_content():
     dark = Image.fromarray(np.array([[0, 257, 514]], dtype=np.uint16))  # the brightest is 2 of 255
     for source in (encoded(dark, "PNG"), encoded(dark, "TIFF"), dark):
         assert np.asarray(load_photo(source))[0, :, 0].tolist() == [0, 1, 2]
 
 
-def test_a_16_bit_tiff_whose_white_is_zero_is_not_a_negative() -> None:
+def test_a_16_bit_tiff_whose_white_is_zero_is_not_a_negative():
     data = encoded(Image.new("I;16", (2, 2), 514), "TIFF")
     photometric = struct.pack("<HHIHH", 262, 3, 1, 1, 0)
     assert data.count(photometric) == 1
@@ -79,11 +78,11 @@ def test_a_16_bit_tiff_whose_white_is_zero_is_not_a_negative() -> None:
 
 
 @pytest.mark.parametrize("mode", ["F", "I"])
-def test_pixels_without_a_white_are_refused(mode: str) -> None:
+def test_pixels_without_a_white_are_refused(mode):
     assert "white is not defined" in refusal(encoded(Image.new(mode, (2, 2), 1), "TIFF"), name="scan.tif")
 
 
-def test_an_embedded_colour_profile_is_converted_to_srgb_and_a_broken_one_ignored() -> None:
+def test_an_embedded_colour_profile_is_converted_to_srgb_and_a_broken_one_ignored():
     for broken in (b"not a profile", bytes(128)):
         assert load_photo(encoded(scene(), "PNG", icc_profile=broken)).tobytes() == scene().tobytes()
     assert difference(load_photo(encoded(scene(), "PNG", icc_profile=SRGB)), scene()) <= 1
@@ -91,7 +90,7 @@ def test_an_embedded_colour_profile_is_converted_to_srgb_and_a_broken_one_ignore
     assert difference(photo, Image.new("RGB", (4, 4), (50, 100, 200))) <= 1
 
 
-def test_the_alpha_channel_is_kept_beside_the_photo() -> None:
+def test_the_alpha_channel_is_kept_beside_the_photo():
     levels = np.array([[0, 51, 255]], dtype=np.uint8)
     sticker = Image.new("RGB", (3, 1), RED)
     sticker.putalpha(Image.fromarray(levels))
@@ -117,9 +116,7 @@ def test_the_alpha_channel_is_kept_beside_the_photo() -> None:
         (16, 2, bytes([10, 10, 20, 20, 30, 30] + 6 * [200]), (2570, 5140, 7710)),
     ],
 )
-def test_the_transparent_colour_of_a_png_of_any_depth_stays_so(
-    depth: int, color: int, row: bytes, value: tuple[int, ...]
-) -> None:
+def test_the_transparent_colour_of_a_png_of_any_depth_stays_so(depth, color, row, value):
     photo = decode_photo(png(2, depth, color, row, chunk(b"tRNS", struct.pack(f">{len(value)}H", *value))))
     assert np.asarray(photo.alpha).tolist() == [[0, 255]]
     assert photo.image.getpixel((0, 0)) == WHITE
@@ -133,7 +130,7 @@ def bmp32(image: Image.Image) -> bytes:
     return b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122) + header + pixels
 
 
-def test_a_bmp_whose_fourth_byte_is_zero_everywhere_is_opaque() -> None:
+def test_a_bmp_whose_fourth_byte_is_zero_everywhere_is_opaque():
     plain = scene(4, 2).convert("RGBA")
     plain.putalpha(51)
     assert decode_photo(bmp32(plain)).alpha.getextrema() == (51, 51)

@@ -18,12 +18,12 @@ needs_avif = pytest.mark.skipif(not features.check("avif"), reason="needs Pillow
 
 
 @pytest.mark.parametrize("format", ["BMP", "GIF", "MPO", pytest.param("AVIF", marks=needs_avif)])
-def test_further_formats_are_read_with_their_colours(format: str) -> None:
+def test_further_formats_are_read_with_their_colours(format):
     options = {"quality": 95, "subsampling": "4:4:4"} if format in ("MPO", "AVIF") else {}
     assert difference(load_photo(encoded(scene(), format, **options)), scene()) <= 24
 
 
-def test_a_heic_photo_is_read_upright_and_pillow_gets_no_new_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_heic_photo_is_read_upright_and_pillow_gets_no_new_plugin(monkeypatch):
     Image.init()
     monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)  # another package may have registered it
     smooth, file = scene(64, 48).resize((256, 192)), io.BytesIO()
@@ -36,7 +36,7 @@ def test_a_heic_photo_is_read_upright_and_pillow_gets_no_new_plugin(monkeypatch:
 
 
 @pytest.mark.parametrize("brand", [b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"])
-def test_a_damaged_photo_in_a_media_file_is_not_called_a_video(brand: bytes) -> None:
+def test_a_damaged_photo_in_a_media_file_is_not_called_a_video(brand):
     message = refusal(b"\x00\x00\x00\x18ftyp" + brand + b"\x00\x00\x00\x00mif1miaf" + b"\xff" * 40, name="cat")
     assert message.startswith("cat: cannot be decoded (")
 
@@ -56,14 +56,14 @@ def test_a_damaged_photo_in_a_media_file_is_not_called_a_video(brand: bytes) -> 
         (b"FUJIFILMCCD-RAW 0201", "a camera raw file"),
     ],
 )
-def test_a_file_of_another_kind_is_named_with_its_remedy(head: bytes, kind: str) -> None:
+def test_a_file_of_another_kind_is_named_with_its_remedy(head, kind):
     message = refusal(head + bytes(600), name="cat")
     formats = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF"
     assert message == f"cat: {kind}; {formats} are read. Export it as JPEG or PNG."
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF", pytest.param("AVIF", marks=needs_avif)])
-def test_of_an_animation_the_first_picture_is_used_with_a_warning(format: str) -> None:
+def test_of_an_animation_the_first_picture_is_used_with_a_warning(format):
     frames = [Image.new("RGB", (64, 64), colour) for colour in (RED, GREEN)]
     options = {"lossless": True} if format == "WEBP" else {}
     data = encoded(frames[0], format, save_all=True, append_images=frames[1:], **options)
@@ -73,7 +73,7 @@ def test_of_an_animation_the_first_picture_is_used_with_a_warning(format: str) -
 
 
 @pytest.mark.filterwarnings("error")
-def test_the_second_picture_of_a_phones_jpeg_is_no_reason_to_warn() -> None:
+def test_the_second_picture_of_a_phones_jpeg_is_no_reason_to_warn():
     assert load_photo(encoded(scene(), "MPO", save_all=True, append_images=[scene()])).size == scene().size
 
 
@@ -92,7 +92,7 @@ def raw_tiff(order: str, subfile: int, photometric: int) -> bytes:
     return start + directory(8 + len(first), subfile=subfile, photometric=1) + directory(0, photometric=photometric)
 
 
-def test_raw_files_in_tiff_are_refused_and_their_thumbnails_never_shown() -> None:
+def test_raw_files_in_tiff_are_refused_and_their_thumbnails_never_shown():
     for order in "<>":
         assert "a camera raw file" in refusal(raw_tiff(order, subfile=1, photometric=2))  # starts with a thumbnail
         assert "a camera raw file" in refusal(raw_tiff(order, subfile=0, photometric=32803))  # a sensor's pixels

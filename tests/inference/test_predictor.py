@@ -31,7 +31,7 @@ def predictor(model: Path) -> Predictor:
     return Predictor(model, device="cpu")
 
 
-def test_the_result_has_the_photos_own_upright_size(predictor: Predictor, tmp_path: Path) -> None:
+def test_the_result_has_the_photos_own_upright_size(predictor, tmp_path):
     noise(70, 50).save(tmp_path / "dog.jpg", exif=turned(6))
     result = predictor(tmp_path / "dog.jpg")
     assert result.photo.size == result.mask_image().size == (50, 70)
@@ -42,14 +42,14 @@ def test_the_result_has_the_photos_own_upright_size(predictor: Predictor, tmp_pa
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 90), (300, 1), (31, 17), (48, 32)])
-def test_photos_of_any_size_are_segmented(predictor: Predictor, size: tuple[int, int]) -> None:
+def test_photos_of_any_size_are_segmented(predictor, size):
     result = predictor(noise(*size))
     assert result.mask.shape == size[::-1]
     assert result.overlay().size == result.cutout().size == size
     assert sum(result.fractions.values()) == pytest.approx(1)
 
 
-def test_a_photo_of_one_colour_is_prepared_as_on_paper(predictor: Predictor) -> None:
+def test_a_photo_of_one_colour_is_prepared_as_on_paper(predictor):
     image = predictor.prepare(Image.new("RGB", (100, 100), (255, 51, 0)))
     assert image.shape == (1, 3, 30, 48)
     assert image.dtype == torch.float32
@@ -57,14 +57,14 @@ def test_a_photo_of_one_colour_is_prepared_as_on_paper(predictor: Predictor) -> 
         assert image[0, channel].unique().tolist() == pytest.approx([expected], abs=1e-6)
 
 
-def test_a_photo_is_resized_without_aliasing(predictor: Predictor) -> None:
+def test_a_photo_is_resized_without_aliasing(predictor):
     stripes = np.zeros((300, 480, 3), np.uint8)
     stripes[:, ::2] = 255  # thinner than a pixel of the working size: they must come out grey
     grey = predictor.prepare(Image.fromarray(stripes))[0, :, :, 2:-2]
     torch.testing.assert_close(grey, torch.full_like(grey, 0.5), atol=0.02, rtol=0)
 
 
-def test_calling_with_one_pass_is_the_three_steps_in_a_row(model: Path) -> None:
+def test_calling_with_one_pass_is_the_three_steps_in_a_row(model):
     predictor = Predictor(model, passes=1)
     photo = predictor.load_photo(noise(60, 40))
     logits = predictor.logits(predictor.prepare(photo))
@@ -75,21 +75,21 @@ def test_calling_with_one_pass_is_the_three_steps_in_a_row(model: Path) -> None:
     assert result.logits.dtype == np.float32
 
 
-def test_a_batch_gives_what_its_photos_give_alone(predictor: Predictor) -> None:
+def test_a_batch_gives_what_its_photos_give_alone(predictor):
     images = [predictor.prepare(noise(60, 40)), predictor.prepare(noise(40, 60))]
     together = predictor.logits(torch.cat(images))
     apart = torch.cat([predictor.logits(image) for image in images])
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-4)
 
 
-def test_a_bad_photo_is_refused_by_its_name(predictor: Predictor, model: Path) -> None:
+def test_a_bad_photo_is_refused_by_its_name(predictor, model):
     with pytest.raises(PhotoError, match=r"^rex\.jpg: not an image"):
         predictor(b"woof", name="rex.jpg")
     with pytest.raises(PhotoError, match="megapixels"):
         Predictor(model, device="cpu", max_pixels=10).load_photo(noise(4, 4))
 
 
-def test_an_unknown_device_or_model_is_refused(model: Path) -> None:
+def test_an_unknown_device_or_model_is_refused(model):
     for device in ("toaster", "cuda:99"):
         with pytest.raises(ModelError, match=rf"^device {device}: [^\n]+\. Choose another, such as cpu\.$"):
             Predictor(model, device=device)
@@ -101,8 +101,8 @@ def test_an_unknown_device_or_model_is_refused(model: Path) -> None:
 
 @pytest.mark.parametrize("device", ["cuda:99", "meta"])  # fails when the model is loaded; when a photo is segmented
 def test_if_the_best_device_fails_the_cpu_goes_on_with_one_sentence_that_says_why(
-    predictor: Predictor, model: Path, device: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    predictor, model, device, monkeypatch
+):
     monkeypatch.setattr(predictor_module, "best_device", lambda: device)
     sentence = rf"^{device}: [^\n]+\. The CPU computes instead, slower\.$"
 
@@ -117,14 +117,14 @@ def test_if_the_best_device_fails_the_cpu_goes_on_with_one_sentence_that_says_wh
         np.testing.assert_allclose(result.logits, predictor(noise(60, 40)).logits, atol=1e-6)
 
 
-def test_a_model_with_other_classes_is_refused(tmp_path: Path) -> None:
+def test_a_model_with_other_classes_is_refused(tmp_path):
     segmenter = Segmenter(UNet(channels=(4, 8), num_classes=2))
     card = ModelCard.of(segmenter, name="two", size=(32, 32), classes=("cat", "dog"))
     with pytest.raises(ModelError, match=r"two: finds cat, dog; expected pet, background, boundary\."):
         Predictor(zoo.save(tmp_path / "two.safetensors", segmenter, card))
 
 
-def test_threads_share_a_predictor(predictor: Predictor) -> None:
+def test_threads_share_a_predictor(predictor):
     photos = [noise(60 + index, 40) for index in range(6)]
     expected = [predictor(photo).logits for photo in photos]
     with ThreadPoolExecutor(max_workers=6) as threads:
@@ -138,7 +138,7 @@ def unet() -> Predictor:
     return Predictor("unet")
 
 
-def test_a_cup_of_coffee_is_segmented_and_doubted(unet: Predictor) -> None:
+def test_a_cup_of_coffee_is_segmented_and_doubted(unet):
     result = unet(coffee())
     assert result.segmented
     assert result.doubtful
@@ -151,14 +151,14 @@ def test_a_cup_of_coffee_is_segmented_and_doubted(unet: Predictor) -> None:
 
 
 @pytest.mark.parametrize("name", list(sample_photos()))
-def test_no_sample_is_doubted(name: str, unet: Predictor) -> None:
+def test_no_sample_is_doubted(name, unet):
     result = unet(sample_photos()[name]())
     assert result.found
     assert np.isnan(result.pet_probability or 0) == name.startswith("cartoon")  # as drawings, these are not judged
 
 
 @pytest.mark.slow
-def test_no_drawn_pet_is_doubted(unet: Predictor, cartoons: Path) -> None:
+def test_no_drawn_pet_is_doubted(unet, cartoons):
     for path in sorted((cartoons / "oxford-iiit-pet" / "images").glob("*.jpg")):
         photo = unet.load_photo(path)
         assert not unet.pet_probability(photo, torch.zeros(3, 8, 8)) < PET_THRESHOLD, path.name
@@ -169,8 +169,8 @@ def test_no_drawn_pet_is_doubted(unet: Predictor, cartoons: Path) -> None:
     [([0.02, 0.06, 0.04], 0.06, 3), ([0.02, 0.7, 0.9], 0.7, 2), ([float("nan"), 0.9, 0.9], float("nan"), 1)],
 )
 def test_the_whole_photo_and_each_part_is_asked_about_until_there_is_no_doubt(
-    answers: list[float], probability: float, count: int, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    answers, probability, count, predictor, monkeypatch
+):
     asked: list[tuple[int, ...]] = []
 
     def classifier(image: torch.Tensor) -> torch.Tensor:
@@ -186,7 +186,7 @@ def test_the_whole_photo_and_each_part_is_asked_about_until_there_is_no_doubt(
 
 
 @pytest.mark.parametrize(("check_pet", "checks"), [(None, False), (True, True), (False, False)])
-def test_a_model_of_your_own_is_checked_only_if_you_say_so(check_pet: bool | None, checks: bool, model: Path) -> None:
+def test_a_model_of_your_own_is_checked_only_if_you_say_so(check_pet, checks, model):
     assert (Predictor(model, check_pet=check_pet)(noise(9, 9)).pet_probability is not None) == checks
 
 
@@ -198,7 +198,7 @@ def test_a_model_of_your_own_is_checked_only_if_you_say_so(check_pet: bool | Non
         ("petseg.training.task", "petseg.apps"),
     ],
 )
-def test_predicting_loads_neither_lightning_nor_data_and_nothing_needs_timm(module: str, unused: str) -> None:
+def test_predicting_loads_neither_lightning_nor_data_and_nothing_needs_timm(module, unused):
     blocked = "sys.modules |= dict.fromkeys(['timm', 'segmentation_models_pytorch'])"  # as if they were not installed
     code = f"import sys; {blocked}; import {module}; print([name for name in {unused.split()} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)

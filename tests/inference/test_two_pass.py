@@ -1,7 +1,5 @@
 """Two passes: which part of the photo the second one sees, and how both are merged."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -28,49 +26,49 @@ def with_pets(*parts: Part, size: int = 100) -> torch.Tensor:
     return scores(labels)
 
 
-def test_the_box_contains_the_pet_and_a_margin_in_pixels_of_the_photo() -> None:
+def test_the_box_contains_the_pet_and_a_margin_in_pixels_of_the_photo():
     [(left, top, right, bottom)] = pet_boxes(with_pets((ROWS, COLUMNS)), (1000, 500))
     assert (left, right) == (pytest.approx(200 - 0.15 * 300, abs=8), pytest.approx(500 + 0.15 * 300, abs=8))
     assert (top, bottom) == (pytest.approx(200 - 0.15 * 100, abs=4), pytest.approx(300 + 0.15 * 100, abs=4))
 
 
-def test_a_speck_far_from_the_pet_does_not_widen_the_box() -> None:
+def test_a_speck_far_from_the_pet_does_not_widen_the_box():
     [alone] = pet_boxes(with_pets((ROWS, COLUMNS)), (100, 100))
     [with_speck] = pet_boxes(with_pets((ROWS, COLUMNS), (slice(2, 3), slice(3, 4))), (100, 100))
     assert with_speck == pytest.approx(alone, abs=1)
 
 
 @pytest.mark.parametrize(("label", "boxes"), [(BACKGROUND, 0), (PET, 1), (BOUNDARY, 1)])
-def test_the_boundary_belongs_to_the_pet_and_without_a_pet_there_is_no_box(label: int, boxes: int) -> None:
+def test_the_boundary_belongs_to_the_pet_and_without_a_pet_there_is_no_box(label, boxes):
     assert pet_boxes(scores(np.full((20, 20), label)), (300, 200)) == [(0, 0, 300, 200)] * boxes
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (128, 128), (4000, 3000)])
-def test_the_box_lies_within_a_photo_of_any_size(size: tuple[int, int]) -> None:
+def test_the_box_lies_within_a_photo_of_any_size(size):
     [(left, top, right, bottom)] = pet_boxes(with_pets((slice(97, 100), slice(0, 2))), size)
     assert 0 <= left < right <= size[0]
     assert 0 <= top < bottom <= size[1]
 
 
-def test_each_of_two_pets_that_stand_apart_has_its_own_box_and_the_larger_comes_first() -> None:
+def test_each_of_two_pets_that_stand_apart_has_its_own_box_and_the_larger_comes_first():
     small, large = (slice(30, 60), slice(70, 90)), (slice(30, 70), slice(10, 30))
     first, second = pet_boxes(with_pets(small, large), (200, 100))
     assert first[0] < 20 < 60 < first[2] < 80
     assert 120 < second[0] < 140 < 180 < second[2]
 
 
-def test_boxes_that_overlap_become_one() -> None:
+def test_boxes_that_overlap_become_one():
     pets = with_pets((slice(30, 70), slice(10, 48)), (slice(30, 60), slice(50, 90)))
     [(left, _, right, _)] = pet_boxes(pets, (100, 100))
     assert left < 10 < 90 < right
 
 
-def test_a_region_far_smaller_than_the_largest_is_no_separate_pet() -> None:
+def test_a_region_far_smaller_than_the_largest_is_no_separate_pet():
     pets = with_pets((slice(30, 70), slice(10, 50)), (slice(45, 50), slice(90, 95)))  # 25 pixels beside 1600
     assert len(pet_boxes(pets, (100, 100))) == 1
 
 
-def test_a_classifier_is_asked_about_a_square_around_each_of_the_three_largest_regions_of_pet() -> None:
+def test_a_classifier_is_asked_about_a_square_around_each_of_the_three_largest_regions_of_pet():
     labels = np.full((100, 100), BACKGROUND)
     labels[40:60, 20:50] = PET  # 30 x 20 pixels: a square of 36 with the margin
     labels[40:60, 50:80] = BOUNDARY
@@ -83,7 +81,7 @@ def test_a_classifier_is_asked_about_a_square_around_each_of_the_three_largest_r
     assert pet_squares(scores(np.full((9, 9), BOUNDARY)), (9, 9)) == []
 
 
-def test_outside_the_box_the_first_pass_stays_and_inside_it_is_the_weighted_mean_of_both() -> None:
+def test_outside_the_box_the_first_pass_stays_and_inside_it_is_the_weighted_mean_of_both():
     first, closer = torch.zeros(3, 40, 40), torch.ones(3, 40, 40)
     merged = merge_logits(first, closer, (100, 100, 300, 300), (400, 400))
     positions = (torch.arange(40) + 0.5) * 10
@@ -93,7 +91,7 @@ def test_outside_the_box_the_first_pass_stays_and_inside_it_is_the_weighted_mean
     torch.testing.assert_close(merged[:, 15:25, 15:25], torch.full((3, 10, 10), WEIGHT))
 
 
-def test_the_second_pass_lands_where_its_box_lies() -> None:
+def test_the_second_pass_lands_where_its_box_lies():
     whole = with_pets((slice(16, 48), slice(24, 40)), size=64)
     part = torch.nn.functional.interpolate(whole[None, :, 8:56, 16:48], (64, 64), mode="nearest")[0]
     merged = merge_logits(torch.zeros(3, 64, 64), part, (16, 8, 48, 56), (64, 64))
@@ -103,13 +101,13 @@ def test_the_second_pass_lands_where_its_box_lies() -> None:
     assert same[4:-4, 6:-6].all()
 
 
-def test_at_the_frame_of_the_photo_the_second_pass_does_not_fade() -> None:
+def test_at_the_frame_of_the_photo_the_second_pass_does_not_fade():
     merged = merge_logits(torch.zeros(3, 40, 40), torch.ones(3, 40, 40), (0, 0, 400, 200), (400, 400))
     torch.testing.assert_close(merged[:, 0, :], torch.full((3, 40), WEIGHT))
     assert merged[0, 19, 20] < WEIGHT / 2  # the box's lower end lies within the photo
 
 
-def test_the_default_is_two_passes(model: Path) -> None:
+def test_the_default_is_two_passes(model):
     seen = []
 
     class Spy(Predictor):
@@ -121,7 +119,7 @@ def test_the_default_is_two_passes(model: Path) -> None:
     assert seen == [(1, 3, 30, 48)] * 2
 
 
-def test_fewer_passes_than_one_are_refused(model: Path) -> None:
+def test_fewer_passes_than_one_are_refused(model):
     with pytest.raises(SettingsError, match=r"passes=0: expected 1 "):
         Predictor(model, passes=0)
     with pytest.raises(SettingsError, match=r"passes=-1: expected 1 "):

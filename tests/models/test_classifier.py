@@ -18,7 +18,7 @@ def weights() -> dict[str, Tensor]:
     return weights
 
 
-def test_the_network_gives_the_logits_of_timms(weights: dict[str, Tensor]) -> None:
+def test_the_network_gives_the_logits_of_timms(weights):
     timm = pytest.importorskip("timm")
     original = timm.create_model("tf_efficientnet_lite0")
     original.load_state_dict(weights)
@@ -32,9 +32,7 @@ def test_the_network_gives_the_logits_of_timms(weights: dict[str, Tensor]) -> No
         torch.testing.assert_close(network(image)[:, :DRAWN], original.eval()(image), atol=1e-4, rtol=1e-4)
 
 
-def test_the_file_holds_these_weights_to_half_a_step_of_255_and_says_where_they_come_from(
-    weights: dict[str, Tensor],
-) -> None:
+def test_the_file_holds_these_weights_to_half_a_step_of_255_and_says_where_they_come_from(weights):
     stored = load_file(WEIGHTS)
     rebuilt = restored(stored)
     for name, weight in elsewhere.merged(weights).items():
@@ -71,8 +69,6 @@ class Classes(nn.Module):
         ({504: 9.0, DRAWN: 0.1}, float("nan")),
     ],
 )
-def test_the_probability_of_a_pet_is_that_of_its_classes_unless_another_animal_is_far_likelier(
-    logits: dict[int, float], expected: float
-) -> None:
+def test_the_probability_of_a_pet_is_that_of_its_classes_unless_another_animal_is_far_likelier(logits, expected):
     probability = PetClassifier(Classes(logits))(torch.zeros(1, 3, 8, 8))
     torch.testing.assert_close(probability, torch.tensor([expected]), atol=1e-5, rtol=0, equal_nan=True)

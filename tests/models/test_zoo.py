@@ -69,7 +69,7 @@ def rewritten(path: Path, changes: dict[str, str | None]) -> Path:
     return path
 
 
-def test_saving_and_loading_gives_equal_values_in_float16(path: Path, segmenter: Segmenter) -> None:
+def test_saving_and_loading_gives_equal_values_in_float16(path, segmenter):
     loaded = zoo.load(path)[0]
     assert loaded.state_dict().keys() == segmenter.state_dict().keys()
     for key, value in segmenter.state_dict().items():
@@ -79,7 +79,7 @@ def test_saving_and_loading_gives_equal_values_in_float16(path: Path, segmenter:
 
 
 @pytest.mark.parametrize("separable", [False, True])
-def test_a_loaded_model_predicts_as_the_saved_one(tmp_path: Path, separable: bool) -> None:
+def test_a_loaded_model_predicts_as_the_saved_one(tmp_path, separable):
     segmenter = Segmenter(UNet(channels=(4,), separable=separable), (0.5, 0.4, 0.3), (0.25, 0.2, 0.15)).eval()
     loaded = zoo.load(zoo.save(tmp_path / "a.safetensors", segmenter, card(segmenter)))[0]
     image = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
@@ -88,17 +88,17 @@ def test_a_loaded_model_predicts_as_the_saved_one(tmp_path: Path, separable: boo
     assert not any(module.training for module in loaded.modules())
 
 
-def test_the_card_comes_back_as_it_was(path: Path, segmenter: Segmenter) -> None:
+def test_the_card_comes_back_as_it_was(path, segmenter):
     assert zoo.load(path)[1] == zoo.card(path) == card(segmenter)
 
 
-def test_a_saved_model_is_as_readable_as_any_other_file(path: Path) -> None:
+def test_a_saved_model_is_as_readable_as_any_other_file(path):
     other = path.with_name("other")
     other.touch()
     assert path.stat().st_mode == other.stat().st_mode
 
 
-def test_saving_and_loading_change_neither_the_network_nor_the_random_numbers(tmp_path: Path, segmenter: Any) -> None:
+def test_saving_and_loading_change_neither_the_network_nor_the_random_numbers(tmp_path, segmenter):
     before = {key: value.clone() for key, value in segmenter.state_dict().items()}
     state = torch.get_rng_state()
     zoo.load(zoo.save(tmp_path / "a.safetensors", segmenter, card(segmenter)))
@@ -106,9 +106,7 @@ def test_saving_and_loading_change_neither_the_network_nor_the_random_numbers(tm
     assert all(torch.equal(value, before[key]) for key, value in segmenter.state_dict().items())
 
 
-def test_a_tensor_that_float16_cannot_hold_is_stored_in_float32_and_the_others_are_not(
-    tmp_path: Path, segmenter: Segmenter
-) -> None:
+def test_a_tensor_that_float16_cannot_hold_is_stored_in_float32_and_the_others_are_not(tmp_path, segmenter):
     target = tmp_path / "big.safetensors"
     weight = segmenter.network.get_parameter("head.weight")
     with torch.no_grad():
@@ -119,19 +117,19 @@ def test_a_tensor_that_float16_cannot_hold_is_stored_in_float32_and_the_others_a
     assert torch.equal(zoo.load(target)[0].network.get_parameter("head.weight"), weight)
 
 
-def test_a_name_is_looked_up_among_the_released_models(shelf: Path) -> None:
+def test_a_name_is_looked_up_among_the_released_models(shelf):
     assert zoo.available() == ["tiny"]
     assert zoo.load("tiny")[1].name == zoo.card("tiny").name == zoo.cards()[0].name == "tiny"
 
 
-def test_a_model_that_is_still_being_written_is_not_there_yet(shelf: Path) -> None:
+def test_a_model_that_is_still_being_written_is_not_there_yet(shelf):
     with atomic_write(shelf / "next.safetensors") as partial:
         partial.write_bytes(b"half of")
         assert zoo.available() == ["tiny"]
     assert zoo.available() == ["next", "tiny"]
 
 
-def test_an_unknown_name_is_answered_with_the_names_there_are(shelf: Path) -> None:
+def test_an_unknown_name_is_answered_with_the_names_there_are(shelf):
     assert refusal(zoo.load, "resnet").startswith("resnet: no released model has this name; available: tiny.")
     assert "available: tiny" in refusal(zoo.load, "../weights/tiny")
     assert "no such file" in refusal(zoo.load, shelf / "gone.safetensors")
@@ -148,7 +146,7 @@ def test_the_default_model_is_the_runnable_one_that_validates_best(shelf, segmen
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_weight_that_is_not_finite_is_not_saved(tmp_path: Path, segmenter: Segmenter, value: float) -> None:
+def test_a_weight_that_is_not_finite_is_not_saved(tmp_path, segmenter, value):
     with torch.no_grad():
         segmenter.network.get_parameter("head.weight")[0, 0] = value
     message = refusal(zoo.save, tmp_path / "big.safetensors", segmenter, card(segmenter))
@@ -156,7 +154,7 @@ def test_a_weight_that_is_not_finite_is_not_saved(tmp_path: Path, segmenter: Seg
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_card_that_does_not_rebuild_its_segmenter_is_not_saved(tmp_path: Path, segmenter: Segmenter) -> None:
+def test_a_card_that_does_not_rebuild_its_segmenter_is_not_saved(tmp_path, segmenter):
     target = tmp_path / "wrong.safetensors"
     wide = card(segmenter, settings=UNet(channels=(4, 16)).settings)
     assert "do not fit the card's settings" in refusal(zoo.save, target, segmenter, wide)
@@ -168,7 +166,7 @@ def test_a_card_that_does_not_rebuild_its_segmenter_is_not_saved(tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_field_is_named_and_one_with_a_default_may_be_missing(path: Path, tmp_path: Path) -> None:
+def test_a_missing_field_is_named_and_one_with_a_default_may_be_missing(path, tmp_path):
     assert zoo.card(rewritten(path, {"limits": None})).limits == ""
     assert zoo.card(rewritten(path, {"mood": '"sunny"'})).name == "tiny"  # written by a later version
     assert "the header lacks mean" in refusal(zoo.load, rewritten(path, {"mean": None}))
@@ -185,14 +183,12 @@ def test_a_missing_field_is_named_and_one_with_a_default_may_be_missing(path: Pa
         ({"parameters": "5"}, "the card says 5 parameters and 3 classes, the network has 7,559 and 3"),
     ],
 )
-def test_a_header_that_does_not_describe_its_tensors_is_refused(
-    path: Path, changes: dict[str, str | None], sentence: str
-) -> None:
+def test_a_header_that_does_not_describe_its_tensors_is_refused(path, changes, sentence):
     assert sentence in refusal(zoo.load, rewritten(path, changes))
 
 
 @pytest.mark.slow
-def test_without_a_folder_for_temporary_files_weights_are_not_called_damaged() -> None:
+def test_without_a_folder_for_temporary_files_weights_are_not_called_damaged():
     """In a separate process: this one may have imported timm and PyTorch's compiler already."""
     pytest.importorskip("timm")
     code = """
@@ -212,7 +208,7 @@ except Exception as error:
     assert done.stdout in ("", f"{expected}to one that can.\n")  # other versions of timm need none
 
 
-def test_a_card_says_what_rebuilds_and_feeds_its_network() -> None:
+def test_a_card_says_what_rebuilds_and_feeds_its_network():
     network = UNet(channels=(4, 8))
     made = ModelCard.of(Segmenter(network), name="tiny", size=(32, 32))
     assert zoo.NETWORKS[made.architecture] == "petseg.models.unet.UNet"
@@ -222,7 +218,7 @@ def test_a_card_says_what_rebuilds_and_feeds_its_network() -> None:
     assert made.classes == CLASSES
 
 
-def test_a_network_of_ones_own_cannot_be_released_and_the_sentence_says_so() -> None:
+def test_a_network_of_ones_own_cannot_be_released_and_the_sentence_says_so():
     class Mine(UNet):
         """A subclass is another network, which its parent's name would not rebuild."""
 
@@ -230,7 +226,7 @@ def test_a_network_of_ones_own_cannot_be_released_and_the_sentence_says_so() -> 
         assert "only networks that petseg ships can be released" in refusal(card, Segmenter(network))
 
 
-def test_a_card_for_people_says_recipe_scores_breeds_calibration_licence_and_limits(segmenter: Segmenter) -> None:
+def test_a_card_for_people_says_recipe_scores_breeds_calibration_licence_and_limits(segmenter):
     scores = {"test": {"mean_iou": 0.75, "iou_pet": 0.8}, "breeds": {"Bombay": 0.71}, "calibration": {"pet": 0.012}}
     text = card(segmenter, scores=scores, limits="It has never seen a horse.").markdown()
     assert text.startswith("# tiny\n")
