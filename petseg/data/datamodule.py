@@ -94,7 +94,7 @@ class PetDataModule(L.LightningDataModule):
         batch_size: examples per batch, on each device.
         val_fraction: fraction of each breed of the official trainval split that becomes validation.
         train_fraction: fraction of each breed of the train split that is used, to measure the effect of more examples.
-        num_workers: loader processes; 0 is fastest, since a batch is one gather from memory.
+        num_workers: loader processes; 0 is fastest, since a batch is one gather from memory. `petseg fit` takes none.
         progress: show a progress bar while images are decoded.
 
     Raises:

@@ -152,7 +152,7 @@ def load(name_or_path: str | Path | None = None) -> tuple[Segmenter, ModelCard]:
 
     Raises:
         ModelError: there is no such model, a package that it needs is not installed, the file is damaged, its tensors
-            do not fit its card, or a weight is infinite or not a number.
+            do not fit its card, or a weight is infinite or not a number, or a variance below 0.
     """
     path = _path(name_or_path)
     with _reading(path) as file:
