@@ -27,7 +27,7 @@ class Server:
     log: Path
     process: subprocess.Popen[bytes]
 
-    def stop(self, seconds: float = 30) -> int:
+    def stop(self, seconds: float = 120) -> int:
         """Ends it as Ctrl+C or a supervisor does, with SIGTERM, and returns its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)

@@ -417,13 +417,6 @@ def test_programs_get_the_same_pictures_through_the_one_endpoint(server: Server,
 # --- What is refused -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["file=/etc/hosts", "file=https://example.com/", "proxy=https://example.com/"])
-def test_no_file_but_the_apps_own_is_served(server: Server, where: str) -> None:
-    with pytest.raises(urllib.error.HTTPError) as error:
-        Visitor(server).ask(where)
-    assert error.value.code in (400, 403)
-
-
 @pytest.mark.parametrize("path", ["{folder}/private.jpg", "https://example.com/cat.jpg", "HTTP://1.2.3.4/cat.jpg"])
 @pytest.mark.parametrize("marked", [True, False])
 def test_what_was_not_uploaded_is_refused_in_any_field(server: Server, path: str, marked: bool) -> None:
@@ -444,12 +437,6 @@ def test_what_was_not_uploaded_is_refused_in_any_field(server: Server, path: str
         assert "data:image" not in answer
         assert "gradio_api" not in answer
         assert "Errno" not in answer
-
-
-def test_a_file_that_is_too_large_is_refused(server: Server) -> None:
-    with pytest.raises(urllib.error.HTTPError) as error:
-        Visitor(server).upload(bytes(53_000_000), "large.jpg")
-    assert error.value.code == 413
 
 
 def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:

@@ -25,7 +25,8 @@ from . import Skipped, Tally
 
 NAME = "web app"
 
-Case = tuple[str, Callable[[], object]]
+Action = Callable[[], object]
+Case = tuple[str, Action]
 
 #: What no field of the page expects; some fields have a use for some of them.
 ODD: tuple[Any, ...] = (
@@ -53,19 +54,20 @@ ADDRESSES = (
 
 
 def run(scale: str) -> dict[str, Any]:
-    """In short every fifth bad request and a few good ones; in full 2,000, of which each fifth is bad."""
+    """In short some of the bad requests and a few good ones; in full 2,000 requests, of which each fifth is bad."""
     if not find_spec("gradio"):
         raise Skipped('Gradio is not installed; pip install -e ".[web]" brings it')
     tally = Tally()
     masks = {number: expected(some_photo(number)).mask for number in range(10)}
     with TemporaryDirectory() as name, app_in(Path(name)) as server, ThreadPoolExecutor(32) as visitors:
         short = scale == "short"
-        bad = list(bad_requests(server))[:: 5 if short else 1]
-        good = [(f"photo {number}", partial(right, server, number, masks)) for number in range(20 if short else 1600)]
-        requests, rounds = (bad + good, 1) if short else (mixed(good, bad), 4)
+        bad = [*raw(server), *[*files(server), *fields(server)][:: 5 if short else 1]]
+        actions = [partial(attempt, tally, *case) for case in bad]
+        visits = [partial(visit, tally, server, number, masks) for number in range(10 if short else 800)]
+        actions, rounds = (actions + visits, 1) if short else (mixed(visits, actions), 4)
         held = []
         for start in range(rounds):  # memory is compared once each visitor's photos are held
-            list(visitors.map(partial(attempt, tally), requests[start::rounds]))
+            list(visitors.map(lambda action: action(), actions[start::rounds]))
             held.append(memory(server))
         with tally.case("memory is flat"):
             assert held[-1] - held[0] < 120, f"{held} MB"
@@ -73,38 +75,34 @@ def run(scale: str) -> dict[str, Any]:
             log = server.log.read_text(encoding="utf-8")
             assert "WENT OUT" not in log
             assert "ASGI" not in log, log[log.index("ASGI") :][:3000]
-        with tally.case("the server still answers"):
-            right(server, 0, masks)
+        visit(tally, server, 0, masks)
     return tally.row(memory_mb=[round(size) for size in held])
 
 
-def mixed(good: list[Case], bad: list[Case]) -> list[Case]:
-    """All good requests, with a bad one after every four."""
+def mixed(visits: list[Action], bad: list[Action]) -> list[Action]:
+    """All visits, which are two requests each, with a bad request after every second one."""
     kinds = cycle(bad)
-    return [case for number, case in enumerate(good) for case in ([case, next(kinds)] if number % 4 == 0 else [case])]
+    return [
+        action for number, visit in enumerate(visits) for action in ([visit, next(kinds)] if number % 2 else [visit])
+    ]
 
 
-def attempt(tally: Tally, case: Case) -> None:
-    name, action = case
+def attempt(tally: Tally, name: str, action: Action) -> None:
+    """A bad request."""
     with tally.case(name, seconds=WAIT):
         action()
 
 
-def right(server: Server, number: int, masks: dict[int, Any]) -> None:
-    """A photo is segmented rightly, and downloaded."""
+def visit(tally: Tally, server: Server, number: int, masks: dict[int, Any]) -> None:
+    """A photo is segmented rightly, and its class map is downloaded."""
     visitor = Visitor(server)
-    answer = visitor.choose((some_photo(number % 10), f"{number}.jpg"))
-    assert answer.status == "", answer.status
-    mask, name = visitor.saved("Download class map (PNG)", 0.5, ["pet"])
-    assert name == f"{number}.mask.png"
-    assert wrong(mask, masks[number % 10]) < 1e-3
-
-
-def bad_requests(server: Server) -> Iterator[Case]:
-    """Requests that must be refused, and odd ones that must not end in a defect."""
-    yield from files(server)
-    yield from fields(server)
-    yield from raw(server)
+    with tally.case(f"photo {number}", seconds=WAIT):
+        answer = visitor.choose((some_photo(number % 10), f"{number}.jpg"))
+        assert answer.status == "", answer.status
+    with tally.case(f"class map of photo {number}", seconds=WAIT):
+        mask, name = visitor.saved("Download class map (PNG)", 0.5, ["pet"])
+        assert name == f"{number}.mask.png"
+        assert wrong(mask, masks[number % 10]) < 1e-3
 
 
 def files(server: Server) -> Iterator[Case]:
