@@ -2,7 +2,7 @@
 
 `python figures/elsewhere.py FOLDER` writes `figures/elsewhere.json`: how well pets are cut out, and how often a photo
 is said to show one, at several thresholds of P(cat or dog). `PET_THRESHOLD` was chosen on it. FOLDER holds an
-`index.json` with id, pets (how many) and tag (what is shown) of each photo, `photos/<id>.jpg`,
+`index.json` with id, pets (how many), area (their fraction) and tag of each photo, `photos/<id>.jpg`,
 and `masks/<id>.png` of those with pets: 0 background, 1 cat, 2 dog, 255 not judged.
 
 `python figures/elsewhere.py --weights` makes the file of the classifier's weights from those of the package
@@ -76,13 +76,26 @@ def summary(rows: Iterable[Mapping[str, Any]], threshold: float) -> dict[str, An
         else:
             alarms[row["tag"]].append(row["segmented"] and not doubted)
     others = [alarm for tag, values in alarms.items() if tag != "animal" for alarm in values]
+    named = {"": others, **{f"_{tag}": values for tag, values in sorted(alarms.items())}} if alarms else {}
     return {
         "mean_iou": float(np.mean(ious)),
         "below_half": float(np.mean(np.array(ious) < 0.5)),
         "pets_refused": refused / pets,
-        "false_alarms": float(np.mean(others)),
-        **{f"false_alarms_{tag}": float(np.mean(values)) for tag, values in sorted(alarms.items())},
+        **{f"false_alarms{tag}": float(np.mean(values)) for tag, values in named.items()},
     }
+
+
+def groups(rows: Iterable[Mapping[str, Any]], threshold: float) -> dict[str, dict[str, Any]]:
+    """How well pets are cut out, by what is rare in Oxford-IIIT Pet: small pets, and several of them."""
+    pets = [row for row in rows if row["pets"]]
+    chosen = {
+        "all": pets,
+        "pets fill less than 5 % of the photo": [row for row in pets if row["area"] < 0.05],
+        "one or two pets": [row for row in pets if row["pets"] < 3],
+        "three pets and more": [row for row in pets if row["pets"] >= 3],
+    }
+    scores = {name: {"photos": len(some)} | summary(some, threshold) for name, some in chosen.items() if some}
+    return {name: {key: row[key] for key in ("photos", "mean_iou", "below_half")} for name, row in scores.items()}
 
 
 # --- The weights -----------------------------------------------------------------------------------------------------
@@ -165,7 +178,6 @@ if __name__ == "__main__":
         predictor = Predictor(args.model, check_pet=False)
         rows = measure(args.folder, predictor)
         table = {f"{threshold:g}": summary(rows, threshold) for threshold in THRESHOLDS}
-        write_json(
-            Path(__file__).with_suffix(".json"),
-            {"model": predictor.card.name, "photos": len(rows), "threshold": PET_THRESHOLD, "thresholds": table},
-        )
+        about = {"model": predictor.card.name, "photos": len(rows), "threshold": PET_THRESHOLD}
+        record = about | {"groups": groups(rows, PET_THRESHOLD), "thresholds": table}
+        write_json(Path(__file__).with_suffix(".json"), record)
