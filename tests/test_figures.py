@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import duplicates
 import elsewhere
@@ -150,3 +151,21 @@ def test_a_photo_below_the_threshold_is_refused_and_a_drawing_never_is():
     assert scores["pets_refused"] == pytest.approx(1 / 3)
     assert scores["false_alarms"] == pytest.approx(1 / 2)
     assert (scores["false_alarms_animal"], scores["false_alarms_food"]) == (1, 0)
+
+
+def test_notebook_04_quotes_the_record_of_photos_from_elsewhere():
+    record = read_json(published("elsewhere.json"))
+    groups, thresholds = record["groups"], record["thresholds"]
+    small, several = (
+        groups[name]["mean_iou"] for name in ("pets fill less than 5 % of the photo", "three pets and more")
+    )
+    alarms = [thresholds[key]["false_alarms"] for key in ("0", f"{PET_THRESHOLD:g}")]
+    text = (Path(__file__).parents[1] / "notebooks" / "04_evaluate.ipynb").read_text(encoding="utf-8")
+    everywhere = f"`{record['model']}` has a mean IoU of {groups['all']['mean_iou']:.2f}"
+    for number in (
+        f"On {record['photos']} photos from other sources, {everywhere}",
+        f"with three pets and more {several:.2f}, with small pets {small:.2f}",
+        f"{alarms[0]:.0%}".replace("%", " % are said to show a pet"),
+        f"leaves {alarms[1]:.0%}".replace("%", " %"),
+    ):
+        assert number in text
