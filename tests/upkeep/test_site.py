@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from petseg.files import read_json
 from petseg.models import zoo
 from petseg.upkeep import site
+from petseg.upkeep.record_pages import record_page
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,7 +38,7 @@ def test_a_notebook_keeps_alt_texts_and_pictures_folds_its_set_up_and_says_why_p
 def test_a_record_s_page_has_a_table_for_each_kind_of_row() -> None:
     record = {"photos": 30, "machine": {"cpu": "A|B"}, "step": {"values": {"ours": {"low": 1.0, "high": None}}}}
     runs = [{"name": "base", "score": 0.71234, "settings": {"model": {"skips": False}}}]
-    page = site.record_page("speed", record | {"runs": runs})
+    page = record_page("speed", record | {"runs": runs})
     assert page.startswith("# Speed\n\n:::{dropdown} All numbers, from `figures/speed.json`\n")
     assert "|  | photos |\n| --- | --- |\n|  | 30 |" in page
     assert "| machine | A\\|B |" in page
