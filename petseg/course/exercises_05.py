@@ -1,4 +1,4 @@
-"""Checks of the exercises of notebook 05: orientation, class map, the blend of two passes, a small pet."""
+"""Checks of the exercises of notebook 05: the blend of two passes, a small pet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -17,73 +16,8 @@ Box = tuple[int, int, int, int]
 #: Numbers of passes that the experiment compares.
 PASSES: Final = (1, 2, 3)
 
-#: Quarter turns anticlockwise from the upright photo to the stored one, by EXIF orientation.
-QUARTER_TURNS: Final = {1: 0, 3: 2, 6: 1, 8: 3}
 
-
-@exercise("05.1", "upright by EXIF")
-def upright(answer: Any) -> str:
-    """Rotates stored pixels (H, W, 3) upright, for the EXIF orientations 1, 3, 6 and 8."""
-    photo = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    for orientation, quarters in QUARTER_TURNS.items():
-        stored = np.rot90(photo, quarters)
-        result = np.asarray(ask(answer, stored, orientation))
-        if np.array_equal(result, photo):
-            continue
-        if result.shape != photo.shape:
-            raise NotYetError(
-                f"orientation {orientation}: a photo of shape {photo.shape}, stored as {stored.shape}, came back as "
-                f"{result.shape}. A quarter turn swaps height and width, a half turn does not."
-            )
-        if orientation in (6, 8) and np.array_equal(result, np.rot90(photo, 2)):
-            raise NotYetError(
-                f"orientation {orientation}: the photo is upside down. In which direction does np.rot90 rotate?"
-            )
-        raise NotYetError(f"orientation {orientation}: the photo is not upright, or mirrored.")
-    return "Four more orientations mirror the photo; `load_photo` handles them all."
-
-
-@exercise("05.2", "class map of enlarged logits")
-def class_map(answer: Any) -> str:
-    """Labels (height, width) of logits (3, h, w): upsampled bilinearly, the class taken last."""
-    logits = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3
-    for height, width in ((13, 17), (8, 10), (4, 5)):
-        result = torch.as_tensor(ask(answer, logits.clone(), height, width))
-        if tuple(result.shape) != (height, width):
-            raise NotYetError(f"expected the shape {(height, width)}, but got {tuple(result.shape)}.")
-        if not torch.equal(result.long(), _enlarged(logits, height, width).argmax(dim=0)):
-            raise _class_map_hint(result, logits, height, width)
-    return (
-        "At the network's own size this is a plain argmax; at other sizes the outline is interpolated between pixels."
-    )
-
-
-def _enlarged(scores: Tensor, height: int, width: int, align_corners: bool = False) -> Tensor:
-    return F.interpolate(scores[None], (height, width), mode="bilinear", align_corners=align_corners)[0]
-
-
-def _class_map_hint(result: Tensor, logits: Tensor, height: int, width: int) -> NotYetError:
-    if result.is_floating_point() and not torch.equal(result, result.round()):
-        return NotYetError(
-            "the map holds values between the labels: a class map cannot be interpolated. Upsample the logits."
-        )
-    small = logits.argmax(dim=0)[None, None].float()
-    mistakes = {
-        "the outline has steps: the class was taken before upsampling.": (
-            F.interpolate(small, (height, width), mode="nearest")[0, 0].long()
-        ),
-        "the map is shifted near its borders. Look up align_corners.": (
-            _enlarged(logits, height, width, align_corners=True).argmax(dim=0)
-        ),
-        "almost: you upsample the probabilities. Upsample the logits.": (
-            _enlarged(logits.softmax(dim=0), height, width).argmax(dim=0)
-        ),
-    }
-    otherwise = "some labels are wrong. Upsample the logits bilinearly, then take the class over the first axis."
-    return hint_for(result.long(), mistakes, otherwise)
-
-
-@exercise("05.3", "build: the blend of two passes")
+@exercise("05.1", "build: the blend of two passes")
 def blend(answer: Any) -> str:
     """Logits (3, H, W) of the first pass with those of the second (3, h, w) faded into the box."""
     first = torch.randn(3, 12, 16, generator=torch.Generator().manual_seed(0))
@@ -144,7 +78,7 @@ def _blend_hint(result: Tensor, first: Tensor, second: Tensor, box: Box, fade: i
     return str(hint_for(result, mistakes, otherwise))
 
 
-@exercise("05.4", "experiment: a small pet")
+@exercise("05.2", "experiment: a small pet")
 def small_pet(guess: Any, padded: Any, agreement: Any) -> str:
     """A guess, a function that pads a photo, and one that measures how well the mask survives it."""
     if guess not in PASSES:

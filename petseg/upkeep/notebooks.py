@@ -43,7 +43,7 @@ GAP: Final = re.compile(r"^( *)# ✎ .+$")
 HOW_TO_PRACTISE: Final = (
     "**Practice version**: at each ✎, put your code in place of the `...`; the comment says what is missing. The cell "
     "below checks your answer and gives a hint. Until a gap is filled, the notebook goes on with petseg's version, so "
-    "you can leave a gap and come back. There are {count} gaps; the [filled lesson]({lesson}) has the answers."
+    "you can leave a gap and come back. {count} cells have gaps; the [filled lesson]({lesson}) has the answers."
 )
 
 
@@ -108,7 +108,7 @@ def practice(lesson: NotebookNode, name: str, filled: bool = False) -> NotebookN
             cell.source = cell.source.replace("..", "../..")
         if "gap" in cell.metadata:
             number, answer = cell.metadata["gap"].split()
-            gaps += len(re.findall(GAP.pattern, cell.source, re.MULTILINE))
+            gaps += 1
             cell.source = cell.source if filled else with_gaps(cell.source)
             cells.append(_new_cell("code", f"{answer} = course.check({number!r}, {answer})".replace("'", '"'), cell.id))
             link = f"Stuck? The lesson has the [answer](../{name}#{heading})."
