@@ -41,9 +41,6 @@ LIVE: Final = TEXTS / "live"
 RUNTIME: Final = LIVE / "node_modules/onnxruntime-web/dist"
 RUNTIME_FILES: Final = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
-#: The practice versions are no pages of the site: they are for a notebook server, or Colab.
-PRACTICE: Final = f"{REPOSITORY}practice/"
-
 #: The live page's network, the smallest released one.
 MODEL: Final = "unet-separable"
 
@@ -101,7 +98,7 @@ def prepared(notebook: NotebookNode) -> NotebookNode:
     cells = []
     for cell in notebook.cells:
         cells.append(cell)
-        cell.source = cell.source.replace("](practice/", f"]({PRACTICE}")
+        cell.source = cell.source.replace("](practice/", f"]({REPOSITORY}/blob/main/notebooks/practice/")  # no page
         tags = cell.metadata.get("tags", [])
         for name, content in cell.pop("attachments", {}).items():
             ((kind, data),) = content.items()
