@@ -15,7 +15,7 @@ import pytest
 from lab import NOTEBOOK, NUMBERS, SECONDS, jupyterlab, open_panel, show, upload, wait_for, write_notebook
 from PIL import Image
 from servers import Server
-from skimage.data import cat
+from skimage.data import camera, cat
 
 #: The two pictures of the comparison.
 BEFORE, AFTER = ".petseg-before img", ".petseg-after img"
@@ -179,6 +179,17 @@ def test_several_photos_at_once_are_all_there_and_in_one_zip(panel: Any, files: 
     download.value.save_as(tmp_path / "all.zip")
     with ZipFile(tmp_path / "all.zip") as archive:
         assert {name.replace(".jpg", ".cutout.png") for name in (names[0], names[2])} <= set(archive.namelist())
+
+
+def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request(
+    panel: Any, files: Path
+) -> None:
+    Image.fromarray(camera()).convert("RGB").save(files / "man.png")
+    (name,) = upload(panel, files / "man.png")
+    wait_for(panel, f"Is this a cat or a dog? No pet found in {name}")
+    panel.get_by_role("button", name="Show it anyway").click()
+    panel.get_by_role("button", name="Download cut-out").wait_for()
+    assert not panel.get_by_role("button", name="Show it anyway").is_visible()
 
 
 def test_a_photo_without_a_pet_is_said_to_have_none(panel: Any, files: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from servers import Proxy, free_port, web_app
-from skimage.data import cat
+from skimage.data import camera, cat
 
 #: Where screenshots are kept, for eyes; nowhere by default.
 SHOTS = os.environ.get("PETSEG_SCREENSHOTS")
@@ -228,6 +228,16 @@ def test_several_photos_are_looked_at_one_after_the_other_and_come_as_a_zip(page
         assert archive.namelist() == ["grey.cutout.png", "tall.cutout.png"]
     page.get_by_role("button", name="cartoon dog").click()
     page.get_by_role("button", name="Download all").wait_for(state="detached")
+
+
+def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request(page: Any) -> None:
+    choose(page, file(Image.fromarray(camera()).convert("RGB"), "man.png"))
+    page.locator(FAILED, has_text="Is this a cat or a dog? No pet found in man.png").wait_for()
+    page.get_by_role("button", name="Show it anyway").click()
+    page.locator(CUTOUT).wait_for()
+    assert page.get_by_role("button", name=DOWNLOAD).is_visible()
+    assert not page.get_by_role("button", name="Show it anyway").is_visible()
+    assert page.locator(FAILED).count() == 0
 
 
 def test_what_is_no_photo_or_shows_no_pet_is_one_sentence_and_the_next_photo_is_shown(page: Any) -> None:
