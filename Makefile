@@ -136,7 +136,7 @@ reproduce: $(STAMP) ## Train and score every released model again, for hours; AR
 	@.venv/bin/python -m petseg.upkeep.reproduce $(ARGS)
 
 space: $(STAMP) ## Assemble build/space/, a folder that Hugging Face Spaces runs (extra: web)
-	@rm -rf build/space
+	@[ -e build/space/.git ] || rm -rf build/space    # a clone of a Space is left alone: the next line refuses it
 	@.venv/bin/python -m petseg.upkeep.space
 
 # The site's packages are installed when it is first built, so that the set-up of all others stays as short as it is.

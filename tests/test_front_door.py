@@ -50,6 +50,20 @@ def test_clean_removes_what_was_built_and_nothing_else(tmp_path: Path) -> None:
     assert [name for name in (*built, *own) if (tmp_path / name).exists()] == list(own)
 
 
+@pytest.mark.parametrize(("name", "kept"), [(".git/HEAD", True), ("app.py", False)])
+def test_make_space_replaces_its_own_folder_but_no_clone(tmp_path: Path, name: str, kept: bool) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    file = tmp_path / "build/space" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/.place").write_text(str(tmp_path))
+    (tmp_path / ".venv/.petseg-dev").touch()
+    make("space", folder=tmp_path)  # there is no Python to make it with
+    assert file.exists() == kept
+
+
 def test_the_conda_environment_equals_pyproject() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     conda = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
