@@ -98,7 +98,7 @@ def prepared(notebook: NotebookNode) -> NotebookNode:
     cells = []
     for cell in notebook.cells:
         cells.append(cell)
-        cell.source = cell.source.replace("](practice/", f"]({REPOSITORY}/blob/main/notebooks/practice/")  # no page
+        cell.source = cell.source.replace("](practice/", f"]({REPOSITORY}practice/")  # they are no pages
         tags = cell.metadata.get("tags", [])
         for name, content in cell.pop("attachments", {}).items():
             ((kind, data),) = content.items()
