@@ -75,7 +75,7 @@ def _by_hash(names: Any) -> list[str]:
     "01.b",
     "the validation split of a breed",
     lambda names: set(_by_hash(names)[: max(1, round(len(names) / 10))]),
-    [([f"pug_{i}" for i in range(count)],) for count in (18, 30, 4)],
+    [([f"pug_{i}" for i in range(count)],) for count in (18, 30, 4, 93)],
     "The choice depends on the names alone, so it is the same on every computer.",
 )
 def _split_mistakes(names: Any) -> Wrong:
@@ -83,6 +83,7 @@ def _split_mistakes(names: Any) -> Wrong:
     return {
         "these are the first names. Sort by the SHA-256 of a name, not by the name.": set(sorted(names)[:count]),
         "a breed with few names must have at least one in validation.": set(_by_hash(names)[: round(len(names) / 10)]),
+        "a tenth of 93 is 9.3. Round to the nearest number, not up.": set(_by_hash(names)[: -(-len(names) // 10)]),
         "a tenth of 18 is 1.8. Round to the nearest number.": set(_by_hash(names)[: len(names) // 10]),
     }
 

@@ -16,6 +16,8 @@ Layers = list[tuple[int, int]]
 IMAGE, KERNEL = torch.arange(20.0).view(4, 5).sin(), torch.tensor([[1.0, 0, 2], [0, -1, 0], [3, 0, 0]])
 FEATURES = torch.arange(96.0).view(2, 3, 4, 4).sin() * torch.tensor([1.0, 5, 2]).view(3, 1, 1) + 3
 
+POOLED = torch.arange(288.0).view(2, 3, 6, 8).sin()
+
 
 def _convolved(image: Tensor, kernel: Tensor) -> Tensor:
     return F.conv2d(image[None, None], kernel[None, None])[0, 0]
@@ -44,6 +46,8 @@ def _batchnorm_mistakes(x: Tensor, eps: float) -> Wrong:
         "you take mean and variance of each image alone. Axis 0, the batch, belongs to them too.": F.instance_norm(
             x, eps=eps
         ),
+        "height and width belong to the mean, too.": (x - x.mean(0, keepdim=True))
+        / (x.var(0, keepdim=True, correction=0) + eps).sqrt(),
         "you take one mean over everything. Each channel, axis 1, has its own.": (x - x.mean())
         / (x.var(correction=0) + eps).sqrt(),
         "you divide by the variance. What is its root?": centred / (variance + eps),
@@ -68,11 +72,12 @@ def separable_convolution(answer: Any) -> str:
 @exercise("02.d", "DoubleConv", unet.DoubleConv)
 def double_convolution(answer: Any) -> str:
     """`DoubleConv(i, o)` is twice: a 3x3 convolution, BatchNorm, ReLU."""
-    for i, o in ((3, 4), (5, 5)):
-        block = ask(answer, i, o)
+    for i, o, separable in ((3, 4, False), (5, 5, False), (3, 4, True)):
+        block = ask(answer, i, o, *([True] if separable else []))
         if isinstance(block, nn.Module) and not any(isinstance(layer, nn.ReLU) for layer in block.modules()):
             raise NotYetError("without ReLU the two convolutions are no more than one. It follows each BatchNorm.")
-        _compare(f"DoubleConv({i}, {o})", block, unet.DoubleConv(i, o), torch.randn(2, i, 8, 8))
+        name = f"DoubleConv({i}, {o}, separable={separable})"
+        _compare(name, block, unet.DoubleConv(i, o, separable), torch.randn(2, i, 8, 8))
     return "This block is used at every size of the U-Net."
 
 
@@ -103,7 +108,7 @@ def _max_pool(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 2)
 
 
-@gap("02.e", "max pooling by hand", _max_pool, [(FEATURES,)], "It has no parameters.")
+@gap("02.e", "max pooling by hand", _max_pool, [(POOLED,)], "It has no parameters.")
 def _pooling_mistakes(x: Tensor) -> Wrong:
     B, C, H, W = x.shape
     return {
@@ -111,6 +116,9 @@ def _pooling_mistakes(x: Tensor) -> Wrong:
         "you keep the first pixel of each block, not the largest.": x[..., ::2, ::2],
         "these blocks are no neighbours: view rows as (H // 2, 2), not as (2, H // 2).": (
             x.view(B, C, 2, H // 2, 2, W // 2).amax(dim=(2, 4))
+        ),
+        "your view is right, but the two axes within a block are 3 and 5.": (
+            x.view(B, C, H // 2, 2, W // 2, 2).amax(dim=(2, 4))
         ),
     }
 
@@ -144,6 +152,8 @@ def whole_network(answer: Any) -> str:
         for hook in swapped:
             hook.remove()
         raise
+    separable, x = unet.UNet(channels=(4, 8), separable=True), torch.randn(1, 3, 16, 16)
+    _compare("UNet(channels=(4, 8), separable=True)", ask(answer, 3, 3, (4, 8), True), separable, x)
     released, _ = zoo.load("unet")
     full = ask(answer).eval()
     full.load_state_dict(released.network.state_dict())

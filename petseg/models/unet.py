@@ -60,7 +60,7 @@ class UNet(nn.Module):
         upwards = channels[::-1]  # 256, 128, 64, 32, 16
         bottom = 2 * channels[-1]  # 512
         down_pairs = pairwise((in_channels, *channels))  # 3-16, 16-32, ..., 128-256
-        up_pairs = pairwise((bottom, *upwards))  # 512-256, 256-128, ..., 32-16
+        up_pairs = list(pairwise((bottom, *upwards)))  # 512-256, 256-128, ..., 32-16
         self.encoder = nn.ModuleList(DoubleConv(i, o, separable) for i, o in down_pairs)
         self.pool = nn.MaxPool2d(2)
         self.bottleneck = DoubleConv(channels[-1], bottom, separable)

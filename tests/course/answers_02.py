@@ -87,7 +87,10 @@ WRONG_STAGES = {
 class Block(nn.Sequential):
     """DoubleConv with a change."""
 
-    def __init__(self, i, o, bias=False, padding=1, middle=None):
+    def __init__(self, i, o, separable=False, bias=False, padding=1, middle=None):
+        if separable:
+            super().__init__(*DoubleConv(i, o, True))
+            return
         middle = middle or o
         super().__init__(
             *(nn.Conv2d(i, middle, 3, padding=padding, bias=bias), nn.BatchNorm2d(middle), nn.ReLU()),
@@ -156,6 +159,8 @@ CASES = [
     ("02.d", lambda i, o: Block(i, o, padding=0), "Padding?"),
     ("02.d", lambda i, o: Block(i, o, middle=2), "has the shape"),
     ("02.d", WithoutReLU, "no more than one"),
+    ("02.d", lambda i, o, separable=False: Block(i, o), "separable=True"),
+    ("02.g", lambda i, n, channels, separable=False: UNet(i, n, channels), "separable=True"),
     ("02.d", lambda i, o: nn.Sequential(*reversed(Block(i, o))), "parameters, expected"),
     ("02.g", UNet, "right. With the released weights, your network equals the released one, bit for bit."),
     ("02.g", concatenating(lambda x, skips: [x, skips.pop()]), "concatenate the skip first"),
