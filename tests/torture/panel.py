@@ -66,8 +66,9 @@ def uploads(names: Iterator[str]) -> dict[str, Any]:
             with tally.case("the kernel is alive and shows the next photo"):
                 show(page, folder / "chelsea.jpg")
                 assert kernel(lab)[0] == process
-            with tally.case("memory is flat"):
-                assert held[-1] - held[len(FILES) % len(held)] < 100, f"{held} MB"
+            if len(held) > len(FILES):  # each kind of photo takes some memory when it is first decoded
+                with tally.case("memory is flat"):
+                    assert held[-1] - held[len(FILES)] < 100, f"{held} MB"
     return tally.row(memory_mb=[round(held[0]), round(held[-1])])
 
 
