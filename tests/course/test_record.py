@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -28,3 +30,11 @@ def test_a_reference_holds_what_its_comment_promises(entry):
     assert all(score is None or 0 < score < 1 for score in scores)
     if entry["mean_iou"] is not None:
         assert entry["mean_iou"] == pytest.approx(np.mean(scores[1:4]), abs=1e-3)
+
+
+def test_notebook_04_quotes_what_the_encoder_s_weights_gain_and_lose():
+    runs = course.ablation()["variants"]
+    (pretrained,) = (run["points"] for run in runs if run["change"].endswith("encoder from ImageNet"))
+    (scratch,) = (run["points"] for run in runs if run["change"].endswith("encoder from random weights"))
+    text = (Path(__file__).resolve().parents[2] / "notebooks/04_evaluate.ipynb").read_text(encoding="utf-8")
+    assert f"it gains {pretrained:.1f} points, with random ones it loses {-scratch:.1f}" in text
