@@ -72,10 +72,11 @@ def pet_squares(logits: Tensor, size: tuple[int, int]) -> list[Box]:
     h, w = logits.shape[1:]
     W, H = size
     regions, count = label((logits.argmax(dim=0) == PET).numpy())
+    places = find_objects(regions)
     areas = np.bincount(regions.ravel(), minlength=count + 1)[1:]
     squares = []
     for index in np.argsort(-areas, kind="stable")[:MOST_SQUARES]:
-        rows, columns = find_objects(regions)[index]
+        rows, columns = places[index]
         if areas[index] >= SMALLEST_SQUARE * areas.max():
             x, y = columns.start * W / w, rows.start * H / h
             across, down = columns.stop * W / w - x, rows.stop * H / h - y
