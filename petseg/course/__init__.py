@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "checks": ["check", "progress"],
         "live": ["explore"],
         "record": ["ablation", "published", "references", "refinement", "results"],
-        "setup": ["Setup", "chosen_profile", "start"],
+        "setup": ["Setup", "chosen_profile", "start", "threads"],
     },
 )

@@ -66,3 +66,14 @@ def test_weights_are_those_of_notebook_03_in_the_profile_that_made_them_else_rel
     assert "your own, from notebook 03 in profile quick" in capsys.readouterr().out
     monkeypatch.setenv("PETSEG_PROFILE", "full")
     assert course.start(data=False).weights() == "unet"
+
+
+def test_threads_are_as_many_as_asked_for_and_without_a_number_as_many_as_at_the_start():
+    before = torch.get_num_threads()
+    try:
+        course.threads(before + 1)
+        assert torch.get_num_threads() == before + 1
+        course.threads()
+        assert torch.get_num_threads() == course.setup.DEFAULT_THREADS
+    finally:
+        torch.set_num_threads(before)
