@@ -14,9 +14,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
+from petseg.course.comparison import close as close  # and for the modules of checks
+from petseg.course.comparison import difference, other_kind, shown
 from petseg.files import read_json, runs_folder, write_json
 
 Check = Callable[..., str]
@@ -47,10 +48,11 @@ class NotYetError(Exception):
 
 
 class UnfilledError(NotYetError):
-    """An answer that is still the `...` of the exercise."""
+    """An answer that is still the `...` of the exercise; `left` are the comments above those that are left."""
 
-    def __init__(self) -> None:
-        super().__init__("put your answer in place of the `...` and run the cell again.")
+    def __init__(self, left: Sequence[str] = ()) -> None:
+        below = " below " + " and below ".join(map(repr, left)) if left else ""
+        super().__init__(f"put your answer in place of the `...`{below} and run the cell again.")
 
 
 def exercise(number: str, title: str, reference: Any = None) -> Callable[[Check], Check]:
@@ -71,19 +73,31 @@ def gap(
 ) -> Callable[[Mistakes], Mistakes]:
     """Registers a gap whose answer is a function that must agree with a reference on every case.
 
-    It decorates a function that takes a case and returns the wrong result that earns each hint; `fact` is printed
-    after a right answer.
+    It decorates a function that takes a case and returns the wrong result that earns each hint. A hint is given only
+    if its mistake explains the answer on every case. `fact` is printed after a right answer.
     """
 
     def register(mistakes: Mistakes) -> Mistakes:
         def compare(answer: Any) -> str:
+            results: list[Any] = []
+            expected = [reference(*case) for case in cases]
             for case in cases:
-                result, expected = ask(answer, *deepcopy(case)), reference(*case)
-                if not close(result, expected):
-                    came = ", ".join(map(_shown, case))
-                    otherwise = f"for {came} expected {_shown(expected)}, but got {_shown(result)}."
-                    raise hint_for(result, mistakes(*case), otherwise)
-            return fact
+                try:
+                    results.append(ask(answer, *deepcopy(case)))
+                except NotYetError:
+                    if all(map(close, results, expected)):
+                        raise
+                    break  # an earlier case says more
+            wrong = [index for index, result in enumerate(results) if not close(result, expected[index])]
+            if not wrong:
+                if hint := next(filter(None, map(other_kind, results, expected)), ""):
+                    raise NotYetError(hint)
+                return fact
+            case, index = cases[wrong[0]], wrong[0]
+            otherwise = f"for {', '.join(map(shown, case))} {difference(results[index], expected[index])}"
+            tables = [mistakes(*case) for case, _ in zip(cases, results, strict=False)]
+            explained = {hint: tuple(table.get(hint) for table in tables) for hint in tables[index]}
+            raise hint_for(tuple(results), explained, otherwise)
 
         EXERCISES[number] = Exercise(compare, title, reference, cases, mistakes)
         return mistakes
@@ -98,8 +112,10 @@ def check(number: str, *answer: Any) -> Any:
     """
     function, _, reference, *_ = _registered(number)
     try:
-        if any(part is ... or part is None or _open(part) for part in answer):
+        if any(part is ... or part is None for part in answer):
             raise UnfilledError
+        if left := [comment for part in answer for comment in _open(part)]:
+            raise UnfilledError(left)
         STATES[number], sentence = "passed", f"right. {function(*answer)}"
         _save(number)
     except UnfilledError as unfilled:
@@ -114,14 +130,15 @@ def check(number: str, *answer: Any) -> Any:
     return answer[0] if passed else reference
 
 
-def _open(answer: Any) -> bool:
-    """Whether the source of a function, or of a method of a class, still has a `...` on a line by itself."""
+def _open(answer: Any) -> list[str]:
+    """The comments above each `...` that stands on a line by itself in a function, or in a method of a class."""
     functions = list(vars(answer).values()) if inspect.isclass(answer) else [answer]
     try:
         sources = [inspect.getsource(function) for function in functions if inspect.isfunction(function)]
     except OSError:  # there is no source, for instance in a plain Python shell
-        return False
-    return any(re.search(r"^\s*\.\.\.\s*(#|$)", source, re.MULTILINE) for source in sources)
+        return []
+    found = (re.findall(r"^(?:\s*# ?(.*)\n)?\s*\.\.\.\s*(?:#|$)", source, re.MULTILINE) for source in sources)
+    return [comment for comments in found for comment in comments]
 
 
 def progress(notebook: str | None = None) -> pd.DataFrame:
@@ -205,27 +222,6 @@ def as_number(result: Any) -> float:
         return float(result)
     except (TypeError, ValueError):
         raise NotYetError(f"expected one number, but got {type(result).__name__}.") from None
-
-
-def close(result: Any, expected: Any) -> bool:
-    """Whether numbers, tensors or arrays, or tuples of them, agree within a relative and absolute error of 1e-4."""
-    if isinstance(expected, set) or isinstance(result, set):
-        return bool(result == expected)
-    if isinstance(expected, tuple):
-        return isinstance(result, tuple | list) and len(result) == len(expected) and all(map(close, result, expected))
-    try:
-        same_shape = np.shape(result) == np.shape(expected)
-        return bool(same_shape and np.allclose(result, expected, rtol=1e-4, atol=1e-4, equal_nan=True))
-    except (TypeError, ValueError, RuntimeError):  # no numbers, or parts of several shapes
-        return False
-
-
-def _shown(value: Any) -> str:
-    """A value on one line; of a large array only its shape."""
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_shown, value))})"
-    text = " ".join(np.array2string(np.asarray(value), precision=3, separator=", ").split())
-    return text if len(text) < 200 else f"an array of the shape {tuple(np.shape(value))}"
 
 
 def hint_for(result: Any, mistakes: Mapping[str, Any], otherwise: str) -> NotYetError:

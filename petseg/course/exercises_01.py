@@ -1,17 +1,90 @@
-"""Checks of the exercise of notebook 01: the baseline by species."""
+"""Checks of the Dataset of notebook 01, its first gap, and of its exercise, the baseline by species."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor
 
-from petseg.course.checks import NotYetError, UnfilledError, as_number, exercise
+from petseg.course.checks import NotYetError, UnfilledError, Wrong, as_number, ask, exercise, hint_for
+from petseg.course.comparison import close, difference
 from petseg.course.setup import chosen_profile
 from petseg.data.datamodule import PetDataModule
 from petseg.data.statistics import Masks, masks_of, most_frequent_map
 from petseg.metrics.confusion import confusion_matrices, pooled_scores
+
+
+class _PetDataset:
+    """The data set of the notebook; the filters are those of image and mask."""
+
+    def __init__(self, folder: Path, names: list[str], size: int = 128, filters: str = "BILINEAR NEAREST") -> None:
+        self.folder, self.names, self.size = folder, names, (size, size)
+        self.filters = [Image.Resampling[name] for name in filters.split()]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image = Image.open(self.folder / f"images/{self.names[index]}.jpg").convert("RGB")
+        trimap = Image.open(self.folder / f"annotations/trimaps/{self.names[index]}.png")
+        pixels, values = (np.array(x.resize(self.size, f)) for x, f in zip((image, trimap), self.filters, strict=True))
+        return torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(values) - 1
+
+
+def _image_mistakes(item: dict[str, tuple[Tensor, Tensor]], size: int) -> Wrong:
+    right, picked, default = (item[name][0] for name in ("BILINEAR NEAREST", "NEAREST NEAREST", "BICUBIC BICUBIC"))
+    rows = right.permute(1, 2, 0)  # (H, W, 3), as Pillow has it
+    return {
+        "the channels of the image come first: look up `permute`.": rows,
+        "`reshape` and `view` only count the numbers anew: colours and places mix. Take `permute`.": (
+            rows.reshape(3, size, size)
+        ),
+        "rows and columns are exchanged: it is `permute(2, 0, 1)`.": right.permute(0, 2, 1),
+        "the image was resized by nearest neighbour. For colours, take bilinear.": picked,
+        "without a filter Pillow takes BICUBIC. Take Image.Resampling.BILINEAR.": default,
+        "leave the pixels 0 to 255; they are divided where they are used.": right / 255,
+    }
+
+
+def _mask_mistakes(item: dict[str, tuple[Tensor, Tensor]]) -> Wrong:
+    right, mixed, default = (item[name][1] for name in ("BILINEAR NEAREST", "BILINEAR BILINEAR", "BICUBIC BICUBIC"))
+    return {
+        "the mask still has the values 1, 2 and 3. Labels start at 0.": right + 1,
+        "the mask was resized bilinearly, which mixes labels: between 0 and 2 lies 1.": mixed,
+        "without a filter Pillow takes BICUBIC, which mixes labels. Take Image.Resampling.NEAREST.": default,
+        "a mask has no axis of channels: (H, W).": right[None],
+        "rows and columns of the mask are exchanged.": right.T,
+    }
+
+
+@exercise("01.a", "a Dataset of images and masks", _PetDataset)
+def pet_dataset(answer: Any) -> str:
+    """`PetDataset(folder, names, size)[i]` is image (3, size, size) and mask (size, size), uint8."""
+    random = np.random.default_rng(0)
+    with TemporaryDirectory() as name:
+        for path, shape in (("images/cat_1.jpg", (9, 12, 3)), ("annotations/trimaps/cat_1.png", (9, 12))):
+            file = Path(name, path)
+            file.parent.mkdir(parents=True)
+            Image.fromarray(random.integers(1, 256 if "jpg" in path else 4, shape, dtype=np.uint8)).save(file)
+        item = ask(lambda: answer(Path(name), ["cat_1"], 8)[0])
+        filters = ("BILINEAR NEAREST", "BILINEAR BILINEAR", "NEAREST NEAREST", "BICUBIC BICUBIC")
+        made = {pair: _PetDataset(Path(name), ["cat_1"], 8, pair)[0] for pair in filters}
+    if not isinstance(item, tuple) or len(item) != 2 or not all(torch.is_tensor(part) for part in item):
+        raise NotYetError("an example must be a pair of tensors, `image, mask`.")
+    expected = made["BILINEAR NEAREST"]
+    if not close(item[0], expected[0]):
+        raise hint_for(item[0], _image_mistakes(made, 8), f"the image: {difference(item[0], expected[0])}")
+    if not close(item[1], expected[1]):
+        raise hint_for(item[1], _mask_mistakes(made), f"the mask: {difference(item[1], expected[1])}")
+    if any(part.dtype != torch.uint8 for part in item):
+        raise NotYetError("leave image and mask uint8, which needs a quarter of the memory of float32.")
+    return "Colours are mixed, labels are copied."
 
 
 @exercise("01.1", "experiment: a baseline of dogs for cats")

@@ -36,6 +36,20 @@ def pets(tensors=Pets.tensors, filters=Pets.filters):
 
 
 BILINEAR, NEAREST = Pets.filters
+BICUBIC = Image.Resampling.BICUBIC
+
+
+def numpy_iou(true, predicted):
+    return np.logical_and(true, predicted).sum() / np.sum(np.logical_or(true, predicted))
+
+
+def numpy_of(images):
+    return images.numpy().astype(np.float64)
+
+
+def rows_of(mask, height):
+    return ((np.arange(height) + 0.5) * len(mask) / height).astype(int)
+
 
 CASES = [
     ("01.a", Pets, "right."),
@@ -46,6 +60,35 @@ CASES = [
     ("01.a", pets(lambda self, image, trimap: image), "a pair of tensors"),
     ("01.a", pets(filters=(BILINEAR, BILINEAR)), "mixes labels"),
     ("01.a", pets(filters=(NEAREST, NEAREST)), "by nearest neighbour"),
+    ("01.a", pets(lambda self, image, trimap: (image.reshape(3, 8, 8), trimap - 1)), "Take `permute`"),
+    ("01.a", pets(lambda self, image, trimap: (image.permute(2, 1, 0), trimap - 1)), "rows and columns are exchanged"),
+    ("01.a", pets(lambda self, image, trimap: (image.permute(2, 0, 1) / 255, trimap - 1)), "leave the pixels 0 to 255"),
+    ("01.a", pets(lambda self, image, trimap: (image.permute(2, 0, 1), trimap[None] - 1)), "no axis of channels"),
+    ("01.a", pets(filters=(BICUBIC, NEAREST)), "without a filter Pillow takes BICUBIC. Take Image.Resampling.BILINEAR"),
+    ("01.a", pets(filters=(BILINEAR, BICUBIC)), "Take Image.Resampling.NEAREST"),
+    (
+        "01.a",
+        pets(lambda self, image, trimap: (image.permute(2, 0, 1) // 2, trimap - 1)),
+        "the image: the shape (3, 8, 8) is right, but",
+    ),
+    ("01.c", lambda true, predicted: np.sum(true * predicted) / np.sum(true + predicted), "right."),
+    ("01.d", lambda predicted, true: [numpy_iou(true == k, predicted == k) for k in range(3)], "right."),
+    ("01.f", lambda masks: np.median(masks, axis=0), "that is the median"),
+    ("01.f", lambda masks: torch.from_numpy(masks).median(dim=0).values, "that is the median"),
+    ("01.f", lambda masks: torch.from_numpy(masks).mode(dim=0).values, "Return a NumPy array"),
+    ("01.f", lambda masks: torch.from_numpy(masks).mode(dim=0).values.numpy(), "right."),
+    ("01.h", lambda images: (images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3), correction=0)), "right. Three"),
+    ("01.h", lambda images: (numpy_of(images).mean((0, 2, 3)), numpy_of(images).std((0, 2, 3))), "Return a tensor"),
+    ("01.h", lambda images: (images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3)) + 1), "part 2 of 2: expected ["),
+    (
+        "01.i",
+        lambda images, mean, std: images / 255,
+        "the shape (2, 3, 3, 3) is right, but 54 of 54 values differ, most",
+    ),
+    ("01.j", lambda image, mask: (image.flip(1), mask.flip(1)), "the image is upside down"),
+    ("01.j", lambda image, mask: (image.flip(0), mask.flip(1)), "red and blue"),
+    ("01.k", lambda mask, height, width: mask[rows_of(mask, height), rows_of(mask.T, width)], "pick pairs"),
+    ("01.k", lambda mask, height, width: mask[rows_of(mask, height)], "only the rows"),
     # on cats the map of dogs scores 0.4, on dogs 0.35; the map of all scores 0.45 and 0.5
     ("01.1", ("cats", {"cat": 0.4, "dog": 0.3501}), "right. The map of dogs scores higher on cats, as you predicted"),
     ("01.1", ("dogs", {"cat": 0.4, "dog": 0.3501}), "right. The map of dogs scores higher on cats, you predicted dogs"),

@@ -132,6 +132,18 @@ class Probabilities(UNet):
         return super().forward(x).softmax(dim=1)
 
 
+class Unfinished(UNet):
+    def forward(self, x):
+        # ✎ the encoder: each stage
+        for stage in self.encoder:
+            x = self.pool(stage(x))
+
+        x = self.bottleneck(x)
+        # ✎ the decoder: each stage
+        ...
+        return self.head(x)
+
+
 def separable(*layers):
     return lambda i, o, separable: [layer(i, o) for layer in layers]
 
@@ -166,6 +178,11 @@ CASES = [
     ("02.g", concatenating(lambda x, skips: [x, skips.pop()]), "concatenate the skip first"),
     ("02.g", concatenating(lambda x, skips: [skips.pop(0), x]), "failed with RuntimeError"),
     ("02.g", Probabilities, "other results"),
+    ("02.g", Unfinished, "below '✎ the decoder: each stage' and run"),
+    ("02.i", lambda layers: sum(kernel - 1 for kernel, _ in layers), "for [[3, 1], [3, 1]] expected 5, but got 4."),
+    ("02.i", lambda layers: 1 + 2 * len(layers), "for [[2, 2], [3, 1]] expected 6, but got 5."),
+    ("02.i", lambda layers: 1 + sum(kernel - 1 for kernel, _ in layers), "keep track of this distance"),
+    ("02.a", lambda image, kernel: torch.zeros(2, 3), "but got [[0., 0., 0.], [0., 0., 0.]]"),
     *(("02.1", answer, "right.") for answer in (Stage, changed(narrow_first), changed(aligned))),
     *(("02.1", answer, hint) for hint, answer in WRONG_STAGES.items()),
     ("02.2", ("boundary", *SCORES), f"{LOST} as you predicted. One short"),
