@@ -42,7 +42,7 @@ def _image_mistakes(item: dict[str, tuple[Tensor, Tensor]], size: int) -> Wrong:
     rows = right.permute(1, 2, 0)  # (H, W, 3), as Pillow has it
     return {
         "the channels of the image come first: look up `permute`.": rows,
-        "`reshape` and `view` only count the numbers anew: colours and places mix. Take `permute`.": (
+        "`reshape` and `view` keep the order of the numbers, so colours and places mix. Take `permute`.": (
             rows.reshape(3, size, size)
         ),
         "rows and columns are exchanged: it is `permute(2, 0, 1)`.": right.permute(0, 2, 1),
