@@ -24,7 +24,8 @@ from scipy.ndimage import distance_transform_edt
 from petseg.data.datamodule import PetDataModule
 from petseg.data.splits import example_files
 from petseg.files import write_json
-from petseg.inference.matting import MatteSettings, foreground, matte
+from petseg.inference.foreground import foreground
+from petseg.inference.matting import MatteSettings, matte
 from petseg.inference.photo import load_photo
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation

@@ -95,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser, model_help: str, device_help:
         help="put this behind the cut-out: a colour (white, '#ff8800'), an image file, or the photo, blurred",
     )
     add("--crop", action="store_true", help="crop the cut-out to the pet, with a margin")
+    add("--shadow", action="store_true", help="put a soft shadow below the pet")
     add("--anyway", action="store_true", help="write the cut-out even if it does not look like a cat or a dog")
     add("--format", choices=FORMATS, help="of overlay and cut-out (default: png); masks are always PNG")
     add(
@@ -153,9 +154,10 @@ def _cutout_settings(args: argparse.Namespace) -> CutoutSettings:
     if args.keep_metadata and args.format != "jpg":
         raise SettingsError("--keep-metadata: only a JPEG keeps them. Add --format jpg.")
     if not args.only or "cutout" in args.only:
-        return CutoutSettings(args.background and parse_background(args.background), args.crop, args.format)
-    if args.background or args.crop or args.keep_metadata:
-        raise SettingsError("--background, --crop and --keep-metadata change the cut-out. Add --only cutout.")
+        background = args.background and parse_background(args.background)
+        return CutoutSettings(background, args.crop, args.format, shadow=args.shadow)
+    if args.background or args.crop or args.shadow or args.keep_metadata:
+        raise SettingsError("--background, --crop, --shadow and --keep-metadata change the cut-out. Add --only cutout.")
     return CutoutSettings()
 
 

@@ -13,17 +13,16 @@ from io import BytesIO
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageFilter, ImageOps
+from PIL import Image, ImageColor, ImageOps
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
-from scipy.ndimage import distance_transform_edt
 
+from petseg.apps.edge import moved_edge, recolored, with_shadow
 from petseg.errors import PetsegError, PetsegWarning, PhotoError, SettingsError
-from petseg.inference.matting import blurred_background, enlarged, foreground, shrunk_alpha
+from petseg.inference.foreground import blurred_background
+from petseg.inference.matting import Alpha
 from petseg.inference.segmentation import Segmentation
 
-Alpha = NDArray[np.uint8]  # (H, W), 0 background to 255 pet
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, as `PIL.Image.Image.crop` takes them
 Format = Literal["png", "webp", "jpg"]
 
@@ -44,9 +43,6 @@ LONGEST: Final[Mapping[Format, int]] = {"webp": 16383, "jpg": 65500}
 #: How far the edge of a cut-out can be moved and softened, in per mille of the photo's longest side.
 GROW: Final = (-10.0, 10.0)
 FEATHER: Final = (0.0, 10.0)
-
-#: Longest side, in pixels, of the copy on which distances to the edge are measured.
-EDGE_SIDE: Final = 1024
 
 #: What can stand behind the pet: values of the panel's and the web app's fields, and their names in alt texts.
 BACKGROUNDS: Final[Mapping[str, str]] = {
@@ -85,6 +81,7 @@ class CutoutSettings:
         format: of the file; see `encode`.
         grow: how far the edge moves outwards, -10 to 10 per mille of the photo's longest side.
         feather: standard deviation of the blur of the edge, 0 to 10 in the same unit.
+        shadow: whether the pet casts a soft shadow.
 
     Raises:
         SettingsError: a value is out of range, or a JPEG would be transparent.
@@ -95,6 +92,7 @@ class CutoutSettings:
     format: Format = "png"
     grow: float = 0.0
     feather: float = 0.0
+    shadow: bool = False
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -123,6 +121,7 @@ class CutoutSettings:
         frame = pet_frame(alpha) if self.crop else (0, 0, W, H)
         left, top, right, bottom = frame
         pet = (recolored(result.photo, result.alpha, alpha) if moved else result.cutout()).crop(frame)
+        pet = with_shadow(pet) if self.shadow else pet
         return Cutout(self._composed(pet, result, frame), frame, alpha[top:bottom, left:right])
 
     def _moved_alpha(self, result: Segmentation) -> Alpha:
@@ -175,53 +174,6 @@ def pet_middle(alpha: Alpha) -> float:
     if not mass[-1]:
         return 0.5
     return float(np.clip((np.searchsorted(mass, mass[-1] / 2) + 0.5) / len(mass), 0.15, 0.85))
-
-
-# --- The edge --------------------------------------------------------------------------------------------------------
-
-
-def moved_edge(alpha: Alpha, grow: float, feather: float) -> Alpha:
-    """Moves the edge of an alpha matte outwards (below 0: inwards), then blurs it; units as in `CutoutSettings`."""
-    if grow > 0:
-        alpha = _grown(alpha, grow)
-    elif grow < 0:
-        alpha = 255 - _grown(255 - alpha, -grow)
-    if feather > 0:
-        blur = ImageFilter.GaussianBlur(feather * max(alpha.shape) / 1000)
-        alpha = np.asarray(Image.fromarray(alpha).filter(blur))
-    return alpha
-
-
-def _grown(alpha: Alpha, length: float) -> Alpha:
-    """The larger of alpha and a silhouette that reaches `length` per mille beyond alpha > 1/2."""
-    small = shrunk_alpha(alpha, EDGE_SIDE)  # (h, w), 0..1
-    if not (small > 0.5).any():
-        return alpha
-    distance = distance_transform_edt(small <= 0.5)  # 1 at the first pixel outside
-    reach = np.clip(length * max(small.shape) / 1000 + 1 - distance, 0, 1).astype(np.float32)
-    return np.maximum(alpha, enlarged(reach, (alpha.shape[1], alpha.shape[0])))
-
-
-def recolored(photo: Image.Image, matte: Alpha, alpha: Alpha) -> Image.Image:
-    """The photo with opacity `alpha` and, inside the matte, the pet's own colours without the old background.
-
-    Where `alpha` exceeds the matte, the colour goes over to the photo's own, completely where the matte is 0 and
-    `alpha` is 255: there the owner asks for what the photo shows.
-
-    Returns:
-        RGBA, as large as the photo.
-    """
-    # a matte of 1 just beyond the edge: the pet's colour is estimated there too, instead of black
-    colors = foreground(photo, np.where((alpha > 0) & (matte == 0), np.uint8(1), matte))  # (H, W, 3)
-    rows, columns = np.nonzero(alpha > matte)
-    before, after = (plane[rows, columns].astype(np.float32) for plane in (matte, alpha))
-    weight = ((after - before) / (255 - before))[:, None]
-    own = np.asarray(photo)[rows, columns]
-    colors[rows, columns] = (colors[rows, columns] * (1 - weight) + own * weight).round().astype(np.uint8)
-    colors[alpha == 0] = 0
-    image = Image.fromarray(colors)
-    image.putalpha(Image.fromarray(alpha))
-    return image
 
 
 # --- Files and sentences ---------------------------------------------------------------------------------------------

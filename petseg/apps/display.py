@@ -1,6 +1,6 @@
 """What panel and web app show of a `Segmentation`: pictures, texts, the before-and-after comparison, samples to try.
 
-Everything here is a function without any widget, so that panel and web app show the same.
+Everything here is a function without any widget, so that panel, web app and live page show the same.
 """
 
 from __future__ import annotations
@@ -39,6 +39,20 @@ CONFIDENCE: Final = ((20, 20, 60), (180, 70, 110), (255, 235, 170))
 
 #: The style sheet of `comparison`, which the page must have.
 CSS: Final = Path(__file__).with_name("comparison.css").read_text(encoding="utf-8")
+
+#: The words of the apps' fields, by value: what can stand behind the pet; and how its edge is drawn, with the numbers
+#: `grow` and `feather` of `CutoutSettings`.
+BACKGROUND_WORDS: Final = {
+    "transparent": "Transparent",
+    "white": "White",
+    "color": "Colour",
+    "blur": "Blurred",
+    "image": "Own picture",
+}
+EDGES: Final = {"tighter": (-3.0, 0.0), "as found": (0.0, 0.0), "looser": (3.0, 0.0), "softer": (0.0, 2.0)}
+
+#: The background of one colour at first; also the accent of the apps.
+COLOR: Final = "#2e7d6b"
 
 # --- Pictures --------------------------------------------------------------------------------------------------------
 
@@ -121,14 +135,9 @@ def caption(result: Segmentation) -> str:
 
 
 def model_choices() -> list[tuple[str, str]]:
-    """A line with the score, and the name, of each released model that this machine can run."""
-    return [(_model_line(card), card.name) for card in zoo.cards() if zoo.runnable(card)]
-
-
-def _model_line(card: zoo.ModelCard) -> str:
-    score = card.scores.get("test", {}).get("mean_iou")
-    scored = f", mean IoU {score:.3f}" if score is not None else ""
-    return f"{card.name}: {card.parameters / 1e6:.1f} M parameters{scored}"
+    """Words for, and the name of, each released model that this machine can run."""
+    names = [card.name for card in zoo.cards() if zoo.runnable(card)]
+    return [(f"{name} (the most accurate)" if name == zoo.best() else name, name) for name in names]
 
 
 # --- Downloads -------------------------------------------------------------------------------------------------------

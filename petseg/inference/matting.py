@@ -8,12 +8,11 @@ network's classes are nearly one:
 2. `limits`: the trimap. Beyond a narrow band along the silhouette's edge alpha is certain, 1 or 0;
 3. `color_fit`: near each pixel of the band, alpha as a linear function of colour, fitted to the certain pixels;
 4. `matte`: that function applied to the photo's own pixels, between the limits;
-5. `foreground`: F, since a pet pasted elsewhere with the colour I takes a halo of the old background with it.
+5. `petseg.inference.foreground`: F, since a pet pasted elsewhere with the colour I has a halo of the old background.
 
 Step 3 is the guided filter of He, Sun, Tang: Guided Image Filtering (TPAMI 2013), with weights: pixels whose alpha is
-unknown count little in the fit. Step 5 is *blur fusion*: Forte: Approximate Fast Foreground Colour Estimation (ICIP
-2021). Both are computed at a small size and applied at the photo's own, as in He, Sun: Fast Guided Filter (2015,
-https://arxiv.org/abs/1505.00996).
+unknown count little in the fit. It is computed at a small size and applied at the photo's own, as in He, Sun: Fast
+Guided Filter (2015, https://arxiv.org/abs/1505.00996).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum, uniform_filter
+from scipy.ndimage import distance_transform_edt, label, maximum, uniform_filter
 
 from petseg.labels import BACKGROUND, PET
 
@@ -35,6 +34,7 @@ Floats = NDArray[np.float32]
 Alpha = NDArray[np.uint8]
 
 ROWS: Final = 256  # rows of a photo that are computed at a time, so that temporary arrays stay small beside the photo
+CERTAIN: Final = 1000.0  # logit where a person painted, as in `correction`; those of a network are far smaller
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,13 @@ class MatteSettings:
     contrast: float = 1.5  # alpha is stretched about 1/2 by this factor: a linear fit stops short of 0 and 1
 
 
-@dataclass(frozen=True)
-class ColorSettings:
-    """Settings of the colours on both sides of the edge. Lengths are fractions of the photo's longest side."""
-
-    side: int = 512  # longest side, in pixels, of the copy on which colours are averaged: they change slowly
-    windows: tuple[float, float] = (0.12, 0.012)  # half the widths of blur fusion's windows: first wide, then narrow
-    blur: float = 1 / 40  # standard deviation of the blur of a background
-    tiny: float = 1e-5  # keeps a quotient defined where no pixel of a window belongs to one side
-
-
 def matte(photo: Image.Image, logits: Floats, settings: MatteSettings = MatteSettings()) -> Alpha:
     """The alpha matte, uint8 (H, W), 0 background to 255 pet, of an RGB photo and its logits, float32 (3, h, w)."""
     small = shrunk(photo, settings.side)  # (3, n, m)
     inside = silhouette(logits, small.shape[1:], settings.speck)
     lower, upper = limits(inside, settings)
+    kept, removed = painted(logits, small.shape[1:])
+    lower[kept], upper[removed] = 1, 0  # a person knows better than colours
     certain = np.where(lower < upper, np.float32(settings.doubt), np.float32(1))  # weights (n, m)
     radius = max(1, round(settings.window * max(inside.shape)))
     fit = color_fit(small, inside.astype(np.float32), certain, radius, settings.epsilon)
@@ -98,7 +90,14 @@ def silhouette(logits: Floats, size: tuple[int, ...], speck: float = 0.0) -> Mas
     areas = np.bincount(regions.ravel(), minlength=count + 1)
     areas[0] = 0  # the background
     large: Mask = areas >= max(1.0, speck * areas.max())
+    large[regions[painted(logits, size)[0] & inside]] = True
     return large[regions]
+
+
+def painted(logits: Floats, size: tuple[int, ...]) -> tuple[Mask, Mask]:
+    """Where a person painted keep and where remove, as logits (3, h', w') of `correction` say: bool (h, w) each."""
+    scores = F.interpolate(torch.from_numpy(logits)[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
+    return (scores[PET] > CERTAIN / 2).numpy(), (scores[BACKGROUND] > CERTAIN / 2).numpy()
 
 
 def limits(inside: Mask, settings: MatteSettings) -> tuple[Floats, Floats]:
@@ -164,69 +163,6 @@ def _applied(photo: Image.Image, fit: Floats, lower: Floats, upper: Floats, cont
         value = 255 * (0.5 + contrast * (value - 0.5))
         strip[rows, columns] = np.clip(value, strip[rows, columns], limit[rows, columns]).round()
     return alpha
-
-
-def foreground(photo: Image.Image, alpha: Alpha, settings: ColorSettings = ColorSettings()) -> NDArray[np.uint8]:
-    """The photo with the pet's own colour wherever alpha lies between 0 and 255: uint8 (H, W, 3).
-
-    Where alpha is 255 the colours are the photo's; where it is 0 they are black, so that nothing of the background can
-    be brought back.
-    """
-    visible = Image.new("RGB", photo.size)  # black
-    visible.paste(photo, mask=Image.fromarray(alpha).point([0] + [255] * 255))
-    colors = np.array(visible)  # (H, W, 3)
-    front, back = _fused(shrunk(photo, settings.side), shrunk_alpha(alpha, settings.side), settings)
-    planes = np.concatenate([front, back])  # (6, h, w)
-    for top in range(0, len(alpha), ROWS):
-        strip = alpha[top : top + ROWS]
-        rows, columns = np.nonzero((strip > 0) & (strip < 255))
-        near = at_pixels(planes, rows + top, columns, photo.size)  # (6, N)
-        opacity = np.divide(strip[rows, columns], 255, dtype=np.float32)
-        pixels = np.divide(colors[rows + top, columns].T, 255, dtype=np.float32)  # (3, N)
-        estimate = _corrected(pixels, opacity, near[:3], near[3:])
-        colors[rows + top, columns] = (255 * estimate).round().astype(np.uint8).T
-    return colors
-
-
-def _fused(colors: Floats, alpha: Floats, settings: ColorSettings) -> tuple[Floats, Floats]:
-    """Colours of both sides near each pixel: float32 (3, h, w) each, of colours (3, h, w) and alpha (h, w)."""
-
-    def mean(colors: Floats, weights: Floats, radius: int) -> Floats:  # weighted, over a square around each pixel
-        total, *sums = (
-            uniform_filter(plane, 2 * radius + 1, mode="nearest") for plane in (weights, *(weights * colors))
-        )
-        return np.stack(sums) / (total + settings.tiny)
-
-    front = back = estimate = colors
-    for window in settings.windows:
-        radius = max(1, round(window * max(alpha.shape)))
-        front, back = mean(estimate, alpha, radius), mean(back, 1 - alpha, radius)
-        estimate = _corrected(colors, alpha, front, back)
-    return front, back
-
-
-def _corrected(colors: Floats, alpha: Floats, front: Floats, back: Floats) -> Floats:
-    """`front` moved towards the photo's colour by the error of the mixture, the more the larger alpha is."""
-    return np.clip(front + alpha * (colors - alpha * front - (1 - alpha) * back), 0, 1)
-
-
-def blurred_background(photo: Image.Image, alpha: Alpha, settings: ColorSettings = ColorSettings()) -> Image.Image:
-    """The photo's background, out of focus and without the pet, whose colours do not bleed into it.
-
-    A *normalised convolution* (Knutsson, Westin, CVPR 1993): the blurred sum of the background's pixels, divided by
-    the blurred count of them. Behind the pet, beyond the reach of the blur, the background's mean colour stands. A
-    photo without any background is blurred as it is.
-    """
-    colors = shrunk(photo, settings.side)
-    weight = (shrunk_alpha(alpha, settings.side) <= 0).astype(np.float32)  # (h, w): 1 where a pixel is background alone
-    if not weight.any():
-        weight[:] = 1
-    sigma = settings.blur * max(weight.shape)
-    mean = (weight * colors).sum(axis=(1, 2)) / weight.sum()  # (3,)
-    count, *sums = (gaussian_filter(plane, sigma) for plane in (weight, *(weight * colors)))
-    blurred = (np.stack(sums, axis=-1) + settings.tiny * mean) / (count[..., None] + settings.tiny)  # (h, w, 3)
-    small = Image.fromarray((255 * blurred).clip(0, 255).round().astype(np.uint8))
-    return small.resize(photo.size, Image.Resampling.BILINEAR)
 
 
 def shrunk(photo: Image.Image, side: int) -> Floats:

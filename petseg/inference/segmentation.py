@@ -16,7 +16,8 @@ from scipy.ndimage import minimum_filter1d
 from torch import Tensor
 
 from petseg.errors import SettingsError
-from petseg.inference import matting
+from petseg.inference import correction, matting
+from petseg.inference.foreground import foreground
 from petseg.labels import BOUNDARY, CLASSES, PET, palette, palette_with_ink
 
 #: The photo shows a pet if P(pet) exceeds the first number on at least the second, a fraction of the photo.
@@ -86,6 +87,26 @@ class Segmentation:
         """The same result after somebody said that it is a pet: without `pet_probability`."""
         return replace(self, pet_probability=None)
 
+    def corrected(self, keep: NDArray[np.bool_], remove: NDArray[np.bool_]) -> Segmentation:
+        """The result after somebody painted over what is missing (`keep`) and what is too much (`remove`).
+
+        Painted pixels are certain; `petseg.inference.correction` says how strokes spread. What is kept is a pet: the
+        result has no `pet_probability`.
+
+        Args:
+            keep: bool (H, W), at the photo's size.
+            remove: likewise; counts where both are painted.
+
+        Raises:
+            SettingsError: a mask has another shape or type.
+        """
+        keep, remove = (
+            correction.checked(m, name, self.photo.size) for m, name in ((keep, "keep"), (remove, "remove"))
+        )
+        if not keep.any() and not remove.any():
+            return self
+        return replace(self, logits=correction.corrected_logits(self.logits, keep, remove), pet_probability=None)
+
     @property
     def fractions(self) -> dict[str, float]:
         """Fraction of the photo's pixels per name in `labels.CLASSES`; they sum to 1."""
@@ -124,7 +145,7 @@ class Segmentation:
                 opacity comes from the probabilities alone and the colours are the photo's, which is faster.
         """
         if matte:
-            alpha, pet = self.alpha, Image.fromarray(matting.foreground(self.photo, self.alpha))
+            alpha, pet = self.alpha, Image.fromarray(foreground(self.photo, self.alpha))
         else:
             strips = self._at_photo_size(self.logits).split(matting.ROWS, dim=1)  # (3, n, W)
             alpha = self._within_photo(torch.cat([_ramp(strip) for strip in strips]).numpy())

@@ -24,7 +24,8 @@ from petseg.course.record import references, results
 from petseg.errors import PetsegError, exit_with_sentence
 from petseg.files import read_json, write_json
 from petseg.inference import segmentation, two_pass
-from petseg.inference.matting import ColorSettings, MatteSettings
+from petseg.inference.foreground import ColorSettings
+from petseg.inference.matting import MatteSettings
 from petseg.inference.onnx import export_classifier, export_onnx
 from petseg.labels import CLASSES, rgb
 from petseg.models import zoo

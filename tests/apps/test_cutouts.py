@@ -112,6 +112,23 @@ def test_no_edge_makes_visible_what_is_transparent_in_the_photo():
     assert opacity(square(left=0, right=0), grow=10, feather=10).max() == 0  # no pet, nothing to grow
 
 
+def test_a_shadow_lies_below_the_pet_and_leaves_the_pet_as_it_is():
+    plain, shadowed = (
+        np.asarray(CutoutSettings(shadow=shadow).draw(square(400, 120, 280))) for shadow in (False, True)
+    )
+    opaque = plain[..., 3] == 255
+    assert np.array_equal(plain[opaque], shadowed[opaque])
+    below, above, far = shadowed[286, 200], shadowed[114, 200], shadowed[340, 200]
+    assert tuple(below[:3]) == (0, 0, 0)
+    assert 30 < below[3] < 128
+    assert above[3] < below[3] / 2
+    assert far[3] == plain[286, 200, 3] == 0
+    dark, light = (
+        np.asarray(CutoutSettings("white", shadow=shadow).draw(square()))[145, 100] for shadow in (True, False)
+    )
+    assert (dark < light).all()
+
+
 def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypatch):
     calls = Counter[str]()
     for module, name in ((matting, "matte"), (cutouts, "moved_edge")):

@@ -8,7 +8,8 @@ from photo_files import noise
 from PIL import Image, ImageDraw
 
 from petseg.inference import matting
-from petseg.inference.matting import MatteSettings, blurred_background, color_fit, foreground, matte
+from petseg.inference.foreground import blurred_background, foreground
+from petseg.inference.matting import MatteSettings, color_fit, matte
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BACKGROUND, PET
 

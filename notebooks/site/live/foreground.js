@@ -1,4 +1,4 @@
-// The pet's own colours without the old background, and the background without the pet: petseg/inference/matting.py.
+// The pet's own colours without the old background, and the background without the pet: petseg/inference/foreground.py.
 
 import { reader } from "./matting.js";
 import { boxMean, plane, round, shrunk, zeros } from "./planes.js";
