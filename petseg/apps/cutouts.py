@@ -8,7 +8,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final, Literal, NamedTuple
 
@@ -92,7 +92,7 @@ class CutoutSettings:
     format: Format = "png"
     grow: float = 0.0
     feather: float = 0.0
-    shadow: bool = False
+    shadow: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """Checks the values."""
