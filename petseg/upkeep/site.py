@@ -40,6 +40,7 @@ LIVE: Final = TEXTS / "live"
 
 #: onnxruntime-web, which runs the network in the browser; beside these files it has larger builds for graphics cards.
 RUNTIME: Final = LIVE / "node_modules/onnxruntime-web/dist"
+FRONT: Final = Path("petseg/apps/front")
 RUNTIME_FILES: Final = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
 #: The live page's network, the smallest released one.
@@ -47,7 +48,6 @@ MODEL: Final = "unet-separable"
 
 PHOTOS: Final = "*The output shows photos of Oxford-IIIT Pet, which belong to others: run the notebook to see them.*"
 NO_LIVE_PAGE: Final = "<p>This copy of the site has no live page: install Node.js and run <code>make site</code>.</p>"
-EMPTY_PICTURE: Final = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 
 
 def build() -> Path:
@@ -62,7 +62,7 @@ def build() -> Path:
             "Sphinx found faults, see above. Correct them in the notebooks, docstrings or notebooks/site/."
         )
     if live:
-        write_live(pages / "live")
+        write_live(pages)
     return pages
 
 
@@ -128,26 +128,43 @@ def install_runtime() -> bool:
 
 
 def fragment() -> str:
-    """The HTML of the live page, which looks for its files in `live/`."""
-    buttons = (
-        f'<button type="button"><img src="live/{quote(name)}.png" alt="{name}"></button>' for name in sample_photos()
-    )
-    compared = comparison((EMPTY_PICTURE, "The photo"), (EMPTY_PICTURE, "The cut-out"), (3, 2))
-    page = (LIVE / "page.html").read_text(encoding="utf-8")
-    return page.replace("<!-- comparison -->", compared).replace("<!-- samples -->", "".join(buttons))
+    """The HTML of the live page, which looks for its files in `live/`; its state at first is that of a panel."""
+    widget = PanelWidget(lambda message, data: None, samples=list(sample_photos()), paths=False)
+    state = {name: getattr(widget, name) for name in PanelWidget.class_own_traits(sync=True) if name[0] != "_"}
+    text = json.dumps(state).replace("<", "\\u003c")  # a script element must not end early
+    return (LIVE / "page.html").read_text(encoding="utf-8").replace("<!-- state -->", text)
 
 
-def write_live(folder: Path) -> None:
+def write_live(pages: Path) -> None:
     """Writes the files that the live page loads: its modules, the runtime, the model, samples and settings."""
-    folder.mkdir(parents=True)
-    for path in [*LIVE.glob("*.js"), *LIVE.glob("*.css"), *(RUNTIME / name for name in RUNTIME_FILES)]:
+    folder = pages / "live"
+    (folder / "front").mkdir(parents=True)
+    for path in [*LIVE.glob("*.js"), LIVE / "icon.svg", *(RUNTIME / name for name in RUNTIME_FILES)]:
         shutil.copy(path, folder)
+    for path in FRONT.iterdir():
+        shutil.copy(path, folder / "front")
     (folder / "comparison.css").write_text(CSS, encoding="utf-8")
     for name, load in sample_photos().items():
         load().save(folder / f"{name}.png")
     export_onnx(MODEL, folder / "model.onnx", half=True)
     export_classifier(folder / "classifier.onnx")
-    write_json(folder / "settings.json", live_settings())
+    sizes = {name: (folder / name).stat().st_size for name in ("model.onnx", RUNTIME_FILES[-1])}
+    write_json(folder / "settings.json", live_settings() | {"bytes": sizes})
+    icon = {"src": "icon.svg", "sizes": "any", "type": "image/svg+xml"}
+    about = {"name": "petseg: cut out your pet", "short_name": "petseg", "start_url": "../live.html", "scope": "../"}
+    write_json(folder / "manifest.json", about | {"display": "standalone", "theme_color": COLOR, "icons": [icon]})
+    _write_offline(pages)
+
+
+def _write_offline(pages: Path) -> None:
+    """Writes the script that keeps the live page for use without a network; it must lie beside the page."""
+    files = sorted(path for path in (pages / "live").rglob("*") if path.is_file())
+    version = sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+    names = ["live.html", *(quote(path.relative_to(pages).as_posix()) for path in files)]
+    script = (pages / "live/offline.js").read_text(encoding="utf-8")
+    script = script.replace('"<version>"', json.dumps(version)).replace('["<files>"]', json.dumps(names))
+    (pages / "live/offline.js").unlink()
+    (pages / "offline.js").write_text(script, encoding="utf-8")
 
 
 def live_settings() -> Mapping[str, Any]:
@@ -161,6 +178,19 @@ def live_settings() -> Mapping[str, Any]:
         "two_pass": {key.lower(): getattr(two_pass, key) for key in passes},
         "matte": asdict(MatteSettings()),
         "foreground": asdict(ColorSettings()),
+        "correction": {
+            "side": MatteSettings().side,
+            "unsure": correction.UNSURE,
+            "reach": correction.REACH,
+            "spread": correction.SPREAD,
+            "certain": matting.CERTAIN,
+            "smallest_pet": two_pass.SMALLEST_PET,
+        },
+        "edge": {"side": cutouts.EDGE_SIDE, "visible": cutouts.VISIBLE, "margin": cutouts.MARGIN},
+        "edges": display.EDGES,
+        "shadow": display.SHADOW,
+        "confidence": display.CONFIDENCE,
+        "legend": display.legend(dict.fromkeys(CLASSES, math.nan)),
         "pet_check": {
             "threshold": segmentation.PET_THRESHOLD,
             "size": SIZE,

@@ -23,7 +23,8 @@ import { BILINEAR, resize } from "./resample.js";
  * @returns {Uint8ClampedArray<ArrayBuffer>} RGBA; black where alpha is 0
  */
 export function cutout(photo, alpha, settings) {
-  const { front, back } = fused(shrunk(photo, settings.side), shrunkAlpha(photo, alpha, settings.side), settings);
+  const small = shrunkAlpha(photo, alpha, settings.side).data;
+  const { front, back } = fused(shrunk(photo, settings.side), small, settings);
   const [frontAt, backAt] = [reader(front, photo), reader(back, photo)];
   const result = new Uint8ClampedArray(4 * alpha.length);
   for (let i = 0; i < alpha.length; i++) {
@@ -50,7 +51,7 @@ export function cutout(photo, alpha, settings) {
 export function blurredBackground(photo, alpha, settings) {
   const colors = shrunk(photo, settings.side);
   const { width, height } = colors;
-  const weight = shrunkAlpha(photo, alpha, settings.side).map((value) => Number(value <= 0));
+  const weight = shrunkAlpha(photo, alpha, settings.side).data.map((value) => Number(value <= 0));
   if (!weight.includes(1)) weight.fill(1);
   const all = weight.reduce((sum, value) => sum + value, 0);
   const sigma = settings.blur * Math.max(width, height);
@@ -72,8 +73,8 @@ export function blurredBackground(photo, alpha, settings) {
  * @param {Uint8Array} alpha
  * @param {number} side
  */
-function shrunkAlpha({ width, height }, alpha, side) {
-  return shrunk({ data: alpha, width, height, channels: 1 }, side).data;
+export function shrunkAlpha({ width, height }, alpha, side) {
+  return shrunk({ data: alpha, width, height, channels: 1 }, side);
 }
 
 /**

@@ -43,7 +43,7 @@ export function matte(photo, logits, settings) {
  * @param {number} height
  * @param {number} speck
  */
-function silhouette(logits, width, height, speck) {
+export function silhouette(logits, width, height, speck) {
   const inside = new Uint8Array(width * height);
   const background = new Float32Array(width * height);
   eachRow(logits, width, height, (row, y) => {

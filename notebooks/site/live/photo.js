@@ -15,12 +15,14 @@ const KNOWN = /^(\xff\xd8\xff|.PNG|GIF8|RIFF.{4}WEBP|BM|II\*|MM\0\*|.{4}ftyp)/s;
  * Decodes a file.
  * @param {Blob} file
  * @param {string} name what messages call it
+ * @param {number} side the longest of the result
  * @returns {Promise<{photo: Pixels, opacity: Uint8Array | null, note: string}>} RGB, what is see-through laid on
  *   white; the photo's own alpha channel where it has one; and a sentence for the user, or none
  */
-export async function decode(file, name) {
+export async function decode(file, name, side = Infinity) {
   const bitmap = await bitmapOf(file, name);
-  const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)));
+  const fits = Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height));
+  const scale = Math.min(1, fits, side / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((length) => Math.max(1, Math.floor(length * scale)));
   const canvas = new OffscreenCanvas(width, height);
   const ink = canvas.getContext("2d", { willReadFrequently: true });
@@ -28,7 +30,7 @@ export async function decode(file, name) {
   ink.imageSmoothingQuality = "high";
   ink.drawImage(bitmap, 0, 0, width, height);
   const note =
-    scale < 1
+    fits < 1
       ? `${name} has ${bitmap.width} x ${bitmap.height} pixels; its cut-out is made at ${width} x ${height}, so that it fits the memory of a browser.`
       : "";
   bitmap.close();
@@ -36,7 +38,7 @@ export async function decode(file, name) {
 }
 
 /** @param {Blob} file @param {string} name */
-async function bitmapOf(file, name) {
+export async function bitmapOf(file, name) {
   if (!file.size) throw new PhotoError(`${name}: the file is empty. Choose another one.`);
   try {
     return await createImageBitmap(file, { imageOrientation: "from-image" });

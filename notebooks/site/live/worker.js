@@ -2,44 +2,60 @@
 
 import * as ort from "./ort.wasm.min.mjs";
 
-import { blurredBackground, cutout } from "./foreground.js";
+import { edited, petRegions } from "./correction.js";
+import { cropped, drawClasses, drawConfidence, drawCutout, drawOverlay, opaque, viewOf, wholeOf } from "./draw.js";
 import { matte } from "./matting.js";
-import { decode, PhotoError } from "./photo.js";
+import { bitmapOf, decode, PhotoError } from "./photo.js";
 import { classMap, petFound, petProbability, photoLogits } from "./predictor.js";
 
 /** @typedef {import("./planes.js").Planes} Planes */
 /** @typedef {import("./predictor.js").Settings} Settings */
-/** @typedef {import("./resample.js").Pixels} Pixels */
+/** @typedef {import("./correction.js").Edit} Edit */
+/** @typedef {import("./draw.js").View} View */
+/** A file that is open, and what the network found in it; pixels are decoded again when they are needed. @typedef {{file: Blob, name: string, logits: Planes, doubtful: boolean, edits: Edit[]}} Entry */
 
-/**
- * What is known of the photo that was segmented last.
- * @typedef {{photo: Pixels, logits: Planes, alpha: Uint8Array, pet: Uint8ClampedArray<ArrayBuffer>}} Result
- */
-
-const SIDE = 1280; // the longest of a picture for the screen, in pixels
+const SIDE = 1440; // the longest of a picture for the screen, in pixels
+const RUNTIME = "ort-wasm-simd-threaded.wasm";
 
 const here = new URL(".", import.meta.url).href;
+/** @type {Map<number, Entry>} */
+const entries = new Map();
+/** The views of the photos that were drawn last: one for the screen, one of the whole photo. @type {Map<boolean, {number: number, view: View}>} */
+const views = new Map();
+/** @type {ImageBitmap | null} */
+let background = null;
 const loaded = load();
 // after the model, so that a photo can be chosen earlier
-const classifier = loaded.then(() => session("classifier.onnx"));
+const classifier = loaded.then(() => bytes("classifier.onnx")).then(session);
 classifier.catch(() => {}); // said when a photo comes
-/** @type {Result | undefined} */
-let last;
 
 async function load() {
+  /** @type {Settings} */
+  const settings = await get("settings.json").then((answer) => answer.json());
+  const total = settings.bytes[RUNTIME] + settings.bytes["model.onnx"];
+  let done = 0;
+  const count = (/** @type {number} */ more) => postMessage({ done: (done += more), total });
+  const [runtime, model] = await Promise.all([bytes(RUNTIME, count), bytes("model.onnx", count)]);
   ort.env.wasm.wasmPaths = here;
+  ort.env.wasm.wasmBinary = runtime.buffer;
   ort.env.wasm.numThreads = 1; // more need headers that a plain web server does not send
-  const [settings, model] = await Promise.all([
-    get("settings.json").then((answer) => answer.json()),
-    session("model.onnx"),
-  ]);
-  return { settings: /** @type {Settings} */ (settings), model };
+  return { settings, model: await session(model) };
 }
 
-/** A network. @param {string} name */
-async function session(name) {
-  const file = await get(name).then((answer) => answer.arrayBuffer());
-  return ort.InferenceSession.create(new Uint8Array(file), { executionProviders: ["wasm"] });
+/** A network. @param {Uint8Array} file */
+function session(file) {
+  return ort.InferenceSession.create(file, { executionProviders: ["wasm"] });
+}
+
+/** The bytes of a file of the page. @param {string} name @param {(more: number) => void} count is told of each part */
+async function bytes(name, count = () => {}) {
+  const reader = /** @type {ReadableStream<Uint8Array>} */ ((await get(name)).body).getReader();
+  const parts = /** @type {BlobPart[]} */ ([]);
+  for (let part = await reader.read(); part.value; part = await reader.read()) {
+    parts.push(/** @type {Uint8Array<ArrayBuffer>} */ (part.value));
+    count(part.value.length);
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 /** A file of the page. @param {string} name */
@@ -62,110 +78,113 @@ async function run(session, { data, channels, width, height }) {
   return { data: /** @type {Float32Array} */ (result.data), channels: result.dims[1], width, height };
 }
 
-/**
- * Segments a photo and keeps the result for the pictures that are asked for next.
- * @param {{file: Blob, name: string}} request
- */
-async function segment({ file, name }) {
+/** Segments a photo. @param {{file: Blob, name: string, number: number}} request */
+async function open({ file, name, number }) {
   const { settings, model } = await loaded;
-  last = undefined; // its memory is free for the next photo
-  const { photo, opacity, note } = await decode(file, name);
+  const begun = performance.now();
+  const { photo, note } = await decode(file, name);
   const logits = await photoLogits(photo, (image) => run(model, image), settings);
+  const seconds = (performance.now() - begun) / 1000;
   const classify = async (/** @type {Planes} */ image) => (await run(await classifier, image)).data[0];
-  const found = petFound(logits, settings.found);
-  const doubtful = found && (await petProbability(photo, logits, classify, settings)) < settings.pet_check.threshold;
+  const segmented = petFound(logits, settings.found);
+  const doubtful = segmented && (await petProbability(photo, logits, classify, settings)) < settings.pet_check.threshold;
+  entries.set(number, { file, name, logits, doubtful, edits: [] });
+  return { size: [photo.width, photo.height], seconds, note, ...(await about({ number })) };
+}
+
+/** What the page says of an open photo after its edits. @param {{number: number, edits?: Edit[], sure?: boolean}} request */
+async function about({ number, edits, sure = false }) {
+  const entry = entryOf(number);
+  const { settings } = await loaded;
+  if (sure || edits?.length) entry.doubtful = false; // who corrects a pet says that it is one
+  if (edits) entry.edits = edits;
+  for (const [full, kept] of views) if (kept.number === number) views.delete(full);
+  const { photo, logits } = await viewed(number, false);
+  const segmented = petFound(logits, settings.found);
+  const counts = [0, 0, 0];
+  for (const name of classMap(logits, photo)) counts[name]++;
+  const fractions = counts.map((count) => count / (photo.width * photo.height));
+  const shown = petRegions(entry.logits, photo, settings.correction).map(() => true);
+  for (const edit of entry.edits) if (edit.type === "pet") shown[edit.index] = edit.shown;
+  const doubtful = segmented && entry.doubtful;
+  return { found: segmented && !doubtful, doubtful, fractions, pets: shown, edits: entry.edits.length };
+}
+
+/** @param {number} number */
+function entryOf(number) {
+  const entry = entries.get(number);
+  if (!entry) throw new PhotoError("This photo is closed. Choose it again.");
+  return entry;
+}
+
+/** The pixels of an open photo, at its own size or for the screen. @param {number} number @param {boolean} full @returns {Promise<View>} */
+async function viewed(number, full) {
+  const last = views.get(full);
+  if (last?.number === number) return last.view;
+  views.delete(full); // its memory is free for the next photo
+  const { settings } = await loaded;
+  const entry = entryOf(number);
+  const { photo, opacity } = await decode(entry.file, entry.name, full ? Infinity : SIDE);
+  const logits = entry.edits.length ? edited(entry.logits, photo, entry.edits, settings.correction) : entry.logits;
   const alpha = matte(photo, logits, settings.matte);
   opacity?.forEach((value, i) => (alpha[i] = Math.min(alpha[i], value)));
-  last = { photo, logits, alpha, pet: cutout(photo, alpha, settings.foreground) };
-  return { width: photo.width, height: photo.height, found, doubtful, note };
+  const view = viewOf(photo, logits, alpha, settings);
+  views.set(full, { number, view });
+  return view;
 }
 
 /**
- * A picture of the last result as a file.
- * @param {{kind: string, color?: string, small?: boolean}} request a kind of `draw`; small: for the screen
+ * A picture of an open photo as a file: before, after, overlay, mask, confidence or thumbnail.
+ * @param {{number: number, kind: string, full: boolean, options: any, type: string}} request
  */
-async function picture({ kind, color, small }) {
-  if (!last) throw new PhotoError("There is no photo yet. Choose one first.");
-  const drawn = draw(kind, last, (await loaded).settings, color);
-  const scale = small ? Math.min(1, SIDE / Math.max(drawn.width, drawn.height)) : 1;
-  const type = kind === "photo" || (kind === "blur" && small) ? "image/jpeg" : "image/png";
-  return { blob: await scaled(drawn, scale).convertToBlob({ type, quality: 0.92 }) };
+async function picture({ number, kind, full, options, type }) {
+  const { settings } = await loaded;
+  const view = await viewed(number, full);
+  const { photo } = view;
+  let [canvas, frame, line] = [/** @type {OffscreenCanvas | null} */ (null), wholeOf(photo), 0.5];
+  if (kind === "overlay") canvas = drawOverlay(view, options.opacity, options.classes, settings);
+  else if (kind === "mask") canvas = drawClasses(view, settings);
+  else if (kind === "confidence") canvas = drawConfidence(view, settings);
+  else if (kind === "thumbnail") return { blob: await thumbnail(opaque(photo)) };
+  else ({ canvas, frame, line } = drawCutout(view, { ...options, image: background }, settings));
+  if (kind === "before") canvas = cropped(opaque(photo), frame);
+  return { blob: await canvas.convertToBlob({ type, quality: 0.92 }), frame, line, size: [photo.width, photo.height] };
 }
 
-/**
- * @param {string} kind photo, cutout (transparent), color, blur, background (blurred, without the pet) or classes
- * @param {Result} result
- * @param {Settings} settings
- * @param {string} [color]
- */
-function draw(kind, { photo, logits, alpha, pet }, settings, color = "") {
-  const { width, height } = photo;
-  if (kind === "photo") return opaque(photo);
-  if (kind === "classes") {
-    const colors = new Uint8Array(photo.data.length);
-    classMap(logits, photo).forEach((label, i) => colors.set(settings.colors[label], 3 * i));
-    return opaque({ data: colors, width, height });
-  }
-  const front = new OffscreenCanvas(width, height);
-  inkOf(front).putImageData(new ImageData(pet, width, height), 0, 0);
-  if (kind === "cutout") return front;
-  const canvas =
-    kind === "color" ? plain(width, height, color) : opaque(blurredBackground(photo, alpha, settings.foreground));
-  if (kind !== "background") inkOf(canvas).drawImage(front, 0, 0);
-  return canvas;
+/** A square of the middle. @param {OffscreenCanvas} canvas */
+async function thumbnail(canvas) {
+  const side = Math.min(canvas.width, canvas.height);
+  const small = new OffscreenCanvas(128, 128);
+  const [left, top] = [(canvas.width - side) / 2, (canvas.height - side) / 2];
+  small.getContext("2d")?.drawImage(canvas, left, top, side, side, 0, 0, 128, 128);
+  return small.convertToBlob({ type: "image/jpeg" });
 }
 
-/** @param {number} width @param {number} height @param {string} color as CSS writes it */
-function plain(width, height, color) {
-  const canvas = new OffscreenCanvas(width, height);
-  const ink = inkOf(canvas);
-  ink.fillStyle = color;
-  ink.fillRect(0, 0, width, height);
-  return canvas;
+/** Keeps a picture to put behind the pets. @param {{file: Blob, name: string}} request */
+async function useBackground({ file, name }) {
+  background = await bitmapOf(file, name);
+  return {};
 }
 
-/** A canvas of RGB pixels. @param {{data: Uint8Array, width: number, height: number}} pixels */
-function opaque({ data, width, height }) {
-  const image = new ImageData(width, height);
-  for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = data[3 * i + c];
-    image.data[4 * i + 3] = 255;
-  }
-  const canvas = new OffscreenCanvas(width, height);
-  inkOf(canvas).putImageData(image, 0, 0);
-  return canvas;
-}
-
-/** @param {OffscreenCanvas} canvas @param {number} scale */
-function scaled(canvas, scale) {
-  if (scale === 1) return canvas;
-  const small = new OffscreenCanvas(Math.round(canvas.width * scale), Math.round(canvas.height * scale));
-  const ink = inkOf(small);
-  ink.imageSmoothingQuality = "high";
-  ink.drawImage(canvas, 0, 0, small.width, small.height);
-  return small;
-}
-
-/** @param {OffscreenCanvas} canvas */
-function inkOf(canvas) {
-  const ink = canvas.getContext("2d");
-  if (!ink) throw new PhotoError("This photo is too large for the memory of this browser. Shrink it and try again.");
-  return ink;
+/** @param {{number: number}} request */
+async function close({ number }) {
+  entries.delete(number);
+  return {};
 }
 
 /** @type {Object<string, (request: any) => Promise<object>>} */
-const ANSWERS = { settings: async () => (await loaded).settings, segment, picture };
+const ANSWERS = { settings: async () => (await loaded).settings, open, about, picture, useBackground, close };
 
 let queue = Promise.resolve();
 
-addEventListener("message", ({ data: request }) => {
+addEventListener("message", ({ data: { id, question, ...request } }) => {
   queue = queue.then(async () => {
     try {
-      postMessage({ id: request.id, answer: await ANSWERS[request.type](request) });
+      postMessage({ id, answer: await ANSWERS[question](request) });
     } catch (error) {
       const known = error instanceof PhotoError;
       const text = known ? error.message : `This did not work (${error}). Try another photo, or load the page again.`;
-      postMessage({ id: request.id, error: text });
+      postMessage({ id, error: text });
     }
   });
 });

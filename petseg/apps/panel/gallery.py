@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import count
 from typing import Any, Final
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps
 
 from petseg.apps import display
 from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, no_pet, pet_middle
+from petseg.apps.panel.edits import Edit, edited, shown_pets
 from petseg.apps.panel.widget import PanelWidget, Picture
 from petseg.errors import PhotoError
 from petseg.inference.segmentation import Segmentation
@@ -21,7 +23,7 @@ MAX_OPEN: Final = 8
 THUMBNAIL: Final = 128  # pixels
 
 #: Traits that change the cut-out, and those that change the overlay.
-CUTOUT: Final = ("background", "color", "crop", "grow", "feather")
+CUTOUT: Final = ("background", "color", "crop", "edge", "shadow", "sharp", "correcting")
 OVERLAY: Final = ("opacity", "classes")
 
 #: The pictures under "Details", in this order.
@@ -30,12 +32,29 @@ DETAILS: Final = ("overlay", "mask", "confidence")
 
 @dataclass(frozen=True)
 class Entry:
-    """An open photo: its number and name, the result, and a small copy of the result, which is fast to redraw."""
+    """An open photo.
+
+    Attributes:
+        number: of the photo, which no other has had.
+        original: what the model found.
+        edits: corrections by hand.
+        result: the original after the edits.
+        preview: a small copy of the result, which is fast to redraw.
+    """
 
     number: int
     name: str
+    original: Segmentation
+    edits: tuple[Edit, ...]
     result: Segmentation
     preview: Segmentation
+
+    @classmethod
+    def of(cls, number: int, name: str, original: Segmentation, edits: tuple[Edit, ...] = ()) -> Entry:
+        """The photo after some edits, which are followed on its small copy."""
+        preview = edited(display.preview(original), edits)
+        result = replace(original, logits=preview.logits, pet_probability=preview.pet_probability)
+        return cls(number, name, original, edits, result, preview)
 
     @property
     def key(self) -> str:
@@ -55,7 +74,8 @@ class Gallery:
         self._widget = widget
         self._numbers = count(1)
         self._background: Image.Image | None = None  # the user's own
-        self._before: Any = None  # photo and frame of the comparison's left side
+        self._before: Any = None  # photo and frame of the comparison's left side, and whether it is sharp
+        self._settled = False  # whether a photo of the last batch is shown that has a pet
         widget.observe(lambda _: self._draw_cutout(), list(CUTOUT))
         widget.observe(lambda _: self._draw_details("overlay"), list(OVERLAY))
         widget.observe(lambda _: self._draw_details(*DETAILS), "details")
@@ -64,22 +84,40 @@ class Gallery:
         """The photo that is shown."""
         return next((entry for entry in self.entries if entry.number == self._widget.photo), None)
 
-    def add(self, name: str, result: Segmentation) -> None:
-        """Opens a photo and chooses it; the observer of this choice shows it."""
-        entry = Entry(next(self._numbers), name, result, display.preview(result))
+    def add(self, name: str, result: Segmentation, new_batch: bool = True) -> None:
+        """Opens a photo; the first of a batch that has a pet is shown, by the observer of this choice."""
+        entry = Entry.of(next(self._numbers), name, result)
         closed, self.entries = self.entries[: 1 - MAX_OPEN], [*self.entries, entry][-MAX_OPEN:]
         for old in closed:
             self._widget.shown.pop(old.key)
         small = ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL))
         self._widget.show([Picture(entry.key, "", *display.for_screen(small))])
         self._widget.photos = [[entry.number, entry.name] for entry in self.entries]
-        self._widget.photo = entry.number
+        if new_batch or not self._settled or self.current() is None:
+            self._widget.photo = entry.number
+            self._settled = result.found
 
-    def replace(self, entry: Entry, result: Segmentation) -> None:
-        """Shows another result for an open photo."""
+    def close(self, number: int) -> None:
+        """Closes a photo and shows its neighbour."""
+        index = [entry.number for entry in self.entries].index(number)
+        self._widget.shown.pop(self.entries.pop(index).key)
+        self._widget.photos = [[entry.number, entry.name] for entry in self.entries]
+        neighbours = self.entries[max(0, index - 1) :][:1]
+        self._widget.photo = neighbours[0].number if neighbours else 0
+        if not neighbours:
+            self._widget.caption = ""
+
+    def replace(self, entry: Entry, original: Segmentation, edits: tuple[Edit, ...] = ()) -> None:
+        """Shows another result for an open photo, or the same with other edits."""
         index = self.entries.index(entry)
-        self.entries[index] = Entry(entry.number, entry.name, result, display.preview(result))
+        self.entries[index] = Entry.of(entry.number, entry.name, original, edits)
         self.show()
+
+    def in_photo(self, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        """Points in the part of the photo that is shown, as points in the photo, all 0 to 1."""
+        _, (left, top, right, bottom), _ = self._before
+        W, H = self._drawn().photo.size
+        return [((left + x * (right - left)) / W, (top + y * (bottom - top)) / H) for x, y in points]
 
     def use_background(self, name: str, image: Image.Image) -> None:
         """Puts an image behind the pets."""
@@ -97,7 +135,8 @@ class Gallery:
         self._widget.notice = "" if entry.result.found else no_pet(entry.name, entry.result.doubtful)
         self._widget.caption = f"{entry.name}: {display.caption(entry.result)}"
         self._widget.legend = display.legend(entry.result.fractions)
-        self._before = None
+        self._widget.edits = len(entry.edits)
+        self._widget.pets = shown_pets(display.preview(entry.original), entry.edits)
         self._draw_cutout()
         self._draw_details(*DETAILS)
 
@@ -106,19 +145,19 @@ class Gallery:
         widget = self._widget
         background = background_of(widget.background, widget.color, self._background)
         format: Any = "png" if widget.format == "jpg" and background is None else widget.format
-        return CutoutSettings(background, widget.crop, format, widget.grow, widget.feather)
+        return CutoutSettings(background, widget.crop, format, *display.EDGES[widget.edge])
 
     def file(self, entry: Entry, kind: str) -> tuple[str, bytes]:
-        """Name and bytes of a picture's file at the photo's own size: `cutout`, `overlay` or `mask`.
+        """Name and bytes of a picture's file at the photo's own size: `cutout`, `copy`, `overlay` or `mask`.
 
         Raises:
             PhotoError: the picture is too large for its format.
         """
-        if kind != "cutout":
+        if kind not in ("cutout", "copy"):
             return display.file_name(entry.name, kind), encode(self._draw(entry.result, kind), "png")
         settings = self.settings()
-        data = encode(settings.draw(entry.result), settings.format, entry.name)
-        return display.file_name(entry.name, kind, settings.format), data
+        format: Any = settings.format if kind == "cutout" else "png"  # programs that paste expect PNG
+        return display.file_name(entry.name, "cutout", format), encode(settings.draw(entry.result), format, entry.name)
 
     def archive(self) -> tuple[str, bytes]:
         """Name and bytes of a ZIP file with all cut-outs.
@@ -133,23 +172,31 @@ class Gallery:
         display.write_archive(file, (self.file(entry, "cutout") for entry in pets))
         return "petseg-cutouts.zip", file.getvalue()
 
+    def _drawn(self) -> Segmentation:
+        """The result of which the comparison shows pictures."""
+        entry = next(entry for entry in self.entries if entry.number == self._widget.photo)
+        return entry.result if self._widget.sharp else entry.preview
+
     def _draw_cutout(self) -> None:
         """Sends the comparison's pictures: the photo only if the part of it that is shown has changed."""
         if (entry := self.current()) is None:
             return
-        settings, photo = self.settings(), entry.preview.photo
-        cutout = settings.cut(entry.preview) if entry.result.found else None
-        frame = cutout.frame if cutout else (0, 0, *photo.size)
+        drawn, settings, background = self._drawn(), self.settings(), self._widget.background
+        if self._widget.correcting:
+            settings, background = CutoutSettings(), "transparent"
+        cutout = settings.cut(drawn) if entry.result.found else None
+        frame = cutout.frame if cutout else (0, 0, *drawn.photo.size)
         pictures = []
-        if self._before != (entry.number, frame):
-            alt = f"The photo {entry.name}. {display.description(entry.result)}"
-            pictures.append(Picture("before", alt, *display.for_screen(photo.crop(frame))))
-            self._before = (entry.number, frame)
+        if self._before != (before := (entry.number, frame, drawn.photo.size)):
+            alt = f"The photo {entry.name}. {display.description(entry.preview)}"
+            pictures.append(Picture("before", alt, *display.for_screen(drawn.photo.crop(frame))))
+            self._before = before
         if cutout:
-            background = BACKGROUNDS["transparent" if settings.background is None else self._widget.background]
-            alt = f"The pet of {entry.name}, cut out. Background: {background}."
+            words = BACKGROUNDS["transparent" if settings.background is None else background]
+            alt = f"The pet of {entry.name}, cut out. Background: {words}."
             pictures.append(Picture("after", alt, *display.for_screen(cutout.image)))
-        size = cutout.image.size if cutout else photo.size
+        scale = entry.result.photo.width / drawn.photo.width
+        size = round(scale * (frame[2] - frame[0])), round(scale * (frame[3] - frame[1]))
         self._widget.show(pictures, size, pet_middle(cutout.alpha) if cutout else 0.5)
 
     def _draw_details(self, *kinds: str) -> None:

@@ -1,105 +1,98 @@
-// The whole panel: what its parts share, and how it starts and ends.
-class PanelView {
-  constructor(model) {
-    this.model = model;
-    this.view = Math.random().toString(36).slice(2);
-    this.pictures = new Map(); // image elements by key
-    this.receivers = []; // [type of message, function]
-    this.ending = new AbortController();
-    this.signal = this.ending.signal;
-    this.root = make("div", { className: "petseg-panel", role: "group", "aria-label": "Cut pets out of photos" });
-    this.root.append(inputs(this), status(this), results(this));
-    this.receive = this.receive.bind(this);
-    model.on("msg:custom", this.receive);
-    this.signal.addEventListener("abort", () => model.off("msg:custom", this.receive));
-    keepKeys(this);
-    this.send({ type: "ready", view: this.view }); // the kernel answers with everything to show
-  }
+// The panel of a notebook: the front, with the kernel behind it.
 
-  get(trait) {
-    return this.model.get(trait);
-  }
+import { Front } from "../front/front.js";
 
-  set(trait, value) {
-    if (value === this.get(trait)) return;
-    this.model.set(trait, value);
-    this.model.save_changes();
-  }
+/** @typedef {import("../front/front.js").Engine} Engine */
+/** @typedef {import("../front/front.js").Picture} Picture */
 
-  send(content, buffers) {
-    this.model.send(content, undefined, buffers);
-  }
+const PART = 1 << 20; // bytes: a notebook server refuses large messages silently
 
-  // Calls a function now and whenever one of the traits changes.
-  watch(traits, react) {
-    for (const event of traits.map((trait) => `change:${trait}`)) {
-      this.model.on(event, react);
-      this.signal.addEventListener("abort", () => this.model.off(event, react));
-    }
-    react();
-  }
-
-  on(type, react) {
-    this.receivers.push([type, react]);
-  }
-
-  // A new image element for a key; it takes over the picture of the previous one.
-  picture(key) {
-    const image = make("img", { alt: "", src: this.pictures.get(key)?.src ?? "" });
-    image.dataset.key = key;
-    this.pictures.set(key, image);
-    return image;
-  }
-
-  receive(content, buffers = []) {
-    for (const [type, react] of this.receivers) if (type === content.type) react(content, buffers);
-    if (content.type !== "show") return;
-    content.pictures.forEach(({ key, kind, alt }, index) => {
-      if (!this.pictures.has(key)) this.picture(key);
-      show(this.pictures.get(key), buffers[index], kind, alt);
-    });
-  }
+/**
+ * An engine of a widget's model, as anywidget gives it. Each message names its view: two browser windows that show one
+ * panel may upload at once, and only the one that asked for a file saves it.
+ * @param {any} model
+ * @returns {Engine}
+ */
+function engineOf(model) {
+  const view = Math.random().toString(36).slice(2);
+  const send = (/** @type {object} */ content, /** @type {ArrayBuffer[]} */ buffers = []) =>
+    model.send({ view, ...content }, undefined, buffers);
+  const on = (/** @type {string} */ event, /** @type {Function} */ react, /** @type {AbortSignal} */ signal) => {
+    model.on(event, react);
+    signal.addEventListener("abort", () => model.off(event, react));
+  };
+  return {
+    wholePage: false,
+    get: (name) => model.get(name),
+    set(name, value) {
+      model.set(name, value);
+      model.save_changes();
+    },
+    onChange: (name, react, signal) => on(`change:${name}`, react, signal),
+    onPictures(react, signal) {
+      const receive = (/** @type {any} */ content, /** @type {ArrayBuffer[]} */ buffers = []) => {
+        if (content.type !== "show") return;
+        const pictures = content.pictures.map((/** @type {any} */ { key, alt, kind, address }, /** @type {number} */ index) =>
+          ({ key, alt, address: address ?? URL.createObjectURL(new Blob([buffers[index]], { type: kind })) }));
+        react({ ...content, pictures });
+      };
+      on("msg:custom", receive, signal);
+      send({ type: "ready" }); // the kernel answers with everything to show
+    },
+    send,
+    take: (files, purpose) => void upload(files, purpose, model.get("max_bytes"), send),
+    file(picture) {
+      return new Promise((resolve) => {
+        const receive = (/** @type {any} */ content, /** @type {ArrayBuffer[]} */ [bytes]) => {
+          if (content.type !== "save" || content.view !== view || content.picture !== picture) return;
+          model.off("msg:custom", receive);
+          resolve(new File([bytes], content.name, { type: content.kind }));
+        };
+        model.on("msg:custom", receive);
+        send({ type: "save", picture });
+      });
+    },
+  };
 }
 
-// The current work, and the messages.
-function status(panel) {
-  const words = make("p", { className: "petseg-status", role: "status" });
-  const progress = make("progress", { className: "petseg-progress", "aria-label": "Photos" });
-  const messages = make("div", {});
-  panel.say = (text) => {
-    words.textContent = text;
-    panel.root.classList.toggle("petseg-busy", Boolean(text));
-    panel.root.setAttribute("aria-busy", Boolean(text));
-  };
-  panel.watch(["busy"], () => panel.say(panel.get("busy")));
-  panel.watch(["busy", "step"], () => {
-    const [done, all] = panel.get("step");
-    progress.hidden = !panel.get("busy") || all < 2;
-    progress.max = all;
-    progress.value = done;
-  });
-  panel.watch(["messages"], () => {
-    const lines = panel.get("messages").map((text) => make("p", { className: "petseg-message", role: "alert" }, text));
-    messages.replaceChildren(...lines);
-  });
-  return make("div", { className: "petseg-news" }, words, progress, messages);
+/** @param {File[]} files @param {string} purpose @param {number} most bytes @param {(content: object, buffers?: ArrayBuffer[]) => void} send */
+async function upload(files, purpose, most, send) {
+  for (const [index, file] of files.entries()) {
+    const about = { purpose, name: file.name || "pasted.png", index: index + 1, of: files.length };
+    if (file.size > most) {
+      send({ type: "too large", size: file.size, ...about });
+      continue;
+    }
+    const bytes = await file.arrayBuffer().catch(() => null);
+    if (!bytes) {
+      send({ type: "unreadable", ...about });
+      continue;
+    }
+    const parts = Math.max(1, Math.ceil(bytes.byteLength / PART));
+    for (let part = 0; part < parts; part++) {
+      send({ type: "part", part, parts, ...about }, [bytes.slice(part * PART, (part + 1) * PART)]);
+    }
+  }
 }
 
 // Keys that are pressed in the panel belong to its controls. JupyterLab would take arrows, letters and Enter: some on
 // their way down to the control, which an attribute prevents, and some on their way up.
-function keepKeys(panel) {
-  const own = (event) => !(event.ctrlKey || event.metaKey || event.altKey);
-  const decide = (event) => {
-    if (panel.root.contains(event.target)) panel.root.toggleAttribute("data-lm-suppress-shortcuts", own(event));
+/** @param {HTMLElement} root @param {AbortSignal} signal */
+function keepKeys(root, signal) {
+  const own = (/** @type {KeyboardEvent} */ event) => !(event.ctrlKey || event.metaKey || event.altKey);
+  const decide = (/** @type {KeyboardEvent} */ event) => {
+    if (root.contains(/** @type {Node} */ (event.target))) root.toggleAttribute("data-lm-suppress-shortcuts", own(event));
   };
-  window.addEventListener("keydown", decide, { capture: true, signal: panel.signal });
-  panel.root.addEventListener("keydown", (event) => own(event) && event.stopPropagation());
+  window.addEventListener("keydown", decide, { capture: true, signal });
+  root.addEventListener("keydown", (event) => own(event) && event.stopPropagation());
 }
 
+/** @param {{model: any, el: HTMLElement}} place */
 function render({ model, el }) {
-  const panel = new PanelView(model);
-  el.append(panel.root);
-  return () => panel.ending.abort();
+  const front = new Front(engineOf(model));
+  keepKeys(front.root, front.signal);
+  el.append(front.root);
+  return () => front.ending.abort();
 }
 
 export default { render };

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from petseg.apps.cutouts import photo_notes, sentence
 from petseg.apps.display import model_choices, sample_photos, sample_thumbnails
+from petseg.apps.panel.edits import Pet, Stroke
 from petseg.apps.panel.gallery import Gallery
 from petseg.apps.panel.sources import breed_samples, typed_photo
 from petseg.apps.panel.widget import MAX_BYTES, Message, PanelWidget
@@ -65,8 +66,7 @@ class Panel:
         """Answers a message from a browser; `data` is the file that it sends."""
         match message["type"]:
             case "ready":
-                self.widget.send({"type": "samples", "addresses": list(sample_thumbnails().values())})
-                self.widget.show_again()
+                self.widget.show_again(sample_thumbnails())
             case "too large" | "unreadable":
                 self.widget.add_message(_refusal(message))
             case "part" if message["purpose"] == "background":
@@ -78,7 +78,11 @@ class Panel:
             case "sample":
                 self._segment(message["name"], self._samples[message["name"]])
             case "anyway" if entry := self.gallery.current():
-                self.gallery.replace(entry, entry.result.without_doubt())
+                self.gallery.replace(entry, entry.original.without_doubt())
+            case "close":
+                self.gallery.close(message["number"])
+            case "stroke" | "pet" | "undo":
+                self._correct(message)
             case "save":
                 self._save(message["view"], message["picture"])
 
@@ -102,7 +106,7 @@ class Panel:
     def _segment(self, name: str, photo: Callable[[], Any], index: int = 1, of: int = 1) -> None:
         number = f" ({index} of {of})" if of > 1 else ""
         with self._working(f"Cutting out {name}{number} …", name, index, of):
-            self.gallery.add(name, self._predictor()(photo(), name=name))
+            self.gallery.add(name, self._predictor()(photo(), name=name), new_batch=index == 1)
 
     def _show(self) -> None:
         """Shows the chosen photo, segmented by the chosen model: the other photos follow when they are chosen."""
@@ -134,7 +138,22 @@ class Panel:
         subject = "all photos" if picture == "all" else entry.name
         with self._working(f"Preparing the download of {subject} …", entry.name):
             file = self.gallery.archive() if picture == "all" else self.gallery.file(entry, picture)
-            self.widget.save(view, *file)
+            self.widget.save(view, picture, *file)
+
+    def _correct(self, message: Message) -> None:
+        """Follows a stroke of the brush or the choice of a pet, or takes the last one back."""
+        if (entry := self.gallery.current()) is None:
+            return
+        with self._working(f"Correcting {entry.name} …", entry.name):
+            match message["type"]:
+                case "stroke":
+                    points = self.gallery.in_photo(message["points"])
+                    edits = (*entry.edits, Stroke(message["keep"], message["radius"], points))
+                case "pet":
+                    edits = (*entry.edits, Pet(message["index"], message["shown"]))
+                case _:
+                    edits = entry.edits[:-1]
+            self.gallery.replace(entry, entry.original, edits)
 
 
 def _refusal(message: Message) -> str:

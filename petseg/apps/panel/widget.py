@@ -5,6 +5,8 @@ A notebook saves the state of a widget. Photos, pictures and files are not part 
 
 from __future__ import annotations
 
+import mimetypes
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +16,15 @@ from typing import Any, Final
 import anywidget
 import traitlets as t
 
-from petseg.apps.cutouts import BACKGROUNDS, FEATHER, GROW
-from petseg.apps.display import CSS, comparison
+from petseg.apps.cutouts import BACKGROUNDS
+from petseg.apps.display import BACKGROUND_WORDS, COLOR, CSS, EDGES, comparison
 from petseg.labels import CLASSES
 
-FOLDER: Final = Path(__file__).parent
+APPS: Final = Path(__file__).parents[1]
 
-#: The JavaScript, one module in several files.
-SCRIPTS: Final = ("elements.js", "files.js", "inputs.js", "options.js", "results.js", "panel.js")
+#: The modules of the front, which the live page has too, and the panel's own; each imports only earlier ones.
+FRONT: Final = ("elements", "inputs", "brush", "viewer", "options", "results", "front")
+SCRIPTS: Final = (*(f"front/{name}.js" for name in FRONT), "panel/panel.js")
 
 #: Bytes of the largest file that a browser may send, or that is fetched from an address.
 MAX_BYTES: Final = 64_000_000
@@ -39,19 +42,26 @@ class Picture:
     data: bytes
 
 
+def joined_scripts() -> str:
+    """The modules as one, since a widget's JavaScript is one module: without imports of each other, and exports."""
+    scripts = "\n".join((APPS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return re.sub(r"^(import [^;]*;\n|export (?!default ))", "", scripts, flags=re.MULTILINE)
+
+
 class PanelWidget(anywidget.AnyWidget):
     """Everything that is visible of the panel.
 
     `receive` is called with each message from a browser, and the bytes of the file that it sends, if any.
     """
 
-    _esm = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    _css = CSS + (FOLDER / "panel.css").read_text(encoding="utf-8")
+    _esm = joined_scripts()
+    _css = CSS + (APPS / "front/front.css").read_text(encoding="utf-8")
 
     # constant
     comparison = t.Unicode(comparison(("", ""), ("", ""), (3, 2))).tag(sync=True)
-    grow_limits = t.List(list(GROW)).tag(sync=True)
-    feather_limits = t.List(list(FEATHER)).tag(sync=True)
+    backgrounds = t.List([[text, value] for value, text in BACKGROUND_WORDS.items()]).tag(sync=True)
+    edges = t.List([[name.capitalize(), name] for name in EDGES]).tag(sync=True)
+    paths = t.Bool(True).tag(sync=True)  # whether photos can be opened by path or address
     class_names = t.List(list(CLASSES)).tag(sync=True)
     max_bytes = t.Int(MAX_BYTES).tag(sync=True)
     samples = t.List(t.Unicode()).tag(sync=True)  # names; each has a thumbnail
@@ -62,6 +72,8 @@ class PanelWidget(anywidget.AnyWidget):
     messages = t.List(t.Unicode()).tag(sync=True)
     notice = t.Unicode().tag(sync=True)  # about the photo that is shown: "No pet found ..."
     doubtful = t.Bool(False).tag(sync=True)  # whether it can be shown anyway
+    edits = t.Int(0).tag(sync=True)  # corrections of the photo that is shown, which can be undone
+    pets = t.List(t.Bool()).tag(sync=True)  # of several pets, from left to right: which are cut out
     caption = t.Unicode().tag(sync=True)
     legend = t.Unicode().tag(sync=True)  # HTML
     busy = t.Unicode().tag(sync=True)  # the current work; empty if there is none
@@ -70,12 +82,14 @@ class PanelWidget(anywidget.AnyWidget):
     model = t.Unicode().tag(sync=True)
     photo = t.Int(0).tag(sync=True)  # the number of the one that is shown
     background = t.Enum(tuple(BACKGROUNDS), "transparent").tag(sync=True)
-    color = t.Unicode("#3584e4").tag(sync=True)
+    color = t.Unicode(COLOR).tag(sync=True)
     image_name = t.Unicode().tag(sync=True)  # of the user's own background
     crop = t.Bool(False).tag(sync=True)
     format = t.Enum(("png", "webp", "jpg"), "png").tag(sync=True)
-    grow = t.Float(0).tag(sync=True)
-    feather = t.Float(0).tag(sync=True)
+    edge = t.Enum(tuple(EDGES), "as found").tag(sync=True)
+    shadow = t.Bool(False).tag(sync=True)
+    sharp = t.Bool(False).tag(sync=True)  # whether the comparison is drawn at the photo's own size, for zoom
+    correcting = t.Bool(False).tag(sync=True)  # whether the brush is out: the whole photo, no background
     details = t.Bool(False).tag(sync=True)  # whether overlay, class map and confidence are unfolded
     opacity = t.Float(0.5).tag(sync=True)
     classes = t.List(t.Unicode(), ["pet", "boundary"]).tag(sync=True)
@@ -112,13 +126,16 @@ class PanelWidget(anywidget.AnyWidget):
         content = {"type": "show", "pictures": about, "size": self._size, "line": self._line}
         self.send(content, buffers=[p.data for p in pictures])
 
-    def show_again(self) -> None:
-        """Sends all pictures once more, for a view that is opened later."""
+    def show_again(self, thumbnails: Mapping[str, str]) -> None:
+        """Sends all pictures once more, for a view that is opened later, and thumbnails of the samples: data URIs."""
         self.show(list(self.shown.values()))
+        samples = [{"key": f"sample {name}", "alt": "", "address": uri} for name, uri in thumbnails.items()]
+        self.send({"type": "show", "pictures": samples, "size": self._size, "line": self._line})
 
-    def save(self, view: str, name: str, data: bytes) -> None:
-        """Makes the browser of a view save a file."""
-        self.send({"type": "save", "name": name, "view": view}, buffers=[data])
+    def save(self, view: str, picture: str, name: str, data: bytes) -> None:
+        """Gives the browser of a view the file of a picture that it asked for."""
+        kind = mimetypes.guess_type(name)[0]
+        self.send({"type": "save", "name": name, "kind": kind, "view": view, "picture": picture}, buffers=[data])
 
     def add_message(self, sentence: str) -> None:
         """Adds a sentence about a problem, or about a photo."""

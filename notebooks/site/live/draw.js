@@ -1,0 +1,136 @@
+// The pictures of a photo: cut-out before a background, overlay, class map, confidence.
+
+import { movedEdge, blurredAlpha, petFrame, petMiddle, recolored } from "./edge.js";
+import { blurredBackground, cutout } from "./foreground.js";
+import { PhotoError } from "./photo.js";
+import { classMap } from "./predictor.js";
+import { eachRow } from "./planes.js";
+import { probability } from "./two_pass.js";
+
+/** @typedef {import("./edge.js").Box} Box */
+/** @typedef {import("./planes.js").Planes} Planes */
+/** @typedef {import("./predictor.js").Settings} Settings */
+/** @typedef {import("./resample.js").Pixels} Pixels */
+
+/** A photo, and what is known of its pixels. @typedef {{photo: Pixels, logits: Planes, alpha: Uint8Array, pet: Uint8ClampedArray<ArrayBuffer>}} View */
+/** How the cut-out is to be. @typedef {{background: string, color: string, crop: boolean, edge: [number, number], shadow: boolean, image: ImageBitmap | null}} Options */
+
+/**
+ * The cut-out as its owner wants it, the part of the photo that it shows, and where the pet's middle is in it.
+ * @param {View} view
+ * @param {Options} options
+ * @param {Settings} settings
+ */
+export function drawCutout(view, options, settings) {
+  const { photo } = view;
+  const moved = options.edge.some(Boolean);
+  const alpha = moved ? movedEdge(photo, view.alpha, options.edge, settings.edge) : view.alpha;
+  const pet = moved ? recolored(photo, view.alpha, alpha, settings.foreground) : view.pet;
+  const frame = options.crop ? petFrame(alpha, photo, settings.edge) : wholeOf(photo);
+  const canvas = empty(photo.width, photo.height);
+  const ink = inkOf(canvas);
+  paintBackground(ink, view, options, frame, settings);
+  if (options.shadow) {
+    const [down, soft, dark] = settings.shadow;
+    const shade = new Uint8ClampedArray(4 * alpha.length);
+    blurredAlpha(photo, alpha, soft, settings.edge.side).forEach((value, i) => (shade[4 * i + 3] = dark * value));
+    const shift = (down * Math.max(photo.width, photo.height)) / 1000;
+    ink.drawImage(pixels(shade, photo), shift / 2, shift);
+  }
+  ink.drawImage(pixels(pet, photo), 0, 0);
+  return { canvas: cropped(canvas, frame), frame, line: petMiddle(alpha, photo.width, frame) };
+}
+
+/** @param {OffscreenCanvasRenderingContext2D} ink @param {View} view @param {Options} options @param {Box} frame @param {Settings} settings */
+function paintBackground(ink, { photo, alpha }, { background, color, image }, frame, settings) {
+  const [left, top, right, bottom] = frame;
+  const [W, H] = [right - left, bottom - top];
+  if (background === "blur") ink.drawImage(opaque(blurredBackground(photo, alpha, settings.foreground)), 0, 0);
+  if (background === "white" || background === "color") {
+    ink.fillStyle = background === "white" ? "#fff" : color;
+    ink.fillRect(left, top, W, H);
+  }
+  if (background !== "image" || !image) return;
+  const scale = Math.max(W / image.width, H / image.height); // fills the frame; what is left over is cut off evenly
+  const [w, h] = [W / scale, H / scale];
+  ink.imageSmoothingQuality = "high";
+  ink.drawImage(image, (image.width - w) / 2, (image.height - h) / 2, w, h, left, top, W, H);
+}
+
+/** The photo with classes in colour. @param {View} view @param {number} opacity @param {number[]} classes @param {Settings} settings */
+export function drawOverlay({ photo, logits }, opacity, classes, { colors }) {
+  const data = Uint8Array.from(photo.data);
+  classMap(logits, photo).forEach((label, i) => {
+    if (!classes.includes(label)) return;
+    for (let c = 0; c < 3; c++) data[3 * i + c] += opacity * (colors[label][c] - data[3 * i + c]);
+  });
+  return opaque({ ...photo, data });
+}
+
+/** The class map. @param {View} view @param {Settings} settings */
+export function drawClasses({ photo, logits }, { colors }) {
+  const data = new Uint8Array(photo.data.length);
+  classMap(logits, photo).forEach((label, i) => data.set(colors[label], 3 * i));
+  return opaque({ ...photo, data });
+}
+
+/** The largest probability at each pixel, dark to light. @param {View} view @param {Settings} settings */
+export function drawConfidence({ photo: { width, height }, logits }, { confidence }) {
+  const data = new Uint8Array(3 * width * height);
+  eachRow(logits, width, height, (row, y) => {
+    for (let x = 0; x < width; x++) {
+      const largest = Math.max(...[0, 1, 2].map((name) => probability(name, row, x, width)));
+      const step = Math.min(1.999, Math.max(0, 3 * largest - 1)); // 0 to 2
+      const [low, high] = confidence.slice(Math.floor(step));
+      for (let c = 0; c < 3; c++) data[3 * (y * width + x) + c] = Math.round(low[c] + (step % 1) * (high[c] - low[c]));
+    }
+  });
+  return opaque({ data, width, height });
+}
+
+/** @param {{width: number, height: number}} photo @returns {Box} */
+export function wholeOf({ width, height }) {
+  return [0, 0, width, height];
+}
+
+/** @param {OffscreenCanvas} canvas @param {Box} frame */
+export function cropped(canvas, [left, top, right, bottom]) {
+  if (right - left === canvas.width && bottom - top === canvas.height) return canvas;
+  const part = empty(right - left, bottom - top);
+  inkOf(part).drawImage(canvas, -left, -top);
+  return part;
+}
+
+/** The photo cut out with its matte. @param {Pixels} photo @param {Planes} logits @param {Uint8Array} alpha @param {Settings} settings @returns {View} */
+export function viewOf(photo, logits, alpha, settings) {
+  return { photo, logits, alpha, pet: cutout(photo, alpha, settings.foreground) };
+}
+
+/** A canvas of RGB pixels. @param {{data: Uint8Array, width: number, height: number}} pixels */
+export function opaque({ data, width, height }) {
+  const colors = new Uint8ClampedArray(4 * width * height);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) colors[4 * i + c] = data[3 * i + c];
+    colors[4 * i + 3] = 255;
+  }
+  return pixels(colors, { width, height });
+}
+
+/** A canvas of RGBA pixels. @param {Uint8ClampedArray<ArrayBuffer>} colors @param {{width: number, height: number}} size */
+function pixels(colors, { width, height }) {
+  const canvas = empty(width, height);
+  inkOf(canvas).putImageData(new ImageData(colors, width, height), 0, 0);
+  return canvas;
+}
+
+/** @param {number} width @param {number} height */
+function empty(width, height) {
+  return new OffscreenCanvas(width, height);
+}
+
+/** @param {OffscreenCanvas} canvas */
+function inkOf(canvas) {
+  const ink = canvas.getContext("2d");
+  if (!ink) throw new PhotoError("This photo is too large for the memory of this browser. Shrink it and try again.");
+  return ink;
+}

@@ -1,0 +1,295 @@
+// The engine of the page: what petseg/apps/panel/panel.py is in a notebook. A worker computes; nothing is sent anywhere.
+
+import { zip } from "./zip.js";
+
+/** @typedef {import("./front/front.js").Engine} Engine */
+/** @typedef {import("./front/front.js").Shown} Shown */
+/** @typedef {import("./front/front.js").Picture} Picture */
+/** @typedef {(question: string, request?: object) => Promise<any>} Ask */
+
+/** An open photo, and what the worker says of it. @typedef {{number: number, name: string, found: boolean, doubtful: boolean, caption: string, fractions: number[], pets: boolean[], edits: object[]}} Entry */
+
+const CUTOUT = ["background", "color", "crop", "edge", "shadow", "sharp", "correcting"];
+/** @type {Object<string, string>} */
+const ALTS = {
+  overlay: "The photo with classes painted over",
+  mask: "Pet, background and boundary in three colours",
+  confidence: "Map of how sure the model is, dark to light",
+};
+const DETAILS = Object.keys(ALTS);
+const TYPES = { png: "image/png", webp: "image/webp", jpg: "image/jpeg" };
+
+/** @implements {Engine} */
+export class PageEngine {
+  /** @param {Object<string, any>} state @param {Ask} ask the worker */
+  constructor(state, ask) {
+    this.wholePage = true;
+    this.state = state;
+    this.ask = ask;
+    this.changes = new EventTarget();
+    /** @type {Map<number, Entry>} */
+    this.entries = new Map();
+    /** @type {Promise<any>} */
+    this.queue = Promise.resolve();
+    /** @type {((shown: Shown) => void)[]} */
+    this.viewers = [];
+    /** @type {any} */
+    this.settings = null;
+    this.opened = 0; // photos, closed ones too
+    this.settled = false; // whether a photo of the last batch is shown that has a pet
+    this.before = ""; // what the comparison shows on its left
+    this.hasImage = false;
+    this.drawing = this.again = false;
+  }
+
+  /** @param {string} name */
+  get(name) {
+    return this.state[name];
+  }
+
+  /** @param {string} name @param {any} value */
+  set(name, value) {
+    this.put({ [name]: value });
+    if (name === "photo") this.show();
+    if (CUTOUT.includes(name)) this.draw();
+    if (name === "opacity" || name === "classes") this.drawDetails(["overlay"]);
+    if (name === "details") this.drawDetails(DETAILS);
+  }
+
+  /** Changes the state without drawing. @param {Object<string, any>} values */
+  put(values) {
+    Object.assign(this.state, values);
+    for (const name of Object.keys(values)) this.changes.dispatchEvent(new Event(name));
+  }
+
+  /** @param {string} name @param {() => void} react @param {AbortSignal} signal */
+  onChange(name, react, signal) {
+    this.changes.addEventListener(name, react, { signal });
+  }
+
+  /** @param {(shown: Shown) => void} react */
+  onPictures(react) {
+    this.viewers.push(react);
+    this.present(this.state.samples.map((/** @type {string} */ name) =>
+      ({ key: `sample ${name}`, alt: "", address: sampleAddress(name) })));
+  }
+
+  /** @param {Picture[]} pictures @param {[number, number]} [size] @param {number} [line] */
+  present(pictures, size, line) {
+    for (const react of this.viewers) react({ pictures, size, line });
+  }
+
+  /** Does something while the page says so; problems become messages. @param {string} text @param {() => Promise<void>} work */
+  working(text, work) {
+    const done = this.queue.then(async () => {
+      this.put({ busy: text });
+      await work().catch((error) => this.complain(error.message));
+      this.put({ busy: "" });
+    });
+    this.queue = done;
+    return done;
+  }
+
+  /** @param {string} sentence */
+  complain(sentence) {
+    this.put({ messages: [...this.state.messages, sentence] });
+  }
+
+  /** @param {File[]} files @param {"photo" | "background"} purpose */
+  take(files, purpose) {
+    this.put({ messages: files.length ? [] : ["That was no file. Choose a photo from your computer or phone."] });
+    if (purpose === "background" && files.length) this.useBackground(files[0]);
+    if (purpose === "photo") files.forEach((file, index) => this.open(file, file.name || "pasted.png", !index));
+  }
+
+  /** @param {Blob} file @param {string} name @param {boolean} newBatch */
+  open(file, name, newBatch = true) {
+    const number = ++this.opened;
+    this.working(`Cutting out ${name} …`, async () => {
+      if (newBatch) this.settled = false;
+      const { size: [W, H], seconds, note, ...about } = await this.ask("open", { file, name, number });
+      const megapixels = ((W * H) / 1e6).toFixed(1);
+      const found = `segmented by ${this.settings.model} in ${seconds.toFixed(2)} s`;
+      const caption = `${name}: ${W} x ${H} pixels (${megapixels} megapixels), ${found}`;
+      this.entries.set(number, { number, name, caption, ...about, edits: [] });
+      if (note) this.complain(note);
+      const { blob } = await this.ask("picture", { number, kind: "thumbnail" });
+      this.present([{ key: `photo ${number}`, alt: "", address: URL.createObjectURL(blob) }]);
+      this.listPhotos();
+      if (this.settled) return;
+      this.settled = about.found;
+      this.set("photo", number);
+    });
+  }
+
+  listPhotos() {
+    this.put({ photos: [...this.entries.values()].map(({ number, name }) => [number, name]) });
+  }
+
+  /** @param {File} file */
+  useBackground(file) {
+    this.working(`Reading ${file.name} …`, async () => {
+      await this.ask("useBackground", { file, name: file.name });
+      this.hasImage = true;
+      this.put({ image_name: file.name });
+      this.set("background", "image");
+    });
+  }
+
+  /** @param {{type: string, [more: string]: any}} message */
+  send(message) {
+    const entry = this.current();
+    if (message.type === "sample") {
+      this.put({ messages: [] });
+      fetch(sampleAddress(message.name)).then(async (answer) => this.open(await answer.blob(), message.name));
+    }
+    if (message.type === "close") this.close(message.number);
+    if (message.type === "anyway" && entry) this.correct(entry, { sure: true });
+    if (["stroke", "pet"].includes(message.type) && entry) this.correct(entry, { edits: [...entry.edits, message] });
+    if (message.type === "undo" && entry) this.correct(entry, { edits: entry.edits.slice(0, -1) });
+  }
+
+  current() {
+    return this.entries.get(this.state.photo);
+  }
+
+  /** @param {Entry} entry @param {{edits?: object[], sure?: boolean}} change */
+  correct(entry, change) {
+    if (change.edits) entry.edits = change.edits;
+    this.working(`Correcting ${entry.name} …`, async () => {
+      const about = await this.ask("about", { number: entry.number, ...change });
+      Object.assign(entry, about, { edits: entry.edits });
+      this.show();
+    });
+  }
+
+  /** @param {number} number */
+  close(number) {
+    const numbers = [...this.entries.keys()];
+    const index = numbers.indexOf(number);
+    this.entries.delete(number);
+    this.ask("close", { number });
+    this.listPhotos();
+    this.put({ caption: "" });
+    this.set("photo", numbers[index - 1] ?? numbers[index + 1] ?? 0);
+  }
+
+  /** Draws everything about the photo that is shown. */
+  show() {
+    const entry = this.current();
+    if (!entry) return;
+    const sentence = entry.doubtful ? this.settings.doubtful : this.settings.no_pet;
+    const fractions = entry.fractions.map((fraction) => `${(100 * fraction).toFixed(1)}%`);
+    this.before = "";
+    this.put({
+      caption: entry.caption,
+      doubtful: entry.doubtful,
+      notice: entry.found ? "" : sentence.replace("{photo}", () => entry.name),
+      legend: this.settings.legend.replace(/nan%/g, () => fractions.shift()),
+      edits: entry.edits.length,
+      pets: entry.pets,
+    });
+    this.draw();
+    this.drawDetails(DETAILS);
+  }
+
+  /** Shows the comparison anew; a change that comes meanwhile is drawn afterwards, however many they are. */
+  async draw() {
+    this.again = true;
+    if (this.drawing) return;
+    this.drawing = true;
+    while (this.again) {
+      this.again = false;
+      await this.drawComparison().catch((error) => this.complain(error.message));
+    }
+    this.drawing = false;
+  }
+
+  async drawComparison() {
+    const entry = this.current();
+    if (!entry) return;
+    const { sharp, correcting } = this.state;
+    const options = this.options();
+    if (correcting) Object.assign(options, { background: "transparent", crop: false, shadow: false, edge: [0, 0] });
+    if (!entry.found) options.crop = false;
+    const request = { number: entry.number, full: sharp, options };
+    const after = await this.ask("picture", { ...request, kind: "after", type: "image/png" });
+    const pictures = [];
+    const [left, top, right, bottom] = after.frame;
+    const before = `${entry.number} ${sharp} ${after.frame}`;
+    if (before !== this.before) {
+      const { blob } = await this.ask("picture", { ...request, kind: "before", type: "image/jpeg" });
+      pictures.push({ key: "before", alt: `The photo ${entry.name}`, address: URL.createObjectURL(blob) });
+      this.before = before;
+    }
+    const alt = `The pet of ${entry.name}, cut out`;
+    if (entry.found) pictures.push({ key: "after", alt, address: URL.createObjectURL(after.blob) });
+    if (entry !== this.current()) return;
+    this.present(pictures, [right - left, bottom - top], entry.found ? after.line : 0.5);
+  }
+
+  /** Pictures that are folded away, if they are unfolded. @param {string[]} kinds */
+  async drawDetails(kinds) {
+    const entry = this.current();
+    if (!entry || !this.state.details) return;
+    for (const kind of kinds) {
+      const request = { number: entry.number, kind, full: false, options: this.options(), type: "image/png" };
+      const { blob } = await this.ask("picture", request).catch(() => ({}));
+      if (!blob || entry !== this.current()) return;
+      this.present([{ key: kind, alt: ALTS[kind], address: URL.createObjectURL(blob) }]);
+    }
+  }
+
+  options() {
+    const { background, color, crop, edge, shadow, opacity, classes, class_names } = this.state;
+    return {
+      background: background === "image" && !this.hasImage ? "transparent" : background,
+      color, crop, shadow, opacity,
+      edge: this.settings.edges[edge],
+      classes: classes.map((/** @type {string} */ name) => class_names.indexOf(name)),
+    };
+  }
+
+  /** @param {string} picture @returns {Promise<File>} */
+  file(picture) {
+    return new Promise((resolve, reject) => {
+      const entry = this.current();
+      const subject = picture === "all" ? "all photos" : entry?.name;
+      this.put({ messages: [] });
+      this.working(`Preparing the download of ${subject} …`, async () => {
+        try {
+          if (picture === "all") resolve(await this.archive());
+          else if (entry) resolve(await this.fileOf(entry, picture));
+        } catch (error) {
+          reject(error);
+          throw error;
+        }
+      });
+    });
+  }
+
+  /** @param {Entry} entry @param {string} picture */
+  async fileOf(entry, picture) {
+    const [cutout, options] = [picture === "cutout" || picture === "copy", this.options()];
+    const format = /** @type {keyof typeof TYPES} */ (picture === "cutout" ? this.state.format : "png");
+    const type = format === "jpg" && options.background === "transparent" ? "image/png" : TYPES[format];
+    const kind = cutout ? "after" : picture;
+    const { blob } = await this.ask("picture", { number: entry.number, kind, full: true, options, type });
+    const stem = entry.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_ .()-]/gu, "_") || "photo";
+    const ending = Object.entries(TYPES).find(([, known]) => known === blob.type)?.[0] ?? "png"; // Safari writes no WebP
+    return new File([blob], `${stem}.${cutout ? "cutout" : picture}.${ending}`, { type: blob.type });
+  }
+
+  async archive() {
+    const pets = [...this.entries.values()].filter(({ found }) => found);
+    if (!pets.length) throw new Error("No pet found in any of the open photos, so there is nothing to download.");
+    const files = [];
+    for (const entry of pets) files.push(await this.fileOf(entry, "cutout"));
+    return new File([await zip(files)], "petseg-cutouts.zip", { type: "application/zip" });
+  }
+}
+
+/** @param {string} name */
+function sampleAddress(name) {
+  return new URL(`live/${encodeURIComponent(name)}.png`, document.baseURI).href;
+}

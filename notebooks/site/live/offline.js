@@ -1,0 +1,46 @@
+// A service worker: keeps the live page and all that it loads, so that it works without a network after the first visit.
+// The build fills in the version and the files, and puts this script beside the page.
+
+const VERSION = "<version>";
+const FILES = ["<files>"];
+const events = /** @type {any} */ (self);
+
+events.addEventListener("install", (/** @type {any} */ event) => event.waitUntil(keep().then(() => events.skipWaiting())));
+events.addEventListener("activate", (/** @type {any} */ event) => event.waitUntil(forget().then(() => events.clients.claim())));
+
+async function keep() {
+  const cache = await caches.open(VERSION);
+  await cache.addAll(FILES);
+  // what the page itself loads beside its own files, as the site's style sheets
+  const html = await (await cache.match("live.html"))?.text();
+  const addresses = [...(html ?? "").matchAll(/(?:href|src)="([^"#:]+\.(?:css|js|woff2|svg|png)(?:\?[^"]*)?)"/g)];
+  await Promise.allSettled(addresses.map(([, address]) => cache.add(address.replace(/&amp;/g, "&"))));
+}
+
+async function forget() {
+  for (const name of await caches.keys()) if (name !== VERSION) await caches.delete(name);
+}
+
+events.addEventListener("fetch", (/** @type {any} */ event) => {
+  const { request } = event;
+  if (request.method !== "GET" || !request.url.startsWith(new URL(".", location.href).href)) return;
+  // the files of one version fit together; any other page comes from the network where there is one
+  const ours = FILES.slice(1).some((name) => request.url.endsWith(`/${name}`));
+  event.respondWith(ours ? kept(request).then((answer) => answer ?? fetch(request)) : fresh(request));
+});
+
+/** @param {Request} request */
+async function kept(request) {
+  return (await caches.open(VERSION)).match(request, { ignoreSearch: request.mode === "navigate" });
+}
+
+/** @param {Request} request */
+async function fresh(request) {
+  try {
+    return await fetch(request);
+  } catch (error) {
+    const answer = await kept(request);
+    if (answer) return answer;
+    throw error;
+  }
+}
