@@ -6,11 +6,14 @@ browser cuts a pet out by the steps of `Predictor`.
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,12 +21,14 @@ from urllib.parse import quote
 import nbformat
 from nbformat import NotebookNode
 
+from petseg.apps import cutouts, display, edge
 from petseg.apps.cutouts import no_pet
-from petseg.apps.display import CSS, comparison, sample_photos
+from petseg.apps.display import COLOR, CSS, sample_photos
+from petseg.apps.panel.widget import PanelWidget
 from petseg.course.record import references, results
 from petseg.errors import PetsegError, exit_with_sentence
 from petseg.files import read_json, write_json
-from petseg.inference import segmentation, two_pass
+from petseg.inference import correction, matting, segmentation, two_pass
 from petseg.inference.foreground import ColorSettings
 from petseg.inference.matting import MatteSettings
 from petseg.inference.onnx import export_classifier, export_onnx
@@ -186,9 +191,9 @@ def live_settings() -> Mapping[str, Any]:
             "certain": matting.CERTAIN,
             "smallest_pet": two_pass.SMALLEST_PET,
         },
-        "edge": {"side": cutouts.EDGE_SIDE, "visible": cutouts.VISIBLE, "margin": cutouts.MARGIN},
+        "edge": {"side": edge.EDGE_SIDE, "visible": cutouts.VISIBLE, "margin": cutouts.MARGIN},
         "edges": display.EDGES,
-        "shadow": display.SHADOW,
+        "shadow": [edge.FALL, edge.BLUR, edge.DARKNESS],
         "confidence": display.CONFIDENCE,
         "legend": display.legend(dict.fromkeys(CLASSES, math.nan)),
         "pet_check": {

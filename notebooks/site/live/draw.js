@@ -31,11 +31,10 @@ export function drawCutout(view, options, settings) {
   const ink = inkOf(canvas);
   paintBackground(ink, view, options, frame, settings);
   if (options.shadow) {
-    const [down, soft, dark] = settings.shadow;
+    const [fall, soft, dark] = settings.shadow;
     const shade = new Uint8ClampedArray(4 * alpha.length);
-    blurredAlpha(photo, alpha, soft, settings.edge.side).forEach((value, i) => (shade[4 * i + 3] = dark * value));
-    const shift = (down * Math.max(photo.width, photo.height)) / 1000;
-    ink.drawImage(pixels(shade, photo), shift / 2, shift);
+    blurredAlpha(photo, alpha, 1000 * soft, settings.edge.side).forEach((value, i) => (shade[4 * i + 3] = dark * value));
+    ink.drawImage(pixels(shade, photo), 0, fall * Math.max(photo.width, photo.height));
   }
   ink.drawImage(pixels(pet, photo), 0, 0);
   return { canvas: cropped(canvas, frame), frame, line: petMiddle(alpha, photo.width, frame) };

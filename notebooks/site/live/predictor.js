@@ -21,7 +21,7 @@ import { mergeLogits, petBoxes, petSquares, probability } from "./two_pass.js";
  * @property {{threshold: number, size: [number, number], most: number, smallest: number, margin: number}} pet_check
  * @property {import("./correction.js").CorrectionSettings} correction
  * @property {import("./edge.js").EdgeSettings} edge
- * @property {[number, number, number]} shadow how far down and how soft, in per mille of the longest side, and how dark
+ * @property {[number, number, number]} shadow how far down and how soft, as fractions of the longest side, and how dark
  * @property {[number, number, number][]} confidence colours of no idea, doubt and certainty
  * @property {Object<string, number>} bytes of the large files
  * @property {Object<string, [number, number]>} edges what each choice of the edge does: grow and feather
