@@ -154,7 +154,7 @@ def write_live(pages: Path) -> None:
     export_onnx(MODEL, folder / "model.onnx", half=True)
     export_classifier(folder / "classifier.onnx")
     sizes = {name: (folder / name).stat().st_size for name in ("model.onnx", RUNTIME_FILES[-1])}
-    write_json(folder / "settings.json", live_settings() | {"bytes": sizes})
+    write_json(folder / "settings.json", {**live_settings(), "bytes": sizes})
     icon = {"src": "icon.svg", "sizes": "any", "type": "image/svg+xml"}
     about = {"name": "petseg: cut out your pet", "short_name": "petseg", "start_url": "../live.html", "scope": "../"}
     write_json(folder / "manifest.json", about | {"display": "standalone", "theme_color": COLOR, "icons": [icon]})

@@ -145,7 +145,7 @@ class Gallery:
         widget = self._widget
         background = background_of(widget.background, widget.color, self._background)
         format: Any = "png" if widget.format == "jpg" and background is None else widget.format
-        return CutoutSettings(background, widget.crop, format, *display.EDGES[widget.edge])
+        return CutoutSettings(background, widget.crop, format, *display.EDGES[widget.edge], shadow=widget.shadow)
 
     def file(self, entry: Entry, kind: str) -> tuple[str, bytes]:
         """Name and bytes of a picture's file at the photo's own size: `cutout`, `copy`, `overlay` or `mask`.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from itertools import zip_longest
 from pathlib import Path
@@ -20,7 +22,7 @@ from petseg.apps.display import sample_photos
 from petseg.apps.panel import segment_panel
 from petseg.apps.panel.gallery import MAX_OPEN, Gallery
 from petseg.apps.panel.panel import Panel
-from petseg.apps.panel.widget import PanelWidget
+from petseg.apps.panel.widget import PanelWidget, joined_scripts
 from petseg.inference import matting
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation
@@ -181,6 +183,34 @@ def test_an_earlier_photo_can_be_chosen_again_even_of_the_same_name(panel: Panel
     assert picture(panel, "before").size == picture(panel, "after").size == (60, 40)
 
 
+def test_the_first_photo_of_a_batch_that_has_a_pet_is_shown(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"wall.jpg": False, "cat.jpg": True, "dog.jpg": True, "sofa.jpg": False}
+    original, logits = panel._predictor(), {}
+    for name, pet in found.items():
+        logits[name] = np.full((3, 8, 8), -9, np.float32)
+        logits[name][PET if pet else BACKGROUND] = 9
+    predict = lambda data, name: replace(original(data, name=name), logits=logits[name])  # noqa: E731
+    monkeypatch.setattr(panel, "_predictor", lambda: predict)
+    for index, name in enumerate(found, start=1):
+        upload(panel, name, photo(), index, len(found))
+    entry = panel.gallery.current()
+    assert entry is not None
+    assert (entry.name, panel.widget.notice) == ("cat.jpg", "")
+    upload(panel, "sofa.jpg", photo())  # a photo alone is shown whether it has a pet or not
+    assert panel.widget.notice.startswith("No pet found in sofa.jpg")
+
+
+def test_a_closed_photo_is_gone_and_its_neighbour_shown(panel: Panel) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        upload(panel, name, photo())
+    for number, left in ((3, ["a.jpg", "b.jpg"]), (1, ["b.jpg"]), (2, [])):
+        send(panel, {"type": "close", "number": number})
+        assert names(panel) == left
+        assert f"photo {number}" not in panel.widget.shown
+        assert panel.widget.photo == (panel.gallery.entries[-1].number if left else 0)
+    assert panel.widget.caption == ""
+
+
 def test_only_the_last_photos_stay_open_and_nothing_is_kept_of_the_others(panel: Panel) -> None:
     for number in range(MAX_OPEN + 2):
         upload(panel, f"{number}.jpg", photo(8, 8))
@@ -226,7 +256,7 @@ def gallery() -> Gallery:
 
 @pytest.mark.parametrize(
     ("trait", "value"),
-    [("background", "white"), ("background", "blur"), ("color", "#ff0000"), ("grow", 3.0), ("feather", 5.0)],
+    [("background", "white"), ("background", "blur"), ("color", "#ff0000"), ("edge", "looser"), ("shadow", True)],
 )
 def test_every_setting_of_the_cutout_changes_only_the_cutout(gallery: Gallery, trait: str, value: Any) -> None:
     widget = gallery._widget
@@ -238,13 +268,13 @@ def test_every_setting_of_the_cutout_changes_only_the_cutout(gallery: Gallery, t
     assert all(widget.shown[key] is before[key] for key in before if key != "after")
 
 
-def test_a_move_of_the_edge_slider_computes_no_matte_again(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_edge_computes_no_matte_again(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Counter[str]()
     for module, name in ((matting, "matte"), (cutouts, "moved_edge")):
         original = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given, f=original, n=name: calls.update([n]) or f(*given))
     gallery._widget.crop = True
-    gallery._widget.grow = 3.0
+    gallery._widget.edge = "looser"
     assert calls == {"moved_edge": 1}
 
 
@@ -253,20 +283,91 @@ def test_a_crop_shows_the_same_part_of_photo_and_cutout(gallery: Gallery) -> Non
     for crop in (True, False):
         widget.crop = crop
         before, after = (Image.open(BytesIO(widget.shown[key].data)) for key in ("before", "after"))
-        assert before.size == after.size == widget._size
+        assert before.size == after.size
+        assert np.allclose(np.divide(widget._size, before.size), 1800 / 1440, atol=0.02)  # in pixels of the photo
         assert (before.width < 600) == crop
 
 
 @pytest.mark.slow
 def test_a_file_shows_what_the_preview_shows_at_the_photos_size(gallery: Gallery) -> None:
     widget, (entry,) = gallery._widget, gallery.entries
-    widget.background, widget.color, widget.crop, widget.grow = "color", "#ff8800", True, 4.0
+    widget.background, widget.color, widget.crop, widget.edge = "color", "#ff8800", True, "looser"
     assert entry.preview.photo.size == (1440, 1080)
     small = gallery.settings().draw(entry.preview)
     large = gallery.settings().draw(entry.result)
     assert np.allclose(np.divide(large.size, small.size), 5 / 4, atol=0.02)
     difference = np.asarray(large.resize(small.size)).astype(int) - np.asarray(small)
     assert np.abs(difference).mean() < 3
+
+
+def stroke(keep: bool, *points: tuple[float, float], radius: float = 0.05) -> dict[str, Any]:
+    return {"type": "stroke", "keep": keep, "radius": radius, "points": [list(point) for point in points]}
+
+
+@pytest.fixture
+def two_pets(pet_model: Path) -> Panel:
+    """A panel that shows a grey photo, 200 x 100 pixels, with one certain pet on each side, and background between."""
+    logits = np.full((3, 100, 200), -9, np.float32)
+    logits[BACKGROUND] = 9
+    logits[:, 30:70, 20:60] = logits[:, 30:60, 140:180] = np.reshape([9.0, -9.0, -9.0], (3, 1, 1))
+    panel = Panel(str(pet_model))
+    panel.gallery.add("two.jpg", Segmentation(Image.new("RGB", (200, 100), (90, 90, 90)), logits, model="pet"))
+    return panel
+
+
+def alpha(panel: Panel, x: int, y: int) -> int:
+    entry = panel.gallery.current()
+    assert entry is not None
+    assert np.array_equal(entry.result.alpha, entry.preview.alpha)
+    return int(entry.result.alpha[y, x])
+
+
+def test_a_stroke_keeps_or_removes_what_it_covers_and_can_be_undone(two_pets: Panel) -> None:
+    assert (alpha(two_pets, 100, 50), alpha(two_pets, 40, 50)) == (0, 255)
+    send(two_pets, stroke(True, (0.45, 0.5), (0.55, 0.5)))
+    assert (alpha(two_pets, 100, 50), two_pets.widget.edits) == (255, 1)
+    send(two_pets, stroke(False, (0.5, 0.5)))
+    assert alpha(two_pets, 100, 50) == 0  # of two strokes over a pixel the last one counts
+    send(two_pets, stroke(False, (0.2, 0.5)))
+    assert (alpha(two_pets, 40, 50), two_pets.widget.edits) == (0, 3)
+    for edits in (2, 1, 0, 0):
+        send(two_pets, {"type": "undo"})
+        assert two_pets.widget.edits == edits
+    assert (alpha(two_pets, 100, 50), alpha(two_pets, 40, 50)) == (0, 255)
+
+
+def test_each_of_several_pets_can_be_left_out_and_brought_back(two_pets: Panel) -> None:
+    assert two_pets.widget.pets == [True, True]
+    send(two_pets, {"type": "pet", "index": 0, "shown": False})
+    assert (alpha(two_pets, 40, 50), alpha(two_pets, 160, 45), two_pets.widget.pets) == (0, 255, [False, True])
+    send(two_pets, {"type": "pet", "index": 1, "shown": False})
+    assert two_pets.widget.notice.startswith("No pet found")
+    send(two_pets, {"type": "pet", "index": 0, "shown": True})
+    assert (alpha(two_pets, 40, 50), alpha(two_pets, 160, 45), two_pets.widget.pets) == (255, 0, [True, False])
+
+
+def test_a_stroke_lands_where_it_was_painted_also_when_the_photo_is_cropped(two_pets: Panel) -> None:
+    two_pets.widget.crop = True
+    left, top, right, bottom = two_pets.gallery._before[1]
+    send(two_pets, stroke(False, ((100 - left) / (right - left), (50 - top) / (bottom - top)), radius=0.01))
+    send(two_pets, stroke(True, ((100 - left) / (right - left), (50 - top) / (bottom - top)), radius=0.03))
+    assert alpha(two_pets, 100, 50) == 255
+    two_pets.widget.correcting = True  # the brush sees the whole photo
+    assert picture(two_pets, "before").size == (200, 100)
+
+
+def test_zoom_shows_the_photo_at_its_own_size(gallery: Gallery) -> None:
+    for sharp, size in ((True, (1800, 1350)), (False, (1440, 1080))):
+        gallery._widget.sharp = sharp
+        shown = [Image.open(BytesIO(gallery._widget.shown[key].data)).size for key in ("before", "after")]
+        assert shown == [size, size]
+
+
+def test_the_modules_of_the_front_are_one_module_without_two_names_alike(tmp_path: Path) -> None:
+    script = joined_scripts()
+    names = re.findall(r"^(?:async )?(?:function|class|const) (\w+)", script, flags=re.MULTILINE)
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+    assert re.findall(r"^(?:import|export) .*", script, flags=re.MULTILINE) == ["export default { render };"]
 
 
 def test_an_own_image_stands_behind_the_pet_and_may_be_replaced(panel: Panel) -> None:
@@ -300,12 +401,12 @@ def test_details_are_drawn_only_when_they_are_unfolded_and_opacity_and_classes_c
 
 def test_a_view_that_is_opened_later_gets_samples_and_pictures(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     upload(panel, "dog.jpg", photo())
-    sent: dict[str, Any] = {}
-    monkeypatch.setattr(panel.widget, "send", lambda content, buffers=(): sent.update({content["type"]: content}))
+    sent: list[Any] = []
+    monkeypatch.setattr(panel.widget, "send", lambda content, buffers=(): sent.append(content))
     send(panel, {"type": "ready", "view": "b"})
-    assert len(sent["samples"]["addresses"]) == len(panel.widget.samples)
-    assert [shown["key"] for shown in sent["show"]["pictures"]] == ["photo 1", "before", "after"]
-    assert sent["show"]["size"] == (60, 40)
+    keys = [shown["key"] for content in sent for shown in content["pictures"]]
+    assert keys == ["photo 1", "before", "after", *(f"sample {name}" for name in panel.widget.samples)]
+    assert sent[0]["size"] == (60, 40)
 
 
 def test_no_pixel_of_a_photo_is_in_what_a_notebook_saves(panel: Panel) -> None:
@@ -321,7 +422,7 @@ def test_no_pixel_of_a_photo_is_in_what_a_notebook_saves(panel: Panel) -> None:
 # --- Files go out ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("cutout", "RGBA"), ("overlay", "RGB"), ("mask", "P")])
+@pytest.mark.parametrize(("kind", "mode"), [("cutout", "RGBA"), ("copy", "RGBA"), ("overlay", "RGB"), ("mask", "P")])
 def test_a_download_has_the_size_of_the_photo_and_its_name(
     panel: Panel, monkeypatch: pytest.MonkeyPatch, kind: str, mode: str
 ) -> None:
@@ -329,7 +430,8 @@ def test_a_download_has_the_size_of_the_photo_and_its_name(
     assert max(picture(panel, "before").size) < 1500
     name, data = saved(panel, monkeypatch, kind)
     image = Image.open(BytesIO(data))
-    assert (name, image.size, image.mode) == (f"my dog.{kind}.png", (1500, 1000), mode)
+    name_of = "cutout" if kind == "copy" else kind
+    assert (name, image.size, image.mode) == (f"my dog.{name_of}.png", (1500, 1000), mode)
 
 
 @pytest.mark.parametrize(
