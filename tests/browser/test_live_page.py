@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import chdir
@@ -9,17 +10,22 @@ from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 import torch
+from axe import axe_faults
 from PIL import Image
 from servers import free_port, serving
 from skimage.data import coffee
 
 from petseg import Predictor, Segmentation
-from petseg.apps.cutouts import no_pet
+from petseg.apps import display
+from petseg.apps.cutouts import CutoutSettings, no_pet
 from petseg.apps.display import sample_photos
+from petseg.inference import correction
+from petseg.inference.correction import corrected_logits
 from petseg.inference.two_pass import pet_squares
 from petseg.labels import palette
 from petseg.models import zoo
@@ -34,11 +40,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the page, without the site's theme."""
     pytest.importorskip("onnxscript", reason='the exporter is not installed; pip install -e ".[export]" brings it')
     folder, port = tmp_path_factory.mktemp("live"), free_port()
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>petseg</title>'
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width"><title>petseg</title>'
     with chdir(ROOT):
         if not site.install_runtime():
             pytest.skip("onnxruntime-web is not installed; make site fetches it with npm")
-        site.write_live(folder / "live")
+        site.write_live(folder)
         (folder / "live.html").write_text(f"{head}<main>{site.fragment()}</main></html>")
     with serving(["-m", "http.server", str(port), "--bind", "127.0.0.1"], port, folder) as server:
         yield f"{server.address}/live.html"
@@ -62,8 +68,8 @@ def test_a_server_that_sends_files_with_the_wrong_type_is_said_to_and_nothing_tu
     for ending in endings.split():
         page.route(f"**/live/*{ending}", lambda route: route.fulfill(response=route.fetch(), content_type=kind))
     page.goto(address)
-    page.locator(".petseg-status", has_text=words).wait_for()
-    page.locator(".petseg-live:not(.petseg-busy)").wait_for()
+    page.locator(".petseg-live", has_text=words).wait_for()
+    assert page.locator(".petseg-busy").count() == 0
     page.close()
 
 
@@ -71,7 +77,8 @@ def test_opened_as_a_file_the_page_says_that_it_needs_a_server(chromium: Any, tm
     (tmp_path / "live.html").write_text(site.fragment(), encoding="utf-8")
     page = chromium.new_page()
     page.goto((tmp_path / "live.html").as_uri())
-    page.locator(".petseg-live:not(.petseg-busy)").wait_for()
+    page.locator(".petseg-status", has_text="Browsers run").wait_for()
+    assert page.locator(".petseg-busy").count() == 0
     assert page.locator(".petseg-status").inner_text().startswith("Browsers run this page only from a web server: run")
     page.close()
 
@@ -109,18 +116,39 @@ def encoded(image: Image.Image, format: str, **settings: Any) -> bytes:
     return file.getvalue()
 
 
-def choose(page: Any, data: bytes, name: str, words: str = "cut out in") -> str:
+def choose(page: Any, data: bytes, name: str, words: str = "segmented by") -> str:
     """Chooses a file and waits until the page has said these words of it; returns the whole sentence."""
-    page.set_input_files("input[type=file]", {"name": name, "mimeType": "image/jpeg", "buffer": data})
-    page.locator(".petseg-status", has_text=words).and_(page.locator(".petseg-status", has_text=name)).wait_for()
-    page.locator(".petseg-live:not(.petseg-busy)").wait_for()
-    return str(page.locator(".petseg-status").inner_text())
+    payload = {"name": name, "mimeType": "image/jpeg", "buffer": data}
+    page.locator(".petseg-zone input[type=file]").first.set_input_files(payload)
+    sentence = page.locator(".petseg-status, .petseg-message").filter(has_text=words).filter(has_text=name)
+    sentence.first.wait_for()
+    drawn(page)
+    return str(sentence.first.inner_text())
 
 
-def downloaded(page: Any, choice: str) -> Image.Image:
-    page.get_by_role("radio", name=choice).check()
+def sample(page: Any, name: str) -> None:
+    """Chooses a sample and waits until it is shown."""
+    page.get_by_role("group", name="Sample photos").get_by_role("button", name=name).click()
+    page.locator(".petseg-status", has_text=f"{name}: ").wait_for()
+    drawn(page)
+
+
+def drawn(page: Any) -> None:
+    """Waits until the page has done all its work."""
+    page.wait_for_function("""() => {
+        const open = document.querySelector(".petseg-open");
+        const shown = !open || document.querySelector(".petseg-before img").src.startsWith("blob");
+        return shown && !document.querySelector(".petseg-busy");
+    }""")
+    page.evaluate("() => new Promise((done) => setTimeout(done, 200))")
+
+
+def downloaded(page: Any, background: str = "Transparent", button: str = "Download") -> Image.Image:
+    """The file that a button gives, with this background."""
+    if button == "Download":
+        page.get_by_text(background, exact=True).click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download PNG").click()
+        page.get_by_role("button", name=button, exact=True).click()
     with Image.open(download.value.path()) as image:
         image.load()
         return image
@@ -128,7 +156,8 @@ def downloaded(page: Any, choice: str) -> Image.Image:
 
 def class_map(page: Any) -> Any:
     """The labels of the page's class map: uint8 (H, W)."""
-    pixels = np.asarray(downloaded(page, "class map").convert("RGB")).astype(int)
+    page.locator("details").evaluate("details => details.open = true")
+    pixels = np.asarray(downloaded(page, button="Download class map").convert("RGB")).astype(int)
     distance = np.abs(pixels[:, :, None] - np.reshape(palette(), (3, 3))).sum(axis=-1)  # (H, W, 3)
     assert distance.min(axis=-1).max() == 0  # no other colour
     return distance.argmin(axis=-1)
@@ -138,7 +167,7 @@ def agreement(page: Any, result: Segmentation) -> tuple[float, float, float]:
     """Fraction of equal labels; mean differences of alpha, and of colours where the pet is opaque, of 0 to 255."""
     labels = class_map(page)
     assert labels.shape == result.mask.shape
-    pixels = [np.asarray(image).astype(int) for image in (downloaded(page, "transparent"), result.cutout())]
+    pixels = [np.asarray(image).astype(int) for image in (downloaded(page), result.cutout())]
     alpha, colors = (np.abs(pixels[0] - pixels[1])[..., part] for part in (3, slice(3)))
     shown = np.minimum(pixels[0][..., 3], pixels[1][..., 3]) > 127
     return float((labels == result.mask).mean()), float(alpha.mean()), float(colors[shown].mean())
@@ -153,11 +182,10 @@ def assert_equal_to_python(page: Any, data: bytes, name: str) -> None:
     assert colors < 2
 
 
-@pytest.mark.parametrize("sample", list(sample_photos()))
-def test_a_sample_is_segmented_as_python_segments_it(page: Any, sample: str) -> None:
-    page.get_by_role("button", name=sample).click()
-    page.locator(".petseg-status", has_text="cut out in").wait_for()
-    labels, alpha, colors = agreement(page, predictor()(sample_photos()[sample]()))
+@pytest.mark.parametrize("name", list(sample_photos()))
+def test_a_sample_is_segmented_as_python_segments_it(page: Any, name: str) -> None:
+    sample(page, name)
+    labels, alpha, colors = agreement(page, predictor()(sample_photos()[name]()))
     assert labels >= 0.999
     assert alpha < 0.5
     assert colors < 1
@@ -197,11 +225,10 @@ def test_nothing_is_fetched_or_sent_once_the_page_is_loaded(page: Any, requests:
     assert any(address.endswith("model.onnx") for address in requests)
     before = len(requests)
     choose(page, kinds()["phone.jpg"], "phone.jpg")
-    for sample in sample_photos():
-        page.get_by_role("button", name=sample).click()
-        page.locator(".petseg-status", has_text=f"{sample}.png: ").wait_for()
-    for choice in ("transparent", "colour", "blurred", "class map"):
-        downloaded(page, choice)
+    for name in sample_photos():
+        sample(page, name)
+    for background in ("Transparent", "White", "Colour", "Blurred"):
+        downloaded(page, background)
     assert requests[before:] == []
 
 
@@ -217,8 +244,11 @@ def test_nothing_is_fetched_or_sent_once_the_page_is_loaded(page: Any, requests:
 def test_a_file_that_is_no_photo_gets_one_sentence_and_the_page_goes_on(
     page: Any, name: str, data: bytes, words: str
 ) -> None:
+    sample(page, "Chelsea the cat")
     sentence = choose(page, data, name, words)
     assert "Error" not in sentence
+    assert page.locator(".petseg-status").inner_text().startswith("Chelsea the cat: 451 x 300 pixels")
+    assert downloaded(page).size == (451, 300)  # a file that failed spoils nothing of what is there
     choose(page, kinds()["phone.jpg"], "phone.jpg")
 
 
@@ -228,7 +258,7 @@ def test_without_a_pet_there_is_a_sentence_and_no_cut_out(chromium: Any, address
     page.route("**/settings.json", lambda route: route.fulfill(json=settings))
     page.goto(address)
     choose(page, kinds()["phone.jpg"], "phone.jpg", "No pet found in phone.jpg")
-    assert page.locator(".petseg-result").is_hidden()
+    assert page.get_by_role("button", name="Download", exact=True).is_hidden()
     page.close()
 
 
@@ -238,9 +268,10 @@ def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anywa
     assert result.doubtful
     sentence = choose(page, data, "mug.png", "Is this a cat or a dog? No pet found in mug.png")
     assert sentence == no_pet("mug.png", result.doubtful)
-    assert page.locator(".petseg-result").is_hidden()
+    assert page.get_by_role("button", name="Download", exact=True).is_hidden()
     page.get_by_role("button", name="Show it anyway").click()
-    page.locator(".petseg-status", has_text="mug.png: 600 x 400 pixels, cut out in").wait_for()
+    page.get_by_role("button", name="Download", exact=True).wait_for()
+    drawn(page)
     assert agreement(page, result)[0] > 0.99
     choose(page, kinds()["phone.jpg"], "phone.jpg")
     assert page.get_by_role("button", name="Show it anyway").is_hidden()
@@ -269,7 +300,7 @@ def test_a_photo_is_dropped_or_pasted_and_the_line_moves_by_keyboard(page: Any) 
             bubbles: true, dataTransfer: files, clipboardData: files,
           }));
         })"""
-    for event, target, kind in (("drop", ".petseg-drop", "DragEvent"), ("paste", "body", "ClipboardEvent")):
+    for event, target, kind in (("drop", ".petseg-zone", "DragEvent"), ("paste", "body", "ClipboardEvent")):
         page.evaluate(script, [event, target, kind])
         page.locator(".petseg-status", has_text=f"{event}.png: 451 x 300 pixels").wait_for()
     line = page.locator(".petseg-slider")
@@ -280,23 +311,201 @@ def test_a_photo_is_dropped_or_pasted_and_the_line_moves_by_keyboard(page: Any) 
     assert float(line.input_value()) > 0
 
 
-def test_the_background_is_transparent_of_one_colour_or_the_blurred_photo(page: Any) -> None:
-    page.get_by_role("button", name="Chelsea the cat").click()
-    page.locator(".petseg-status", has_text="cut out in").wait_for()
+def test_the_background_is_transparent_of_one_colour_or_the_blurred_photo_or_an_own_picture(page: Any) -> None:
+    sample(page, "Chelsea the cat")
+    page.get_by_text("Colour", exact=True).click()
     page.get_by_label("Colour of the background").fill("#00ff00")
-    colored, blurred, clear = (downloaded(page, choice) for choice in ("colour", "blurred", "transparent"))
-    outside = np.asarray(clear)[..., 3] == 0
+    images = {choice: np.asarray(downloaded(page, choice)) for choice in ("Colour", "White", "Blurred", "Transparent")}
+    outside = images["Transparent"][..., 3] == 0
     assert outside.any()
-    assert (np.asarray(colored)[outside] == (0, 255, 0, 255)).all()
+    for choice, color in (("Colour", (0, 255, 0, 255)), ("White", (255, 255, 255, 255))):
+        assert (images[choice][outside] == color).all()
     photo = np.asarray(sample_photos()["Chelsea the cat"]())
-    assert 0 < np.abs(np.asarray(blurred)[outside][:, :3].astype(int) - photo[outside]).mean() < 40
+    assert 0 < np.abs(images["Blurred"][outside][:, :3].astype(int) - photo[outside]).mean() < 40
+    page.get_by_text("Own picture", exact=True).click()
+    own = {"name": "wall.png", "mimeType": "image/png", "buffer": encoded(Image.new("RGB", (9, 9), "red"), "PNG")}
+    page.locator(".petseg-chips input[type=file]").set_input_files(own)
+    page.get_by_text("wall.png").wait_for()
+    assert (np.asarray(downloaded(page, "Own picture"))[outside] == (255, 0, 0, 255)).all()
 
 
-def test_a_phone_s_narrow_screen_needs_no_scrolling_to_the_side(page: Any) -> None:
-    page.set_viewport_size({"width": 400, "height": 800})
-    page.get_by_role("button", name="Chelsea the cat").click()
-    page.locator(".petseg-status", has_text="cut out in").wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+@pytest.mark.parametrize("edge", [edge for edge in display.EDGES if edge != "as found"])
+def test_the_edge_is_moved_and_softened_and_the_crop_is_where_python_has_them(page: Any, edge: str) -> None:
+    sample(page, "Chelsea the cat")
+    page.get_by_text(edge.capitalize(), exact=True).click()
+    page.get_by_label("Crop to the pet").check()
+    result = predictor()(sample_photos()["Chelsea the cat"]())
+    images = [downloaded(page), CutoutSettings(None, True, "png", *display.EDGES[edge]).draw(result)]
+    assert np.allclose(images[0].size, images[1].size, atol=2)
+    alphas = [np.asarray(image.resize((300, 200)).getchannel("A")).astype(int) for image in images]
+    assert np.abs(alphas[0] - alphas[1]).mean() < 2
+
+
+def test_a_soft_shadow_is_where_python_has_it(page: Any) -> None:
+    sample(page, "cartoon cat")
+    page.get_by_label("Soft shadow").check()
+    result = predictor()(sample_photos()["cartoon cat"]())
+    alphas = [np.asarray(image.getchannel("A")).astype(int) for image in
+              (downloaded(page), CutoutSettings(shadow=True).draw(result), result.cutout())]
+    assert np.abs(alphas[1] - alphas[2]).mean() > 1
+    assert np.abs(alphas[0] - alphas[1]).mean() < 1
+
+
+def test_several_photos_are_open_one_is_shown_any_can_be_closed_and_all_are_one_zip(page: Any) -> None:
+    wall = encoded(Image.new("RGB", (300, 200), "grey"), "PNG")
+    files = {"wall.png": wall, "rex.jpg": kinds()["phone.jpg"], "Rex.jpg": kinds()["grey.png"], "sofa.png": wall}
+    payloads = [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files.items()]
+    page.locator(".petseg-zone input[type=file]").first.set_input_files(payloads)
+    photos = page.get_by_role("group", name="Open photos")
+    photos.get_by_role("button", name="sofa.png").wait_for()
+    drawn(page)
+    assert page.locator(".petseg-status").inner_text().startswith("rex.jpg: ")  # the first that has a pet
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all (ZIP)").click()
+    with ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["rex.cutout.png", "Rex-2.cutout.png"]
+        with Image.open(archive.open("rex.cutout.png")) as image:
+            assert (image.size, image.mode) == ((451, 300), "RGBA")
+    for left in (3, 2, 1, 0):
+        page.get_by_role("button", name="Close", exact=True).click()
+        page.wait_for_function("n => document.querySelectorAll('.petseg-strip button').length === n", arg=left)
+    assert page.get_by_role("button", name="Close", exact=True).is_hidden()
+
+
+def test_strokes_are_followed_as_python_follows_them(page: Any) -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 3, (3, 12, 16)).astype(np.float32)
+    keep, remove = np.zeros((2, 90, 120), bool)
+    keep[10:14, 20:60] = keep[70:80, 100:104] = True
+    remove[12:50, 50:54] = remove[60:62, 5:90] = True
+    script = """async ([values, keep, remove, settings]) => {
+        const { correctedLogits } = await import("./live/correction.js");
+        const logits = { data: Float32Array.from(values), channels: 3, height: 12, width: 16 };
+        const masks = [keep, remove].map((mask) => Uint8Array.from(mask));
+        return [...correctedLogits(logits, 120, 90, ...masks, settings).data];
+    }"""
+    masks = [mask.astype(int).ravel().tolist() for mask in (keep, remove)]
+    computed = page.evaluate(script, [logits.ravel().tolist(), *masks, site.live_settings()["correction"]])
+    expected = corrected_logits(logits, keep, remove)
+    assert (np.abs(expected) == correction.SPREAD).any()
+    np.testing.assert_allclose(np.reshape(computed, expected.shape), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("way", ["mouse", "keyboard"])
+def test_the_brush_removes_and_keeps_and_undo_takes_it_back(page: Any, way: str) -> None:
+    sample(page, "cartoon cat")
+    before = np.asarray(downloaded(page))[..., 3]
+    page.get_by_role("button", name="Correct", exact=True).click()
+    canvas = page.locator(".petseg-brush")
+    drawn(page)
+    if way == "mouse":
+        page.get_by_text("Remove", exact=True).click()
+        box = canvas.bounding_box()
+        page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.5 * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"], steps=4)
+        page.mouse.up()
+    else:
+        canvas.press("r")
+        canvas.press("ArrowRight")
+        canvas.press(" ")
+    page.wait_for_function("!document.querySelector('.petseg-tools + .petseg-row button').disabled")
+    drawn(page)
+    after = np.asarray(downloaded(page))[..., 3]
+    H, W = after.shape
+    assert before[H // 2, W // 2] == 255
+    assert after[H // 2, round(0.52 * W)] == 0
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_function("document.querySelector('.petseg-tools + .petseg-row button').disabled")
+    drawn(page)
+    assert np.array_equal(np.asarray(downloaded(page))[..., 3], before)
+    canvas.press("Escape")
+    assert canvas.is_hidden()
+
+
+def test_zoom_enlarges_the_comparison_and_shows_the_photos_own_pixels(page: Any) -> None:
+    choose(page, kinds()["large.jpg"], "large.jpg")
+    width = "document.querySelector('.petseg-before img').naturalWidth"
+    assert page.evaluate(width) == 1440
+    box = page.locator(".petseg-comparison")
+    small = box.bounding_box()["width"]
+    page.get_by_role("button", name="Zoom in").click()
+    assert abs(box.bounding_box()["width"] / small - 1.5) < 0.01
+    page.wait_for_function(f"{width} === 4000")
+    page.get_by_role("button", name="Zoom to the photo's own pixels").click()
+    assert abs(box.bounding_box()["width"] - 4000) < 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_photo_and_the_download_are_in_one_screen_and_nothing_is_wider(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    samples = page.get_by_role("group", name="Sample photos").get_by_role("button")
+    assert len({button.bounding_box()["y"] for button in samples.all()}) == 1
+    sample(page, "Chelsea the cat")
+    page.evaluate("scrollTo(0, 0)")
+    for part in (page.locator(".petseg-comparison"), page.get_by_role("button", name="Download", exact=True)):
+        box = part.bounding_box()
+        assert box["y"] + box["height"] <= 800
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_phone_offers_its_camera_and_no_paste(chromium: Any, address: str) -> None:
+    context = chromium.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(address)
+    page.locator(".petseg-zone").wait_for()
+    assert page.get_by_text("Take a photo").is_visible()
+    assert page.get_by_text("or paste one").is_hidden()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_page_has_no_fault_that_axe_finds(page: Any, width: int, scheme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    if scheme == "dark":
+        page.evaluate("""() => {
+            document.documentElement.dataset.theme = "dark";
+            document.body.style.cssText = "background: #14181e; color: #ced6dd";
+        }""")
+    sample(page, "Chelsea the cat")
+    page.get_by_text("Colour", exact=True).click()
+    page.locator("details").evaluate("details => details.open = true")
+    page.get_by_role("button", name="Correct", exact=True).click()
+    drawn(page)
+    assert axe_faults(page, ".petseg-front") == []
+
+
+def test_after_the_first_visit_the_page_works_without_a_network(chromium: Any, address: str) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(address)
+    page.evaluate("navigator.serviceWorker.register('offline.js')")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    context.set_offline(True)
+    page.reload()
+    page.locator(".petseg-ready").wait_for()
+    sample(page, "Chelsea the cat")
+    manifest = page.evaluate("fetch('live/manifest.json').then((answer) => answer.json())")
+    assert manifest["start_url"] == "../live.html"
+    context.close()
+
+
+def test_while_the_page_loads_it_says_how_many_megabytes(chromium: Any, address: str) -> None:
+    page = chromium.new_page()
+    page.add_init_script("""
+        window.said = [];
+        new MutationObserver(() => said.push(document.querySelector(".petseg-status")?.textContent))
+            .observe(document, { childList: true, subtree: true, characterData: true });
+    """)
+    page.goto(address)
+    page.locator(".petseg-ready").wait_for()
+    pattern = r"Loading the model: \d+\.\d of \d+\.\d MB …"
+    assert [words for words in page.evaluate("said") if words and re.fullmatch(pattern, words)]
+    page.close()
 
 
 def test_the_page_s_model_is_small_and_computes_with_the_package_s_numbers() -> None:
