@@ -23,6 +23,7 @@ def jupyterlab(folder: Path) -> Iterator[Server]:
     """JupyterLab that shows a folder, for this machine alone, without a token and without the user's own settings."""
     port = free_port()
     arguments = ["-m", "jupyterlab", f"--port={port}", "--no-browser", "--allow-root", f"--notebook-dir={folder}"]
+    arguments.append("--expose-app-in-browser")  # its commands, such as that for the theme
     settings = ["--IdentityProvider.token=", "--LabApp.news_url=None", f"--LabApp.user_settings_dir={folder}/.lab"]
     with serving([*arguments, *settings], port, folder) as server:
         yield server

@@ -13,13 +13,14 @@ class_map = logits[0].argmax(axis=0)  # (h, w): 0 pet, 1 background, 2 boundary
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
@@ -29,15 +30,16 @@ from petseg.models import zoo
 from petseg.models.classifier import SIZE, WEIGHTS, load_classifier
 
 
-def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False) -> Path:
+def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False, bytes_only: bool = False) -> Path:
     """Writes a model as ONNX, whole or not at all, and returns the file's path.
 
     The graph takes `image`, float32 (batch, 3, h, w): RGB from 0 to 1, resized to the card's working size; and gives
     `logits`, float32 (batch, 3, h, w), in the order of `labels.CLASSES`. Any batch size works. The card travels in
     the file's metadata, field by field as in a weights file.
 
-    `half` stores the weights in float16, as in a weights file: half the bytes and not one value changed. The network
-    still computes in float32.
+    `half` stores the weights in float16, as in a weights file: half the bytes and not one value changed. `bytes_only`
+    stores those of convolutions as integers of 8 bits, with one scale per output channel: a quarter of the bytes. The
+    network still computes in float32; see `int8` for one that does not.
 
     Raises:
         ModelError: there is no such model, the name does not end in `.onnx`, or the extra `export` is missing.
@@ -49,6 +51,8 @@ def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False
     _extra("onnxscript")  # PyTorch's exporter needs it; its own message names no remedy
     segmenter, card = zoo.load(model)
     graph = _graph(segmenter, card.size, fold=not half)
+    if bytes_only:
+        _quantize(graph.graph, onnx)
     if half:
         _halve(graph.graph, onnx)
     for key, value in card.to_header().items():
@@ -67,15 +71,11 @@ def export_classifier(out: Path) -> None:
     """
     onnx = import_module("onnx")
     graph = _graph(load_classifier(), SIZE, fold=False, output="probability")
-    stored, nodes = load_file(WEIGHTS), []
-    for weight in list(graph.graph.initializer):
-        key, name = weight.name.removeprefix("classifier.network."), weight.name
-        if f"{key}.scale" in stored:
-            scale = onnx.numpy_helper.from_array(stored[f"{key}.scale"].numpy(), f"{name}.scale")
-            weight.CopyFrom(onnx.numpy_helper.from_array(stored[key].numpy(), f"{name}.int8"))
-            graph.graph.initializer.append(scale)
-            nodes.append(onnx.helper.make_node("DequantizeLinear", [weight.name, scale.name], [name], axis=0))
-    _put_first(graph.graph, nodes)
+    stored = {key: array.numpy() for key, array in load_file(WEIGHTS).items()}
+    prefix = "classifier.network."
+    names = {weight.name: weight.name.removeprefix(prefix) for weight in graph.graph.initializer}
+    scaled = {name: key for name, key in names.items() if f"{key}.scale" in stored}
+    _store_bytes(graph.graph, onnx, {name: (stored[key], stored[f"{key}.scale"]) for name, key in scaled.items()})
     onnx.checker.check_model(graph)
     onnx.save_model(graph, str(out))
 
@@ -116,6 +116,31 @@ def _halve(graph: Any, onnx: Any) -> None:
             weight.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}.half"))
             casts.append(onnx.helper.make_node("Cast", [weight.name], [name], to=onnx.TensorProto.FLOAT))
     _put_first(graph, casts)
+
+
+def _quantize(graph: Any, onnx: Any) -> None:
+    """Stores the weights of each convolution as integers of 8 bits."""
+    quantized = {}
+    for weight in graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.ndim == 4:  # (out, in, h, w)
+            scale = np.maximum(np.abs(values).max(axis=(1, 2, 3)) / 127, np.finfo(np.float32).tiny)
+            quantized[weight.name] = (values / scale[:, None, None, None]).round().astype(np.int8), scale
+    _store_bytes(graph, onnx, quantized)
+
+
+def _store_bytes(graph: Any, onnx: Any, quantized: Mapping[str, tuple[NDArray[np.int8], NDArray[np.float32]]]) -> None:
+    """Stores weights as integers with a scale per output channel, and multiplies them when the network is loaded."""
+    nodes = []
+    for weight in list(graph.initializer):
+        name = weight.name
+        if name in quantized:
+            integers, scales = quantized[name]
+            scale = onnx.numpy_helper.from_array(scales, f"{name}.scale")
+            weight.CopyFrom(onnx.numpy_helper.from_array(integers, f"{name}.int8"))
+            graph.initializer.append(scale)
+            nodes.append(onnx.helper.make_node("DequantizeLinear", [weight.name, scale.name], [name], axis=0))
+    _put_first(graph, nodes)
 
 
 def _put_first(graph: Any, nodes: Sequence[Any]) -> None:

@@ -48,8 +48,8 @@ RUNTIME: Final = LIVE / "node_modules/onnxruntime-web/dist"
 FRONT: Final = Path("petseg/apps/front")
 RUNTIME_FILES: Final = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
-#: The live page's network, the smallest released one.
-MODEL: Final = "unet-separable"
+#: The live page's network, the most accurate released one; its weights are stored in 8 bits.
+MODEL: Final = "unet-lite0"
 
 PHOTOS: Final = "*The output shows photos of Oxford-IIIT Pet, which belong to others: run the notebook to see them.*"
 NO_LIVE_PAGE: Final = "<p>This copy of the site has no live page: install Node.js and run <code>make site</code>.</p>"
@@ -151,7 +151,7 @@ def write_live(pages: Path) -> None:
     (folder / "comparison.css").write_text(CSS, encoding="utf-8")
     for name, load in sample_photos().items():
         load().save(folder / f"{name}.png")
-    export_onnx(MODEL, folder / "model.onnx", half=True)
+    export_onnx(MODEL, folder / "model.onnx", bytes_only=True)
     export_classifier(folder / "classifier.onnx")
     sizes = {name: (folder / name).stat().st_size for name in ("model.onnx", RUNTIME_FILES[-1])}
     write_json(folder / "settings.json", {**live_settings(), "bytes": sizes})

@@ -40,7 +40,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the page, without the site's theme."""
     pytest.importorskip("onnxscript", reason='the exporter is not installed; pip install -e ".[export]" brings it')
     folder, port = tmp_path_factory.mktemp("live"), free_port()
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width"><title>petseg</title>'
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>petseg</title>'
+    head += '<meta name="viewport" content="width=device-width">'
     with chdir(ROOT):
         if not site.install_runtime():
             pytest.skip("onnxruntime-web is not installed; make site fetches it with npm")
@@ -345,8 +346,10 @@ def test_a_soft_shadow_is_where_python_has_it(page: Any) -> None:
     sample(page, "cartoon cat")
     page.get_by_label("Soft shadow").check()
     result = predictor()(sample_photos()["cartoon cat"]())
-    alphas = [np.asarray(image.getchannel("A")).astype(int) for image in
-              (downloaded(page), CutoutSettings(shadow=True).draw(result), result.cutout())]
+    alphas = [
+        np.asarray(image.getchannel("A")).astype(int)
+        for image in (downloaded(page), CutoutSettings(shadow=True).draw(result), result.cutout())
+    ]
     assert np.abs(alphas[1] - alphas[2]).mean() > 1
     assert np.abs(alphas[0] - alphas[1]).mean() < 1
 

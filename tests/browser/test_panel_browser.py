@@ -12,6 +12,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from axe import axe_faults
 from lab import NOTEBOOK, NUMBERS, SECONDS, jupyterlab, open_panel, show, upload, wait_for, write_notebook
 from PIL import Image
 from servers import Server
@@ -79,7 +80,7 @@ def test_a_photo_of_a_phone_comes_out_upright_and_cut_out(panel: Any, files: Pat
     name = show(panel, files / "phone.jpg")
     wait_for(panel, f"{name}: 451 x 300 pixels")
     with panel.expect_download() as download:
-        panel.get_by_role("button", name="Download cut-out").click()
+        panel.get_by_role("button", name="Download", exact=True).click()
     assert download.value.suggested_filename == name.replace(".jpg", ".cutout.png")
     download.value.save_as(tmp_path / "phone.png")
     with Image.open(tmp_path / "phone.png") as cutout:
@@ -111,25 +112,24 @@ def test_settings_change_the_cutout_alone(panel: Any, files: Path) -> None:
     assert white[..., 3].min() == 255
     panel.get_by_label("File format").select_option("JPEG")
     with panel.expect_download() as download:
-        panel.get_by_role("button", name="Download cut-out").click()
+        panel.get_by_role("button", name="Download", exact=True).click()
     assert download.value.suggested_filename.endswith(".cutout.jpg")
     transparent = changed(panel, AFTER, panel.get_by_text("Transparent", exact=True).click)
     assert panel.get_by_label("File format").input_value() == "png"  # a JPEG cannot be transparent
-    panel.get_by_label("Edge: shrink or grow").focus()
-    grown = changed(panel, AFTER, lambda: panel.keyboard.press("End"))
-    assert (grown[..., 3] > 127).sum() > 1.02 * (transparent[..., 3] > 127).sum()
+    grown = changed(panel, AFTER, panel.get_by_text("Looser", exact=True).click)
+    assert (grown[..., 3] > 127).sum() > (transparent[..., 3] > 127).sum()
     assert grown.shape == photo.shape
     assert np.array_equal(pixels(panel, BEFORE), photo)
-    changed(panel, AFTER, lambda: panel.get_by_label("Edge: shrink or grow").fill("0"))
+    changed(panel, AFTER, panel.get_by_text("As found", exact=True).click)
 
 
 def test_an_image_of_ones_own_stands_behind_the_pet(panel: Any, files: Path) -> None:
     show(panel, files / "chelsea.jpg")
-    panel.get_by_text("Image", exact=True).click()
+    panel.get_by_text("Own picture", exact=True).click()
 
     def choose() -> None:
         with panel.expect_file_chooser() as chooser:
-            panel.get_by_text("Choose an image").click()
+            panel.get_by_text("Choose a picture").click()
         chooser.value.set_files(files / "orange.png")
 
     choose()
@@ -166,19 +166,58 @@ def test_a_large_photo_is_compared_at_a_size_that_is_sharp(panel: Any, files: Pa
 
 def test_several_photos_at_once_are_all_there_and_in_one_zip(panel: Any, files: Path, tmp_path: Path) -> None:
     names = upload(panel, *(files / f"{name}.jpg" for name in ("chelsea", "diary", "phone", "empty")))
-    wait_for(panel, f"{names[2]}: 451 x 300 pixels")
     wait_for(panel, f"{names[1]}: not an image")
     wait_for(panel, f"{names[3]}: the file is empty")
     photos = panel.get_by_role("group", name="Open photos")
     assert photos.get_by_role("button", name=names[1]).count() == 0
-    assert photos.get_by_role("button", name=names[2]).get_attribute("aria-pressed") == "true"
-    photos.get_by_role("button", name=names[0]).click()
-    wait_for(panel, f"{names[0]}: 451 x 300 pixels")
+    assert photos.get_by_role("button", name=names[0]).get_attribute("aria-pressed") == "true"
+    photos.get_by_role("button", name=names[2]).click()
+    wait_for(panel, f"{names[2]}: 451 x 300 pixels")
     with panel.expect_download() as download:
         panel.get_by_role("button", name="Download all (ZIP)").click()
     download.value.save_as(tmp_path / "all.zip")
     with ZipFile(tmp_path / "all.zip") as archive:
         assert {name.replace(".jpg", ".cutout.png") for name in (names[0], names[2])} <= set(archive.namelist())
+
+
+def test_the_first_photo_with_a_pet_is_shown_and_each_can_be_closed(panel: Any, files: Path) -> None:
+    names = upload(panel, *(files / name for name in ("orange.png", "chelsea.jpg", "orange.png")))
+    wait_for(panel, f"{names[1]}: 451 x 300 pixels")
+    photos = panel.get_by_role("group", name="Open photos")
+    photos.get_by_role("button", name=names[2]).wait_for()
+    assert photos.get_by_role("button", name=names[1]).get_attribute("aria-pressed") == "true"
+    assert panel.get_by_role("button", name="Download", exact=True).is_visible()
+    panel.get_by_role("button", name="Close", exact=True).click()
+    photos.get_by_role("button", name=names[1]).wait_for(state="detached")
+    wait_for(panel, f"No pet found in {names[0]}")
+
+
+def test_the_brush_removes_what_it_covers_and_undo_takes_it_back(panel: Any, files: Path) -> None:
+    show(panel, files / "chelsea.jpg")
+    before = pixels(panel, AFTER)
+    changed(panel, AFTER, panel.get_by_role("button", name="Correct", exact=True).click)
+    canvas = panel.locator(".petseg-brush")
+    canvas.press("r")
+    after = changed(panel, AFTER, lambda: canvas.press(" "))
+    H, W = before.shape[:2]
+    assert (before[H // 2, W // 2, 3], after[H // 2, W // 2, 3]) == (255, 0)
+    again = changed(panel, AFTER, panel.get_by_role("button", name="Undo").click)
+    assert np.array_equal(again[..., 3], before[..., 3])
+    changed(panel, AFTER, panel.get_by_role("button", name="Done").click)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_panel_has_no_fault_that_axe_finds(panel: Any, files: Path, width: int, theme: str) -> None:
+    show(panel, files / "chelsea.jpg")
+    jupyter = "name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })"
+    panel.evaluate(jupyter, f"JupyterLab {theme.capitalize()}")
+    panel.locator(f"body[data-jp-theme-light='{str(theme == 'light').lower()}']").wait_for()
+    panel.locator(".petseg-front").evaluate(f"panel => panel.style.width = '{width}px'")
+    faults = axe_faults(panel, ".petseg-front")
+    panel.locator(".petseg-front").evaluate("panel => panel.style.width = ''")
+    panel.evaluate(jupyter, "JupyterLab Light")
+    assert faults == []
 
 
 def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request(
@@ -188,16 +227,16 @@ def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anywa
     (name,) = upload(panel, files / "man.png")
     wait_for(panel, f"Is this a cat or a dog? No pet found in {name}")
     panel.get_by_role("button", name="Show it anyway").click()
-    panel.get_by_role("button", name="Download cut-out").wait_for()
+    panel.get_by_role("button", name="Download", exact=True).wait_for()
     assert not panel.get_by_role("button", name="Show it anyway").is_visible()
 
 
 def test_a_photo_without_a_pet_is_said_to_have_none(panel: Any, files: Path) -> None:
     (name,) = upload(panel, files / "orange.png")
     wait_for(panel, f"No pet found in {name}")
-    assert not panel.get_by_role("button", name="Download cut-out").is_visible()
+    assert not panel.get_by_role("button", name="Download", exact=True).is_visible()
     show(panel, files / "chelsea.jpg")
-    assert panel.get_by_role("button", name="Download cut-out").is_visible()
+    assert panel.get_by_role("button", name="Download", exact=True).is_visible()
     assert panel.get_by_text("No pet found").count() == 0
 
 
@@ -230,14 +269,14 @@ def test_a_photo_can_be_dropped_or_pasted(panel: Any, files: Path, way: str) -> 
 @pytest.mark.parametrize("width", [400, 1280])
 def test_the_panel_fits_its_width_and_the_comparison_a_screen(panel: Any, files: Path, width: int) -> None:
     show(panel, files / "chelsea.jpg")
-    panel.locator(".petseg-panel").evaluate(f"panel => panel.style.width = '{width}px'")
-    script = """panel => [...panel.querySelectorAll("button, input:not(.petseg-unseen), select, p, span")]
+    panel.locator(".petseg-front").evaluate(f"panel => panel.style.width = '{width}px'")
+    script = """panel => [...panel.querySelectorAll("button, input:not(.petseg-unseen), select, p, span, canvas")]
         .filter((part) => !part.closest(".petseg-strip, .petseg-comparison"))
         .filter((part) => part.getBoundingClientRect().right > panel.getBoundingClientRect().right + 1)
         .map((part) => part.outerHTML)"""
-    wide = panel.locator(".petseg-panel").evaluate(script)
+    wide = panel.locator(".petseg-front").evaluate(script)
     height = panel.locator(".petseg-comparison").bounding_box()["height"]
-    panel.locator(".petseg-panel").evaluate("panel => panel.style.width = ''")
+    panel.locator(".petseg-front").evaluate("panel => panel.style.width = ''")
     assert wide == []
     assert 150 < height <= 560
 

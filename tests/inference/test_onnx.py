@@ -98,6 +98,15 @@ def test_float16_halves_the_file_and_changes_no_weight(model, exported):
     half.unlink()
 
 
+def test_weights_of_8_bits_quarter_the_file_and_hardly_change_the_logits(model, exported):
+    small = export_onnx(model, model.with_name("bytes.onnx"), bytes_only=True)
+    image = np.random.default_rng(0).random((2, 3, 30, 48), dtype=np.float32)
+    (whole,), (coarse,) = (session(path).run(["logits"], {"image": image}) for path in (exported, small))
+    assert 0 < np.abs(coarse - whole).mean() < 0.02 * whole.std()
+    assert sum(array.nbytes for array in weights(small)) < 0.35 * sum(array.nbytes for array in weights(exported))
+    small.unlink()
+
+
 def test_a_name_that_is_not_one_of_an_onnx_file_is_refused(tmp_path, model):
     with pytest.raises(ModelError, match=r"^model\.pt: .*ends in \.onnx"):
         export_onnx(model, tmp_path / "model.pt")

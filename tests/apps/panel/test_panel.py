@@ -311,7 +311,8 @@ def two_pets(pet_model: Path) -> Panel:
     logits[BACKGROUND] = 9
     logits[:, 30:70, 20:60] = logits[:, 30:60, 140:180] = np.reshape([9.0, -9.0, -9.0], (3, 1, 1))
     panel = Panel(str(pet_model))
-    panel.gallery.add("two.jpg", Segmentation(Image.new("RGB", (200, 100), (90, 90, 90)), logits, model="pet"))
+    name = panel._predictor().card.name
+    panel.gallery.add("two.jpg", Segmentation(Image.new("RGB", (200, 100), (90, 90, 90)), logits, model=name))
     return panel
 
 
