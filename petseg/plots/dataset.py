@@ -53,19 +53,39 @@ def vision_tasks(image: NDArray[np.uint8], animals: Sequence[Region], name: str)
 
 
 def overlap(true: Region, predicted: Region) -> Figure:
-    """Two small masks, their intersection and their union, each with its number of pixels."""
-    regions = {"true": true, "predicted": predicted, "intersection": true & predicted, "union": true | predicted}
-    titles = [f"{name}: {region.sum()}" for name, region in regions.items()]
-    with figure(7.4, 2.1, 1, 4, alt=f"Small masks, pixels of each: {', '.join(titles)}.") as (drawing, axes):
-        for ax, title, region in zip(axes, titles, regions.values(), strict=True):
-            ax.imshow(region, cmap=ListedColormap(["#ffffff", COLORS[PET]]), vmin=0, vmax=1)
-            H, W = region.shape
-            ax.set_xticks(np.arange(W + 1) - 0.5, [])
-            ax.set_yticks(np.arange(H + 1) - 0.5, [])
-            ax.grid(color=INK, linewidth=0.8)
-            ax.tick_params(length=0)
-            ax.set_title(title, fontsize=11)
+    """Two small masks, and IoU as a fraction of pictures: the intersection above the union."""
+    both, either = true & predicted, true | predicted
+    alt = (
+        f"Small masks, pixels of each: true: {true.sum()}, predicted: {predicted.sum()}, intersection: {both.sum()}, "
+        f"union: {either.sum()}. IoU is the intersection divided by the union: {both.sum() / either.sum():.2f}."
+    )
+    with figure(6.6, 3.3, alt=alt) as (drawing, ax):
+        H, W = true.shape
+        large = 2.0 * H + 0.9
+        for place, region, name in (
+            ((0.0, H / 2 + 0.5), true, "true"),
+            ((W + 1.2, H / 2 + 0.5), predicted, "predicted"),
+            ((2 * W + 5.5, 0.0), both, "intersection"),
+            ((2 * W + 5.5, H + 1.0), either, "union"),
+        ):
+            _squares(ax, place, region)
+            beside = place[0] > 2 * W + 2
+            x, y = (place[0] + W + 0.5, place[1] + H / 2) if beside else (place[0] + W / 2, place[1] - 0.5)
+            ax.text(x, y, f"{name}: {region.sum()}", fontsize=11, ha="left" if beside else "center", va="center")
+        ax.plot([2 * W + 5.3, 3 * W + 5.7], [H + 0.5, H + 0.5], color=INK, linewidth=2)
+        ax.text(2 * W + 5.0, H + 0.5, "IoU =", ha="right", va="center", fontsize=12)
+        result = f"= {both.sum()} / {either.sum()} = {both.sum() / either.sum():.2f}"
+        ax.text(3 * W + 6.0, H + 0.5, result, va="center", fontsize=12, fontweight="bold")
+        ax.set(xlim=(-0.2, 3 * W + 11), ylim=(large + 0.3, -0.2), aspect="equal")
+        ax.axis("off")
     return drawing
+
+
+def _squares(ax: Axes, place: tuple[float, float], region: Region) -> None:
+    """A mask as squares, its upper left corner at a place; pixels that are true are coloured."""
+    for (row, column), inside in np.ndenumerate(region):
+        color = COLORS[PET] if inside else "white"
+        ax.add_patch(Rectangle((place[0] + column, place[1] + row), 1, 1, facecolor=color, edgecolor=INK))
 
 
 def region_bars(fractions: Mapping[str, Fractions], title: str) -> Figure:

@@ -17,10 +17,12 @@ def test_intersection_and_union_are_drawn_with_their_numbers_of_pixels():
     predicted = np.zeros((4, 4), dtype=bool)
     predicted[1:, 2:] = True
     figure = figures.overlap(LEFT[:, :4], predicted)
-    assert titles(figure) == ["true: 4", "predicted: 6", "intersection: 2", "union: 8"]
-    assert all(title in figure.alt for title in titles(figure))
-    drawn = [np.asarray(ax.images[0].get_array()) for ax in figure.axes]
-    assert np.array_equal(drawn[2], LEFT[:, :4] & predicted)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["true: 4", "predicted: 6", "intersection: 2", "union: 8", "IoU =", "= 2 / 8 = 0.25"]
+    assert all(text in figure.alt for text in texts[:4])
+    squares = np.array([patch.get_facecolor()[:3] != (1, 1, 1) for patch in figure.axes[0].patches]).reshape(4, 4, 4)
+    assert np.array_equal(squares[2], LEFT[:, :4] & predicted)
+    assert np.array_equal(squares[3], LEFT[:, :4] | predicted)
 
 
 def test_two_animals_share_a_colour_in_semantic_segmentation_differ_in_instance_segmentation_and_have_boxes():
