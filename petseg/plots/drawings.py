@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,9 +13,11 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from petseg.labels import BACKGROUND, BOUNDARY, COLORS, HATCHES, INK, PET
+from petseg.models.inspection import Step
 from petseg.plots.style import figure
 
 Numbers = NDArray[Any]
+Shape = tuple[int, ...]
 
 #: Red, green and blue of an image's channels, and four colours for four pixels; pale, so that numbers stay readable.
 CHANNELS: Final = ("#F6C6BF", "#C8E6C9", "#C5D9F1")
@@ -122,18 +124,18 @@ def receptive_field(layers: Sequence[tuple[str, int, int]]) -> Figure:
     return drawing
 
 
-def shapes_beside_code(blocks: Sequence[tuple[str, Mapping[str, Sequence[tuple[int, ...]]]]]) -> Figure:
-    """Lines of a loop, and beside each the shape (C, H, W) of its result in every pass of the loop.
+def shapes_beside_code(steps: Sequence[Step]) -> Figure:
+    """The lines of a U-Net's `forward`, and beside each the shape of its result in every pass of its loop.
 
-    A block is a headline and its lines of code with their shapes. The more numbers an array holds, the darker its cell.
+    `steps` as `inspection.trace(network, shape, stages=True)` returns them. The more numbers an array holds, the
+    darker its cell.
     """
-    shapes = [shape for _, lines in blocks for row in lines.values() for shape in row]
-    most = max(map(len, (row for _, lines in blocks for row in lines.values())))
-    low, high = (function(np.log2([np.prod(shape) for shape in shapes])) for function in (np.min, np.max))
-    alt = "Code of the network's forward pass with the shape of each result. " + "; ".join(
-        f"{code}: {', '.join(map(_by, row))}" for _, lines in blocks for code, row in lines.items()
-    )
-    with figure(7.2, 0.27 * sum(len(lines) + 1.15 for _, lines in blocks), alt=alt + ".") as (drawing, ax):
+    blocks = _code_blocks(steps)
+    rows = [(code, row) for _, lines in blocks for code, row in lines.items()]
+    numbers = [np.log2(np.prod(shape)) for _, row in rows for shape in row]
+    listed = "; ".join(f"{code}: {', '.join(map(_by, row))}" for code, row in rows)
+    height = 0.27 * (len(rows) + 1.15 * len(blocks))
+    with figure(7.2, height, alt=f"Lines of forward with the shape of each result. {listed}.") as (drawing, ax):
         y = 0.0
         for headline, lines in blocks:
             _write(ax, 0, y, headline, ha="left", fontweight="bold")
@@ -141,13 +143,32 @@ def shapes_beside_code(blocks: Sequence[tuple[str, Mapping[str, Sequence[tuple[i
                 y -= 1
                 _write(ax, 0.1, y, code, ha="left", family="monospace")
                 for i, shape in enumerate(row):
-                    share = 0.12 + 0.6 * (np.log2(np.prod(shape)) - low) / (high - low)
+                    share = 0.12 + 0.6 * (np.log2(np.prod(shape)) - min(numbers)) / (max(numbers) - min(numbers))
                     place = (2.95 + 1.05 * i, y - 0.45)
                     ax.add_patch(Rectangle(place, 1.0, 0.9, facecolor=to_rgba("#56B4E9", share), edgecolor="white"))
                     _write(ax, place[0] + 0.5, y, "x".join(map(str, shape)), fontsize=9.5)
             y -= 1.15
-        _frame(ax, (0, 3.0 + 1.05 * most), (y + 0.5, 0.6), equal=False)
+        widest = max(len(row) for _, row in rows)
+        _frame(ax, (0, 3.0 + 1.05 * widest), (y + 0.5, 0.6), equal=False)
     return drawing
+
+
+def _code_blocks(steps: Sequence[Step]) -> list[tuple[str, dict[str, list[Shape]]]]:
+    """A headline and lines of code, each with the shapes (C, H, W) of its results, in the order in which they run."""
+    took: dict[str, list[Shape]] = {}
+    gave: dict[str, list[Shape]] = {}
+    for step in steps:
+        took.setdefault(step.name.partition(".")[0], []).append(step.input[1:])
+        gave.setdefault(step.name.partition(".")[0], []).append(step.output[1:])
+    pooled = [*took["encoder"][1:], *took["bottleneck"]]
+    encoder = {"x = stage(x)": gave["encoder"], "skips.append(x)": gave["encoder"], "x = pool(x)": pooled}
+    up = {"x = up(x)": gave["up"], "x = cat([skips.pop(), x])": took["decoder"], "x = stage(x)": gave["decoder"]}
+    return [
+        ("for stage in encoder", encoder),
+        ("once", {"x = bottleneck(x)": gave["bottleneck"]}),
+        ("for up, stage in zip(self.up, decoder)", up),
+        ("once", {"x = head(x)": gave["head"]}),
+    ]
 
 
 def matte_profile(lower: Numbers, upper: Numbers, alpha: Numbers, title: str) -> Figure:

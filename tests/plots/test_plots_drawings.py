@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from petseg.models import inspection
+from petseg.models.unet import UNet
 from petseg.plots import drawings
 
 PATCH = np.array([[[1, 1, 0]] * 3, [[0, 2, 2]] * 3, np.eye(3)])
@@ -19,7 +21,7 @@ FIGURES = {
     "transposed": drawings.transposed_convolution(np.array([[1, 2], [3, 4]]), np.eye(2), np.eye(4)),
     "concatenation": drawings.concatenation((16, 128, 128), (16, 128, 128)),
     "field": drawings.receptive_field(LAYERS),
-    "code": drawings.shapes_beside_code([("a loop", {"x = f(x)": [(16, 128, 128), (32, 64, 64)]})]),
+    "code": drawings.shapes_beside_code(inspection.trace(UNet(channels=(4, 8)), (1, 3, 64, 64), stages=True)),
     "matte": drawings.matte_profile(LOWER, UPPER, np.array([1, 1, 0.7, 0.2, 0]), "a title"),
 }
 
@@ -58,9 +60,12 @@ def test_the_concatenated_stack_has_the_channels_of_both() -> None:
     assert "concatenated\n32 x 128 x 128" in texts(FIGURES["concatenation"])
 
 
-def test_the_cell_of_more_numbers_is_darker() -> None:
-    large, small = FIGURES["code"].axes[0].patches
-    assert large.get_facecolor()[3] > small.get_facecolor()[3]
+def test_each_line_of_forward_has_its_shapes_and_the_cell_of_more_numbers_is_darker() -> None:
+    said = FIGURES["code"].alt
+    assert "x = pool(x): 4 x 32 x 32, 8 x 16 x 16; x = bottleneck(x): 16 x 16 x 16; x = up(x): 8 x 32 x 32" in said
+    assert "x = cat([skips.pop(), x]): 16 x 32 x 32, 8 x 64 x 64; x = stage(x): 8 x 32 x 32, 4 x 64 x 64" in said
+    first, second = FIGURES["code"].axes[0].patches[:2]  # 4 x 64 x 64 and 8 x 32 x 32
+    assert first.get_facecolor()[3] > second.get_facecolor()[3]
 
 
 def test_the_matte_lies_between_its_limits_and_the_alt_text_counts_the_band() -> None:
