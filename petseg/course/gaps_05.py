@@ -1,4 +1,4 @@
-"""Checks of the gaps of notebook 05: upright, resized, probabilities, class map, box, weights, soft edge, mixture."""
+"""Checks of the gaps of notebook 05: the steps of a photo, from its pixels to the colours of a cut-out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from petseg.course.checks import Wrong, gap
@@ -174,12 +175,42 @@ def _soft_edge_mistakes(pet: Pixels, boundary: Pixels) -> Wrong:
     }
 
 
+INSIDE = np.pad(np.ones((6, 7), dtype=bool), ((3, 0), (2, 3)))
+
+
+def _limits(inside: Pixels, inner: float, outer: float) -> tuple[Pixels, Pixels]:
+    depth, distance = distance_transform_edt(inside) / inner, distance_transform_edt(~inside) / outer
+    return np.clip(2 * depth - 1, 0, 1), 1 - np.clip(2 * distance - 1, 0, 1)
+
+
+@gap(
+    "05.h",
+    "the unknown band",
+    _limits,
+    [(INSIDE, 3.0, 4.0), (~INSIDE, 2.5, 2.0)],
+    "Half of the band is free; in the other half the limits close gradually.",
+)
+def _limits_mistakes(inside: Pixels, inner: float, outer: float) -> Wrong:
+    depth, distance = distance_transform_edt(inside) / inner, distance_transform_edt(~inside) / outer
+    lower, upper = _limits(inside, inner, outer)
+    return {
+        "the two are exchanged: first the least alpha, then the largest.": (upper, lower),
+        "alpha lies between 0 and 1: clip both.": (2 * depth - 1, 2 - 2 * distance),
+        "the first half of the band is free: clip 2 * x - 1, not x.": (
+            np.clip(depth, 0, 1),
+            1 - np.clip(distance, 0, 1),
+        ),
+        "the largest alpha falls with the distance: it is 1 minus the clipped value.": (lower, 1 - upper),
+        "the widths are exchanged: `inner` belongs to the inside.": _limits(inside, outer, inner),
+    }
+
+
 def _mixture(alpha: Pixels, foreground: Pixels, background: Pixels) -> Pixels:
     return np.asarray(alpha * foreground + (1 - alpha) * background)
 
 
 @gap(
-    "05.h",
+    "05.i",
     "a cut-out on a new background",
     _mixture,
     [(np.array([[0.0, 0.3, 1.0]]), np.arange(9.0).reshape(3, 1, 3), np.full((3, 1, 3), 7.0))],
@@ -190,4 +221,30 @@ def _mixture_mistakes(alpha: Pixels, foreground: Pixels, background: Pixels) -> 
         "alpha belongs to the foreground, 1 - alpha to the background.": _mixture(alpha, background, foreground),
         "the background has to become weaker where the pet is: 1 - alpha.": alpha * foreground + background,
         "the background is missing.": alpha * foreground,
+    }
+
+
+COLORS, FRONT, BACK = np.random.default_rng(1).uniform(0, 1, (3, 3, 4, 5))
+ALPHA = np.linspace(0.05, 1, 20).reshape(4, 5)
+
+
+def _corrected(colors: Pixels, alpha: Pixels, front: Pixels, back: Pixels) -> Pixels:
+    return np.asarray((front + alpha * (colors - _mixture(alpha, front, back))).clip(0, 1))
+
+
+@gap(
+    "05.j",
+    "the foreground's colour",
+    _corrected,
+    [(COLORS, ALPHA, FRONT, BACK), (COLORS, ALPHA, FRONT**2, BACK**2)],
+    "Where alpha is 1, the result is the photo's own colour.",
+)
+def _corrected_mistakes(colors: Pixels, alpha: Pixels, front: Pixels, back: Pixels) -> Wrong:
+    error = colors - _mixture(alpha, front, back)  # divided by alpha, it solves the equation for F
+    return {
+        "colours lie between 0 and 1: clip the result.": front + alpha * error,
+        "the error counts with the weight alpha.": (front + error).clip(0, 1),
+        "that moves away from the photo: the error is the photo minus the mixture.": (front - alpha * error).clip(0, 1),
+        "add the error to `front`, the estimate of the foreground.": (colors + alpha * error).clip(0, 1),
+        "that divides by alpha, which makes errors huge where it is small.": (front + error / alpha).clip(0, 1),
     }

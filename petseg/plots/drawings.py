@@ -144,12 +144,12 @@ def shapes_beside_code(steps: Sequence[Step]) -> Figure:
                 _write(ax, 0.1, y, code, ha="left", family="monospace")
                 for i, shape in enumerate(row):
                     share = 0.12 + 0.6 * (np.log2(np.prod(shape)) - min(numbers)) / (max(numbers) - min(numbers))
-                    place = (2.95 + 1.05 * i, y - 0.45)
-                    ax.add_patch(Rectangle(place, 1.0, 0.9, facecolor=to_rgba("#56B4E9", share), edgecolor="white"))
-                    _write(ax, place[0] + 0.5, y, "x".join(map(str, shape)), fontsize=9.5)
+                    place = (2.78 + 1.1 * i, y - 0.45)
+                    ax.add_patch(Rectangle(place, 1.06, 0.9, facecolor=to_rgba("#56B4E9", share), edgecolor="white"))
+                    _write(ax, place[0] + 0.53, y, "x".join(map(str, shape)), fontsize=9.5)
             y -= 1.15
         widest = max(len(row) for _, row in rows)
-        _frame(ax, (0, 3.0 + 1.05 * widest), (y + 0.5, 0.6), equal=False)
+        _frame(ax, (0, 2.8 + 1.1 * widest), (y + 0.5, 0.6), equal=False)
     return drawing
 
 
