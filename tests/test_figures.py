@@ -169,3 +169,13 @@ def test_notebook_04_quotes_the_record_of_photos_from_elsewhere():
         f"leaves {alarms[1]:.0%}".replace("%", " %"),
     ):
         assert number in text
+
+
+def test_notebook_05_quotes_the_records_of_the_matte_and_of_photos_without_animals():
+    fur, alarms = read_json(published("matting.json"))["fur"], read_json(published("elsewhere.json"))["thresholds"]
+    text = (Path(__file__).parents[1] / "notebooks" / "05_segment_your_pet.ipynb").read_text(encoding="utf-8")
+    for number in (
+        f"the errors are {fur['ramp']['alpha']:.2f} with the ramp and {fur['matte']['alpha']:.2f} with the matte",
+        f"{alarms[f'{PET_THRESHOLD:g}']['false_alarms']:.0%}".replace("%", " % still pass both"),
+    ):
+        assert number in text

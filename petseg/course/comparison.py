@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 def close(result: Any, expected: Any) -> bool:
     """Whether numbers, tensors or arrays, or tuples of them, agree within a relative and absolute error of 1e-4."""
     if isinstance(expected, set) or isinstance(result, set):
-        return bool(result == expected)
+        return isinstance(expected, set) and isinstance(result, set) and result == expected
     if isinstance(expected, tuple):
         return isinstance(result, tuple | list) and len(result) == len(expected) and all(map(close, result, expected))
     try:
