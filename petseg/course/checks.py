@@ -51,7 +51,8 @@ class UnfilledError(NotYetError):
     """An answer that is still the `...` of the exercise; `left` are the comments above those that are left."""
 
     def __init__(self, left: Sequence[str] = ()) -> None:
-        below = " below " + " and below ".join(map(repr, left)) if left else ""
+        named = [repr(comment) for comment in left if comment]
+        below = " below " + " and below ".join(named) if named else ""
         super().__init__(f"put your answer in place of the `...`{below} and run the cell again.")
 
 

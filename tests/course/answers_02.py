@@ -48,6 +48,12 @@ class Unfilled(Stage):
     def forward(self, x, skip): ...
 
 
+class Layerless(Stage):
+    def __init__(self, below, out):
+        super().__init__(below, out)
+        ...  # your layers
+
+
 def changed(forward):
     return type("Changed", (Stage,), {"forward": forward})
 
@@ -75,6 +81,7 @@ WRONG_STAGES = {
     "kernels of [3, 3, 3]": Wide,
     "mode='bilinear'": Nearest,
     "still to do": Unfilled,
+    "in place of the `...` and run": Layerless,
     "does not depend on the skip": changed(without_skip),
     "does not depend on x": changed(without_below),
     "the result has the shape": changed(lambda self, x, skip: self.narrow(x)),
