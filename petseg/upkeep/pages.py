@@ -1,4 +1,4 @@
-"""The pages of `make course`: an HTML file per notebook and an index, which need no network and no file beside them."""
+"""The pages of `make course`, a file per notebook and an index, which need no network; and a notebook as slides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from bs4 import BeautifulSoup
 from docutils.utils.math.latex2mathml import tex2mathml
-from nbconvert import HTMLExporter
+from nbconvert import HTMLExporter, SlidesExporter
 from nbformat import NotebookNode
 
 REPOSITORY: Final = "https://github.com/petseg/petseg/blob/main/notebooks/"
@@ -46,6 +46,8 @@ def page(notebook: NotebookNode) -> str:
     soup = BeautifulSoup(html, "html.parser")
     for image, text in zip(soup.select(".jp-RenderedImage img"), alt_texts(notebook), strict=True):
         image["alt"] = text
+    for badge in soup.select("img[src^=http]"):  # a picture from another server; its words need no network
+        badge.replace_with(str(badge["alt"]))
     for script in soup.select("script[src*=mathjax i]"):
         script.decompose()
     for link in soup.select("a[href]"):
@@ -54,6 +56,16 @@ def page(notebook: NotebookNode) -> str:
     style.string = f"@media screen and (prefers-color-scheme: dark) {{ {_dark(exporter)} }}"
     soup.select("head")[0].append(style)
     return str(soup)
+
+
+def slides(notebook: NotebookNode) -> str:
+    """HTML of a notebook as slides: each section is a column, each text a slide, with the code below it."""
+    for cell in notebook.cells:
+        kind = "subslide" if cell.cell_type == "markdown" else "-"
+        kind = "slide" if re.match(r"##? ", cell.source) and kind == "subslide" else kind
+        cell.metadata["slideshow"] = {"slide_type": "skip" if "setup" in cell.metadata.get("tags", []) else kind}
+    html: str = SlidesExporter(reveal_scroll=True).from_notebook_node(notebook)[0]
+    return html
 
 
 def index(paths: Sequence[Path]) -> str:

@@ -98,7 +98,9 @@ def test_the_printed_address_answers_also_behind_a_proxy_which_is_not_asked(
             address, _, shown = server.address.rpartition(":")
             assert address == f"http://{'[::1]' if ':' in host else '127.0.0.1'}"
             assert int(shown) == port or not port
-            assert Visitor(server).choose((encoded(chelsea()), "chelsea.jpg")).status == ""
+            assert (
+                Visitor(server).choose((encoded(chelsea()), "chelsea.jpg")).status.startswith('<p class="done">Ready')
+            )
     assert not connections
 
 
@@ -133,13 +135,13 @@ def test_old_photos_and_their_folders_are_deleted_while_the_app_runs_and_samples
     short = "from petseg.apps.webapp import application\napplication.KEEP_SECONDS, application.SWEEP_SECONDS = 10, 1"
     with started(tmp_path, "--port", "0", before=short) as server:
         visitor = Visitor(server)
-        assert visitor.choose((encoded(chelsea()), "secret.jpg")).status == ""
+        assert visitor.choose((encoded(chelsea()), "secret.jpg")).status.startswith('<p class="done">Ready')
         folder = next(tmp_path.glob("petseg-app-*"))
         end = time.monotonic() + WAIT
         while len(list(folder.iterdir())) > 1 and time.monotonic() < end:
             time.sleep(0.2)
         assert [path.name for path in folder.iterdir()] == ["samples"]
-        assert visitor.do("click", "Download cut-out", None, *CUTOUT)["error"].startswith("secret.jpg: was")
+        assert visitor.do("click", "Download", None, *CUTOUT)["error"].startswith("secret.jpg: was")
         assert visitor.data("click", "Chelsea the cat", "unet")[0] == ""
 
 
@@ -154,13 +156,13 @@ def test_a_full_disk_is_a_sentence_and_once_there_is_space_the_app_goes_on(tmp_p
             with pytest.raises(urllib.error.HTTPError) as error:
                 visitor.upload(bytes(4_000_000), "large.jpg")
             assert re.search(sentence, error.value.read().decode())
-            assert visitor.choose((photo, "small.jpg")).status == ""
+            assert visitor.choose((photo, "small.jpg")).status.startswith('<p class="done">Ready')
             filler = small / "filler"
             filler.write_bytes(bytes(disk_usage(small).free))
-            for button, values in (("Download cut-out", CUTOUT), ("Download all as ZIP", CUTOUT)):
+            for button, values in (("Download", CUTOUT), ("Download all (ZIP)", CUTOUT)):
                 assert re.search(sentence, visitor.do("click", button, None, *values)["error"])
             filler.unlink()
-            assert visitor.saved("Download cut-out", *CUTOUT)[1] == "small.cutout.png"
+            assert visitor.saved("Download", *CUTOUT)[1] == "small.cutout.png"
             assert not list(small.rglob("tmp*")), "a part of the large photo is left"
     except NoDiskError as error:
         pytest.skip(str(error))

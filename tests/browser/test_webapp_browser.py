@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ CUTOUT = "#comparison img[alt^='The pet, cut out']"
 PHOTO = "#comparison img[alt^='The photo']"
 OVERLAY = "#pictures img[alt='Overlay']"
 FAILED = "#status .failed"
-DOWNLOAD = "Download cut-out"
+DOWNLOAD = "Download"
 
 
 def chelsea(width: int = 451, height: int = 300) -> Image.Image:
@@ -90,7 +91,7 @@ def line(page: Any) -> float:
 def downloaded(page: Any, button: str, path: Path) -> str:
     """Clicks a button and saves what it downloads; gives the name that the file has for the visitor."""
     with page.expect_download() as download:
-        page.get_by_role("button", name=button).click()
+        page.get_by_role("button", name=button, exact=True).click()
     download.value.save_as(path)
     return str(download.value.suggested_filename)
 
@@ -148,8 +149,12 @@ def test_what_is_being_done_is_said_in_words(page: Any) -> None:
     choose(page, file(chelsea(), "one.jpg"), file(chelsea(200, 300), "two.jpg"))
     page.locator(CUTOUT).wait_for()
     assert "Cutting out two.jpg (2 of 2)" in page.evaluate("said")
-    assert page.inner_text("#status").strip() == ""
+    assert page.inner_text("#status").strip() == "Ready: the pet of 2 photos is cut out."
+    assert page.evaluate("said.at(-1)") == "Ready: the pet of 2 photos is cut out."
     assert page.locator("#status [role=status]").get_attribute("aria-live") == "polite"
+    with page.expect_download():
+        page.get_by_role("button", name="Download all (ZIP)").click()
+    assert not [text for text in page.evaluate("said") if re.search(r"\d\.\d|queue", text)]  # numbers of Gradio's
 
 
 def test_the_line_is_moved_by_keys_and_by_pointer_and_stays_when_the_picture_changes(page: Any) -> None:
@@ -168,7 +173,7 @@ def test_the_line_is_moved_by_keys_and_by_pointer_and_stays_when_the_picture_cha
     page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
     assert line(page) == pytest.approx(80, abs=4)
-    changes(page, CUTOUT, lambda: page.get_by_label("Blurred photo").check())
+    changes(page, CUTOUT, lambda: page.get_by_label("Blurred").check())
     assert line(page) == pytest.approx(80, abs=4)
     changes(page, PHOTO, page.get_by_role("button", name="cartoon dog").click)
     page.wait_for_timeout(200)
@@ -180,20 +185,19 @@ def test_background_crop_edge_and_format_change_picture_and_file(page: Any, tmp_
     scene.paste(chelsea(300, 200), (400, 200))
     choose(page, file(scene, "small.jpg", quality=95))
     page.locator(CUTOUT).wait_for()
-    page.get_by_role("button", name="Edge").click()  # early: Gradio mounts the sliders only now
-    assert not page.locator("#own-image").is_visible()
-    page.get_by_label("Own image").check()
-    page.locator("#own-image").wait_for()
-    choose(page, {"name": "text.png", "mimeType": "image/png", "buffer": b"text"}, field="#own-image")
-    page.get_by_text("text.png: not an image").wait_for()
-    page.locator("#own-image").get_by_role("button", name="Clear").click()
+    assert not page.locator("#own-picture").is_visible()
+    page.get_by_label("Own picture").check()
+    page.locator("#own-picture").wait_for()
     sea = file(Image.new("RGB", (640, 480), "#0000ff"), "sea.png")
-    changes(page, CUTOUT, lambda: choose(page, sea, field="#own-image"))
+    changes(page, CUTOUT, lambda: choose(page, sea, field="#own-picture"))
     assert page.get_attribute(CUTOUT, "alt").endswith("an image of your own")
+    page.locator("#own-picture").get_by_role("button", name="Clear").click()
+    page.locator(f"{CUTOUT}[alt$='transparent background']").wait_for()
+    changes(page, CUTOUT, lambda: choose(page, sea, field="#own-picture"))
     changes(page, CUTOUT, lambda: page.get_by_label("Crop to the pet").check())
     assert shape(page, CUTOUT) == shape(page, PHOTO) < (600, 400)
-    changes(page, CUTOUT, lambda: page.get_by_role("slider", name="Feather").press("ArrowRight"))
-    page.get_by_label("JPG").check()
+    changes(page, CUTOUT, lambda: page.get_by_label("Softer").check())
+    page.get_by_label("JPEG").check()
     assert downloaded(page, DOWNLOAD, tmp_path / "cutout.jpg") == "small.cutout.jpg"
     cutout = Image.open(tmp_path / "cutout.jpg")
     assert cutout.format == "JPEG"
@@ -205,12 +209,87 @@ def test_background_crop_edge_and_format_change_picture_and_file(page: Any, tmp_
 def test_a_jpeg_gets_a_white_background_and_a_transparent_background_a_png(page: Any) -> None:
     page.get_by_role("button", name="cartoon dog").click()
     page.locator(CUTOUT).wait_for()
-    changes(page, CUTOUT, lambda: page.get_by_label("JPG").check())
+    changes(page, CUTOUT, lambda: page.get_by_label("JPEG").check())
     assert page.get_by_label("White").is_checked()
     changes(page, CUTOUT, lambda: page.get_by_label("Transparent").check())
     page.wait_for_function("document.querySelector('input[value=png]').checked")
-    page.get_by_label("Colour").check()
-    page.get_by_role("button", name="Colour").wait_for()
+    page.get_by_label("Colour", exact=True).check()
+    changes(page, CUTOUT, page.get_by_role("button", name="Sky blue").click)
+    assert page.get_by_label("Other colour").input_value() == "#8fb8de"
+
+
+def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_back(page: Any, tmp_path: Path) -> None:
+    choose(page, file(chelsea(), "cat.jpg", quality=95))
+    page.locator(CUTOUT).wait_for()
+    first = page.get_attribute(CUTOUT, "src")
+    page.get_by_role("button", name="Correct it").click()
+    page.get_by_label("Remove", exact=True).check()
+    page.evaluate("scrollTo(0, 0)")
+    box = page.locator(".petseg-brush").bounding_box()
+
+    def paint() -> None:
+        page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + box["height"] / 2, steps=5)
+        page.mouse.up()
+
+    changes(page, CUTOUT, paint)
+    shoot(page, "correction")
+    downloaded(page, DOWNLOAD, tmp_path / "cat.png")
+    assert np.asarray(Image.open(tmp_path / "cat.png"))[150, 190:260, 3].max() == 0
+    page.locator(".petseg-brush").focus()
+    changes(page, CUTOUT, lambda: page.keyboard.press("k") or page.keyboard.press("Space"))
+    assert page.get_by_label("Keep", exact=True).is_checked()
+    changes(page, CUTOUT, page.get_by_role("button", name="Undo").click)
+    changes(page, CUTOUT, page.get_by_role("button", name="Undo").click)
+    assert page.get_attribute(CUTOUT, "src") == first
+    page.locator(".petseg-brush").press("Escape")
+    page.get_by_role("slider", name="Move the line").wait_for()
+    assert page.get_by_role("button", name="Correct it").get_attribute("aria-expanded") == "false"
+
+
+def test_a_picture_that_cannot_be_read_leaves_the_background_as_it_is(page: Any) -> None:
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(CUTOUT).wait_for()
+    page.get_by_label("Own picture").check()
+    sea = file(Image.new("RGB", (640, 480), "#0000ff"), "sea.png")
+    changes(page, CUTOUT, lambda: choose(page, sea, field="#own-picture"))
+    shown = page.get_attribute(CUTOUT, "src")
+    page.locator("#own-picture").get_by_role("button", name="Clear").click()
+    page.locator(f"{CUTOUT}[alt$='transparent background']").wait_for()
+    changes(page, CUTOUT, lambda: choose(page, sea, field="#own-picture"))
+    text = {"name": "text.png", "mimeType": "image/png", "buffer": b"text"}
+    dropped(page, "#own-picture", "drop", text)
+    page.wait_for_timeout(500)
+    assert page.get_attribute(CUTOUT, "src") == shown
+
+
+@pytest.mark.parametrize("height", [700, 850])
+def test_on_a_phone_samples_stand_in_one_row_and_the_download_needs_no_scrolling(page: Any, height: int) -> None:
+    page.set_viewport_size({"width": 400, "height": height})
+    assert len({round(sample.bounding_box()["y"]) for sample in page.locator("button.sample").all()}) == 1
+    assert "paste" not in page.inner_text("#photos").lower()
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(CUTOUT).wait_for()
+    page.wait_for_timeout(500)
+    shoot(page, f"400x{height}")
+    box = page.get_by_role("button", name=DOWNLOAD, exact=True).bounding_box()
+    assert box["y"] + box["height"] <= height
+
+
+def test_a_defect_of_the_server_is_a_sentence_and_nothing_spins_on(page: Any) -> None:
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(CUTOUT).wait_for()
+    broken = '{"error": null, "visible": true}'
+    event = f'data: {{"msg": "process_completed", "success": false, "output": {broken}}}\n\n'
+    page.route("**/gradio_api/queue/data?*", lambda route: route.fulfill(body=event, content_type="text/event-stream"))
+    page.get_by_role("button", name=DOWNLOAD, exact=True).click()
+    page.get_by_text("The server does not answer.").wait_for()
+    page.unroute("**/gradio_api/queue/data?*")
+    assert not page.locator(".wrap.generating:visible, .loader:visible, .progress-text:visible").count()
+    downloading = page.get_by_role("button", name=DOWNLOAD, exact=True)
+    with page.expect_download():
+        downloading.click()
 
 
 def test_several_photos_are_looked_at_one_after_the_other_and_come_as_a_zip(page: Any, tmp_path: Path) -> None:
@@ -223,11 +302,11 @@ def test_several_photos_are_looked_at_one_after_the_other_and_come_as_a_zip(page
     page.locator(PHOTO.replace("photo", "photo tall.jpg")).wait_for()
     assert shape(page, PHOTO) == (200, 300)
     shoot(page, "several")
-    assert downloaded(page, "Download all", tmp_path / "all.zip") == "cut-outs.zip"
+    assert downloaded(page, "Download all (ZIP)", tmp_path / "all.zip") == "cut-outs.zip"
     with ZipFile(tmp_path / "all.zip") as archive:
         assert archive.namelist() == ["grey.cutout.png", "tall.cutout.png"]
     page.get_by_role("button", name="cartoon dog").click()
-    page.get_by_role("button", name="Download all").wait_for(state="detached")
+    page.get_by_role("button", name="Download all (ZIP)").wait_for(state="detached")
 
 
 def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request(page: Any) -> None:
@@ -235,7 +314,7 @@ def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anywa
     page.locator(FAILED, has_text="Is this a cat or a dog? No pet found in man.png").wait_for()
     page.get_by_role("button", name="Show it anyway").click()
     page.locator(CUTOUT).wait_for()
-    assert page.get_by_role("button", name=DOWNLOAD).is_visible()
+    assert page.get_by_role("button", name=DOWNLOAD, exact=True).is_visible()
     assert not page.get_by_role("button", name="Show it anyway").is_visible()
     assert page.locator(FAILED).count() == 0
 
@@ -255,7 +334,7 @@ def test_what_is_no_photo_or_shows_no_pet_is_one_sentence_and_the_next_photo_is_
     assert failed[3].startswith("No pet found in wall.png")
     page.locator(PHOTO).wait_for()
     assert not page.locator(CUTOUT).is_visible()
-    assert not page.get_by_role("button", name=DOWNLOAD).is_visible()
+    assert not page.get_by_role("button", name=DOWNLOAD, exact=True).is_visible()
     assert shape(page, PHOTO) == (300, 200)
     page.get_by_role("button", name="Details").click()  # why there is none
     page.locator(OVERLAY).wait_for()
@@ -285,7 +364,7 @@ def test_a_request_that_fails_is_a_sentence_and_the_next_click_works(
     if request_for == "upload":
         choose(page, file(chelsea(), "cat.jpg"))
     else:
-        page.get_by_role("button", name=DOWNLOAD).click()
+        page.get_by_role("button", name=DOWNLOAD, exact=True).click()
     page.get_by_text("The server fails (502)" if status else "The server does not answer.").wait_for()
     page.unroute(fails)
     changes(page, PHOTO, page.get_by_role("button", name="cartoon dog").click)
@@ -310,7 +389,7 @@ def test_behind_a_proxy_below_a_path_all_works_and_an_answer_that_breaks_off_is_
         assert downloaded(page, DOWNLOAD, tmp_path / "cat.png") == "cat.cutout.png"
         assert Image.open(tmp_path / "cat.png").size == (451, 300)
         proxy.cuts = "queue/data"
-        page.get_by_role("button", name=DOWNLOAD).click()
+        page.get_by_role("button", name=DOWNLOAD, exact=True).click()
         page.get_by_text("The server does not answer.").wait_for()
     page.close()
     proxy.shutdown()
@@ -336,7 +415,7 @@ def test_the_keyboard_alone_is_enough(page: Any) -> None:
     assert order[1] == "Chelsea the cat"
     page.keyboard.press("Enter")
     page.locator(CUTOUT).wait_for()
-    wanted = ["Move the line", DOWNLOAD, "Transparent", "Crop to the pet", "Edge", "PNG", "Details"]
+    wanted = ["Move the line", DOWNLOAD, "Correct it", "Transparent", "As found", "Crop to the pet", "PNG", "Details"]
     for _ in range(30):
         if wanted and wanted[0] in tab():
             wanted.pop(0)
@@ -383,11 +462,11 @@ def test_it_is_readable_narrow_and_wide_light_and_dark(page: Any, app_url: str, 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Chelsea the cat").click()
     page.locator(CUTOUT).wait_for()
-    page.get_by_role("button", name="Edge").click()
+    page.get_by_role("button", name="Correct it").click()
     page.get_by_role("button", name="Details").click()
     page.locator(OVERLAY).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for selector in ("#pictures .caption-label", "h1", "#legend p", "button.primary", "#edge [class*=info]"):
+    for selector in ("#pictures .caption-label", "h1", "#legend p", "button.primary", "#status .done"):
         assert contrast(page, selector) > 4.5, selector
     assert (luminance(colors(page, "h1")[1]) < 0.1) == (theme != "light")
     shoot(page, f"{width}-{theme}")

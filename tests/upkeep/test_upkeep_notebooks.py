@@ -140,6 +140,22 @@ def test_a_page_needs_no_network_for_its_formulas_and_leads_to_the_other_pages()
     assert "prefers-color-scheme: dark" in html
 
 
+def test_badges_are_words_on_a_page_that_needs_no_network() -> None:
+    html = pages.page(new_notebook(cells=[new_markdown_cell("[![Open in Colab](https://x.org/b.svg)](https://y.org)")]))
+    assert "x.org" not in html
+    assert '<a href="https://y.org">Open in Colab</a>' in html
+
+
+def test_slides_begin_a_column_at_each_section_and_leave_the_set_up_out() -> None:
+    texts = ["# Cats", "## Purr", "How?", "## Sleep"]
+    cells = [new_markdown_cell(text) for text in texts]
+    html = pages.slides(new_notebook(cells=[*cells, tagged("x = 1"), new_code_cell("y", metadata={"tags": ["setup"]})]))
+    body = html[html.index('<div class="slides">') :]
+    columns = body.split("<section><section>")[1:]
+    assert ["Cats" in columns[0], "Purr" in columns[1] and "How" in columns[1], "Sleep" in columns[2]] == [True] * 3
+    assert len(columns) == 3
+
+
 def test_the_index_lists_each_page_by_its_heading(tmp_path: Path) -> None:
     (tmp_path / "01_a.html").write_text("<h1>Explore<a>¶</a></h1>")
     (tmp_path / "02_b.html").write_text("<p>no heading</p>")

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from petseg.apps import display
 from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, no_pet, pet_middle
-from petseg.apps.panel.edits import Edit, edited, shown_pets
+from petseg.apps.edits import Edit, edited, shown_pets
 from petseg.apps.panel.widget import PanelWidget, Picture
 from petseg.errors import PhotoError
 from petseg.inference.segmentation import Segmentation

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from petseg.apps.cutouts import photo_notes, sentence
 from petseg.apps.display import model_choices, sample_photos, sample_thumbnails
-from petseg.apps.panel.edits import Pet, Stroke
+from petseg.apps.edits import Pet, Stroke
 from petseg.apps.panel.gallery import Gallery
 from petseg.apps.panel.sources import breed_samples, typed_photo
 from petseg.apps.panel.widget import MAX_BYTES, Message, PanelWidget

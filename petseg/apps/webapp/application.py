@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +15,16 @@ from petseg.apps import display
 from petseg.apps.webapp.limits import MAX_MEGABYTES, Requests, adapt_gradio, unknown
 from petseg.apps.webapp.page import KEEP_SECONDS, Page
 from petseg.apps.webapp.session import ChosenPhoto, Session
+from petseg.apps.webapp.store import SWEEP_SECONDS, remove_empty_folders
 
 MAX_WAITING: Final = 100  # requests in the queue; the next one is told that it is full
 MAX_VISITORS: Final = 100  # whose photos are kept; the one who was away longest loses them first
-SWEEP_SECONDS: Final = 600  # from one deletion of old files to the next
+
+#: Shades of the apps' accent, `display.COLOR`, from light to dark; it is the seventh.
+ACCENT: Final = (
+    *("#eef7f4", "#d5ebe4", "#abd7ca", "#7fbfae", "#55a691", "#3b8f7b"),
+    *(display.COLOR, "#256557", "#1d4f44", "#163c34", "#0d2520"),
+)
 
 #: Fonts of the reader's machine: none is fetched.
 FONTS: Final = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
@@ -58,14 +63,6 @@ def web_app(session: Session, folder: Path, root_path: str = "") -> FastAPI:
     return app
 
 
-def remove_empty_folders(folder: Path) -> None:
-    """Removes the folders in a folder that have been empty for a while, thus not those of uploads that just begin."""
-    for path in folder.iterdir():
-        if path.is_dir() and time.time() - path.stat().st_mtime > SWEEP_SECONDS:
-            with suppress(OSError):  # not empty
-                path.rmdir()
-
-
 @asynccontextmanager
 async def _sweeping(folder: Path) -> AsyncIterator[None]:
     """Removes the folders that Gradio leaves when it deletes their files, as long as the app runs."""
@@ -92,7 +89,7 @@ def _samples(folder: Path) -> list[ChosenPhoto]:
 
 def _theme() -> gr.themes.Base:
     sans, mono = ([gr.themes.Font(name) for name in names] for names in FONTS)
-    theme = gr.themes.Default(primary_hue="blue", font=sans, font_mono=mono)
+    theme = gr.themes.Default(primary_hue=gr.themes.Color(*ACCENT, name="petseg"), font=sans, font_mono=mono)
     return theme.set(  # texts have a contrast above 4.5, and borders of what is chosen above 3
         body_text_color_subdued="*neutral_500",
         block_info_text_color="*neutral_500",

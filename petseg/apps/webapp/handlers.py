@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from petseg.apps import display
-from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, Format, background_of, encode, no_pet, pet_middle, sentence
-from petseg.apps.webapp.limits import MAX_PHOTOS, NOT_STORED
+from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, Format, background_of, encode, no_pet, pet_middle
+from petseg.apps.edits import Pet, Stroke, shown_pets
+from petseg.apps.webapp.limits import MAX_PHOTOS
+from petseg.apps.webapp.messages import done, message, messages, sentence_of, sentences
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session, Visit
-from petseg.errors import PetsegError, PhotoError
+from petseg.apps.webapp.store import Store
+from petseg.errors import PhotoError, SettingsError
 from petseg.inference.segmentation import Segmentation
 
 Upload = Mapping[str, Any]  # as `ChosenPhoto.from_upload` takes it
-
-log = logging.getLogger(__name__)
 
 
 class Handlers:
@@ -35,7 +33,7 @@ class Handlers:
 
     def __init__(self, session: Session, folder: Path) -> None:
         self.session = session
-        self.folder = folder
+        self.store = Store(folder)
 
     def upload(self, uploads: Sequence[Upload], model: str) -> Iterator[list[Any]]:
         """Segments uploaded photos; yields what `segment` does."""
@@ -65,19 +63,21 @@ class Handlers:
                 notes += photo_notes
                 failed += [] if result.found else [no_pet(file.name, result.doubtful)]
             except Exception as error:  # the other photos are segmented all the same
-                failed.append(_sentence(error, file.name))
+                failed.append(sentence_of(error, file.name))
         if photos:
-            with _sentences(photos[0].file.name):
+            with sentences(photos[0].file.name):
                 results = self._results(photos)
-            yield [_messages(failed, notes), *results]
+            yield [messages(failed, notes, done(photos)), *results]
         else:
-            yield [_messages(failed, notes), None, *[gr.skip()] * 4]
+            yield [messages(failed, notes), None, *[gr.skip()] * 4]
 
     def _results(self, photos: Sequence[SegmentedPhoto]) -> list[Any]:
         """What `segment` yields after the status if a photo can be used."""
         visit = Visit.of(photos)
         thumbnails = [ImageOps.fit(photo.preview().photo, (160, 160)) for photo in photos]
-        gallery = [(self._picture(image), photo.file.name) for image, photo in zip(thumbnails, photos, strict=True)]
+        gallery = [
+            (self.store.picture(image), photo.file.name) for image, photo in zip(thumbnails, photos, strict=True)
+        ]
         return [
             gr.update(value=None, height=140),  # makes room for the results
             visit,
@@ -89,20 +89,57 @@ class Handlers:
     def anyway(self, visit: Visit | None) -> list[Any]:
         """Shows the cut-out of a doubtful photo; values for the status, the visit and the button for all cut-outs."""
         visit = _present(visit).without_doubt()
-        return ["", visit, gr.update(visible=visit.pets > 1)]
+        return [messages([], [], done([visit.shown])), visit, gr.update(visible=visit.pets > 1)]
 
     def show(self, visit: Visit | None, selected: gr.SelectData) -> Visit:
         """Shows another of the photos."""
         return replace(_present(visit), index=int(selected.index))
 
-    def compare(self, visit: Visit | None, background: str, *fields: Any) -> str:
-        """HTML of photo and cut-out, compared; of the photo alone if no pet was found."""
+    def stroke(self, visit: Visit | None, event: gr.EventData) -> Visit:
+        """Follows a stroke of the brush on the shown photo."""
+        visit = _present(visit)
+        with sentences(visit.shown.file.name):
+            return visit.edited([*visit.shown.edits, Stroke.frommessage(event._data)])
+
+    def undo(self, visit: Visit | None) -> Visit:
+        """Takes back the last correction of the shown photo."""
+        visit = _present(visit)
+        return visit.edited(visit.shown.edits[:-1])
+
+    def choose_pets(self, visit: Visit | None, chosen: Sequence[int]) -> Visit:
+        """Shows the chosen ones of several pets."""
+        visit = _present(visit)
+        shown = enumerate(shown_pets(visit.shown.found(), visit.shown.edits))
+        changes = [Pet(index, not was) for index, was in shown if was != (index in chosen)]
+        return visit.edited([*visit.shown.edits, *changes])
+
+    def pets(self, visit: Visit | None) -> dict[str, Any]:
+        """The choice among the pets of the shown photo, if there are several."""
+        shown = shown_pets(visit.shown.found(), visit.shown.edits) if visit else []
+        choices = [(str(index + 1), index) for index in range(len(shown))]
+        return gr.update(choices=choices, value=[i for i, on in enumerate(shown) if on], visible=len(shown) > 1)
+
+    def own_picture(self, upload: Upload, before: Upload | None) -> list[Upload | None]:
+        """The picture for the background, for its field and for the cut-out; the one before it if it cannot be read."""
+        file = ChosenPhoto.from_upload(upload)
+        try:
+            self.session.decode(file)
+        except Exception as error:
+            gr.Warning(sentence_of(error, file.name), title="That did not work")
+            return [before, before]
+        return [upload, upload]
+
+    def compare(self, visit: Visit | None, correcting: bool, background: str, *fields: Any) -> str:
+        """HTML of photo and cut-out, compared; of the photo alone if no pet was found.
+
+        While it is being corrected, the whole photo is shown, on a transparent background.
+        """
         photo = _present(visit).shown
         result, alt = photo.preview(), f"The photo {photo.file.name}"
         if not result.found:
             return display.photo_alone((display.data_uri(result.photo), alt), result.photo.size, result.doubtful)
-        with _sentences(photo.file.name):
-            settings = self._settings(background, *fields, preview=True)
+        with sentences(photo.file.name):
+            settings = CutoutSettings() if correcting else self._settings(background, *fields, preview=True)
             cutout = settings.cut(result)
         before = display.data_uri(result.photo.crop(cutout.frame)), alt
         alt = BACKGROUNDS["transparent" if settings.background is None else background]
@@ -117,24 +154,24 @@ class Handlers:
             return [], ""
         photo = _present(visit).shown
         result = display.preview(photo.preview(), display.DETAIL_SIDE)
-        with _sentences(photo.file.name):
+        with sentences(photo.file.name):
             pictures = [
-                (self._picture(result.overlay(opacity, classes)), "Overlay"),
-                (self._picture(display.hatched_mask(result)), "Class map"),
-                (self._picture(display.confidence(result)), "Confidence: dark where unsure"),
+                (self.store.picture(result.overlay(opacity, classes)), "Overlay"),
+                (self.store.picture(display.hatched_mask(result)), "Class map"),
+                (self.store.picture(display.confidence(result)), "Confidence: dark where unsure"),
             ]
         return pictures, f"{display.legend(result.fractions)}<p>{escape(photo.caption)}</p>"
 
     def cutout(self, visit: Visit | None, *fields: Any) -> str:
         """Writes the cut-out at the photo's own size; returns the file's path."""
         photo = _present(visit).shown
-        with _sentences(photo.file.name):
-            return self._write(*_cutout(photo.file.name, self.session.full_size(photo), self._settings(*fields)))
+        with sentences(photo.file.name):
+            return self.store.write(*_cutout(photo.file.name, self.session.full_size(photo), self._settings(*fields)))
 
     def archive(self, visit: Visit | None, *fields: Any) -> tuple[str, str]:
         """Writes a ZIP file of all cut-outs; returns its path, and HTML that says which are missing."""
         photos = _present(visit).photos
-        with _sentences("cut-outs.zip"):
+        with sentences("cut-outs.zip"):
             settings = self._settings(*fields)
         failed: list[str] = []
 
@@ -143,18 +180,18 @@ class Handlers:
                 try:
                     yield _cutout(photo.file.name, self.session.full_size(photo), settings)
                 except Exception as error:  # the other photos are cut out all the same
-                    failed.append(_sentence(error, photo.file.name))
+                    failed.append(sentence_of(error, photo.file.name))
 
-        with _sentences("cut-outs.zip"), self._new("cut-outs.zip") as path, path.open("wb") as file:
+        with sentences("cut-outs.zip"), self.store.new("cut-outs.zip") as path, path.open("wb") as file:
             display.write_archive(file, pictures())
         if len(failed) == len(photos):
-            raise _message(failed[0])
-        return str(path), _messages(failed)
+            raise message(failed[0])
+        return str(path), messages(failed)
 
     def detail(self, kind: str, visit: Visit | None, opacity: float, classes: Sequence[str]) -> str:
         """Writes the overlay or the mask at the photo's own size; returns the file's path."""
         photo = _present(visit).shown
-        with _sentences(photo.file.name):
+        with sentences(photo.file.name):
             return self._write_detail(kind, photo.file.name, self.session.full_size(photo), opacity, classes)
 
     def program(
@@ -166,27 +203,27 @@ class Handlers:
         background_image: Upload | None = None,
         crop: bool = False,
         format: Format = "png",
-        grow: float = 0,
-        feather: float = 0,
+        edge: str = "as found",
+        shadow: bool = False,
         anyway: bool = False,
     ) -> tuple[str, dict[str, float]]:
         """Segments a photo for a program: the file of a picture, and each class's fraction of the photo's pixels.
 
         `kind` is cutout, mask or overlay. For a cut-out, `background` is transparent, blur or a colour unless there is
-        a `background_image`; `grow` and `feather` are per mille of the photo's longest side. `anyway` cuts out as well
-        what does not look like a cat or a dog.
+        a `background_image`; `edge` is tighter, as found, looser or softer. `anyway` cuts out what does not look like
+        a cat or a dog as well.
         """
         if file is None:
-            raise _message("No photo came. Upload one.")
+            raise message("No photo came. Upload one.")
         photo = ChosenPhoto.from_upload(file)
-        with _sentences(photo.name):
+        with sentences(photo.name):
             result, _ = self.session.segment(photo, model)
             if kind in ("mask", "overlay"):
                 return self._write_detail(kind, photo.name, result), result.fractions
             background = "image" if background_image else background
-            settings = self._settings(background, "", background_image, crop, format, grow, feather)
+            settings = self._settings(background, "", background_image, crop, format, edge, shadow)
             result = result.without_doubt() if anyway else result
-            return self._write(*_cutout(photo.name, result, settings)), result.fractions
+            return self.store.write(*_cutout(photo.name, result, settings)), result.fractions
 
     def _settings(
         self,
@@ -195,50 +232,30 @@ class Handlers:
         upload: Upload | None,
         crop: bool,
         format: Format,
-        *edge: float,
+        edge: str,
+        shadow: bool,
         preview: bool = False,
     ) -> CutoutSettings:
         """The settings in the page's fields; for a preview with a small image, and in any format."""
-        if color.startswith("rgb"):
-            red, green, blue = (round(float(value)) for value in color[color.index("(") + 1 : -1].split(",")[:3])
-            color = f"#{red:02x}{green:02x}{blue:02x}"  # of the field's `rgba(255, 136.4, 0, 1)`
+        if edge not in display.EDGES:
+            raise SettingsError(f"edge {edge!r}: expected one of {', '.join(display.EDGES)}.")
         image = self.session.decode(ChosenPhoto.from_upload(upload)).image if upload and background == "image" else None
         if image and preview:
             image.thumbnail((display.PREVIEW_SIDE, display.PREVIEW_SIDE))
         # while the format changes together with the background, the two may contradict each other
         format = "png" if preview else format
-        return CutoutSettings(background_of(background, color, image), bool(crop), format, *edge)
+        behind, (grow, feather) = background_of(background, color, image), display.EDGES[edge]
+        return CutoutSettings(behind, bool(crop), format, grow, feather, shadow=bool(shadow))
 
     def _write_detail(self, kind: str, photo: str, result: Segmentation, *overlay: Any) -> str:
         image = result.mask_image() if kind == "mask" else result.overlay(*overlay)
-        return self._write(display.file_name(photo, kind), encode(image, "png"))
-
-    def _picture(self, image: Image.Image) -> str:
-        """Writes a picture for the screen; returns its path."""
-        kind, data = display.for_screen(image)
-        return self._write(kind.replace("/", "."), data)
-
-    def _write(self, name: str, data: bytes) -> str:
-        with self._new(name) as path:
-            path.write_bytes(data)
-        return str(path)
-
-    @contextmanager
-    def _new(self, name: str) -> Iterator[Path]:
-        """The path of a new file, alone in a folder, so that it can have any name; none is left if the disk is full."""
-        path = self.folder / uuid.uuid4().hex / name
-        try:
-            path.parent.mkdir()
-            yield path
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise PhotoError(NOT_STORED.format(error.strerror)) from error
+        return self.store.write(display.file_name(photo, kind), encode(image, "png"))
 
 
 def _present(visit: Visit | None) -> Visit:
     """The visit, or a message if the visitor was away for so long that the photos were deleted."""
     if visit is None:
-        raise _message("The photo was deleted in the meantime. Choose it again.")
+        raise message("The photo was deleted in the meantime. Choose it again.")
     return visit
 
 
@@ -247,29 +264,3 @@ def _cutout(photo: str, result: Segmentation, settings: CutoutSettings) -> tuple
     if not result.found:
         raise PhotoError(no_pet(photo, result.doubtful))
     return display.file_name(photo, "cutout", settings.format), encode(settings.draw(result), settings.format, photo)
-
-
-def _messages(failed: Iterable[str], notes: Iterable[str] = ()) -> str:
-    """HTML of sentences, one paragraph each: what went wrong, and what is worth knowing."""
-    warnings = "".join(f'<p class="failed">{escape(text)}</p>' for text in failed)
-    return warnings + "".join(f"<p>{escape(text)}</p>" for text in notes)
-
-
-def _message(text: str) -> gr.Error:
-    return gr.Error(text, title="That did not work", print_exception=False)
-
-
-@contextmanager
-def _sentences(photo: str) -> Iterator[None]:
-    """Turns whatever fails with a photo into a message that Gradio shows."""
-    try:
-        yield
-    except Exception as error:
-        raise _message(_sentence(error, photo)) from error
-
-
-def _sentence(error: Exception, photo: str) -> str:
-    """What to say if something fails with a photo; a defect also goes to the log."""
-    if not isinstance(error, PetsegError):
-        log.error("%s", photo, exc_info=error)
-    return sentence(error, photo)

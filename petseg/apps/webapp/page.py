@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any, Final
 
 import gradio as gr
 
-from petseg.apps.cutouts import BACKGROUNDS, FEATHER, GROW, CutoutSettings
+from petseg.apps.cutouts import CutoutSettings
+from petseg.apps.display import BACKGROUND_WORDS, COLOR, EDGES
 from petseg.apps.webapp.handlers import Handlers
 from petseg.apps.webapp.session import ChosenPhoto, Session
 from petseg.labels import CLASSES
@@ -21,11 +23,8 @@ HEADER: Final = f"""# {TITLE}
 Cats and dogs, with fur and whiskers. Choose a photo, look at the edge, download the cut-out."""
 FOOTER: Final = """Photos stay on the machine that runs this page and are deleted after an hour or so.
 It shows what the *petseg* course teaches."""
-UNIT: Final = "‰ of the longest side"  # of the two sliders
-
-#: What the page calls `cutouts.BACKGROUNDS`.
-BACKGROUND_LABELS: Final = ("Transparent", "White", "Colour", "Blurred photo", "Own image")
-FORMATS: Final = [("PNG", "png"), ("WebP", "webp"), ("JPG", "jpg")]
+FORMATS: Final = [("PNG", "png"), ("WebP", "webp"), ("JPEG", "jpg")]
+TOOLS: Final = [("Keep", "keep"), ("Remove", "remove")]
 
 GALLERY: Final[dict[str, Any]] = {"show_label": False, "interactive": False, "height": "fit-content", "buttons": []}
 
@@ -36,31 +35,8 @@ SEGMENT: Final[dict[str, Any]] = {**EVENT, "concurrency_id": "segment", "concurr
 DRAW: Final[dict[str, Any]] = {**EVENT, "concurrency_id": "draw", "concurrency_limit": 2, "trigger_mode": "always_last"}
 IN_BROWSER: Final[dict[str, Any]] = {"fn": None, "api_visibility": "private"}
 
-#: Photos may be dropped or pasted anywhere on the page.
-ANYWHERE: Final = """() => {
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  for (const kind of ["drop", "paste"]) document.addEventListener(kind, (event) => {
-    const files = (event.dataTransfer ?? event.clipboardData)?.files;
-    const input = document.querySelector("#photos input[type=file]");
-    if (!files?.length || !input || event.defaultPrevented) return;
-    event.preventDefault();
-    input.files = files;
-    input.dispatchEvent(new Event("change"));
-  });
-}"""
-
-#: Screen readers read out what changes in an element with this.
-LIVE: Final = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite')"
-
-#: After new HTML, the line returns to where the slider was; for another photo, it stays in the middle of the pet.
-LINE: Final = """const photo = () => element.querySelector(".petseg-before img")?.alt;
-let shown = photo();
-watch("value", () => {
-  const slider = element.querySelector(".petseg-slider");
-  if (slider && photo() !== shown) slider.value = slider.getAttribute("value");
-  slider?.dispatchEvent(new Event("input"));
-  shown = photo();
-});"""
+#: Screen readers read out what changes in it: sentences of ours, without the numbers that Gradio puts beside them.
+LIVE: Final = '<div role="status" aria-live="polite">${value}</div>'
 
 #: A JPEG cannot be transparent: another background changes the format, another format changes the background.
 NO_TRANSPARENT_JPEG: Final = (
@@ -70,6 +46,21 @@ NO_TRANSPARENT_JPEG: Final = (
 
 #: Saves a file that the server wrote.
 SAVE: Final = "(file) => Object.assign(document.createElement('a'), {href: file.url, download: file.orig_name}).click()"
+
+
+#: Takes a colour of colors.html.
+CHOOSE_COLOR: Final = """const choose = (color) => { props.value = color; trigger("input"); };
+element.addEventListener("change", ({ target }) => choose(target.value));
+element.addEventListener("click", ({ target }) => target.matches("button") && choose(target.style.background));"""
+
+
+def source(name: str, *front: str) -> str:
+    """The text of a file of this folder, after those of modules of the front, of which it is a part."""
+    here = Path(__file__).parent
+    texts = [
+        path.read_text(encoding="utf-8") for path in (*(here.parent / "front" / file for file in front), here / name)
+    ]
+    return re.sub(r"^(import [^;]*;\n|export )", "", "\n".join(texts), flags=re.MULTILINE)
 
 
 class Page:
@@ -93,7 +84,7 @@ class Page:
             gr.Markdown(FOOTER)
             self._connect()
             self._endpoint()
-            self.blocks.load(js=ANYWHERE, **IN_BROWSER)
+            self.blocks.load(js=source("whole_page.js"), **IN_BROWSER)
 
     def _start(self, samples: Sequence[ChosenPhoto]) -> None:
         """Where photos and samples are chosen."""
@@ -101,37 +92,57 @@ class Page:
             with gr.Column(scale=4, min_width=300):
                 self.photos = gr.File(label="Photos", file_count="multiple", height=260, elem_id="photos")
             with gr.Column(scale=1, min_width=300):
-                gr.Markdown("No photo at hand? Try one of these.")
+                gr.Markdown("No photo at hand? Try one of these.", elem_classes="try")
                 with gr.Row():
                     self.samples = [
                         (gr.Button(file.name, icon=file.path, size="md", min_width=80, elem_classes="sample"), file)
                         for file in samples
                     ]
-        self.status = gr.HTML(elem_id="status", js_on_load=LIVE)
+        self.status = gr.HTML("", html_template=LIVE, js_on_load=None, elem_id="status")
 
     def _results(self) -> None:
         """The comparison, the options of the cut-out and its downloads."""
         self.choice = gr.Gallery(visible=False, allow_preview=False, elem_id="choice", **GALLERY)
         with gr.Row(elem_id="hero"):
             with gr.Column(scale=5, min_width=300):
-                self.compared = gr.HTML(js_on_load=LINE, elem_id="comparison")
+                self.compared = gr.HTML(
+                    js_on_load=source("comparison.js", "elements.js", "brush.js"), elem_id="comparison"
+                )
                 self.anyway = gr.Button("Show it anyway", elem_id="anyway")
             with gr.Column(scale=2, min_width=280, elem_id="options"):
-                self.download = gr.Button("Download cut-out", variant="primary", size="lg")
-                self.download_all = gr.Button("Download all as ZIP", visible=False)
+                self.download = gr.Button("Download", variant="primary", size="lg")
+                self.download_all = gr.Button("Download all (ZIP)", visible=False)
+                self._correction()
                 self._options()
 
     def _options(self) -> None:
         first = CutoutSettings()
-        backgrounds = list(zip(BACKGROUND_LABELS, BACKGROUNDS, strict=True))
+        backgrounds = [(words, value) for value, words in BACKGROUND_WORDS.items()]
         self.background = gr.Radio(backgrounds, value="transparent", label="Background")
-        self.color = gr.ColorPicker("#4a90d9", label="Colour", visible=False)
-        self.image = gr.File(label="Own image", height=120, visible=False, elem_id="own-image")
-        self.crop = gr.Checkbox(first.crop, label="Crop to the pet")
-        with gr.Accordion("Edge", open=False, elem_id="edge"):
-            self.grow = gr.Slider(*GROW, value=first.grow, step=0.5, label="Grow or shrink", info=UNIT)
-            self.feather = gr.Slider(*FEATHER, value=first.feather, step=0.5, label="Feather", info=UNIT)
+        self.color = gr.HTML(
+            COLOR,
+            label="Colour of the background",
+            html_template=source("colors.html"),
+            js_on_load=CHOOSE_COLOR,
+            visible=False,
+        )
+        self.image = gr.File(label="Own picture", height=120, visible=False, elem_id="own-picture")
+        self.own = gr.State(None, time_to_live=KEEP_SECONDS)  # the last of these files that could be read
+        edges = [(name.capitalize(), name) for name in EDGES]
+        self.edge = gr.Radio(edges, value="as found", label="Edge")
+        with gr.Row():
+            self.crop = gr.Checkbox(first.crop, label="Crop to the pet", min_width=120)
+            self.shadow = gr.Checkbox(first.shadow, label="Soft shadow", min_width=120)
         self.format = gr.Radio(FORMATS, value=first.format, label="File format")
+
+    def _correction(self) -> None:
+        """The brush, which paints on the comparison, and the choice among several pets."""
+        self.correcting = gr.State(False)
+        with gr.Accordion("Correct it", open=False, elem_id="correction") as self.correct:
+            self.tool = gr.Radio(TOOLS, value="keep", label="Paint over what to", elem_id="tool")
+            self.brush = gr.Slider(0.05, 1, 0.3, step=0.05, label="Brush size", elem_id="brush-size", buttons=[])
+            self.pets = gr.CheckboxGroup([], label="Pets, from left to right", visible=False)
+            self.undo = gr.Button("Undo")
 
     def _details(self, session: Session) -> None:
         """What the network sees, the choice of the model, and the other downloads."""
@@ -160,14 +171,17 @@ class Page:
         self.choice.select(handlers.show, self.visit, self.visit, **EVENT)
         self.anyway.click(handlers.anyway, self.visit, [self.status, self.visit, self.download_all], **EVENT)
         self._connect_cutout()
+        self._connect_correction()
         self._connect_details()
 
     def _connect_cutout(self) -> None:
         handlers = self.handlers
-        fields = [self.background, self.color, self.image, self.crop, self.format, self.grow, self.feather]
-        changes = [self.visit.change, self.background.change, self.image.change]
-        changes += [field.input for field in (self.color, self.crop, self.grow, self.feather)]
-        gr.on(changes, handlers.compare, [self.visit, *fields], self.compared, **DRAW)
+        fields = [self.background, self.color, self.own, self.crop, self.format, self.edge, self.shadow]
+        changes = [self.visit.change, self.background.change, self.own.change, self.correcting.change]
+        changes += [field.input for field in (self.color, self.crop, self.edge, self.shadow)]
+        gr.on(changes, handlers.compare, [self.visit, self.correcting, *fields], self.compared, **DRAW)
+        self.image.upload(handlers.own_picture, [self.image, self.own], [self.image, self.own], **EVENT)
+        self.image.clear(lambda: None, None, self.own, **EVENT)
         pair = [self.background, self.format]
         self.background.input(inputs=pair, outputs=self.format, js=NO_TRANSPARENT_JPEG[0], **IN_BROWSER)
         self.format.input(inputs=pair, outputs=self.background, js=NO_TRANSPARENT_JPEG[1], **IN_BROWSER)
@@ -180,6 +194,19 @@ class Page:
         )
         _saves(self.download, handlers.cutout, [self.visit, *fields])
         _saves(self.download_all, handlers.archive, [self.visit, *fields], self.status)
+
+    def _connect_correction(self) -> None:
+        handlers = self.handlers
+        gr.on([self.correct.expand, self.visit.change], handlers.pets, self.visit, self.pets, **EVENT)
+        for event, unfolded in ((self.correct.expand, True), (self.correct.collapse, False)):
+            event(lambda unfolded=unfolded: unfolded, None, self.correcting, **EVENT)
+            event(js=f"() => petsegBrush.set('correcting', {str(unfolded).lower()})", **IN_BROWSER)
+        self.tool.input(inputs=self.tool, js="(tool) => petsegBrush.set('tool', tool)", **IN_BROWSER)
+        self.brush.input(inputs=self.brush, js="(size) => petsegBrush.set('brush', size)", **IN_BROWSER)
+        self.compared.submit(handlers.stroke, self.visit, self.visit, **EVENT)
+        self.pets.input(handlers.choose_pets, [self.visit, self.pets], self.visit, **EVENT)
+        for event in (self.undo.click, self.compared.delete):
+            event(handlers.undo, self.visit, self.visit, **EVENT)
 
     def _connect_details(self) -> None:
         handlers = self.handlers
@@ -197,7 +224,7 @@ class Page:
         kind = gr.Radio(["cutout", "mask", "overlay"], value="cutout", label="kind", visible=False)
         background = gr.Textbox("transparent", label="background: transparent, blur or a colour", visible=False)
         anyway = gr.Checkbox(False, label="anyway", visible=False)
-        inputs = [file, kind, self.model, background, image, self.crop, self.format, self.grow, self.feather, anyway]
+        inputs = [file, kind, self.model, background, image, self.crop, self.format, self.edge, self.shadow, anyway]
         outputs = [gr.File(label="file", visible=False), gr.JSON(label="fractions", visible=False)]
         gr.Button(visible=False).click(
             self.handlers.program, inputs, outputs, **SEGMENT | {"api_name": "segment", "api_visibility": "public"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,14 @@ from PIL import Image
 
 from petseg.apps import display
 from petseg.apps.cutouts import encode, photo_notes
-from petseg.errors import ModelError, PhotoError
+from petseg.apps.edits import Edit, edited
+from petseg.errors import ModelError, PhotoError, SettingsError
 from petseg.inference.photo import Photo, decode_photo
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation
 from petseg.models import zoo
+
+MAX_EDITS: Final = 200  # of a photo
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class SegmentedPhoto:
         model: a name in `Session.choices`.
         caption: size, model and time.
         pet_probability: as in `Segmentation`.
+        edits: corrections by hand.
+        corrected: the logits after them.
     """
 
     file: ChosenPhoto
@@ -63,6 +68,8 @@ class SegmentedPhoto:
     model: str
     caption: str
     pet_probability: float | None
+    edits: Sequence[Edit] = ()
+    corrected: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @classmethod
     def from_result(cls, file: ChosenPhoto, result: Segmentation, model: str) -> SegmentedPhoto:
@@ -76,10 +83,15 @@ class SegmentedPhoto:
         alpha = Image.open(BytesIO(self.alpha)) if self.alpha else None
         return self.result(Image.open(BytesIO(self.jpeg)), alpha)
 
+    def found(self) -> Segmentation:
+        """The result for the small copy before all corrections."""
+        return replace(self.preview(), logits=self.logits)
+
     def result(self, photo: Image.Image, alpha: Image.Image | None) -> Segmentation:
         """The result for the photo at some size, with its transparency."""
+        logits = self.logits if self.corrected is None else self.corrected
         pet = self.pet_probability
-        return Segmentation(photo, self.logits, model=self.model, photo_alpha=alpha, pet_probability=pet)
+        return Segmentation(photo, logits, model=self.model, photo_alpha=alpha, pet_probability=pet)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +118,17 @@ class Visit:
 
     def without_doubt(self) -> Visit:
         """The visit after the visitor said that the shown photo is of a pet."""
-        shown = replace(self.shown, pet_probability=None)
+        return self._changed(pet_probability=None)
+
+    def edited(self, edits: Sequence[Edit]) -> Visit:
+        """The visit after the shown photo was corrected by hand; raises SettingsError after too many corrections."""
+        if len(edits) > MAX_EDITS:
+            raise SettingsError(f"{self.shown.file.name}: {MAX_EDITS} corrections at most. Undo some.")
+        result = edited(self.shown.found(), edits)
+        return self._changed(edits=edits, corrected=result.logits, pet_probability=result.pet_probability)
+
+    def _changed(self, **values: Any) -> Visit:
+        shown = replace(self.shown, **values)
         return replace(self, photos=[shown if photo is self.shown else photo for photo in self.photos])
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import center_of_mass, label
 
+from petseg.errors import SettingsError
 from petseg.inference.matting import MatteSettings, silhouette
 from petseg.inference.segmentation import Segmentation
 from petseg.inference.two_pass import SMALLEST_PET
 
 Mask = NDArray[np.bool_]  # (H, W)
+
+#: The largest radius of a stroke from a browser, as a fraction of the longest side, and its most points.
+WIDEST: Final = 0.1
+MOST_POINTS: Final = 5000
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,18 @@ class Stroke:
     keep: bool
     radius: float
     points: Sequence[tuple[float, float]]
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> Stroke:
+        """A stroke as a browser describes it; raises SettingsError if no brush of ours draws it."""
+        try:
+            radius, points = float(message["radius"]), [(float(x), float(y)) for x, y in message["points"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise SettingsError("The stroke is not one of this page's brush. Load the page again.") from error
+        inside = all(-1 <= value <= 2 for point in points for value in point)
+        if not (0 < radius <= WIDEST and inside and 0 < len(points) <= MOST_POINTS):
+            raise SettingsError("The stroke is too long for the photo. Paint it in parts.")
+        return cls(bool(message.get("keep")), radius, points)
 
     def covered(self, size: tuple[int, int]) -> Mask:
         """The covered pixels of a photo of `size` (width, height)."""

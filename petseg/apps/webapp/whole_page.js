@@ -1,0 +1,18 @@
+// Photos may be dropped or pasted anywhere on the page, and its folded parts say that they are folded.
+() => {
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  for (const kind of ["drop", "paste"]) document.addEventListener(kind, (event) => {
+    const files = (event.dataTransfer ?? event.clipboardData)?.files;
+    const input = document.querySelector("#photos input[type=file]");
+    if (!files?.length || !input || event.defaultPrevented) return;
+    event.preventDefault();
+    input.files = files;
+    input.dispatchEvent(new Event("change"));
+  });
+  const say = () => {  // what a sighted visitor sees of a folded part
+    for (const head of document.querySelectorAll(".label-wrap")) head.ariaExpanded = head.classList.contains("open");
+  };
+  const changed = { subtree: true, childList: true, attributeFilter: ["class"] };
+  new MutationObserver(say).observe(document.querySelector("main") ?? document.body, changed);
+  say();
+}
