@@ -99,7 +99,7 @@ class Handlers:
         """Follows a stroke of the brush on the shown photo."""
         visit = _present(visit)
         with sentences(visit.shown.file.name):
-            return visit.edited([*visit.shown.edits, Stroke.frommessage(event._data)])
+            return visit.edited([*visit.shown.edits, Stroke.from_message(event._data)])
 
     def undo(self, visit: Visit | None) -> Visit:
         """Takes back the last correction of the shown photo."""
@@ -119,15 +119,15 @@ class Handlers:
         choices = [(str(index + 1), index) for index in range(len(shown))]
         return gr.update(choices=choices, value=[i for i, on in enumerate(shown) if on], visible=len(shown) > 1)
 
-    def own_picture(self, upload: Upload, before: Upload | None) -> list[Upload | None]:
-        """The picture for the background, for its field and for the cut-out; the one before it if it cannot be read."""
+    def own_picture(self, upload: Upload, before: Upload | None) -> list[Any]:
+        """Values for the field of the background's picture and for the picture, which stays if a file is no image."""
         file = ChosenPhoto.from_upload(upload)
         try:
             self.session.decode(file)
         except Exception as error:
             gr.Warning(sentence_of(error, file.name), title="That did not work")
-            return [before, before]
-        return [upload, upload]
+            return [before and before["path"], gr.skip()]
+        return [gr.skip(), upload]
 
     def compare(self, visit: Visit | None, correcting: bool, background: str, *fields: Any) -> str:
         """HTML of photo and cut-out, compared; of the photo alone if no pet was found.
