@@ -234,6 +234,7 @@ class Handlers:
         format: Format,
         edge: str,
         shadow: bool,
+        *,
         preview: bool = False,
     ) -> CutoutSettings:
         """The settings in the page's fields; for a preview with a small image, and in any format."""
