@@ -32,7 +32,7 @@ from petseg.models import zoo
 from petseg.upkeep import site
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT = 60_000  # milliseconds; the tests run beside others
+WAIT = 180_000  # milliseconds; the tests run beside others
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +66,7 @@ def test_a_server_that_sends_files_with_the_wrong_type_is_said_to_and_nothing_tu
     chromium: Any, address: str, endings: str, kind: str, words: str
 ) -> None:
     page = chromium.new_page()
+    page.set_default_timeout(WAIT)
     for ending in endings.split():
         page.route(f"**/live/*{ending}", lambda route: route.fulfill(response=route.fetch(), content_type=kind))
     page.goto(address)
@@ -77,6 +78,7 @@ def test_a_server_that_sends_files_with_the_wrong_type_is_said_to_and_nothing_tu
 def test_opened_as_a_file_the_page_says_that_it_needs_a_server(chromium: Any, tmp_path: Path) -> None:
     (tmp_path / "live.html").write_text(site.fragment(), encoding="utf-8")
     page = chromium.new_page()
+    page.set_default_timeout(WAIT)
     page.goto((tmp_path / "live.html").as_uri())
     page.locator(".petseg-status", has_text="Browsers run").wait_for()
     assert page.locator(".petseg-busy").count() == 0
@@ -255,6 +257,7 @@ def test_a_file_that_is_no_photo_gets_one_sentence_and_the_page_goes_on(
 
 def test_without_a_pet_there_is_a_sentence_and_no_cut_out(chromium: Any, address: str) -> None:
     page = chromium.new_page()
+    page.set_default_timeout(WAIT)
     settings = {**site.live_settings(), "found": {"sure": 1.1, "smallest": 0.1}}  # of no pixel a network is so sure
     page.route("**/settings.json", lambda route: route.fulfill(json=settings))
     page.goto(address)
@@ -457,6 +460,7 @@ def test_a_photo_and_the_download_are_in_one_screen_and_nothing_is_wider(page: A
 def test_a_phone_offers_its_camera_and_no_paste(chromium: Any, address: str) -> None:
     context = chromium.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
     page = context.new_page()
+    page.set_default_timeout(WAIT)
     page.goto(address)
     page.locator(".petseg-zone").wait_for()
     assert page.get_by_text("Take a photo").is_visible()
@@ -499,6 +503,7 @@ def test_after_the_first_visit_the_page_works_without_a_network(chromium: Any, a
 
 def test_while_the_page_loads_it_says_how_many_megabytes(chromium: Any, address: str) -> None:
     page = chromium.new_page()
+    page.set_default_timeout(WAIT)
     page.add_init_script("""
         window.said = [];
         new MutationObserver(() => said.push(document.querySelector(".petseg-status")?.textContent))
