@@ -35,6 +35,9 @@ export class PageEngine {
     this.viewers = [];
     /** @type {any} */
     this.settings = null;
+    // fetched with the page, so that a click on one fetches nothing
+    /** @type {Map<string, Promise<Blob>>} */
+    this.samples = new Map(state.samples.map((/** @type {string} */ name) => [name, sample(name)]));
     this.opened = 0; // photos, closed ones too
     this.settled = false; // whether a photo of the last batch is shown that has a pet
     this.before = ""; // what the comparison shows on its left
@@ -70,8 +73,9 @@ export class PageEngine {
   /** @param {(shown: Shown) => void} react */
   onPictures(react) {
     this.viewers.push(react);
-    this.present(this.state.samples.map((/** @type {string} */ name) =>
-      ({ key: `sample ${name}`, alt: "", address: sampleAddress(name) })));
+    for (const [name, file] of this.samples) {
+      file.then((blob) => this.present([{ key: `sample ${name}`, alt: "", address: URL.createObjectURL(blob) }]));
+    }
   }
 
   /** @param {Picture[]} pictures @param {[number, number]} [size] @param {number} [line] */
@@ -141,7 +145,7 @@ export class PageEngine {
     const entry = this.current();
     if (message.type === "sample") {
       this.put({ messages: [] });
-      fetch(sampleAddress(message.name)).then(async (answer) => this.open(await answer.blob(), message.name));
+      this.samples.get(message.name)?.then((file) => this.open(file, message.name));
     }
     if (message.type === "close") this.close(message.number);
     if (message.type === "anyway" && entry) this.correct(entry, { sure: true });
@@ -290,6 +294,7 @@ export class PageEngine {
 }
 
 /** @param {string} name */
-function sampleAddress(name) {
-  return new URL(`live/${encodeURIComponent(name)}.png`, document.baseURI).href;
+async function sample(name) {
+  const answer = await fetch(`live/${encodeURIComponent(name)}.png`);
+  return answer.blob();
 }

@@ -54,6 +54,4 @@ engine.onChange("photos", () => {
   requestAnimationFrame(() => results?.scrollIntoView({ block: "nearest" }));
 }, front.signal);
 
-// The samples are fetched with the page, so that a click on one fetches nothing either; offline.js keeps all files.
-for (const name of state.samples) fetch(`live/${encodeURIComponent(name)}.png`);
 if ("serviceWorker" in navigator && location.protocol === "https:") navigator.serviceWorker.register("offline.js");
