@@ -191,8 +191,8 @@ def _bench(args: argparse.Namespace) -> int:
         out = home_folder() / "figures" / "benchmark.json"
     record = measure(args.rows, args.quick, args.runs, out)
     if out is not None:
+        from petseg.plots.speed import benchmark_figure
         from petseg.plots.style import save_figure
-        from petseg.plots.training import benchmark_figure
 
         print(f"written: {out} and {save_figure(benchmark_figure(record), out.with_suffix('.png'))}")
     return 0

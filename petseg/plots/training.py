@@ -1,9 +1,8 @@
-"""Figures of notebook 03: class weights, learning rates, weight averaging, curves of runs, and `petseg bench`."""
+"""Figures of notebook 03: class weights, learning rates, weight averaging, and curves of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,6 @@ from petseg.plots.style import DescribedFigure, figure, headline
 
 #: A second and a third line colour; their dashes differ as well.
 ACCENT, MUTED = "#D55E00", "#767676"
-
-#: Colours of our way to train and of the plain way.
-OURS, PLAIN = "#0072B2", "#E69F00"
 
 Points = Sequence[tuple[int, float]]  # (epoch, value)
 Stages = Sequence[tuple[int, int]]  # (first epoch, height and width in pixels)
@@ -168,87 +164,3 @@ def _mark(ax: Axes, stages: Stages) -> None:
             fontsize=9,
             color=INK,
         )
-
-
-def benchmark_figure(record: Mapping[str, Any]) -> DescribedFigure:
-    """Four panels of a record of `petseg bench`; a panel without a measurement says so."""
-    machine = record["machine"]
-    with figure(7.2, 6.4, rows=2, columns=2) as (drawing, axes):
-        panels = (_speeds, _parts, _time_to_accuracy, _photo)
-        sentences = []
-        for ax, panel in zip(axes.flat, panels, strict=True):
-            ax.tick_params(labelsize=9)
-            sentences.append(panel(ax, record))
-        subtitle = f"{machine['name']}; PyTorch {machine['pytorch']}, {machine['precision']}"
-        drawing.suptitle(subtitle, x=0.01, ha="left", fontsize=10)
-        drawing.alt = f"Benchmark on {subtitle}. " + " ".join(sentences)
-    return drawing
-
-
-def _speeds(ax: Axes, record: Mapping[str, Any]) -> str:
-    ax.set_title("Training against the plain way")
-    rows = [name for name in ("step", "epoch") if name in record]
-    if not rows:
-        return _unmeasured(ax, "Speed")
-    _pairs_of_bars(ax, record, rows)
-    ax.set_ylabel("images per second")
-    return " ".join(f"{row}: ours is {record[row]['ratio']:.3g} times as fast as the plain way." for row in rows)
-
-
-def _parts(ax: Axes, record: Mapping[str, Any]) -> str:
-    ax.set_title("Parts of a training step")
-    if "parts" not in record:
-        return _unmeasured(ax, "Parts of a step")
-    medians = {name: value["median"] for name, value in reversed(record["parts"]["values"].items())}
-    bars = ax.barh(range(len(medians)), list(medians.values()), color=OURS)
-    ax.bar_label(bars, [f"{value:.3g}" for value in medians.values()], padding=2, fontsize=9)
-    ax.set_yticks(range(len(medians)), list(medians))
-    ax.margins(x=0.2)
-    ax.set_xlabel("ms")
-    longest = max(medians, key=lambda name: medians[name])
-    return f"The longest part of a step is {longest}, {medians[longest]:.3g} ms."
-
-
-def _time_to_accuracy(ax: Axes, record: Mapping[str, Any]) -> str:
-    ax.set_title("Time to accuracy")
-    row = record.get("time_to_accuracy")
-    if row is None:
-        return _unmeasured(ax, "Time to accuracy")
-    for way, color in (("fast", OURS), ("plain", PLAIN)):
-        for index, points in enumerate(row["curves"][way]):
-            label = way if index == 0 else None
-            ax.plot(*zip(*points, strict=True), marker="o", markersize=3, color=color, label=label)
-    ax.axhline(row["target"], color="#888888", linestyle="--", linewidth=1)
-    ax.set(xlabel="seconds of training", ylabel="mean IoU on validation")
-    ax.legend(fontsize=9)
-    if row["ratio"] is None:
-        return f"Not every training reached a mean IoU of {row['target']:g}."
-    return f"The fast recipe reaches a mean IoU of {row['target']:g} {row['ratio']:.3g} times as fast as the plain way."
-
-
-def _photo(ax: Axes, record: Mapping[str, Any]) -> str:
-    ax.set_title("From photo to cut-out")
-    if "photo" not in record:
-        return _unmeasured(ax, "From photo to cut-out")
-    _pairs_of_bars(ax, record, ["photo"])
-    ax.set_ylabel("ms per photo")
-    return f"Our cut-out takes {record['photo']['ratio']:.3g} times as long as the plain one."
-
-
-def _pairs_of_bars(ax: Axes, record: Mapping[str, Any], rows: Sequence[str]) -> None:
-    """Medians of our way and the plain way side by side, with their range."""
-    for offset, (way, color) in enumerate((("ours", OURS), ("plain", PLAIN))):
-        values = [record[row]["values"][way] for row in rows]
-        medians, low, high = np.array([(value["median"], value["low"], value["high"]) for value in values]).T
-        style: Any = {"color": color, "label": way, "capsize": 3}
-        bars = ax.bar(np.arange(len(rows)) + 0.4 * offset, medians, 0.38, yerr=[medians - low, high - medians], **style)
-        ax.bar_label(bars, [f"{median:.3g}" for median in medians], padding=2, fontsize=9)
-    ax.set_xticks(np.arange(len(rows)) + 0.2, rows)
-    ax.margins(y=0.3)  # space for the legend above the numbers
-    ax.legend(fontsize=9, ncols=2, loc="upper center")
-
-
-def _unmeasured(ax: Axes, name: str) -> str:
-    ax.text(0.5, 0.5, "not measured in this run", ha="center", va="center", transform=ax.transAxes, fontsize=9)
-    ax.set(xticks=[], yticks=[])
-    return f"{name}: not measured in this run."

@@ -59,7 +59,7 @@ def plain_loader(data: PetDataModule, images: int | None = None) -> DataLoader[A
     size = (data.image_size, data.image_size)
     image = v2.Compose([v2.Resize(size), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
     mask = v2.Compose([v2.Resize(size, v2.InterpolationMode.NEAREST), v2.PILToTensor(), _labels])
-    files = OxfordIIITPet(data.data_dir, "trainval", "segmentation", transform=image, target_transform=mask)
+    files = OxfordIIITPet(data.root, "trainval", "segmentation", transform=image, target_transform=mask)
     rows = data.datasets["train"].rows.tolist()[:images]  # both read the same list, in its order
     return DataLoader(Subset(files, rows), BATCH, shuffle=True, num_workers=WORKERS)
 

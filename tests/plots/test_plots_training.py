@@ -1,15 +1,12 @@
-"""Figures of notebook 03 and of `petseg bench`: what they show is what they were given, and the alt text says it."""
+"""Figures of notebook 03: what they show is what they were given, and the alt text says it."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from petseg.course.record import published
-from petseg.files import read_json
 from petseg.labels import COLORS
 from petseg.plots import training as figures
-from petseg.plots.training import OURS, PLAIN
 
 LOG = {
     "train/loss": [(1, 1.5), (2, 1.0), (3, 0.8), (4, 0.7)],
@@ -80,54 +77,3 @@ def test_a_rate_sweep_marks_the_best_rate():
     figure = figures.rate_sweep({1e-3: 0.4, 1e-2: 0.7, 1e-1: 0.5}, "The best is 0.01")
     assert figure.axes[0].lines[1].get_xydata().tolist() == [[1e-2, 0.7]]
     assert "0.700 at 0.01" in figure.alt
-
-
-def spread(median):
-    return {"median": median, "low": median - 1, "high": median + 2, "n": 3}
-
-
-RECORD = {
-    "machine": {"name": "a laptop", "pytorch": "2.9", "precision": "bf16-mixed"},
-    "step": {"values": {"ours": spread(46), "plain": spread(20)}, "ratio": 2.3},
-    "epoch": {"values": {"ours": spread(45), "plain": spread(15)}, "ratio": 3.0},
-    "parts": {"values": {"augmentation": spread(4), "backward": spread(200)}},
-    "time_to_accuracy": {
-        "target": 0.6,
-        "ratio": 5.0,
-        "curves": {"fast": [[[10, 0.5], [20, 0.7]]], "plain": [[[50, 0.4], [100, 0.6]]]},
-    },
-    "photo": {"values": {"ours": spread(80), "plain": spread(40)}, "ratio": 2.0},
-}
-
-
-def test_the_benchmark_draws_each_way_in_its_own_colour_and_states_the_ratios():
-    figure = figures.benchmark_figure(RECORD)
-    speeds, _, _, photo = figure.axes
-    for ax, heights in ((speeds, [46, 45, 20, 15]), (photo, [80, 40])):
-        assert [bar.get_height() for bar in ax.patches] == heights
-        colors = [to_hex(bar.get_facecolor()).upper() for bar in ax.patches]
-        assert colors == [OURS] * (len(heights) // 2) + [PLAIN] * (len(heights) // 2)
-    for words in (
-        "step: ours is 2.3 times as fast",
-        "backward, 200 ms",
-        "0.6 5 times as fast",
-        "takes 2 times as long",
-    ):
-        assert words in figure.alt
-
-
-@pytest.mark.parametrize("missing", ["parts", "photo", "time_to_accuracy"])
-def test_a_panel_of_the_benchmark_without_a_measurement_says_so(missing):
-    figure = figures.benchmark_figure({name: row for name, row in RECORD.items() if name != missing})
-    assert figure.alt.count("not measured in this run") == 1
-    assert [text.get_text() for ax in figure.axes for text in ax.texts].count("not measured in this run") == 1
-
-
-def test_a_missed_target_of_the_benchmark_has_no_ratio():
-    missed = RECORD | {"time_to_accuracy": RECORD["time_to_accuracy"] | {"ratio": None}}
-    assert "Not every training reached a mean IoU of 0.6." in figures.benchmark_figure(missed).alt
-
-
-@pytest.mark.parametrize("name", ["benchmark.json", "benchmark-gpu.json"])
-def test_the_published_benchmarks_can_be_drawn(name):
-    assert "The longest part of a step is backward" in figures.benchmark_figure(read_json(published(name))).alt

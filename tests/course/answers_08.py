@@ -1,0 +1,180 @@
+"""Right answers to the gaps and exercises of notebook 08, and usual mistakes with words of their hints."""
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from statistics import mean, median
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from petseg.course.gaps_08 import Operators
+from petseg.course.gaps_08_runs import accumulate, checkpoint
+
+
+def timing(before=True, after=True, warm_up=True, reduce=median, keep_first=False, own_clock=None):
+    """A timer; each argument is a usual mistake."""
+
+    def answer(call, repeats, clock, finish):
+        clock = own_clock or clock
+        times = []
+        if warm_up and not keep_first:
+            call()
+        for _ in range(repeats + keep_first):
+            if before:
+                finish()
+            start = clock()
+            call()
+            if after:
+                finish()
+            times.append(clock() - start)
+        return reduce(times)
+
+    return answer
+
+
+TIMERS = [
+    (timing(), "right."),
+    (timing(reduce=np.median), "right."),
+    (timing(after=False), "the device is still working"),
+    (timing(before=False), "the work of the warm-up"),
+    (timing(warm_up=False), "there is no warm-up"),
+    (timing(keep_first=True), "the first call counts"),
+    (timing(reduce=mean), "that is the mean"),
+    (timing(reduce=min), "the shortest"),
+    (timing(reduce=sum), "the sum of all calls"),
+    (timing(reduce=max), "expected 15"),
+    (timing(own_clock=time.perf_counter), "another clock"),
+    (lambda call, repeats, clock, finish: ..., "still to do"),
+]
+
+
+def counting(count=lambda counts, operator: counts.update([str(operator)]), result=lambda value: value, both=True):
+    """A counter of operators; each argument is a usual mistake."""
+
+    class Counting(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.counts = Counter()
+
+        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+            count(self.counts, operator)
+            return result(operator(*args, **(kwargs or {})) if both else operator(*args, **kwargs))
+
+    return Counting
+
+
+class Unfilled(TorchDispatchMode):
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None): ...
+
+
+def cross_entropies(weigh=lambda loss, x, image: loss * len(x) / len(image), before=lambda network: None):
+    def answer(network, image, mask, parts):
+        for x, y in zip(image.chunk(parts), mask.chunk(parts), strict=True):
+            before(network)
+            weigh(F.cross_entropy(network(x), y), x, image).backward()
+
+    return answer
+
+
+def nothing(network, image, mask, parts):
+    for _ in range(parts):
+        ...
+
+
+def changed(**entries):
+    def answer(*training):
+        state = checkpoint(*training) | {name: change(*training) for name, change in entries.items()}
+        return {name: value for name, value in state.items() if value is not None}
+
+    return answer
+
+
+def absent(*training):
+    return None
+
+
+CHECKPOINTS = [
+    (checkpoint, "right."),
+    (changed(network=absent), "'network' is missing"),
+    (changed(optimizer=absent), "running means"),
+    (changed(schedule=absent), "starts its cycle again"),
+    (changed(epoch=absent), "'epoch' is missing"),
+    (changed(random=absent), "'random' is missing"),
+    (changed(random=lambda *_: torch.arange(5)), "not the state of PyTorch's generator"),
+    (changed(network=lambda network, *_: network), "save its `state_dict()`"),
+    (changed(network=lambda network, *_: list(network.parameters())), "not the `state_dict()` of the network"),
+    (changed(network=lambda network, optimizer, *_: optimizer.state_dict()), "not the `state_dict()` of the network"),
+    (changed(epoch=lambda *_: 0), "expected 3"),
+    (lambda *training: [1], "expected a dictionary"),
+    (lambda *training: ..., "still to do"),
+]
+
+
+def prefetch(batches):
+    batches, end = iter(batches), object()
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, batches, end)
+        while (batch := following.result()) is not end:
+            following = pool.submit(next, batches, end)
+            yield batch
+
+
+def swallowing(batches):
+    try:
+        yield from prefetch(batches)
+    except OSError:
+        return
+
+
+def later(batches):
+    batches = list(prefetch(batches))
+    yield from batches
+
+
+LOADERS = [
+    (prefetch, "right."),
+    (lambda batches: batches, "nothing is loaded"),
+    (later, "without a limit"),
+    (swallowing, "an error while loading is lost"),
+    (lambda batches: prefetch(list(batches)[::-1]), "it gives [2, 1, 0]"),
+    (lambda batches: prefetch([*batches, 5]), "it gives [0, 1, 2, 5]"),
+    (lambda batches: [time.sleep(5)], "it hangs"),
+    (lambda batches: 1 / 0, "failed with ZeroDivisionError"),
+    (lambda batches: ..., "still to do"),
+]
+
+SLOW, QUICK = [0.4, 0.5, 0.44], [0.2, 0.25, 0.11]
+
+CASES = [
+    *(("08.a", *case) for case in TIMERS),
+    ("08.b", lambda before, after: (lambda r: (np.median(r), r.min(), r.max()))(np.divide(before, after)), "right."),
+    ("08.d", Operators, "right."),
+    ("08.d", counting(), "right."),
+    ("08.d", counting(count=lambda counts, operator: None), "it counts nothing"),
+    ("08.d", counting(count=lambda counts, operator: counts.update([operator])), "it counts {"),
+    ("08.d", counting(result=lambda value: None), "Return its result"),
+    ("08.d", counting(result=lambda value: value + 1), "other results"),
+    ("08.d", counting(both=False), "right."),
+    ("08.d", Unfilled, "still to do"),
+    ("08.g", lambda images, masks, index: (images.permute(0, 3, 1, 2)[index], masks[index]), "right."),
+    ("08.g", lambda images, masks, index: (images.movedim(-1, 1)[index].float(), masks[index].long()), "right."),
+    ("08.j", accumulate, "right."),
+    ("08.j", cross_entropies(lambda loss, x, image: loss), "add up to too much"),
+    ("08.j", cross_entropies(lambda loss, x, image: loss / 2), "not equally large"),
+    ("08.j", cross_entropies(lambda loss, x, image: loss, lambda network: network.zero_grad()), "only the last part"),
+    ("08.j", cross_entropies(before=lambda network: network.zero_grad()), "only the last part counts, and with"),
+    ("08.j", cross_entropies(lambda loss, x, image: 3 * loss), "differs from that of the whole batch"),
+    ("08.j", nothing, "still to do"),
+    *(("08.l", *case) for case in CHECKPOINTS),
+    *(("08.1", *case) for case in LOADERS),
+    ("08.2", (3.0, SLOW, QUICK), "right. The default U-Net's separable version has"),
+    ("08.2", (3.0, SLOW, QUICK), "your step is 2.00 times as fast (2.00 to 4.00); you predicted 3."),
+    ("08.2", (..., SLOW, QUICK), "still to do"),
+    ("08.2", ("fast", SLOW, QUICK), "expected a factor"),
+    ("08.2", (3.0, 0.4, QUICK), "at least 3 rounds"),
+    ("08.2", (3.0, SLOW, QUICK[:2] * 2), "3 and 4 times"),
+    ("08.2", (3.0, SLOW, SLOW), "the same times"),
+]
