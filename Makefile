@@ -123,8 +123,8 @@ $(COLAB)/.done: $(STAMP)
 notebooks: $(STAMP) ## Run the notebooks on the real data (a GPU helps) and keep their outputs for the repository
 	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks notebooks $(NOTEBOOKS)
 
-practice: $(STAMP) ## Write notebooks/practice/, the lessons with gaps for the student, from the lessons
-	@.venv/bin/python -m petseg.upkeep.notebooks practice $(NOTEBOOKS)
+practice: $(STAMP) ## Write notebooks/practice/ and notebooks/solutions/ from the lessons (FORCE=1 overwrites answers)
+	@$(IN_VENV) .venv/bin/python -m petseg.upkeep.notebooks practice $(if $(FORCE),--force) $(NOTEBOOKS)
 
 figures: $(STAMP) ## Write figures/results.json, README's table and its pictures from the released weights
 	.venv/bin/python -m petseg.upkeep.results

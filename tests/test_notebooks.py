@@ -10,7 +10,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from petseg.upkeep.notebooks import MAX_BYTES, WIDGET
+from petseg.upkeep.execution import WIDGET
+from petseg.upkeep.notebooks import MAX_BYTES
 from petseg.upkeep.pages import alt_texts
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -99,7 +99,7 @@ def separable_step(prediction: Any, default: Any, separable: Any) -> str:
 
     return (
         f"The default U-Net's separable version has {fewer:.1f} times fewer multiply-adds; your step is {middle:.2f} "
-        f"times as fast ({low:.2f} to {high:.2f}), you predicted {prediction:g}."
+        f"times as fast ({low:.2f} to {high:.2f}); you predicted {prediction:g}."
     )
 
 

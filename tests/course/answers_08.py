@@ -67,7 +67,9 @@ def counting(count=lambda counts, operator: counts.update([str(operator)]), resu
 
 
 class Unfilled(TorchDispatchMode):
-    def __torch_dispatch__(self, operator, types, args=(), kwargs=None): ...
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        # ✎ a hint
+        ...
 
 
 def cross_entropies(weigh=lambda loss, x, image: loss * len(x) / len(image), before=lambda network: None):

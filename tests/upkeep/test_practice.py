@@ -1,4 +1,4 @@
-"""The practice versions of the lessons: up to date, with gaps that run filled and unfilled."""
+"""Practice versions and solutions: made from the lessons and up to date; gaps that run filled and unfilled."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import Any
 import nbformat
 import pytest
 
-from petseg.upkeep.notebooks import GAP, NOTEBOOKS, practice, run, with_gaps
+from petseg.errors import DataError
+from petseg.upkeep.execution import run
+from petseg.upkeep.practice import GAP, NOTEBOOKS, practice, solutions, sources, with_gaps, write_practice
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / NOTEBOOKS
@@ -65,6 +67,43 @@ def test_practice_notebooks_are_those_that_make_practice_writes() -> None:
     assert committed.keys() == {path.name for path in LESSONS}
     stale = [path.name for path in LESSONS if nbformat.writes(practised(path)) + "\n" != committed[path.name]]
     assert stale == [], "run `make practice`"
+
+
+def test_solutions_are_those_that_make_practice_writes_and_practice_versions_do_not_hold_them() -> None:
+    lessons = {path.name: nbformat.read(path, as_version=4) for path in sorted(FOLDER.glob("*.ipynb"))}
+    for name, lesson in lessons.items():
+        exercises = [cell for cell in lesson.cells if "exercise" in cell.metadata.get("tags", [])]
+        assert all("solution" in cell.metadata for cell in exercises), name
+        committed = nbformat.read(FOLDER / "solutions" / f"{name[:2]}_solutions.ipynb", as_version=4)
+        assert sources(committed) == sources(solutions(lesson, name)), f"{name}: run `make practice`"
+        assert not any("solution" in cell.metadata for cell in practice(lesson, name).cells)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The practice version of a lesson with a gap and an exercise, as `make practice` wrote it."""
+    (tmp_path / NOTEBOOKS).mkdir()
+    monkeypatch.chdir(tmp_path)
+    gap = nbformat.v4.new_code_cell("def one():\n    # ✎ return it\n    return 1", metadata={"gap": "98.a one"})
+    task = nbformat.v4.new_code_cell("answer = ...", metadata={"tags": ["exercise"]})
+    title = nbformat.v4.new_markdown_cell("# Numbers")
+    path = tmp_path / NOTEBOOKS / "98_numbers.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[title, gap, task]), path)
+    write_practice(path)
+    return path
+
+
+@pytest.mark.parametrize(("open_line", "answer"), [("    ...", "    return 2"), ("answer = ...", "answer = 3")])
+def test_an_answer_of_a_student_is_overwritten_only_by_force(checkout: Path, open_line: str, answer: str) -> None:
+    target = checkout.parent / "practice" / checkout.name
+    untouched = target.read_text(encoding="utf-8")
+    write_practice(checkout)
+    target.write_text(untouched.replace(open_line, answer), encoding="utf-8")
+    with pytest.raises(DataError, match=r"98_numbers.ipynb: holds 1 answer of yours, which would be lost"):
+        write_practice(checkout)
+    assert answer in target.read_text(encoding="utf-8")
+    write_practice(checkout, force=True)
+    assert target.read_text(encoding="utf-8") == untouched
 
 
 def test_each_gap_is_marked_checked_and_linked_to_a_heading_of_the_lesson(lesson: Path) -> None:

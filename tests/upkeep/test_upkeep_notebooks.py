@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from petseg.errors import DataError
-from petseg.upkeep import notebooks, pages
+from petseg.upkeep import execution, notebooks, pages
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
@@ -39,14 +39,14 @@ def save(folder: Path, name: str, *sources: str) -> Path:
 
 
 def test_photos_widgets_and_this_machine_are_left_out() -> None:
-    widget = new_output("display_data", {notebooks.WIDGET: {"model_id": "1"}, "text/plain": "Slider()"})
+    widget = new_output("display_data", {execution.WIDGET: {"model_id": "1"}, "text/plain": "Slider()"})
     text = new_output("stream", name="stdout", text="three cats")
     photos = tagged("show()", "photos", outputs=[picture("a cat")])
     notebook = new_notebook(cells=[photos, tagged("slide()", outputs=[widget, text])])
     notebook.metadata = {"widgets": {"state": 1}, "language_info": {"name": "python", "version": "3.99"}}
     notebook.cells[0].execution_count = 1
     notebook.cells[1].metadata["execution"] = {"iopub.execute_input": "2026"}
-    stripped = notebooks.strip(notebook, "01_cats.ipynb")
+    stripped = execution.strip(notebook, "01_cats.ipynb")
     nbformat.validate(stripped)
     assert [cell.outputs for cell in stripped.cells] == [[], [text]]
     assert stripped.cells[0].execution_count == 1
@@ -64,7 +64,7 @@ def test_photos_widgets_and_this_machine_are_left_out() -> None:
 )
 def test_noise_and_names_of_this_machine_are_refused(output: Any, sentence: str) -> None:
     with pytest.raises(DataError, match=re.escape(sentence)):
-        notebooks.strip(new_notebook(cells=[tagged("train()", outputs=[output])]), "03.ipynb")
+        execution.strip(new_notebook(cells=[tagged("train()", outputs=[output])]), "03.ipynb")
 
 
 @pytest.mark.notebooks
