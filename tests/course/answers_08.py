@@ -175,8 +175,8 @@ CASES = [
     (
         "08.2",
         (3.0, SLOW, QUICK),
-        "right. The default U-Net's separable version has 5.7 times fewer multiply-adds; your step is 2.00 times as fast "
-        "(2.00 to 4.00); you predicted 3.",
+        "right. The default U-Net's separable version has 5.7 times fewer multiply-adds; your step is 2.00 times as "
+        "fast (2.00 to 4.00); you predicted 3.",
     ),
     ("08.2", (..., SLOW, QUICK), "still to do"),
     ("08.2", ("fast", SLOW, QUICK), "expected a factor"),
