@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import mean, median
@@ -13,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from petseg.course import gaps_08_runs  # noqa: F401 (registers the gaps from 08.i on)
 from petseg.course.checks import NotYetError, Wrong, as_number, ask, close, exercise, gap, hint_for
+from petseg.models.device import finish
 
 Times = Sequence[float]
 
@@ -39,7 +41,9 @@ class _Device:
         return self.now
 
 
-def median_seconds(call: Callable[[], object], repeats: int, clock: Callable[[], float], finish: Any) -> float:
+def median_seconds(
+    call: Callable[[], object], repeats: int = 5, clock: Callable[[], float] = time.perf_counter, finish: Any = finish
+) -> float:
     """Median time of a call, without the first; the device's work is waited for before each reading of the clock."""
     call()
     times = []

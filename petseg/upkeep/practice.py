@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from copy import deepcopy
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
@@ -78,7 +79,7 @@ def practice(lesson: NotebookNode, name: str, filled: bool = False) -> NotebookN
     With `filled`, its gaps hold the lesson's answers.
     """
     cells, heading, gaps = [], "", 0
-    for cell in (NotebookNode(cell) for cell in lesson.cells):
+    for cell in deepcopy(lesson.cells):
         cells.append(cell)
         if cell.cell_type == "markdown":
             headings = re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)
