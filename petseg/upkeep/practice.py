@@ -81,13 +81,13 @@ def practice(lesson: NotebookNode, name: str, filled: bool = False) -> NotebookN
     cells, heading, gaps = [], "", 0
     for cell in deepcopy(lesson.cells):
         cells.append(cell)
+        cell.metadata.pop("solution", None)
         if cell.cell_type == "markdown":
             headings = re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)
             heading = headings[-1].replace(" ", "-") if headings else heading
             cell.source = re.sub(r"\]\((?!https?:|attachment:|#)", "](../", cell.source)
             continue
         cell.outputs, cell.execution_count = [], None
-        cell.metadata.pop("solution", None)
         if "setup" in cell.metadata.get("tags", []):
             cell.source = cell.source.replace("..", "../..")
         if "gap" in cell.metadata:
@@ -129,11 +129,12 @@ def solutions(lesson: NotebookNode, name: str) -> NotebookNode:
     texts, numbers = [("markdown", opening, "opening"), ("code", setup.source.replace("..", "../.."), setup.id)], []
     heading = ""
     for cell in lesson.cells:
-        heading = next(iter(re.findall(r"^### (Exercise .+)$", cell.source, re.MULTILINE)), heading)
-        parts = [next(iter(part.items())) for part in cell.metadata.get("solution", [])]
-        if "exercise" in cell.metadata.get("tags", []):
-            numbers += re.findall(r'course\.check\("([^"]+)"', cell.source)
+        headings = re.findall(r"^### (Exercise .+)$", cell.source, re.MULTILINE)
+        heading = headings[-1] if headings else heading
+        if heading and "solution" in cell.metadata:
             texts.append(("markdown", f"## {heading}", f"{cell.id}-heading"))
+            numbers += re.findall(r'course\.check\("([^"]+)"', cell.source)
+        parts = [next(iter(part.items())) for part in cell.metadata.get("solution", [])]
         texts += [(kind, source, f"{cell.id}-{place}") for place, (kind, source) in enumerate(parts)]
     listed = ", ".join(f'"{number}"' for number in numbers)
     closing = f'assert (course.progress("{name[:2]}")["state"][[{listed}]] == "passed").all()'
