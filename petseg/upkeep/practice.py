@@ -42,7 +42,7 @@ def write_practice(path: Path, force: bool = False) -> None:
     """
     lesson, target = nbformat.read(path, as_version=4), PRACTICE / path.name
     if any("gap" in cell.metadata for cell in lesson.cells):
-        if not force and target.is_file() and (answers := filled(nbformat.read(target, as_version=4))):
+        if not force and target.is_file() and (answers := count_answers(nbformat.read(target, as_version=4))):
             raise DataError(
                 f"{target}: holds {answers} {'answer' if answers == 1 else 'answers'} of yours, which would be lost. "
                 "Copy the file to another folder, or overwrite it: make practice FORCE=1."
@@ -66,7 +66,7 @@ def sources(notebook: NotebookNode) -> list[tuple[str, str]]:
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
 
 
-def filled(notebook: NotebookNode) -> int:
+def count_answers(notebook: NotebookNode) -> int:
     """How many gaps and exercises of a practice version a student has filled, wholly or in part."""
     gaps = [cell.source for cell in notebook.cells if "gap" in cell.metadata]
     exercises = [cell.source for cell in notebook.cells if "exercise" in cell.metadata.get("tags", [])]
