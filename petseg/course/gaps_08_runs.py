@@ -150,7 +150,8 @@ def complete_checkpoint(answer: Any) -> str:
         read = torch.load(file, weights_only=True)
     except (AttributeError, TypeError, UnpicklingError) as error:
         raise NotYetError("an entry is an object, which a file should not hold: save its `state_dict()`.") from error
-    for name, owner in {"network": network, "optimizer": optimizer, "schedule": schedule}.items():
+    owners: dict[str, Any] = {"network": network, "optimizer": optimizer, "schedule": schedule}
+    for name, owner in owners.items():
         if not isinstance(read[name], dict) or read[name].keys() != owner.state_dict().keys():
             raise NotYetError(f"{name!r} is not the `state_dict()` of the {name}.")
     if read["epoch"] != 3:
