@@ -1,4 +1,4 @@
-"""Checks of the exercises of notebook 04: Dice from IoU, temperature scaling, a metric, damaged images."""
+"""Checks of the exercises of notebook 04: a metric, and an experiment with changed images."""
 
 from __future__ import annotations
 
@@ -8,65 +8,14 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from petseg.course.checks import NotYetError, as_number, ask, call, close, exercise, hint_for
+from petseg.course.checks import NotYetError, as_number, ask, call, exercise, hint_for
 from petseg.labels import CLASSES
 from petseg.metrics.confusion import confusion_matrices, iou
 
 Batches = list[tuple[Tensor, Tensor]]
 
 
-@exercise("04.1", "Dice from IoU")
-def dice_from_iou(answer: Any) -> str:
-    """Dice = 2 J / (1 + J) for an IoU of J."""
-    for overlap in (1.0, 0.0, 0.5, 0.9):
-        result = as_number(ask(answer, overlap))
-        if abs(result - 2 * overlap / (1 + overlap)) < 1e-9:
-            continue
-        seen = f"for an IoU of {overlap:g} your function returns {result:.4f}"
-        if abs(result - overlap / (2 - overlap)) < 1e-9:
-            raise NotYetError(f"{seen}: that is the inverse, from Dice to IoU.")
-        if overlap in (0.0, 1.0):
-            masks = "agree" if overlap else "do not overlap"
-            raise NotYetError(f"{seen}. Masks that {masks} score {overlap:.0f} in both.")
-        raise NotYetError(
-            f"{seen}. Write I for the intersection and U for the union: what is the sum of the two areas, in I and U?"
-        )
-    return "The function is increasing, so for one class and one image both rank models alike; their means need not."
-
-
-@exercise("04.2", "temperature scaling")
-def temperature_scaling(answer: Any) -> str:
-    """Softmax of log p / T."""
-    logits = 3 * torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    probability = logits.softmax(dim=1)
-    for temperature in (1.0, 2.0, 0.5):
-        result = ask(answer, probability, temperature)
-        if not isinstance(result, Tensor) or result.shape != probability.shape:
-            came = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
-            raise NotYetError(f"expected a tensor of shape {tuple(probability.shape)}, as the input, but got {came}.")
-        if not torch.allclose(result, (logits / temperature).softmax(dim=1), atol=1e-5):
-            raise NotYetError(f"at T = {temperature:g}: {_temperature_hint(result, probability, logits, temperature)}")
-    return "Temperature changes probabilities only: the class map stays the same, and so does every IoU."
-
-
-def _temperature_hint(result: Tensor, probability: Tensor, logits: Tensor, temperature: float) -> NotYetError:
-    mistakes = {
-        "that is the inverse. A temperature above 1 must make the probabilities more equal, not less.": (
-            (logits * temperature).softmax(dim=1)
-        ),
-        "softmax expects logits, not probabilities. Which function inverts softmax, up to a constant?": (
-            (probability / temperature).softmax(dim=1)
-        ),
-    }
-    sums = result.sum(dim=1)
-    if close(sums, torch.ones_like(sums)):
-        otherwise = "the sums are right, the values are not. At T = 1 nothing may change, and T must divide logits."
-    else:
-        otherwise = f"over the classes (axis 1) your values sum to {sums.mean():.3f} on average; it must be 1."
-    return hint_for(result, mistakes, otherwise)
-
-
-@exercise("04.3", "build: a metric that pools")
+@exercise("04.1", "build: a metric that pools")
 def pooled_iou(answer: Any) -> str:
     """A class with `update(prediction, target)` and `compute()`, the IoU per class of all batches together."""
     batches = _random_batches()
@@ -154,7 +103,7 @@ CHANGES: Final[dict[str, Change]] = {
 }
 
 
-@exercise("04.4", "experiment: four changes of the images")
+@exercise("04.2", "experiment: four changes of the images")
 def four_changes(guess: Any, loss: Any) -> str:
     """A guess, and a function that measures how much mean IoU a change of the images costs."""
     if guess not in CHANGES:

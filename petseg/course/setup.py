@@ -50,7 +50,7 @@ class Setup:
         return None if self.quick or not self.trained_weights.is_file() else str(self.trained_weights)
 
     def weights(self) -> str:
-        """Chooses and prints the weights of notebooks 04 and 05: those of notebook 03 if it has run, else `unet`."""
+        """Chooses and prints the weights of notebooks 04, 05 and 07: of notebook 03 if it has run, else `unet`."""
         if self.trained_weights.is_file():
             print(f"weights: your own, from notebook 03 in profile {self.profile} ({self.trained_weights.name})")
             return str(self.trained_weights)

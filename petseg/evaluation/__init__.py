@@ -1,4 +1,4 @@
-"""Notebook 04: evaluation. A model over a whole split, its mistakes, damaged images, and how far annotators agree."""
+"""Notebooks 04 and 07: evaluation. A model over a whole split, its mistakes, damaged images, agreeing annotators."""
 
 import lazy_loader
 

@@ -41,9 +41,12 @@ class Corruption:
         """
         if image.dtype != torch.uint8:
             raise ValueError("photos are corrupted as uint8, 0 to 255")
+        return self.change(image, self.levels[STRENGTHS.index(strength)], seed), self.labels(mask, strength)
+
+    def labels(self, mask: Tensor, strength: str) -> Tensor:
+        """What becomes of masks or class maps uint8 (B, H, W): only the rotation turns them."""
         level = self.levels[STRENGTHS.index(strength)]
-        labels = rotated_mask(mask, level) if self.change is rotated else mask.clone()
-        return self.change(image, level, seed), labels
+        return rotated_mask(mask, level) if self.change is rotated else mask.clone()
 
 
 def blurred(image: Tensor, sigma: float, seed: int = 0) -> Tensor:

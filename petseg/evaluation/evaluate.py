@@ -86,13 +86,19 @@ def evaluate_images(predictor: Predictor, image: Tensor, mask: Tensor) -> Tensor
 def corruption_matrices(predictor: Predictor, image: Tensor, mask: Tensor, seed: int = 0) -> dict[str, list[Tensor]]:
     """Confusion matrices of images uint8 (N, 3, H, W) with masks uint8 (N, H, W) under each corruption, by its name.
 
-    Each has four tensors int64 (N, 3, 3): of the unchanged images, and at each strength. `seed` is that of the noise.
+    Each has one tensor int64 (N, 2, 3, 3) per strength: of the unchanged images, and of the changed ones. Both count
+    the same pixels: where a rotation moves a part of the mask out of the image, it leaves out that part of the
+    unchanged image's class map as well. `seed` is that of the noise.
     """
-    clean = evaluate_images(predictor, image, mask)
-    return {
-        name: [clean] + [evaluate_images(predictor, *corrupt(image, mask, strength, seed)) for strength in STRENGTHS]
-        for name, corrupt in CORRUPTIONS.items()
-    }
+    clean = class_map(probabilities(predictor, image))
+    matrices: dict[str, list[Tensor]] = {}
+    for name, corrupt in CORRUPTIONS.items():
+        for strength in STRENGTHS:
+            changed, labels = corrupt(image, mask, strength, seed)
+            before = confusion_matrices(corrupt.labels(clean, strength), labels, ignore=OUTSIDE)
+            after = evaluate_images(predictor, changed, labels)
+            matrices.setdefault(name, []).append(torch.stack([before, after], dim=1))
+    return matrices
 
 
 def annotator_matrices(data: PetDataModule, pairs: Sequence[Pair[Photo]]) -> Tensor:

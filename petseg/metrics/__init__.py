@@ -1,4 +1,4 @@
-"""Notebook 04: metrics of regions, contours and probabilities, and confidence intervals.
+"""Notebooks 04 and 07: metrics of regions, contours and probabilities, and confidence intervals.
 
 Every metric comes in two steps: counts per image first, the reduction last. `confusion` counts pixels by class,
 `boundary` contour pixels by distance, `calibration` pixels by probability; `intervals` resamples any of these.

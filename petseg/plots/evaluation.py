@@ -1,4 +1,4 @@
-"""Figures of notebook 04: scores side by side, IoU per class and breed, calibration, robustness, the ablation."""
+"""Figures of notebook 04: right and wrong pixels, the bootstrap, scores side by side, IoU per class and breed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,114 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib import colormaps
 from matplotlib.figure import Figure
-from torch import Tensor
+from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
 
-from petseg.evaluation.corruptions import STRENGTHS
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
-from petseg.metrics.calibration import expected_calibration_error, reliability
 from petseg.metrics.intervals import Interval
 from petseg.plots.style import DescribedFigure, figure, headline
+
+Region = NDArray[np.bool_]
 
 #: Marker of each species, filled or open: a second cue beside the colour.
 SPECIES: Final = {"cat": ("o", INK), "dog": ("s", "white")}
 
-#: Colours of a gain and a loss above the noise between seeds, and of a difference within it.
-BETTER, WORSE, NOISE = "#0072B2", "#D55E00", "#999999"
+#: Colour of a pixel of a region by whether it is predicted and true, and its letters; no colour is that of a class.
+OUTCOMES: Final = {
+    "true positive": ("#009E73", "TP"),
+    "false positive": ("#CC79A7", "FP"),
+    "false negative": ("#333333", "FN"),
+    "true negative": ("#F4F4F4", "TN"),
+}
+
+
+def outcome_map(true: Region, predicted: Region) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) of a region's pixels in the colours of `OUTCOMES`."""
+    palette = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color, _ in OUTCOMES.values()], np.uint8)
+    return palette[np.where(true, np.where(predicted, 0, 2), np.where(predicted, 1, 3))]
+
+
+def outcomes(true: Region, predicted: Region, title: str) -> DescribedFigure:
+    """A small true region, a predicted one, and each pixel's outcome: true or false, positive or negative."""
+    picture = outcome_map(true, predicted)
+    kinds = np.where(true, np.where(predicted, 0, 2), np.where(predicted, 1, 3))
+    counts = ", ".join(f"{(kinds == kind).sum()} {name}" for kind, name in enumerate(OUTCOMES))
+    alt = f"A true region, a predicted one, and the outcome of each pixel: {counts}."
+    with figure(6.4, 2.9, 1, 3, alt=alt) as (drawing, axes):
+        panels = {
+            "true pet": outcome_map(true, true),
+            "predicted pet": outcome_map(predicted, predicted),
+            "outcome of each pixel": picture,
+        }
+        for ax, (name, pixels) in zip(axes, panels.items(), strict=True):
+            ax.imshow(pixels, interpolation="nearest")
+            ax.set_title(name, fontweight="normal", fontsize=10)
+            ax.set(xticks=np.arange(0.5, len(true)), yticks=np.arange(0.5, len(true)))
+            ax.tick_params(length=0, labelbottom=False, labelleft=False)
+            ax.grid(color=INK, linewidth=0.6)
+            ax.spines[:].set_visible(True)
+        for (row, column), kind in np.ndenumerate(kinds):
+            letters = list(OUTCOMES.values())[kind][1]
+            axes[2].text(column, row, letters, ha="center", va="center", color="white" if kind in (0, 2) else INK)
+        _outcome_legend(drawing)
+        headline(drawing, title)
+    return drawing
+
+
+def outcome_rows(pictures: Sequence[Sequence[Any]], rows: Sequence[str], titles: Sequence[str]) -> DescribedFigure:
+    """Pictures in equal sizes, one column per image, one row per kind, with a legend of the outcomes below."""
+    listed = "; ".join(title.replace("\n", " ") for title in titles)
+    size = (1.35 * len(titles) + 0.4, 1.4 * len(rows) + 0.9)
+    alt = f"{', '.join(rows)} of each image: {listed}."
+    with figure(*size, len(rows), len(titles), alt=alt, squeeze=False) as (drawing, axes):
+        for row, (name, line) in enumerate(zip(rows, pictures, strict=True)):
+            for ax, picture, title in zip(axes[row], line, titles, strict=True):
+                ax.imshow(np.asarray(picture), interpolation="nearest")
+                ax.set(xticks=[], yticks=[])
+                if row == 0:
+                    ax.set_title(title.replace("_", " "), fontsize=9, fontweight="normal")
+            axes[row, 0].set_ylabel(name, fontsize=10)
+        _outcome_legend(drawing)
+    return drawing
+
+
+def _outcome_legend(drawing: Figure) -> None:
+    handles = [Patch(facecolor=color, edgecolor=INK, label=name) for name, (color, _) in OUTCOMES.items()]
+    drawing.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, handlelength=1.2)
+
+
+def bootstrap_drawing(
+    draws: Sequence[Sequence[int]], scores: Sequence[float], ends: Sequence[float], title: str
+) -> DescribedFigure:
+    """How a bootstrap makes scores: draws of a few images with replacement, and a histogram of the scores of all draws.
+
+    `draws` are indices, of 0 to n - 1 images; `scores` those of all draws of a split; `ends` those of the interval.
+    """
+    n = len(draws[0])
+    alt = (
+        f"Left, {n} numbered images and {len(draws)} draws of {n}, in which some images are there twice and some not. "
+        f"Right, a histogram of {len(scores)} scores: 95 % of them lie from {ends[0]:.4f} to {ends[1]:.4f}."
+    )
+    with figure(7.2, 2.6, 1, 2, alt=alt, width_ratios=(1.2, 1)) as (drawing, (left, right)):
+        for row, indices in enumerate([range(n), *draws]):
+            name = "the images" if row == 0 else f"draw {row}"
+            left.text(-0.3, -1.25 * row, name, ha="right", va="center", fontsize=10)
+            for column, index in enumerate(indices):
+                face = colormaps["Blues"](0.1 + 0.5 * index / n)
+                left.add_patch(Rectangle((column, -1.25 * row - 0.42), 0.84, 0.84, facecolor=face, edgecolor=INK))
+                left.text(column + 0.42, -1.25 * row, str(index + 1), ha="center", va="center", fontsize=10)
+        left.set(xlim=(-3.2, n), ylim=(-1.25 * len(draws) - 0.6, 0.6))
+        left.axis("off")
+        right.hist(scores, 40, color="#7FB2D9")
+        for end, side in zip(ends, ("right", "left"), strict=True):
+            right.axvline(end, color=INK, linewidth=1.4)
+            right.text(end, 1.0, f" {end:.4f} ", transform=right.get_xaxis_transform(), ha=side, va="top", fontsize=9)
+        right.set(xlabel="mean IoU of a draw of the split", ylabel="draws")
+        right.margins(x=0.25)
+        headline(drawing, title)
+    return drawing
 
 
 def iou_bars(scores: Mapping[str, float], title: str) -> Figure:
@@ -94,101 +187,3 @@ def breed_scores(breeds: Sequence[tuple[str, str]], intervals: Interval, overall
         ax.legend(loc="lower right")
         headline(drawing, title)
     return drawing
-
-
-def reliability_diagram(counts: Tensor, title: str) -> Figure:
-    """Observed frequency against predicted probability for each class, with the number of pixels below.
-
-    `counts` are those of `metrics.reliability_counts`; the last row is not drawn.
-    """
-    errors = expected_calibration_error(counts)
-    alt = "Reliability diagrams; expected calibration error: " + ", ".join(
-        f"{name} {errors[k]:.4f}" for k, name in enumerate(CLASSES)
-    )
-    grid: Any = {"sharex": True, "sharey": "row", "height_ratios": (3, 1)}
-    with figure(6.5, 3.3, 2, len(CLASSES), alt=alt + ".", **grid) as (drawing, axes):
-        for k, name in enumerate(CLASSES):
-            _reliability(axes[0, k], axes[1, k], counts[k], k)
-            axes[0, k].set_title(f"{name}: ECE {errors[k]:.4f}", fontweight="normal")
-            axes[1, k].set_xlabel(f"predicted P({name})")
-        axes[0, 0].set_ylabel("observed fraction")
-        axes[1, 0].set_ylabel("pixels")
-        headline(drawing, title)
-    return drawing
-
-
-def _reliability(above: Axes, below: Axes, counts: Tensor, label: int) -> None:
-    probability, frequency = (part.numpy() for part in reliability(counts))
-    bins = len(counts)
-    edges = np.linspace(0, 1, bins + 1)
-    style: Any = {"color": COLORS[label], "edgecolor": INK, "linewidth": 0.4, "hatch": HATCHES[label]}
-    above.bar(edges[:-1], np.nan_to_num(frequency), 1 / bins, align="edge", **style)
-    above.plot([0, 1], [0, 1], "--", color=INK, linewidth=1)
-    above.plot(probability, frequency, "o", color=INK, markersize=3)
-    above.set(xlim=(0, 1), ylim=(0, 1))
-    below.bar(edges[:-1], counts[:, 0].numpy(), 1 / bins, align="edge", color="#BBBBBB", edgecolor=INK, linewidth=0.4)
-    below.set_yscale("log")
-
-
-def corruption_losses(losses: Mapping[str, Sequence[Interval]], title: str) -> Figure:
-    """Points of mean IoU that each corruption costs, one bar per strength, with 95 % intervals.
-
-    `losses` holds, for each corruption, one interval per strength; 1 is a hundred points.
-    """
-    listed = "; ".join(
-        f"{name} " + ", ".join(f"{100 * loss.value:.1f}" for loss in row) for name, row in losses.items()
-    )
-    alt = f"Points of mean IoU lost by corruption, {', '.join(STRENGTHS)}: {listed}."
-    rows = np.arange(len(losses))
-    with figure(6.5, 0.9 + 0.62 * len(losses), alt=alt) as (drawing, ax):
-        for k, (strength, face) in enumerate(zip(STRENGTHS, ("#E0E0E0", "#A0A0A0", "#606060"), strict=True)):
-            intervals = [row[k] for row in losses.values()]
-            value, low, high = 100 * np.array([[float(end) for end in interval] for interval in intervals]).T
-            bars: Any = {"height": 0.27, "color": face, "edgecolor": INK, "linewidth": 0.6, "label": strength}
-            ax.barh(rows + 0.27 * (k - 1), value, **bars, xerr=[value - low, high - value], capsize=2, ecolor=INK)
-        ax.axvline(0, color=INK, linewidth=1)
-        ax.set_yticks(rows, list(losses))
-        ax.invert_yaxis()
-        ax.set(xlabel="points of mean IoU lost, and 95 % interval", title=title)
-        ax.legend(loc="lower right")
-    return drawing
-
-
-def ablation_bars(ablation: Mapping[str, Any], title: str) -> DescribedFigure:
-    """Points of mean IoU that each change of a recipe gains or loses, the best at the top.
-
-    A pale band behind each bar shows the limit within which chance alone keeps 95 % of such differences; a bar that
-    ends within its band is grey. If a band is too narrow to be seen, the bar's text states its limit.
-
-    `ablation` is a record as `course.ablation` returns it, with a base and its noise.
-    """
-    runs = sorted(ablation["variants"], key=lambda run: run["points"])
-    listed = ", ".join(f"{run['change']} {run['points']:+.1f}" for run in reversed(runs))
-    within = ", ".join(run["change"] for run in reversed(runs) if abs(run["points"]) <= run["limit"])
-    alt = f"Bars of mean IoU gained or lost in points by each change: {listed}. Within the noise of the seed: {within}."
-    with figure(7, 1.2 + 0.3 * len(runs), alt=alt) as (drawing, ax):
-        widest = max(run["limit"] for run in runs)
-        for row, run in enumerate(runs):
-            ax.barh(row, 2 * run["limit"], 0.95, left=-run["limit"], color="#DDDDDD", zorder=0)
-        ax.axvline(0, color=INK, linewidth=1)
-        points = [run["points"] for run in runs]
-        bars = ax.barh(range(len(runs)), points, 0.6, color=[_ablation_color(run) for run in runs], zorder=2)
-        ax.bar_label(bars, [_ablation_text(run, widest) for run in runs], padding=3, fontsize=9)
-        ax.set_yticks(range(len(runs)), [run["change"] for run in runs])
-        ax.margins(x=0.2, y=0.02)  # space for the numbers beside the bars
-        ax.tick_params(axis="y", labelsize=9)
-        ax.set(xlabel="points of mean IoU, against the base")
-        headline(drawing, title)
-    return drawing
-
-
-def _ablation_text(run: Mapping[str, Any], widest: float) -> str:
-    if run["limit"] > widest / 2:
-        return f"{run['points']:+.1f}"
-    return f"{run['points']:+.2f} (limit {run['limit']:.2f})"
-
-
-def _ablation_color(run: Mapping[str, Any]) -> str:
-    if abs(run["points"]) <= run["limit"]:
-        return NOISE
-    return BETTER if run["points"] > 0 else WORSE

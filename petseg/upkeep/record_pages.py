@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from petseg.plots.evaluation import ablation_bars
+from petseg.plots.comparing import ablation_bars
 from petseg.plots.style import save_figure
 
 #: Title and first sentence of the records' pages; others are called like their files.

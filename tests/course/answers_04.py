@@ -1,15 +1,41 @@
-"""Right answers to the exercises of notebook 04, and usual mistakes with words of their hints."""
+"""Right answers to the gaps and exercises of notebook 04, and usual mistakes with words of their hints."""
 
+import numpy as np
 import torch
 
+from petseg import metrics
 
-def by_power(probability, temperature):
-    raised = probability ** (1 / temperature)
-    return raised / raised.sum(dim=1, keepdim=True)
+
+def draws(score, size=None, replacement=True):
+    """An answer to gap g that scores each draw in its way."""
+
+    def bootstrap_scores(matrices, resamples, seed):
+        numbers = np.random.default_rng(seed)
+        n = len(matrices)
+        indices = (numbers.choice(n, size or n, replace=replacement) for _ in range(resamples))
+        return [float(score(matrices[index])) for index in indices]
+
+    return bootstrap_scores
+
+
+def pooled(matrices):
+    return metrics.mean_iou(matrices.sum(dim=0))
+
+
+def simulation(choose):
+    """An answer to gap i: whether the interval of a split holds the two scores that `choose` gives."""
+
+    def simulate(population, size, generator):
+        split, other = (population[torch.randint(len(population), (size,), generator=generator)] for _ in range(2))
+        scores = metrics.mean_iou(metrics.resampled_sums(split, 200)).numpy()
+        low, high = np.quantile(scores, [0.025, 0.975])
+        return [low <= float(score) <= high for score in choose(population, split, other)]
+
+    return simulate
 
 
 class PooledIoU:
-    """A right answer to exercise 3; subclasses make one mistake each."""
+    """A right answer to exercise 1; subclasses make one mistake each."""
 
     def __init__(self, num_classes):
         self.matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64)
@@ -92,35 +118,39 @@ LOST = (
 )
 
 CASES = [
-    ("04.1", lambda j: 2 * j / (1 + j), "right."),
-    ("04.1", lambda j: 1 - (1 - j) / (1 + j), "right."),
-    ("04.1", lambda j: j / (2 - j), "the inverse"),
-    ("04.1", lambda j: 2 * j, "score 1 in both"),
-    ("04.1", lambda j: 2 * j / (1 + j) + 0.1 * (j == 0), "score 0 in both"),
-    ("04.1", lambda j: j, "sum of the two areas"),
-    ("04.1", lambda j: [j], "expected one number"),
-    ("04.1", lambda j: 1 / 0, "ZeroDivisionError"),
-    ("04.2", by_power, "right."),
-    ("04.2", lambda p, t: (p.log() / t).softmax(dim=1), "right."),
-    ("04.2", lambda p, t: (p.log() * t).softmax(dim=1), "the inverse"),
-    ("04.2", lambda p, t: (p / t).softmax(dim=1), "inverts softmax"),
-    ("04.2", lambda p, t: p ** (1 / t), "must be 1"),
-    ("04.2", lambda p, t: p / t, "must be 1"),
-    ("04.2", lambda p, t: (p.log() / t).softmax(dim=0), "must be 1"),
-    ("04.2", lambda p, t: p, "T must divide"),
-    ("04.2", lambda p, t: (p.log() / t).softmax(dim=1)[0], "expected a tensor of shape"),
-    ("04.2", lambda p, t: 0.5, "expected a tensor of shape"),
-    ("04.3", PooledIoU, "right."),
-    ("04.3", LastBatch, "last batch"),
-    ("04.3", MeanOfBatches, "scores of batches"),
-    ("04.3", MeanOfImages, "scores of images"),
-    *(("04.3", computing(formula), hint) for hint, formula in WRONG_SCORES.items()),
-    ("04.3", Fails, "update failed with IndexError"),
-    ("04.3", NoCompute, "compute is missing"),
-    ("04.4", ("left half black", darkness), f"{LOST} as you predicted"),
-    ("04.4", ("grey", darkness), f"{LOST} you predicted grey"),
-    ("04.4", ("fog", darkness), "predict first"),
-    ("04.4", ("grey", lambda change: 1 + darkness(change)), "without any change"),
-    ("04.4", ("grey", lambda change: -darkness(change)), "cost nothing or gain"),
-    ("04.4", ("grey", lambda change: 0.0), "cost nothing or gain"),
+    (
+        "04.a",
+        lambda p, t, k: [((p == k) & (t == k)).sum(), ((p == k) & (t != k)).sum(), ((p != k) & (t == k)).sum()],
+        "right.",
+    ),
+    ("04.b", lambda tp, fp, fn: [tp / (tp + fp), tp / (tp + fn), tp / (tp + fp + fn)], "right."),
+    ("04.c", lambda j: 1 - (1 - j) / (1 + j), "right."),
+    ("04.c", lambda j: [j], "for 0.5 expected"),
+    ("04.c", lambda j: 1 / 0, "ZeroDivisionError"),
+    ("04.g", draws(pooled), "right."),
+    ("04.g", draws(pooled, replacement=False), "all draws have the same score"),
+    ("04.g", draws(lambda matrices: metrics.iou(matrices).mean()), "mean over the images"),
+    ("04.g", draws(lambda matrices: metrics.iou(matrices.sum(dim=0))[0]), "expected 0."),
+    ("04.g", draws(pooled, size=8), "Does each draw have N images?"),
+    ("04.g", lambda matrices, resamples, seed: [0.5], "expected 500 scores"),
+    ("04.i", simulation(lambda population, split, other: (pooled(population), pooled(other))), "right."),
+    ("04.i", simulation(lambda population, split, other: (pooled(other), pooled(population))), "are exchanged"),
+    ("04.i", simulation(lambda population, split, other: (pooled(population), pooled(split))), "another draw"),
+    ("04.i", simulation(lambda population, split, other: [pooled(population)] * 2), "score of another split"),
+    ("04.i", simulation(lambda population, split, other: [pooled(other)] * 2), "pooled score of the population"),
+    ("04.i", simulation(lambda population, split, other: (pooled(population), pooled(other[:20]))), "`size` images"),
+    ("04.i", lambda population, size, generator: True, "two values"),
+    ("04.1", PooledIoU, "right."),
+    ("04.1", LastBatch, "last batch"),
+    ("04.1", MeanOfBatches, "scores of batches"),
+    ("04.1", MeanOfImages, "scores of images"),
+    *(("04.1", computing(formula), hint) for hint, formula in WRONG_SCORES.items()),
+    ("04.1", Fails, "update failed with IndexError"),
+    ("04.1", NoCompute, "compute is missing"),
+    ("04.2", ("left half black", darkness), f"{LOST} as you predicted"),
+    ("04.2", ("grey", darkness), f"{LOST} you predicted grey"),
+    ("04.2", ("fog", darkness), "predict first"),
+    ("04.2", ("grey", lambda change: 1 + darkness(change)), "without any change"),
+    ("04.2", ("grey", lambda change: -darkness(change)), "cost nothing or gain"),
+    ("04.2", ("grey", lambda change: 0.0), "cost nothing or gain"),
 ]

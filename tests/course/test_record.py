@@ -32,9 +32,9 @@ def test_a_reference_holds_what_its_comment_promises(entry):
         assert entry["mean_iou"] == pytest.approx(np.mean(scores[1:4]), abs=1e-3)
 
 
-def test_notebook_04_quotes_what_the_encoder_s_weights_gain_and_lose():
+def test_notebook_07_quotes_what_the_encoder_s_weights_gain_and_lose():
     runs = course.ablation()["variants"]
     (pretrained,) = (run["points"] for run in runs if run["change"].endswith("encoder from ImageNet"))
     (scratch,) = (run["points"] for run in runs if run["change"].endswith("encoder from random weights"))
-    text = (Path(__file__).resolve().parents[2] / "notebooks/04_evaluate.ipynb").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[2] / "notebooks/07_compare_fairly.ipynb").read_text(encoding="utf-8")
     assert f"it gains {pretrained:.1f} points, with random ones it loses {-scratch:.1f}" in text

@@ -108,11 +108,16 @@ def test_pixels_outside_of_a_rotated_photo_are_not_scored(predictor, images):
     assert evaluation.evaluate_images(predictor, images, mask).sum(dim=(1, 2)).tolist() == [31 * 32] * 3
 
 
-def test_every_corruption_is_scored_beside_the_unchanged_photos(predictor, images):
+def test_every_corruption_is_scored_beside_the_unchanged_photos_on_the_same_pixels(predictor, images):
     mask = torch.zeros(3, 32, 32, dtype=torch.uint8)
     matrices = evaluation.corruption_matrices(predictor, images, mask, seed=5)
     assert list(matrices) == list(CORRUPTIONS)
-    for name, rows in matrices.items():
-        assert torch.equal(rows[0], evaluation.evaluate_images(predictor, images, mask))
-        strong = CORRUPTIONS[name](images, mask, "strong", 5)
-        assert torch.equal(rows[3], evaluation.evaluate_images(predictor, *strong))
+    for name, (*_, strong) in matrices.items():
+        assert strong.shape == (3, 2, 3, 3)
+        changed = CORRUPTIONS[name](images, mask, "strong", 5)
+        assert torch.equal(strong[:, 1], evaluation.evaluate_images(predictor, *changed))
+        # a turn by 90 degrees keeps every pixel
+        assert torch.equal(strong[:, 0], evaluation.evaluate_images(predictor, images, mask))
+    turned = matrices["rotation"][1]  # by 45 degrees
+    assert (turned.sum(dim=(2, 3)) == turned[0, 0].sum()).all()
+    assert turned[0, 0].sum() < 32 * 32
