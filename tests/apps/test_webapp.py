@@ -342,16 +342,16 @@ def test_a_stroke_removes_what_it_covers_and_undo_brings_it_back(server: Server)
 
 
 def test_of_two_pets_one_can_be_left_out(server: Server) -> None:
-    visitor, scene = Visitor(server), Image.new("RGB", (900, 300), "#808080")
-    for left in (50, 550):
-        scene.paste(display.sample_photos()["cartoon cat"]().resize((300, 300)), (left, 0))
+    visitor, scene = Visitor(server), Image.new("RGB", (1400, 300), "#808080")
+    for left in (50, 900):
+        scene.paste(chelsea(300, 200), (left, 50))
     visitor.choose((encoded(scene, "PNG"), "two.png"))
     (pets,) = visitor.data("expand", "Correct it", None)
     assert (pets["visible"], pets["value"]) == (True, [0, 1])
     visitor.data("input", "Pets, from left to right", None, [1])
     alpha = np.asarray(picture(visitor.compared()))[..., 3]
     assert alpha[:, :400].max() == 0
-    assert alpha[:, 500:].mean() > 30
+    assert alpha[:, 900:].mean() > 30
 
 
 def test_an_own_image_stands_behind_the_pet(server: Server) -> None:

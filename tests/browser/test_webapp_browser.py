@@ -14,6 +14,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from axe import axe_faults
 from PIL import Image
 from servers import Proxy, free_port, web_app
 from skimage.data import camera, cat
@@ -275,6 +276,14 @@ def test_on_a_phone_samples_stand_in_one_row_and_the_download_needs_no_scrolling
     shoot(page, f"400x{height}")
     box = page.get_by_role("button", name=DOWNLOAD, exact=True).bounding_box()
     assert box["y"] + box["height"] <= height
+
+
+def test_the_page_has_no_fault_that_axe_finds(page: Any) -> None:
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(CUTOUT).wait_for()
+    page.get_by_role("button", name="Correct it").click()
+    page.get_by_label("Remove", exact=True).wait_for()
+    assert axe_faults(page, ".gradio-container") == []
 
 
 def test_a_defect_of_the_server_is_a_sentence_and_nothing_spins_on(page: Any) -> None:
