@@ -1,8 +1,7 @@
-"""Checks of the exercises of notebook 03: a weighted loss, the cost of progressive resizing, soft Dice, overfitting."""
+"""Checks of the exercises of notebook 03: soft Dice, and when validation turns."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -10,23 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from petseg.course.checks import NotYetError, as_number, ask, close, exercise, hint_for
+from petseg.course.checks import NotYetError, ask, close, exercise, hint_for
 from petseg.training.loss import soft_dice_loss
-
-
-@exercise("03.1", "weighted cross-entropy")
-def weighted_cross_entropy(answer: Any) -> str:
-    """A cross-entropy in which each pixel counts with the weight of its true class."""
-    for seed, weights in enumerate(([1.0, 1.0, 1.0], [1.0, 1.0, 5.0], [2.0, 0.5, 0.0])):
-        generator = torch.Generator().manual_seed(seed)
-        logits = 3 * torch.randn(2, 3, 4, 5, generator=generator)  # (B, 3, H, W)
-        target = torch.randint(0, 3, (2, 4, 5), generator=generator)  # (B, H, W)
-        weight = torch.tensor(weights)
-        result = _loss(ask(answer, logits.clone(), target.clone(), weight.clone())).item()
-        right = float(F.cross_entropy(logits, target, weight=weight))
-        if not close(result, right):
-            raise _entropy_hint(result, logits, target, weight, right)
-    return "`F.cross_entropy(logits, target, weight=...)` computes the same."
 
 
 def _loss(result: Any) -> Tensor:
@@ -37,54 +21,7 @@ def _loss(result: Any) -> Tensor:
     return loss.squeeze()
 
 
-def _entropy_hint(result: float, logits: Tensor, target: Tensor, weight: Tensor, right: float) -> NotYetError:
-    losses = F.cross_entropy(logits, target, reduction="none")  # (B, H, W)
-    weighted = (weight[target] * losses).sum()
-    mistakes = {
-        "you divide by the number of pixels. If all weights are multiplied by ten, the loss should not change.": (
-            weighted / losses.numel()
-        ),
-        "the weights change nothing. Which weight does a pixel have?": losses.mean(),
-        "you divide by the sum of the three weights. How often does each weight count?": weighted / weight.sum(),
-        "that is a sum; a mean divides it. What is the sum of the weights of all pixels?": weighted,
-        "the sign is wrong: the loss must be larger where the true class has a lower probability.": -right,
-    }
-    otherwise = f"with the weights {weight.tolist()} your function returns {result:.4f}; {right:.4f} is right."
-    return hint_for(result, mistakes, otherwise)
-
-
-@exercise("03.2", "cost of progressive resizing")
-def relative_cost(answer: Any) -> str:
-    """The cost of a run with progressive resizing, as a fraction of the cost of a run at full size."""
-    cases: list[tuple[list[float], list[float]]] = [
-        ([1.0], [0.0]),
-        ([0.5, 1.0], [0.0, 0.5]),
-        ([0.5], [0.0]),
-        ([0.5, 0.75, 1.0], [0.0, 0.42, 0.68]),
-    ]
-    for sizes, starts in cases:
-        result = as_number(ask(answer, list(sizes), list(starts)))
-        stages = [(end - start, size) for (start, end), size in zip(pairwise([*starts, 1.0]), sizes, strict=True)]
-        right = sum(span * size**2 for span, size in stages)
-        if not close(result, right):
-            last_span, last_size = stages[-1]
-            mistakes = {
-                "with half the height and half the width, what fraction of the pixels is left?": (
-                    sum(span * size for span, size in stages)
-                ),
-                "the last stage is missing. Where does it end?": right - last_span * last_size**2,
-                "that is how many times cheaper the run is; the exercise asks for its cost.": 1 / right,
-                "the stages are not equally long. What fraction of the run does each take?": (
-                    sum(size**2 for size in sizes) / len(sizes)
-                ),
-            }
-            otherwise = "for each stage, multiply its fraction of the run by the cost of one of its steps; then sum."
-            hint = hint_for(result, mistakes, otherwise)
-            raise NotYetError(f"for sizes={sizes}, size_starts={starts} your function returns {result:.4f}; {hint}")
-    return "With the recipe's own stages, the steps cost about half of those at full size, by their pixels."
-
-
-@exercise("03.3", "build: the soft Dice loss")
+@exercise("03.1", "build: the soft Dice loss")
 def soft_dice(answer: Any) -> str:
     """The soft Dice loss of a batch: one sum over all its pixels, a mean over the classes that occur."""
     for seed, labels in enumerate(([0, 1, 2], [0, 1], [1])):
@@ -131,13 +68,13 @@ def _dice_hint(result: float, logits: Tensor, target: Tensor, right: float) -> N
     return hint_for(result, mistakes, otherwise)
 
 
-@exercise("03.4", "experiment: when does validation turn?")
+@exercise("03.2", "experiment: when does validation turn?")
 def turning_point(prediction: Any, table: Any) -> str:
     """The epoch with the lowest loss on validation, predicted and measured in a run that overfits."""
     if not isinstance(prediction, int | float) or not prediction >= 1:
         raise NotYetError(f"expected an epoch from 1 on as your prediction, but got {prediction!r}.")
     if not isinstance(table, pd.DataFrame) or not {"train loss", "val loss"} <= set(table.columns):
-        raise NotYetError("expected the table of `train`, with the columns `train loss` and `val loss`.")
+        raise NotYetError("expected the table of `fit`, with the columns `train loss` and `val loss`.")
     epochs, lowest = len(table), table["val loss"].idxmin()
     if epochs < 20:
         raise NotYetError(f"the run has {epochs} epochs, too few to see a turn. Train for at least 20.")

@@ -1,15 +1,14 @@
-"""Figures of notebook 03: class weights, learning rates, weight averaging, and curves of runs."""
+"""Curves of runs: losses and scores over the epochs; the drawings of notebook 03 are in `learning`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from petseg.labels import CLASSES, COLORS, HATCHES, INK
+from petseg.labels import INK
 from petseg.plots.style import DescribedFigure, figure, headline
 
 #: A second and a third line colour; their dashes differ as well.
@@ -17,47 +16,6 @@ ACCENT, MUTED = "#D55E00", "#767676"
 
 Points = Sequence[tuple[int, float]]  # (epoch, value)
 Stages = Sequence[tuple[int, int]]  # (first epoch, height and width in pixels)
-
-
-def class_weights(fractions: Sequence[float]) -> DescribedFigure:
-    """The weight of each class in the cross-entropy and in Dice, from the classes' fractions of all pixels."""
-    rows = {
-        "cross-entropy:\na mean over pixels": list(fractions),
-        "Dice:\na mean over classes": [1 / len(fractions)] * 3,
-    }
-    listed = ", ".join(f"{name} {fraction:.1%}" for name, fraction in zip(CLASSES, fractions, strict=True))
-    alt = f"Stacked bars. Weight of the classes in the cross-entropy: {listed}. In Dice each class weighs a third."
-    with figure(6.6, 2.3, alt=alt) as (drawing, ax):
-        for label, left in enumerate(np.cumsum([np.zeros(2), *np.transpose(list(rows.values()))[:-1]], axis=0)):
-            widths = [row[label] for row in rows.values()]
-            style = {"color": COLORS[label], "hatch": HATCHES[label], "edgecolor": INK, "linewidth": 0.6}
-            bars = ax.barh(list(rows), widths, left=left, label=CLASSES[label], **style)
-            ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-            ax.bar_label(bars, [f"{w:.0%}" for w in widths], label_type="center", bbox=ground)
-        ax.set(xlim=(0, 1), xlabel="fraction of the loss's mean", title=f"The boundary: {fractions[2]:.0%} or a third")
-        ax.invert_yaxis()
-        ax.legend(ncols=3, loc="upper left", bbox_to_anchor=(0, -0.32))
-    return drawing
-
-
-def learning_rates(rates: Sequence[float], steps_per_epoch: int) -> DescribedFigure:
-    """The learning rate of each step of a run, over its epochs."""
-    epochs = np.arange(len(rates)) / steps_per_epoch
-    top = int(np.argmax(rates))
-    alt = (
-        f"Learning rate over {epochs[-1]:.0f} epochs: from {rates[0]:.1e} up to {rates[top]:.1e} at epoch "
-        f"{epochs[top]:.1f}, then down to {rates[-1]:.1e}."
-    )
-    with figure(6.6, 2.7, alt=alt) as (drawing, ax):
-        ax.plot(epochs, rates, color=INK, linewidth=2)
-        ax.plot(epochs[top], rates[top], "o", color=ACCENT)
-        ax.annotate(
-            f"{rates[top]:.2g}", (epochs[top], rates[top]), ha="center", xytext=(0, 6), textcoords="offset points"
-        )
-        title = f"Up for {top / len(rates):.0%} of the steps, down for the rest"
-        ax.set(xlabel="epochs done", ylabel="learning rate", title=title)
-        ax.set_ylim(0, 1.2 * max(rates))
-    return drawing
 
 
 def loss_curves(tables: Mapping[str, pd.DataFrame], title: str) -> DescribedFigure:
@@ -85,38 +43,6 @@ def loss_curves(tables: Mapping[str, pd.DataFrame], title: str) -> DescribedFigu
         f"after its lowest value of {table['val loss'].min():.2f} in epoch {table['val loss'].idxmin()}"
         for name, table in tables.items()
     )
-    return drawing
-
-
-def rate_sweep(scores: Mapping[float, float], title: str) -> DescribedFigure:
-    """Mean IoU on validation of short runs, by their learning rate."""
-    best = max(scores, key=lambda rate: scores[rate])
-    listed = ", ".join(f"{score:.3f} at {rate:g}" for rate, score in scores.items())
-    with figure(6.6, 2.7, alt=f"Mean IoU on validation by learning rate: {listed}.") as (drawing, ax):
-        ax.plot(list(scores), list(scores.values()), color=INK, linewidth=1.8, marker="o")
-        ax.plot(best, scores[best], "o", color=ACCENT, markersize=9)
-        ax.set_xscale("log")
-        ax.set_xticks(list(scores), [f"{rate:g}" for rate in scores])
-        ax.minorticks_off()
-        ax.set(xlabel="learning rate (log scale)", ylabel="mean IoU on validation", title=title, ylim=(0, 1))
-    return drawing
-
-
-def weight_averages(
-    raw: Sequence[float], constant: Sequence[float], warm: Sequence[float], target: float
-) -> DescribedFigure:
-    """A weight over the steps of a training, its average with a constant decay, and one with a warmed-up decay."""
-    alt = (
-        f"A noisy weight converges to {target:g}. Its last value is {raw[-1]:.2f}; the average with a constant decay "
-        f"is at {constant[-1]:.2f}, the one with warm-up at {warm[-1]:.2f}."
-    )
-    with figure(6.6, 2.8, alt=alt) as (drawing, ax):
-        ax.plot(raw, color="#B8B8B8", linewidth=0.8, label="raw weight")
-        ax.plot(constant, color=MUTED, linewidth=2, linestyle="--", label="constant decay")
-        ax.plot(warm, color=ACCENT, linewidth=2, label="warmed-up decay")
-        ax.axhline(target, color=INK, linewidth=1, linestyle=":")
-        ax.set(xlabel="step", ylabel="weight", title="Warm-up forgets the random start sooner")
-        ax.legend(loc="lower right")
     return drawing
 
 

@@ -1,46 +1,12 @@
-"""Right answers to the exercises of notebook 03, and usual mistakes with words of their hints."""
+"""Right answers to the gaps and exercises of notebook 03, and usual mistakes with words of their hints."""
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
 
+from petseg.course import gaps_03, loops
+from petseg.metrics.confusion import class_map, confusion_matrices, mean_iou
 from petseg.training.loss import soft_dice_loss
-
-
-def each(logits, target):
-    return F.cross_entropy(logits, target, reduction="none")
-
-
-WEIGHTED = {
-    "right": (lambda z, t, w: (w[t] * each(z, t)).sum() / w[t].sum(), "right."),
-    "the library's": (lambda z, t, w: F.cross_entropy(z, t, weight=w), "right."),
-    "per pixel": (lambda z, t, w: w[t] * each(z, t), "one number"),
-    "over pixels": (lambda z, t, w: (w[t] * each(z, t)).mean(), "number of pixels"),
-    "unweighted": (lambda z, t, w: each(z, t).mean(), "change nothing"),
-    "over weights": (lambda z, t, w: (w[t] * each(z, t)).sum() / w.sum(), "How often"),
-    "sum": (lambda z, t, w: (w[t] * each(z, t)).sum(), "that is a sum"),
-    "sign": (lambda z, t, w: -(w[t] * each(z, t)).sum() / w[t].sum(), "sign"),
-    "else": (lambda z, t, w: each(z, t).max(), "is right"),
-    "breaks": (lambda z, t, w: w[z], "failed with"),
-    "unfilled": (lambda z, t, w: ..., "still to do"),
-}
-
-
-def ends(starts):
-    return [*starts[1:], 1.0]
-
-
-COST = {
-    "right": (lambda s, f: sum((e - b) * a * a for a, b, e in zip(s, f, ends(f), strict=True)), "right."),
-    "linear": (
-        lambda s, f: sum((e - b) * a for a, b, e in zip(s, f, ends(f), strict=True)),
-        "what fraction of the pixels",
-    ),
-    "last missing": (lambda s, f: sum((e - b) * a**2 for a, b, e in zip(s, f, f[1:], strict=False)), "last stage"),
-    "speed-up": (lambda s, f: 1 / sum((e - b) * a * a for a, b, e in zip(s, f, ends(f), strict=True)), "cheaper"),
-    "equal stages": (lambda s, f: sum(a * a for a in s) / len(s), "not equally long"),
-    "starts": (lambda s, f: 1 + sum(b * a * a for a, b in zip(s, f, strict=True)), "for each stage"),
-}
 
 
 def truth(t):
@@ -83,19 +49,115 @@ def table(val, train=None):
 
 TURNS = table([1.0, 0.8, 0.6, *[0.7] * 20])
 
+
+class Task(loops._PetTask):
+    """A right answer; the wrong ones change one thing."""
+
+
+def task(**methods):
+    return type("Task", (Task,), methods)
+
+
+def at_epochs(self):
+    made = Task.configure_optimizers(self)
+    made["lr_scheduler"]["interval"] = "epoch"
+    return made
+
+
+def adam(self):
+    optimizer = torch.optim.Adam(self.parameters(), self.rate)
+    return optimizer
+
+
+def step(network, optimizer, image, mask):
+    optimizer.zero_grad(set_to_none=False)
+    loss = F.cross_entropy(network(loops.normalise(image)), mask)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), max_norm=1)
+    optimizer.step()
+    return loss.detach()
+
+
+def early(network, optimizer, image, mask):
+    loss = F.cross_entropy(network(loops.normalise(image)), mask)
+    optimizer.zero_grad()
+    optimizer.step()
+    loss.backward()
+    return loss.item()
+
+
+def bad_step(bug):
+    return lambda *arguments: gaps_03._step(*arguments, bug=bug)
+
+
+def bad_validate(bug):
+    return lambda *arguments: loops._validate(*arguments, bug=bug)
+
+
+def with_gradients(network, loader):
+    network.eval()
+    images, loss, matrix = 0, 0.0, 0
+    for image, mask, _ in loader:
+        logits = network(loops.normalise(image / 255))
+        images, loss = images + len(mask), loss + len(mask) * F.cross_entropy(logits, mask.long()).item()
+        matrix = matrix + confusion_matrices(class_map(logits), mask).sum(dim=0)
+    return {"val loss": loss / images, "val mean IoU": mean_iou(matrix)}
+
+
+def bugs(*left):
+    return lambda *arguments: loops._repaired(*arguments, bugs=left)
+
+
+def by_loop(logits, target):
+    losses = [
+        -torch.log_softmax(z[:, i, j], 0)[t[i, j]]
+        for z, t in zip(logits, target, strict=True)
+        for i in range(2)
+        for j in range(4)
+    ]
+    return sum(losses) / len(losses)
+
+
 CASES = [
-    *(("03.1", *case) for case in WEIGHTED.values()),
-    ("03.1", lambda z, t, w: F.cross_entropy(z, t, weight=w).item(), "right."),
-    *(("03.2", *case) for case in COST.values()),
-    ("03.2", lambda s, f: torch.tensor(COST["right"][0](s, f)), "right."),
-    ("03.2", lambda s, f: s, "expected one number"),
-    *(("03.3", *case) for case in DICE.values()),
-    ("03.4", (5, TURNS), "right. Validation turns after epoch 3 of 23; you predicted 5. It then rises by 0.10."),
-    ("03.4", (..., ...), "still to do"),
-    ("03.4", (5, ...), "still to do"),
-    ("03.4", ("soon", TURNS), "expected an epoch"),
-    ("03.4", (5, [1, 2]), "columns `train loss`"),
-    ("03.4", (5, TURNS.head(10)), "at least 20"),
-    ("03.4", (5, table([1 / (n + 1) for n in range(30)])), "not turned yet"),
-    ("03.4", (5, table([1.0, 0.5, *[0.7] * 20], [0.9] * 22)), "not the lower one"),
+    ("03.a", by_loop, "right."),
+    ("03.a", lambda z, t: F.nll_loss(z.log_softmax(1), t), "right."),
+    ("03.b", lambda w, x, t: (F.cross_entropy((w @ x)[None], torch.tensor([t])), 0), "expected"),
+    ("03.d", step, "right."),
+    ("03.d", lambda *a: ..., "still to do"),
+    ("03.d", bad_step("kept"), "earlier steps are added"),
+    ("03.d", bad_step("still"), "no weight has changed"),
+    ("03.d", early, "no weight has changed"),
+    ("03.d", bad_step("raw"), "normalised images"),
+    ("03.d", bad_step("unclipped"), "not shortened"),
+    ("03.d", lambda *a: 0.0, "after three steps"),
+    ("03.e", loops._validate, "right."),
+    ("03.e", lambda n, loader: {name: torch.tensor(x) for name, x in loops._validate(n, loader).items()}, "right."),
+    ("03.e", bad_validate("train"), "running statistics"),
+    ("03.e", bad_validate("means"), "mean of batch means"),
+    ("03.e", bad_validate("single"), "Sum the confusion matrices"),
+    ("03.e", bad_validate("raw"), "normalised images"),
+    ("03.e", with_gradients, "`no_grad`"),
+    ("03.e", lambda n, loader: 0.5, "expected a dictionary"),
+    ("03.e", lambda n, loader: {"val loss": 1.0, "val mean IoU": 0.5}, "expected loss and mean IoU"),
+    ("03.i", loops._repaired, "right."),
+    ("03.i", bugs("eval"), "1 of 3 left: validation uses"),
+    ("03.i", bugs("zero_grad", "twice"), "2 of 3 left: the gradients of all steps so far add up; the training images"),
+    ("03.i", bugs("zero_grad", "eval", "twice"), "3 of 3 left"),
+    ("03.i", lambda *a: 0.5, "trains in another way"),
+    ("03.j", Task, "right."),
+    ("03.j", task(bug="augment"), "not augmented"),
+    ("03.j", task(bug="raw"), "normalised images"),
+    ("03.j", task(bug="constant"), "stays constant"),
+    ("03.j", task(configure_optimizers=at_epochs), '"interval" is "step"'),
+    ("03.j", task(configure_optimizers=adam), "after six steps"),
+    ("03.j", task(configure_optimizers=lambda self: 3), "failed with"),
+    *(("03.1", *case) for case in DICE.values()),
+    ("03.2", (5, TURNS), "right. Validation turns after epoch 3 of 23; you predicted 5. It then rises by 0.10."),
+    ("03.2", (..., ...), "still to do"),
+    ("03.2", (5, ...), "still to do"),
+    ("03.2", ("soon", TURNS), "expected an epoch"),
+    ("03.2", (5, [1, 2]), "columns `train loss`"),
+    ("03.2", (5, TURNS.head(10)), "at least 20"),
+    ("03.2", (5, table([1 / (n + 1) for n in range(30)])), "not turned yet"),
+    ("03.2", (5, table([1.0, 0.5, *[0.7] * 20], [0.9] * 22)), "not the lower one"),
 ]

@@ -1,11 +1,8 @@
-"""Figures of notebook 03: what they show is what they were given, and the alt text says it."""
+"""Curves of runs: what they show is what they were given, and the alt text says it."""
 
 import numpy as np
 import pandas as pd
-import pytest
-from matplotlib.colors import to_hex
 
-from petseg.labels import COLORS
 from petseg.plots import training as figures
 
 LOG = {
@@ -19,30 +16,6 @@ OVERFITTED = pd.DataFrame({"train loss": [1.0, 0.6, 0.3, 0.1], "val loss": [1.1,
 
 def points(ax):
     return [list(map(tuple, line.get_xydata())) for line in ax.get_lines()]
-
-
-def test_class_weights_fill_both_bars_in_the_class_colours_with_a_hatched_boundary():
-    figure = figures.class_weights([0.3, 0.6, 0.1])
-    bars = figure.axes[0].patches
-    assert [bar.get_width() for bar in bars] == pytest.approx([0.3, 1 / 3, 0.6, 1 / 3, 0.1, 1 / 3])
-    assert [to_hex(bar.get_facecolor()).upper() for bar in bars[::2]] == list(COLORS)
-    assert [bool(bar.get_hatch()) for bar in bars] == [False] * 4 + [True] * 2
-    assert "boundary 10.0%" in figure.alt
-
-
-def test_learning_rates_are_drawn_over_epochs_and_their_peak_named():
-    figure = figures.learning_rates([0.1, 0.4, 0.3, 0.0], steps_per_epoch=2)
-    assert points(figure.axes[0])[0] == [(0, 0.1), (0.5, 0.4), (1, 0.3), (1.5, 0)]
-    assert [text.get_text() for text in figure.axes[0].texts] == ["0.4"]
-    assert "4.0e-01 at epoch 0.5" in figure.alt
-
-
-def test_weight_averages_say_where_they_end():
-    figure = figures.weight_averages([0, 2], [0, 0.5], [0, 1.5], target=1)
-    lines = figure.axes[0].get_lines()
-    assert [line.get_ydata()[-1] for line in lines[:3]] == [2, 0.5, 1.5]
-    assert len({line.get_linestyle() for line in lines[1:3]}) == 2
-    assert "constant decay is at 0.50, the one with warm-up at 1.50" in figure.alt
 
 
 def test_curves_of_a_run_show_losses_scores_and_stages():
@@ -71,9 +44,3 @@ def test_loss_curves_mark_the_epoch_in_which_validation_was_lowest():
     assert few.get_title(loc="left").endswith("\nlowest: epoch 3")
     assert one.get_title(loc="left").endswith("\nlowest: epoch 1")
     assert "few: training ends at 0.10, validation at 0.90 after its lowest value of 0.70 in epoch 3" in figure.alt
-
-
-def test_a_rate_sweep_marks_the_best_rate():
-    figure = figures.rate_sweep({1e-3: 0.4, 1e-2: 0.7, 1e-1: 0.5}, "The best is 0.01")
-    assert figure.axes[0].lines[1].get_xydata().tolist() == [[1e-2, 0.7]]
-    assert "0.700 at 0.01" in figure.alt

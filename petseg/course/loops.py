@@ -1,0 +1,224 @@
+"""Checks of the gaps of notebook 03 that train: a step, validation, a loop with three bugs, a LightningModule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from petseg.course.checks import NotYetError, ask, call, close, exercise, hint_for
+from petseg.data.augment import Augment, AugmentSettings
+from petseg.data.datamodule import Batch
+from petseg.metrics.confusion import class_map, confusion_matrices, mean_iou
+from petseg.models.segmenter import IMAGENET, best_device
+from petseg.models.unet import UNet
+from petseg.training.scoring import quiet
+
+
+def normalise(image: Tensor) -> Tensor:
+    """Images float (B, 3, H, W) from 0 to 1, with ImageNet's mean and standard deviation."""
+    mean, std = (torch.tensor(values, device=image.device).view(3, 1, 1) for values in IMAGENET)
+    return (image - mean) / std
+
+
+def batches(*sizes: int) -> list[Batch]:
+    """Batches of random examples of 8 x 8 pixels."""
+    draw = torch.Generator().manual_seed(1)
+    images = [torch.randint(0, 256, (B, 3, 8, 8), generator=draw, dtype=torch.uint8) for B in sizes]
+    masks = [torch.randint(0, 3, (B, 8, 8), generator=draw, dtype=torch.uint8) for B in sizes]
+    return [Batch(image, mask, torch.arange(len(mask))) for image, mask in zip(images, masks, strict=True)]
+
+
+def small_network() -> UNet:
+    """The same network in each call."""
+    torch.manual_seed(0)
+    return UNet(channels=[4]).to(best_device())
+
+
+def numbers(network: nn.Module) -> Tensor:
+    """Weights and running statistics of a network, as one vector."""
+    return torch.cat([value.flatten().float().cpu() for value in network.state_dict().values()])
+
+
+def _validate(network: nn.Module, loader: Any, *, bug: str = "") -> dict[str, float]:
+    network.train(bug == "train")
+    losses, matrices, counts = [], [], []
+    with torch.no_grad():
+        for image, mask, _ in loader:
+            pixels, mask = image.to(best_device()) / 255, mask.to(best_device())
+            logits = network(pixels if bug == "raw" else normalise(pixels))
+            losses.append(F.cross_entropy(logits, mask.long()).item())
+            matrices.append(confusion_matrices(class_map(logits), mask).sum(dim=0))
+            counts.append(1 if bug == "means" else len(mask))
+    loss = sum(x * n for x, n in zip(losses, counts, strict=True)) / sum(counts)
+    pooled = mean_iou(sum(matrices)).item()  # type: ignore[arg-type]
+    single = sum(mean_iou(matrix).item() for matrix in matrices) / len(matrices)
+    return {"val loss": loss, "val mean IoU": single if bug == "single" else pooled}
+
+
+@exercise("03.e", "validate", _validate)
+def validation(answer: Any) -> str:
+    """`validate(network, loader)` returns the mean loss and the pooled mean IoU, and leaves no trace."""
+    network, loader = small_network(), batches(3, 3, 1)
+    for image, _, _ in loader:  # running statistics that differ from those of a batch
+        network.train()(normalise(image.to(best_device()) / 255))
+    before, graphs = numbers(network), []
+    hook = network.register_forward_hook(lambda module, image, logits: graphs.append(logits.requires_grad))
+    result = ask(answer, network, loader)
+    hook.remove()
+    changed = not torch.equal(before, numbers(network))
+    if not isinstance(result, dict) or set(result) != {"val loss", "val mean IoU"}:
+        raise NotYetError(f'expected a dictionary with "val loss" and "val mean IoU", but got {result!r}.')
+    right, made = _validate(network, loader), tuple(float(result[name]) for name in ("val loss", "val mean IoU"))
+    if changed or close(made, tuple(_validate(_network_with(before), loader, bug="train").values())):
+        raise NotYetError("BatchNorm used the batch, and not its running statistics. Which call switches that?")
+    if not close(made, tuple(right.values())):
+        hints = {
+            "your loss is a mean of batch means, in which a small batch weighs as much as a large one.": "means",
+            "your IoU is a mean over batches. Sum the confusion matrices first.": "single",
+            "the network must see normalised images, pixels from 0 to 1 before that.": "raw",
+        }
+        mistakes = {hint: tuple(_validate(network, loader, bug=bug).values()) for hint, bug in hints.items()}
+        otherwise = f"expected loss and mean IoU {tuple(round(x, 4) for x in right.values())}, but got {made}."
+        raise hint_for(made, mistakes, otherwise)
+    if any(graphs):
+        raise NotYetError("the numbers are right, but gradients were prepared, which costs memory: see `no_grad`.")
+    return "The same images give the same numbers, whatever the batch size."
+
+
+def _network_with(numbers: Tensor) -> UNet:
+    network = small_network()
+    state, done = network.state_dict(), 0
+    for value in state.values():
+        value.copy_(numbers[done : done + value.numel()].view(value.shape))
+        done += value.numel()
+    return network
+
+
+BUGS = {
+    "zero_grad": "the gradients of all steps so far add up",
+    "eval": "validation uses and changes the statistics of the batch",
+    "twice": "the training images are normalised twice, those of validation once",
+}
+
+
+def _repaired(network: nn.Module, optimizer: Any, loader: Any, val_loader: Any, *, bugs: tuple[str, ...] = ()) -> float:
+    network.train()
+    for image, mask, _ in loader:
+        image = normalise(image.to(best_device()) / 255)
+        loss = F.cross_entropy(network(normalise(image) if "twice" in bugs else image), mask.to(best_device()).long())
+        if "zero_grad" not in bugs:
+            optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    if "eval" not in bugs:
+        network.eval()
+    matrix = torch.zeros(3, 3, dtype=torch.int64)
+    with torch.no_grad():
+        for image, mask, _ in val_loader:
+            logits = network(normalise(image.to(best_device()) / 255))
+            matrix += confusion_matrices(class_map(logits), mask.to(best_device())).sum(dim=0)
+    return mean_iou(matrix).item()
+
+
+@exercise("03.i", "a loop with three bugs", _repaired)
+def repaired_loop(answer: Any) -> str:
+    """`repaired(network, optimizer, loader, val_loader)` trains one epoch and returns the mean IoU on validation."""
+
+    def epoch(loop: Callable[..., Any]) -> Tensor:
+        network = small_network()
+        optimizer = torch.optim.SGD(network.parameters(), 0.1)
+        score = float(ask(loop, network, optimizer, batches(2, 2, 2, 2), batches(3, 3, 1)))
+        return torch.cat([torch.tensor([score]), numbers(network)])
+
+    result = epoch(answer)
+    if close(result, epoch(_repaired)):
+        return "All three bugs are repaired."
+    left = [bugs for count in (1, 2, 3) for bugs in combinations(BUGS, count)]
+    hints = {
+        f"{len(bugs)} of 3 left: {'; '.join(BUGS[bug] for bug in bugs)}.": epoch(partial(_repaired, bugs=bugs))
+        for bugs in left
+    }
+    raise hint_for(result, hints, "your loop trains in another way. Change only what is wrong.")
+
+
+class _PetTask(L.LightningModule):
+    """The module of the notebook; `bug` names what is wrong with it."""
+
+    bug = ""
+
+    def __init__(self, network: nn.Module, rate: float, augment: nn.Module) -> None:
+        super().__init__()
+        self.network, self.rate, self.augment = network, rate, augment
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        image, mask = batch.image.float() / 255, batch.mask
+        if self.bug != "augment":
+            image, mask = self.augment(image, mask)
+        loss = F.cross_entropy(self.network(image if self.bug == "raw" else normalise(image)), mask.long())
+        self.log("train loss", loss, on_step=False, on_epoch=True, batch_size=len(mask))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self.matrix = torch.zeros(3, 3, dtype=torch.int64)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        logits = self.network(normalise(batch.image / 255))
+        self.log("val loss", F.cross_entropy(logits, batch.mask.long()), batch_size=len(batch.mask))
+        self.matrix += confusion_matrices(class_map(logits), batch.mask).sum(dim=0)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("val mean IoU", mean_iou(self.matrix))
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(self.parameters(), self.rate, weight_decay=0.01, fused=True)
+        if self.bug == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.rate, steps, pct_start=0.2)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "epoch" if self.bug == "epoch" else "step"},
+        }
+
+
+@exercise("03.j", "a LightningModule", _PetTask)
+def lightning_module(answer: Any) -> str:
+    """`PetTask(network, rate, augment)` trains as the loop by hand does."""
+
+    def fit(task: Any) -> Tensor:
+        network = small_network()
+        module = ask(task, network, 1e-2, Augment(AugmentSettings(flip=1.0)))
+        settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        with quiet():
+            trainer = L.Trainer(
+                max_epochs=2,
+                accelerator=best_device(),
+                devices=1,
+                gradient_clip_val=1.0,
+                limit_val_batches=0,
+                enable_model_summary=False,
+                **settings,
+            )
+            loader: Any = DataLoader(batches(2, 2, 2), batch_size=None)  # type: ignore[arg-type]  # a list will do
+            call(trainer.fit, module, loader, loader)
+        return numbers(network)
+
+    result, right = fit(answer), fit(_PetTask)
+    if not close(result, right):
+        hints = {
+            "the images are not augmented.": "augment",
+            "the network must see normalised images.": "raw",
+            "the learning rate stays constant. Return the schedule, too.": "constant",
+            'the schedule changes once per epoch. Its "interval" is "step".': "epoch",
+        }
+        mistakes = {hint: fit(type("_Wrong", (_PetTask,), {"bug": bug})) for hint, bug in hints.items()}
+        raise hint_for(result, mistakes, "after six steps the weights are not those of the loop by hand.")
+    return "The Trainer calls these methods; the loop is its own."
