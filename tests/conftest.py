@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 # tests run in several processes, which share the cores; set before PyTorch is imported, and so for subprocesses too
@@ -14,7 +14,6 @@ import pytest
 import torch
 from disks import NoDiskError, small_disk
 
-from petseg.course.transfer_runs import TransferRun
 from petseg.data.cartoons import write_dataset
 from petseg.labels import PET
 from petseg.models import zoo
@@ -91,24 +90,3 @@ def _save_small(path: Path, pet_bias: float = 0.0) -> Path:
         network.head.bias[PET] += pet_bias  # the score of the pet is higher by this at every pixel
     segmenter = Segmenter(network, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     return zoo.save(path, segmenter, ModelCard.of(segmenter, name=path.stem, size=(32, 32)))
-
-
-@pytest.fixture
-def transfer_run() -> Callable[..., TransferRun]:
-    """Makes the record of a run of notebook 06."""
-
-    def make(method: str = "scratch", images: int = 100, steps: int = 10, score: float = 0.5) -> TransferRun:
-        return TransferRun(
-            method=method,
-            images=images,
-            steps=steps,
-            scores={"mean_iou": score},
-            low=score - 0.1,
-            high=score + 0.2,
-            minutes=1.0,
-            loss=[(5, 1.2), (steps, 0.8)],
-            val=[(steps, score)],
-            weight_change={"stem": 0.25, "block 1": 0.5},
-        )
-
-    return make

@@ -1,6 +1,5 @@
 """The scripts beside the records in `figures/`: what they compute, by hand, and what the records say."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 import refinement
 import torch
-import transfer
 from PIL import Image
 
 from petseg.course.record import published
@@ -115,16 +113,6 @@ def test_duplicates_are_recorded_with_their_agreement(cartoons, tmp_path, monkey
     record = duplicates.record(data, threshold=0.5)
     assert set(record["agreement"]) == {"mean_iou", "iou_pet", "iou_background", "iou_boundary"}
     assert len(record["pairs"]) > 0
-
-
-def test_runs_of_notebook_06_join_the_record_and_replace_those_of_the_same_settings(tmp_path):
-    record, folder = tmp_path / "record.json", tmp_path / "runs"
-    folder.mkdir()
-    for rate, score in ((0.1, 0.5), (0.2, 0.61234567), (0.1, 0.7)):
-        run = {"settings": {"learning_rate": rate}, "run": {"steps": 10, "images": 5, "method": "scratch", "s": score}}
-        (folder / "run.json").write_text(json.dumps(run))
-        record.write_text(json.dumps(transfer.rounded(transfer.merged(folder, record))))
-    assert sorted(run["run"]["s"] for run in read_json(record)) == [0.612346, 0.7]
 
 
 def test_the_record_says_what_the_threshold_of_the_package_does():

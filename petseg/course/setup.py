@@ -27,7 +27,7 @@ DEFAULT_THREADS = torch.get_num_threads()
 
 @dataclass(frozen=True)
 class Setup:
-    """How a notebook runs; notebooks 03 and 06 write their runs to `runs_folder`."""
+    """How a notebook runs; notebook 03 writes its runs to `runs_folder`."""
 
     profile: Profile
     device: str

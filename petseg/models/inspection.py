@@ -1,4 +1,4 @@
-"""What is inside a network: shapes and counts, activations kept for the backward pass, and what a logit depends on."""
+"""What is inside a network: shapes and counts, and what a logit depends on."""
 
 from __future__ import annotations
 
@@ -63,24 +63,6 @@ def trace(network: nn.Module, shape: tuple[int, ...], stages: bool = False) -> l
             for hook in hooks:
                 hook.remove()
     return steps
-
-
-def kept_for_backward(network: nn.Module, image: Tensor) -> int:
-    """Bytes of the activations that a forward pass of an image (B, C, H, W) in train mode keeps for its backward pass.
-
-    Each piece of memory counts once; parameters and the image do not count. The network is run as a copy.
-    """
-    network = deepcopy(network).train()
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers(), image)}
-    activations: dict[int, Tensor] = {}  # by address; holding the tensors keeps their memory from being used again
-
-    def pack(tensor: Tensor) -> Tensor:
-        activations[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        network(image)
-    return sum(tensor.untyped_storage().nbytes() for address, tensor in activations.items() if address not in own)
 
 
 def input_gradient(network: nn.Module, image: Tensor, position: tuple[int, int], label: int = 0) -> Tensor:

@@ -119,11 +119,19 @@ def load_imagenet(network: PretrainedUNet) -> None:
     Raises:
         ModelError: no package has them and timm cannot fetch them.
     """
-    name = network.settings["encoder"]
-    weights = packaged(name) or _downloaded(name)
+    weights = imagenet_weights(network.settings["encoder"])
     classifier = ("conv_head.", "bn2.", "classifier.")  # the layers on top, which a U-Net does not use
     # segmentation-models-pytorch holds timm's network as `model`
     network.encoder.load_state_dict({f"model.{k}": v for k, v in weights.items() if not k.startswith(classifier)})
+
+
+def imagenet_weights(name: str) -> Mapping[str, Tensor]:
+    """The state_dict of a whole classifier of timm, from an installed package or else through timm.
+
+    Raises:
+        ModelError: no package has it and timm cannot fetch it.
+    """
+    return packaged(name) or _downloaded(name)
 
 
 def packaged(name: str) -> dict[str, Tensor] | None:

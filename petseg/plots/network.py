@@ -28,10 +28,17 @@ ARROWS: dict[str, dict[str, Any]] = {
 HALF, SHIFT = 1.5, 1.25
 
 
-def unet_diagram(steps: Sequence[Step], title: str) -> Figure:
-    """A U-Net as a U: one box per stage with channels x height x width; arrows for pooling, up-convolution and skip.
+def unet_diagram(
+    steps: Sequence[Step],
+    title: str,
+    down: str = "2x2 max pooling",
+    upwards: str = "2x2 up-convolution",
+    end: str = "after a 1x1 head",
+) -> Figure:
+    """A U-Net as a U: one box per stage with channels x height x width; arrows for the ways down and up, and skips.
 
-    `steps` as `inspection.trace(network, shape, stages=True)` returns them.
+    `steps` as `inspection.trace(network, shape, stages=True)` returns them; `down`, `upwards` and `end` say what the
+    arrows and the head are.
     """
     shapes: dict[str, list[tuple[int, ...]]] = {}
     for step in steps:
@@ -46,22 +53,18 @@ def unet_diagram(steps: Sequence[Step], title: str) -> Figure:
     with figure(7.4, 0.9 * n + 1.7, alt=alt) as (drawing, ax):
         middle = SHIFT * n + 1.6
         _box(ax, middle, -n, shapes["bottleneck"][0], "bottleneck")
-        for level, (down, upsampled, out) in enumerate(zip(encoder, up[::-1], decoder[::-1], strict=True)):
+        for level, (encoded, upsampled, out) in enumerate(zip(encoder, up[::-1], decoder[::-1], strict=True)):
             left, right = SHIFT * level, 2 * middle - SHIFT * level
-            _box(ax, left, -level, down, f"encoder {level + 1}")
+            _box(ax, left, -level, encoded, f"encoder {level + 1}")
             _box(ax, right, -level, out, f"decoder {level + 1}", joined=True)
             _arrow(ax, "skip", (left + HALF, -level + 0.12), (right - HALF, -level + 0.12))
-            ax.text(middle, -level + 0.2, f"{down[0]} + {upsampled[0]}", ha="center", va="bottom", fontsize=10)
+            ax.text(middle, -level + 0.2, f"{encoded[0]} + {upsampled[0]}", ha="center", va="bottom", fontsize=10)
             below = SHIFT if level + 1 < n else SHIFT + 1.2
             _arrow(ax, "pool", (left + 0.2, -level - 0.34), (left + below - 0.2, -level - 0.66))
             _arrow(ax, "up", (right - below + 0.2, -level - 0.66), (right - 0.2, -level - 0.34))
         _end(ax, 0, f"image\n{_by(steps[0].input[1:])}", inwards=True)
-        _end(ax, 2 * middle, f"logits, after a 1x1 head\n{_by(shapes['head'][0])}", inwards=False)
-        for name, label in (
-            ("pool", "2x2 max pooling"),
-            ("up", "2x2 up-convolution"),
-            ("skip", "skip: channels of both halves"),
-        ):
+        _end(ax, 2 * middle, f"logits, {end}\n{_by(shapes['head'][0])}", inwards=False)
+        for name, label in (("pool", down), ("up", upwards), ("skip", "skip: channels of both halves")):
             ax.plot([], [], linewidth=1.8, label=label, **ARROWS[name])
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=10)
         ax.set(xlim=(-HALF - 0.05, 2 * middle + HALF + 0.05), ylim=(-n - 0.45, 1.15), title=title)

@@ -1,18 +1,19 @@
-"""Figures of notebook 06: linear probes, mean IoU by number of images and by step, and the change of weights."""
+"""Figures of notebook 06: the network's shapes, what freezing stops, linear probes, learning curves, moved weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from torch import nn
 
 from petseg.labels import INK
+from petseg.models.inspection import Step
+from petseg.plots.network import unet_diagram
 from petseg.plots.style import GRID, DescribedFigure, figure
-
-if TYPE_CHECKING:
-    from petseg.course.transfer_runs import TransferRun
 
 #: Each method differs in colour, dashes and marker, so that colour is never the only cue.
 STYLES: Final[dict[str, dict[str, Any]]] = {
@@ -24,72 +25,99 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
 #: Factors on the number of images: points of equal numbers stay side by side on the logarithmic axis.
 DODGE: Final = {"scratch": 0.92, "frozen": 1.0, "fine-tuned": 1.087}
 
+MOVES, STAYS = "#F3B48A", "#E8E8E8"
+
+
+def network_shapes(
+    image: Sequence[int], features: Sequence[Sequence[int]], decoded: Sequence[Sequence[int]], title: str
+) -> Any:
+    """The U of a pretrained encoder: `features` from fine to coarse, `decoded` from coarse to fine, as (C, H, W)."""
+    *encoder, bottleneck = features
+    upsampled = [(below[0], *block[1:]) for below, block in zip([bottleneck, *decoded], decoded, strict=False)]
+    stages: dict[str, Sequence[Sequence[int]]] = {"encoder": encoder, "bottleneck": [bottleneck], "up": upsampled}
+    stages |= {"decoder": decoded, "head": [(3, *image[1:])]}
+    shapes = [(name, tuple(shape)) for name, each in stages.items() for shape in each]
+    steps = [Step(name, nn.Identity(), (1, *image), (1, *shape)) for name, shape in shapes]
+    return unet_diagram(steps, title, "blocks of stride 2", "nearest neighbour", "head and bilinear upsampling")
+
+
+def freezing(moves: Mapping[str, Mapping[str, tuple[bool, bool]]], title: str) -> Any:
+    """What one training step moves: per setting and part of the network, its weights and BatchNorm's statistics."""
+    listed = "; ".join(
+        f"{name}: " + ", ".join(f"{part}'s {_moved(pair)}" for part, pair in parts.items())
+        for name, parts in moves.items()
+    )
+    with figure(7.2, 1.3 * len(moves) + 0.5, len(moves), alt=f"What a step moves. {listed}.") as (drawing, axes):
+        for ax, (name, parts) in zip(np.atleast_1d(axes), moves.items(), strict=True):
+            for column, (part, pair) in enumerate(parts.items()):
+                _part(ax, 3.2 * column, part, pair, last=column == len(parts) - 1)
+            ax.set(xlim=(-0.1, 3.2 * len(parts) - 0.5), ylim=(-0.35, 1.75))
+            ax.set_title(name, fontsize=10, fontweight="normal")
+            ax.axis("off")
+        drawing.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
+    return drawing
+
+
+def _moved(pair: tuple[bool, bool]) -> str:
+    return " and ".join(f"{n} {'move' if m else 'stay'}" for n, m in zip(("weights", "statistics"), pair, strict=True))
+
+
+def _part(ax: Axes, x: float, part: str, pair: tuple[bool, bool], last: bool) -> None:
+    """A box with a field for the weights and one for the statistics, and arrows to the next part."""
+    ax.add_patch(Rectangle((x, 0), 2.5, 1.5, facecolor="white", edgecolor=INK))
+    ax.text(x + 1.25, 1.25, part, ha="center", va="center", fontsize=10, fontweight="bold")
+    for y, name, moved in zip((0.58, 0.08), ("weights", "statistics"), pair, strict=True):
+        style: Any = {"facecolor": MOVES if moved else STAYS, "edgecolor": INK, "linewidth": 0.6}
+        ax.add_patch(Rectangle((x + 0.1, y), 2.3, 0.44, hatch="" if moved else "....", **style))
+        text = f"{name} {'move' if moved else 'stay'}"
+        box = {"facecolor": style["facecolor"], "edgecolor": "none", "pad": 1}
+        ax.text(x + 1.25, y + 0.21, text, ha="center", va="center", fontsize=9, bbox=box)
+    if not last:
+        ax.annotate("", (x + 3.2, 1.0), (x + 2.5, 1.0), arrowprops={"arrowstyle": "-|>", "color": INK})
+        if pair[0]:  # the backward pass reaches this part
+            back = {"arrowstyle": "-|>", "color": "#D55E00", "linestyle": "--"}
+            ax.annotate("", (x + 2.5, 0.5), (x + 3.2, 0.5), arrowprops=back)
+
 
 def probe_scores(scores: Mapping[str, Mapping[int, float]], title: str) -> DescribedFigure:
-    """IoU of the pet that a linear probe reaches, by stride of the stage, for two encoders."""
+    """IoU of the pet that linear probes reach, by stride: of random weights, of pretrained ones, and of a control."""
     listed = "; ".join(
         f"{name}: " + ", ".join(f"{value:.2f} at stride {stride}" for stride, value in by_stride.items())
         for name, by_stride in scores.items()
     )
-    styles = (STYLES["scratch"], STYLES["fine-tuned"])
+    styles = (STYLES["scratch"], STYLES["fine-tuned"], {"color": INK, "linestyle": "-.", "marker": "D"})
     with figure(6.6, 2.9, alt=f"IoU of the pet that a linear probe reaches. {listed}.") as (drawing, ax):
-        for (name, by_stride), style in zip(scores.items(), styles, strict=False):
+        for (name, by_stride), style in zip(scores.items(), styles, strict=True):
             ax.plot(range(len(by_stride)), list(by_stride.values()), label=name, linewidth=1.8, **style)
         strides = list(next(iter(scores.values())))
-        ax.set_xticks(range(len(strides)), ["1: the image" if stride == 1 else str(stride) for stride in strides])
-        ax.set(ylim=(0, 1), xlabel="stride of the stage", ylabel="IoU of the pet, pooled", title=title)
+        ax.set_xticks(range(len(strides)), [str(stride) for stride in strides])
+        ax.set(ylim=(0, 1), xlabel="stride of the feature map", ylabel="IoU of the pet, pooled", title=title)
         _grid(ax)
-        ax.legend(loc="upper left", ncols=2)
+        ax.legend(loc="upper left", ncols=3, fontsize=9)
     return drawing
 
 
-def data_curves(runs: Sequence[TransferRun], title: str) -> DescribedFigure:
-    """Mean IoU on validation over the number of training images, one line per method, with 95 % intervals.
-
-    `runs` have equal numbers of steps.
-    """
-    ordered = sorted(runs, key=lambda run: run.images)
-    methods = {name: [run for run in ordered if run.method == name] for name in STYLES}
-    methods = {name: group for name, group in methods.items() if group}
+def learning_curves(scores: Mapping[str, Mapping[int, Sequence[float]]], title: str) -> DescribedFigure:
+    """Mean IoU over the number of training images, by method: a point per seed, a line through their means."""
     listed = "; ".join(
-        f"{method}: " + ", ".join(f"{run.scores['mean_iou']:.3f} with {run.images:,}" for run in group)
-        for method, group in methods.items()
+        f"{method}: " + ", ".join(f"{np.mean(seeds):.3f} with {size:,}" for size, seeds in by_size.items())
+        for method, by_size in scores.items()
     )
-    sizes = sorted({run.images for run in runs})
-    with figure(6.6, 3.5, alt=f"Mean IoU on validation by number of training images. {listed}.") as (drawing, ax):
-        for method, group in methods.items():
-            images = [DODGE[method] * run.images for run in group]
-            scores, low, high = np.array([(run.scores["mean_iou"], run.low, run.high) for run in group]).T
-            style: Any = {"linewidth": 1.8, "capsize": 3, "elinewidth": 1, **STYLES[method]}
-            ax.errorbar(images, scores, [scores - low, high - scores], label=method, **style)
+    sizes = list(next(iter(scores.values())))
+    with figure(6.6, 3.4, alt=f"Mean IoU on validation by number of training images. {listed}.") as (drawing, ax):
+        for method, by_size in scores.items():
+            style = STYLES[method]
+            places = [DODGE[method] * size for size in by_size]
+            for place, seeds in zip(places, by_size.values(), strict=True):
+                ax.plot([place] * len(seeds), seeds, alpha=0.5, **{**style, "linestyle": "none"})
+            means = [float(np.mean(seeds)) for seeds in by_size.values()]
+            ax.plot(places, means, linewidth=1.8, label=method, **{**style, "marker": ""})
         ax.set_xscale("log")
         ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
         ax.minorticks_off()
         ax.set(xlabel="training images (log scale)", ylabel="mean IoU on validation", title=title)
         _grid(ax)
-        ax.legend(loc="best")
-    return drawing
-
-
-def step_curves(runs: Sequence[TransferRun], title: str) -> DescribedFigure:
-    """Training loss and mean IoU on validation over the steps of several runs."""
-    ends = "; ".join(f"{run.method}, {run.steps:,} steps: {run.val[-1][1]:.3f}" for run in runs)
-    with figure(6.7, 3.3, 1, 2, alt=f"Loss and mean IoU over the steps. It ends at: {ends}.") as (drawing, axes):
-        for run in runs:
-            twice = sum(other.method == run.method for other in runs) > 1
-            label = f"{run.method}, {run.steps:,} steps" if twice else run.method
-            longest = twice and run.steps == max(other.steps for other in runs)
-            style = {**STYLES[run.method], **({"color": INK, "marker": "D"} if longest else {})}
-            for ax, points in zip(axes, (run.loss, run.val), strict=True):
-                steps, values = zip(*points, strict=True)
-                line = style if ax is axes[1] else {**style, "marker": ""}
-                ax.plot(steps, values, label=label, linewidth=1.8, markersize=4, **line)
-        axes[0].set(xlabel="step", ylabel="cross-entropy + weighted Dice", title="Training loss")
-        axes[1].set(xlabel="step", ylabel="mean IoU on validation", title=title, ylim=(0, 1))
-        axes[0].legend(loc="upper right", fontsize=9)
-        for ax in axes:
-            _grid(ax)
-            ax.set_xlim(left=0)
+        ax.legend(loc="best", handlelength=3)
     return drawing
 
 

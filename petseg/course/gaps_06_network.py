@@ -1,0 +1,172 @@
+"""Checks of the gaps of notebook 06 that take a network: its weights, its blocks, its modes and its learning rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from petseg.course.checks import NotYetError, ask, call, close, exercise, hint_for
+from petseg.course.transfer import DecoderBlock, PretrainedUNet, groups, load_encoder, train_mode
+
+
+class Small(nn.Module):
+    """Modules with the names of `PretrainedUNet`: an encoder of three stages, a decoder and a head."""
+
+    STAGES = (("conv_stem.", "bn1."), ("blocks.0.",), ("blocks.1.",))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Module()
+        self.encoder.conv_stem, self.encoder.bn1 = nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)
+        self.encoder.blocks = nn.Sequential(*(nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)) for _ in range(2)))
+        self.decoder, self.head = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)), nn.Conv2d(4, 3, 1)
+
+
+@exercise("06.a", "load the weights of an encoder", load_encoder)
+def loaded_encoder(answer: Any) -> str:
+    """The encoder's entries are loaded; a missing one is an error."""
+    encoder = Small().encoder
+    weights = {name: torch.full_like(value, 3) for name, value in encoder.state_dict().items()}
+    classifier = {"conv_head.weight": torch.ones(2), "bn2.bias": torch.ones(2), "classifier.weight": torch.ones(2)}
+    try:
+        call(answer, encoder, {**weights, **classifier})
+    except NotYetError as error:
+        if "Unexpected key" in str(error):
+            raise NotYetError(
+                "the weights have entries that the encoder does not have: those of the classifier's last layers. "
+                "Leave them out."
+            ) from None
+        raise
+    if not all(bool((value == 3).all()) for value in encoder.state_dict().values()):
+        raise NotYetError("afterwards the encoder still has other weights than those that it was given.")
+    try:
+        answer(Small().encoder, {name: value for name, value in weights.items() if name != "bn1.running_mean"})
+    except Exception:
+        return "A missing entry is an error, so no layer keeps its random weights unnoticed."
+    raise NotYetError(
+        "a missing `bn1.running_mean` goes unnoticed. `strict=True`, the default, lets nothing be missing."
+    )
+
+
+@exercise("06.d", "a block of the decoder", DecoderBlock)
+def decoder_block(answer: Any) -> str:
+    """Upsampled by nearest neighbour, concatenated before the skip, convolved twice."""
+    reference, made = DecoderBlock(5, 3, 4), ask(answer, 5, 3, 4)
+    x, skip = torch.randn(2, 5, 3, 3), torch.randn(2, 3, 6, 6)
+    nearest = F.interpolate(x, scale_factor=2, mode="nearest")
+    smooth = F.interpolate(x, scale_factor=2, mode="bilinear")
+    _same_weights("DecoderBlock(5, 3, 4)", made, reference)
+    with torch.no_grad():
+        wrong = {
+            "concatenate the upsampled features first, then the skip.": [skip, nearest],
+            "upsample by nearest neighbour, as the released network does.": [smooth, skip],
+        }
+        mistakes = {h: reference.conv2(reference.conv1(torch.cat(w, dim=1))) for h, w in wrong.items()}
+        once = reference.conv1(torch.cat([nearest, skip], dim=1))
+        mistakes["that is one convolution. `conv2` follows."] = once
+        result, expected = ask(made, x, skip), reference(x, skip)
+    if not close(result, expected):
+        came = tuple(result.shape) if torch.is_tensor(result) else type(result).__name__
+        raise hint_for(result, mistakes, f"it returns {came} with other values; expected (2, 4, 6, 6).")
+    return "Four of them lead from stride 32 to stride 2."
+
+
+@exercise("06.e", "a U-Net around a pretrained encoder", PretrainedUNet)
+def pretrained_unet(answer: Any) -> str:
+    """The class `PretrainedUNet` has the parameters and results of the reference."""
+    widths = (16, 8, 8, 4)
+    reference, made = PretrainedUNet(widths), ask(answer, widths)
+    _same_weights(f"PretrainedUNet({widths})", made, reference)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        result, expected = ask(made, image), reference(image)
+    if not torch.is_tensor(result) or result.shape != expected.shape:
+        came = tuple(result.shape) if torch.is_tensor(result) else type(result).__name__
+        raise NotYetError(f"it makes {came} of (1, 3, 64, 64); expected {tuple(expected.shape)}. Is the head applied?")
+    if not close(result, expected):
+        raise NotYetError("it has the right weights, but other results. Does every block get its own skip?")
+    return f"With the default widths it has {sum(p.numel() for p in answer().parameters()):,} parameters."
+
+
+def _same_weights(name: str, made: Any, reference: nn.Module) -> None:
+    """Loads the reference's weights into the answer's module; a hint unless names and shapes agree. Both in eval."""
+    if not isinstance(made, nn.Module):
+        raise NotYetError(f"expected an nn.Module, but got {type(made).__name__}.")
+    wanted, state = reference.eval().state_dict(), made.eval().state_dict()
+    for key in [*wanted, *state]:
+        if key not in state or key not in wanted:
+            raise NotYetError(f"{name}: there is {'no' if key in wanted else 'an unexpected'} {key}.")
+        if state[key].shape != wanted[key].shape:
+            came, expected = tuple(state[key].shape), tuple(wanted[key].shape)
+            hint = " The first block is the coarsest: its skip has 112 channels." if key.startswith("decoder.") else ""
+            raise NotYetError(f"{name}: {key} has the shape {came}, expected {expected}.{hint}")
+    made.load_state_dict(wanted)
+
+
+@exercise("06.f", "train mode with frozen parts", train_mode)
+def frozen_modes(answer: Any) -> str:
+    """BatchNorm is in eval mode exactly where its weight gets no gradient."""
+    for frozen in (("conv_stem.", "bn1.", "blocks."), ("conv_stem.", "bn1."), ("-",)):
+        network = Small().eval()
+        for name, weight in network.encoder.named_parameters():
+            weight.requires_grad_(not name.startswith(frozen))
+        call(answer, network)
+        if any(weight.requires_grad for name, weight in network.encoder.named_parameters() if name.startswith(frozen)):
+            raise NotYetError("change only the modes: a frozen weight gets a gradient again.")
+        if not network.training:
+            raise NotYetError("the network is still in eval mode. Begin with `network.train()`.")
+        for name, module in network.named_modules():
+            if isinstance(module, nn.BatchNorm2d) and module.training != module.weight.requires_grad:
+                state = "still updates its running averages" if module.training else "is in eval mode"
+                why = "gets no gradient" if module.training else "is trained"
+                raise NotYetError(f"{name} {why}, but {state}.")
+    return "Now a frozen layer computes the same in every step."
+
+
+@exercise("06.g", "two learning rates", groups)
+def two_rates(answer: Any) -> str:
+    """Every trainable parameter is in one group, with its rate."""
+    for frozen in (False, True):
+        network = Small()
+        network.encoder.requires_grad_(not frozen)
+        rates = rates_of(ask(answer, network, 1e-3, 0.1), network)
+        expected = {
+            name: 1e-4 if name.startswith("encoder.") else 1e-3
+            for name, weight in network.named_parameters()
+            if weight.requires_grad
+        }
+        compare_rates(rates, expected, "with a frozen encoder, " if frozen else "with rate 0.001 and scale 0.1, ")
+    return "An optimiser takes these dictionaries in place of the parameters."
+
+
+def rates_of(made: Any, network: nn.Module) -> dict[str, float]:
+    """The learning rate of each parameter in an answer's groups, by its name."""
+    names, rates = {id(weight): name for name, weight in network.named_parameters()}, dict[str, float]()
+    shape = "expected a list of dictionaries with `params`, parameters of the network, and `lr`"
+    if not isinstance(made, list | tuple) or not all(isinstance(group, dict) for group in made):
+        raise NotYetError(f"{shape}.")
+    try:
+        for group in made:
+            for weight in group["params"]:
+                if names[id(weight)] in rates:
+                    raise NotYetError(f"{names[id(weight)]} is in two groups.")
+                rates[names[id(weight)]] = float(group["lr"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotYetError(f"{shape} ({error!r}).") from error
+    return rates
+
+
+def compare_rates(rates: Mapping[str, float], expected: Mapping[str, float], where: str) -> None:
+    """A hint unless every parameter has its rate, and no other one has any."""
+    if in_vain := sorted(rates.keys() - expected.keys()):
+        raise NotYetError(f"{where}{in_vain[0]} is frozen and belongs in no group.")
+    if missing := sorted(expected.keys() - rates.keys()):
+        raise NotYetError(f"{where}{missing[0]} is in no group, so it would never be trained.")
+    for name, rate in rates.items():
+        if not math.isclose(rate, expected[name], rel_tol=1e-6):
+            raise NotYetError(f"{where}{name} gets {rate:g} instead of {expected[name]:g}.")
