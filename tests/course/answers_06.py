@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from petseg.course import transfer
-from petseg.course.transfer import DecoderBlock, PretrainedUNet
+from petseg.course import references_06
+from petseg.course.references_06 import DecoderBlock, PretrainedUNet
 
 
 def without_head(encoder, weights):
@@ -98,7 +98,7 @@ def by_name(network, rate, scale):
 
 
 def regrouped(change):
-    return lambda network, rate, scale: change(network, transfer.groups(network, rate, scale))
+    return lambda network, rate, scale: change(network, references_06.groups(network, rate, scale))
 
 
 def by_sgd(network, optimizer, x, y):
