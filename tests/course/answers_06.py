@@ -160,7 +160,7 @@ CASES = [
     ("06.d", block(joined(lambda x, skip: [skip, x])), "concatenate the upsampled features first"),
     ("06.d", block(joined(lambda x, skip: [x, skip], "bilinear")), "nearest neighbour"),
     ("06.d", block(once), "that is one convolution"),
-    ("06.d", block(lambda self, x, skip: x), "returns (2, 5, 3, 3)"),
+    ("06.d", block(lambda self, x, skip: x), "it makes (2, 5, 3, 3); expected"),
     ("06.d", block(lambda self, x, skip: torch.cat([x, skip], dim=1)), "failed with RuntimeError"),
     ("06.d", lambda below, skip, out: nn.Conv2d(below, out, 1), "there is no conv1.0.weight"),
     ("06.e", PretrainedUNet, "right. With the default widths it has 5,191,907 parameters."),
