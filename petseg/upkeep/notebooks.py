@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help="numbers of the notebooks; default: all")
     parser.add_argument("--record", action="store_true", help=f"write how long each took into {MINUTES}")
     parser.add_argument("--force", action="store_true", help="practice: overwrite a student's answers")
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)  # flags may stand before the numbers
     if options.command == "notebooks":
         os.environ.setdefault("PETSEG_PROFILE", "full")
     paths = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.name.startswith(tuple(options.names or [""]))]
