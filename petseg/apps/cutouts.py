@@ -17,7 +17,6 @@ from PIL import Image, ImageColor, ImageOps
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
-from petseg.apps.edge import moved_edge, recolored, with_shadow
 from petseg.errors import PetsegError, PetsegWarning, PhotoError, SettingsError
 from petseg.inference.foreground import blurred_background
 from petseg.inference.matting import Alpha
@@ -120,11 +119,21 @@ class CutoutSettings:
         W, H = result.photo.size
         frame = pet_frame(alpha) if self.crop else (0, 0, W, H)
         left, top, right, bottom = frame
-        pet = (recolored(result.photo, result.alpha, alpha) if moved else result.cutout()).crop(frame)
-        pet = with_shadow(pet) if self.shadow else pet
+        pet = (self._recolored(result, alpha) if moved else result.cutout()).crop(frame)
+        if self.shadow:
+            from petseg.apps.edge import with_shadow  # most cut-outs need neither it nor what follows
+
+            pet = with_shadow(pet)
         return Cutout(self._composed(pet, result, frame), frame, alpha[top:bottom, left:right])
 
+    def _recolored(self, result: Segmentation, alpha: Alpha) -> Image.Image:
+        from petseg.apps.edge import recolored
+
+        return recolored(result.photo, result.alpha, alpha)
+
     def _moved_alpha(self, result: Segmentation) -> Alpha:
+        from petseg.apps.edge import moved_edge
+
         alpha = moved_edge(result.alpha, self.grow, self.feather)
         # what the photo itself shows through stays so
         return alpha if result.photo_alpha is None else np.minimum(alpha, np.asarray(result.photo_alpha))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from petseg.course.checks import NotYetError, ask, call, close, exercise, hint_for
-from petseg.course.references_06 import DecoderBlock, PretrainedUNet, groups, load_encoder, train_mode
+from petseg.course.references_06 import DecoderBlock, ReferenceUNet, groups, load_encoder, train_mode
 
 
 class Small(nn.Module):
@@ -77,11 +77,11 @@ def decoder_block(answer: Any) -> str:
     return "Four of them lead from stride 32 to stride 2."
 
 
-@exercise("06.e", "a U-Net around a pretrained encoder", PretrainedUNet)
+@exercise("06.e", "a U-Net around a pretrained encoder", ReferenceUNet)
 def pretrained_unet(answer: Any) -> str:
     """The class `PretrainedUNet` has the parameters and results of the reference."""
     widths = (16, 8, 8, 4)
-    reference, made = PretrainedUNet(widths), ask(answer, widths)
+    reference, made = ReferenceUNet(widths), ask(answer, widths)
     _same_weights(f"PretrainedUNet({widths})", made, reference)
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():

@@ -32,7 +32,7 @@ def _conv(i: int, o: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
 
 
-class PretrainedUNet(nn.Module):
+class ReferenceUNet(nn.Module):
     """The network of notebook 06: an encoder of timm and four decoder blocks; logits (B, 3, H, W)."""
 
     encoder: Any

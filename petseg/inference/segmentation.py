@@ -16,7 +16,7 @@ from scipy.ndimage import minimum_filter1d
 from torch import Tensor
 
 from petseg.errors import SettingsError
-from petseg.inference import correction, matting
+from petseg.inference import matting
 from petseg.inference.foreground import foreground
 from petseg.labels import BOUNDARY, CLASSES, PET, palette, palette_with_ink
 
@@ -100,6 +100,8 @@ class Segmentation:
         Raises:
             SettingsError: a mask has another shape or type.
         """
+        from petseg.inference import correction  # few results are corrected
+
         keep, remove = (
             correction.checked(m, name, self.photo.size) for m, name in ((keep, "keep"), (remove, "remove"))
         )

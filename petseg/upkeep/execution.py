@@ -60,6 +60,6 @@ def _refuse(cell: NotebookNode, name: str) -> None:
         if output.get("name") == "stderr":
             raise DataError(f"{where} wrote to stderr: {output.text[:300]!r}. Make it silent.")
     written = str(cell.outputs)
-    for folder in {str(Path.cwd()), str(Path.home()), os.environ.get("PETSEG_DATA_DIR", "/")} - {"/"}:
+    for folder in {str(Path.cwd()), str(Path.home()), os.environ.get("PETSEG_DATA_DIR", "/")} - {"/", ""}:
         if folder in written:
             raise DataError(f"{where} names the folder {folder} of this machine. Print only its last part.")

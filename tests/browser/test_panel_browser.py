@@ -212,7 +212,9 @@ def test_the_panel_has_no_fault_that_axe_finds(panel: Any, files: Path, width: i
     show(panel, files / "chelsea.jpg")
     jupyter = "name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })"
     panel.evaluate(jupyter, f"JupyterLab {theme.capitalize()}")
-    panel.locator(f"body[data-jp-theme-light='{str(theme == 'light').lower()}']").wait_for(state="attached")  # a body has no box
+    panel.locator(f"body[data-jp-theme-light='{str(theme == 'light').lower()}']").wait_for(
+        state="attached"
+    )  # a body has no box
     panel.locator(".petseg-front").evaluate(f"panel => panel.style.width = '{width}px'")
     faults = axe_faults(panel, ".petseg-front")
     panel.locator(".petseg-front").evaluate("panel => panel.style.width = ''")

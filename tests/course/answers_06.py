@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from petseg.course import references_06
-from petseg.course.references_06 import DecoderBlock, PretrainedUNet
+from petseg.course.references_06 import DecoderBlock, ReferenceUNet
 
 
 def without_head(encoder, weights):
@@ -34,14 +34,14 @@ def once(self, x, skip):
     return self.conv1(torch.cat([F.interpolate(x, scale_factor=2), skip], dim=1))
 
 
-class WrongSkips(PretrainedUNet):
+class WrongSkips(ReferenceUNet):
     def __init__(self, widths=(256, 128, 64, 32)):
         super().__init__(widths)
         sizes = zip([320, *widths[:-1]], [16, 24, 40, 112], widths, strict=True)
         self.decoder = nn.ModuleList(DecoderBlock(*each) for each in sizes)
 
 
-class WithoutHead(PretrainedUNet):
+class WithoutHead(ReferenceUNet):
     def forward(self, image):
         *skips, x = self.encoder(image)
         for each in self.decoder:
@@ -49,12 +49,12 @@ class WithoutHead(PretrainedUNet):
         return x
 
 
-class Doubled(PretrainedUNet):
+class Doubled(ReferenceUNet):
     def forward(self, image):
         return 2 * super().forward(image)
 
 
-class Unfinished(PretrainedUNet):
+class Unfinished(ReferenceUNet):
     def forward(self, image):
         # ✎ through the blocks, then the head
         ...
@@ -163,7 +163,7 @@ CASES = [
     ("06.d", block(lambda self, x, skip: x), "it makes (2, 5, 3, 3); expected"),
     ("06.d", block(lambda self, x, skip: torch.cat([x, skip], dim=1)), "failed with RuntimeError"),
     ("06.d", lambda below, skip, out: nn.Conv2d(below, out, 1), "there is no conv1.0.weight"),
-    ("06.e", PretrainedUNet, "right. With the default widths it has 5,191,907 parameters."),
+    ("06.e", ReferenceUNet, "right. With the default widths it has 5,191,907 parameters."),
     ("06.e", WrongSkips, "its skip has 112 channels"),
     ("06.e", WithoutHead, "Is the head applied?"),
     ("06.e", Doubled, "other results"),
