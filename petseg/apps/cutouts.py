@@ -114,27 +114,20 @@ class CutoutSettings:
 
     def cut(self, result: Segmentation) -> Cutout:
         """Draws the cut-out of a result; also says which part of the photo it shows."""
-        moved = bool(self.grow or self.feather)
+        if (moved := bool(self.grow or self.feather)) or self.shadow:
+            from petseg.apps import edge  # most cut-outs need none of it
         alpha = self._moved_alpha(result) if moved else result.alpha
         W, H = result.photo.size
         frame = pet_frame(alpha) if self.crop else (0, 0, W, H)
         left, top, right, bottom = frame
-        pet = (self._recolored(result, alpha) if moved else result.cutout()).crop(frame)
-        if self.shadow:
-            from petseg.apps.edge import with_shadow  # most cut-outs need neither it nor what follows
-
-            pet = with_shadow(pet)
+        pet = (edge.recolored(result.photo, result.alpha, alpha) if moved else result.cutout()).crop(frame)
+        pet = edge.with_shadow(pet) if self.shadow else pet
         return Cutout(self._composed(pet, result, frame), frame, alpha[top:bottom, left:right])
 
-    def _recolored(self, result: Segmentation, alpha: Alpha) -> Image.Image:
-        from petseg.apps.edge import recolored
-
-        return recolored(result.photo, result.alpha, alpha)
-
     def _moved_alpha(self, result: Segmentation) -> Alpha:
-        from petseg.apps.edge import moved_edge
+        from petseg.apps import edge
 
-        alpha = moved_edge(result.alpha, self.grow, self.feather)
+        alpha = edge.moved_edge(result.alpha, self.grow, self.feather)
         # what the photo itself shows through stays so
         return alpha if result.photo_alpha is None else np.minimum(alpha, np.asarray(result.photo_alpha))
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from petseg.apps import cutouts
+from petseg.apps import cutouts, edge
 from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, pet_frame, pet_middle
 from petseg.errors import ModelError, PhotoError, PhotoWarning, SettingsError
 from petseg.inference import matting
@@ -131,7 +131,7 @@ def test_a_shadow_lies_below_the_pet_and_leaves_the_pet_as_it_is():
 
 def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypatch):
     calls = Counter[str]()
-    for module, name in ((matting, "matte"), (cutouts, "moved_edge")):
+    for module, name in ((matting, "matte"), (edge, "moved_edge")):
         original = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given, f=original, n=name: calls.update([n]) or f(*given))
     cutout = CutoutSettings("blur", crop=True, grow=3, feather=2).cut(square())
