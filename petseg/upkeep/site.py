@@ -163,12 +163,12 @@ def write_live(pages: Path) -> None:
 
 def _write_offline(pages: Path) -> None:
     """Writes the script that keeps the live page for use without a network; it must lie beside the page."""
+    script = (pages / "live/offline.js").read_text(encoding="utf-8")
+    (pages / "live/offline.js").unlink()  # first: of a file that is missing, the browser would keep none
     files = sorted(path for path in (pages / "live").rglob("*") if path.is_file())
     version = sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
     names = ["live.html", *(quote(path.relative_to(pages).as_posix()) for path in files)]
-    script = (pages / "live/offline.js").read_text(encoding="utf-8")
     script = script.replace('"<version>"', json.dumps(version)).replace('["<files>"]', json.dumps(names))
-    (pages / "live/offline.js").unlink()
     (pages / "offline.js").write_text(script, encoding="utf-8")
 
 

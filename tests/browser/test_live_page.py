@@ -497,7 +497,6 @@ def test_the_page_has_no_fault_that_axe_finds(page: Any, width: int, scheme: str
     assert axe_faults(page, ".petseg-front") == []
 
 
-@pytest.mark.skip(reason="the service worker has not been seen to become ready over plain http; to be mended")
 def test_after_the_first_visit_the_page_works_without_a_network(chromium: Any, address: str) -> None:
     context = chromium.new_context()
     page = context.new_page()
