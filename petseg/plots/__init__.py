@@ -6,7 +6,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "comparing": ["ablation_bars"],
-        "evaluation": ["iou_bars"],
         "pictures": ["mask_overlay", "mask_picture", "on_checkerboard", "show_examples", "show_images", "show_masks"],
         "style": ["STYLE", "DescribedFigure", "class_legend", "figure", "save_figure"],
     },

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
-from petseg.labels import CLASSES, COLORS, HATCHES, INK
+from petseg.labels import INK
 from petseg.metrics.intervals import Interval
 from petseg.plots.style import DescribedFigure, figure, headline
 
@@ -113,23 +113,6 @@ def bootstrap_drawing(
         right.set(xlabel="mean IoU of a draw of the split", ylabel="draws")
         right.margins(x=0.25)
         headline(drawing, title)
-    return drawing
-
-
-def iou_bars(scores: Mapping[str, float], title: str) -> Figure:
-    """One bar per class for its IoU; `scores` as `metrics.pooled_scores` returns them."""
-    values = [scores[f"iou_{name}"] for name in CLASSES]
-    listed = ", ".join(f"{name} {value:.3f}" for name, value in zip(CLASSES, values, strict=True))
-    alt = f"Bar chart of the IoU of each class: {listed}; mean {scores['mean_iou']:.3f}."
-    with figure(6, 2.3, alt=alt) as (drawing, ax):
-        bars = ax.barh(CLASSES, values, color=COLORS, edgecolor=INK, linewidth=0.6)
-        for bar, hatch in zip(bars, HATCHES, strict=True):
-            bar.set_hatch(hatch)
-        ax.bar_label(bars, fmt="%.3f", padding=4)
-        ax.axvline(scores["mean_iou"], color=INK, linestyle=":", linewidth=1)
-        ax.text(scores["mean_iou"], -0.62, f"mean {scores['mean_iou']:.3f} ", ha="right", va="center")
-        ax.set(xlim=(0, 1), xlabel="IoU, pooled over all pixels of the split", title=title)
-        ax.set_ylim(2.5, -0.85)
     return drawing
 
 

@@ -229,13 +229,6 @@ def parts_row(settings: Settings) -> Row:
     return {"title": f"parts of a training step, {batch} images of {size} px", "unit": "ms", "values": values}
 
 
-def step_parts(recipe: Recipe | None = None, steps: int = 5) -> dict[str, float]:
-    """Median seconds of each part of a training step of a recipe, default: the course's, at the data's full size."""
-    recipe = at_full_size(recipe or read_recipe())
-    loader = noise((recipe["data"]["batch_size"], recipe["data"]["image_size"]), steps + 1)
-    return {name: median(measured) for name, measured in part_seconds(recipe, loader, steps).items()}
-
-
 def part_seconds(recipe: Recipe, loader: DataLoader[Batch], steps: int) -> dict[str, list[float]]:
     """Seconds of each part in each of `steps`, after a first step that does not count."""
     ours, profiler = Ours(recipe), StepProfiler()
@@ -243,20 +236,6 @@ def part_seconds(recipe: Recipe, loader: DataLoader[Batch], steps: int) -> dict[
     profiler.watch(ours.task.segmenter, "network forward")
     ours.seconds(loader, steps + 1, profiler)
     return {part: [step[part] for step in profiler.steps[1:]] for part in StepProfiler.PARTS.values()}
-
-
-def timings(steps: int, batch: int, size: int) -> list[dict[str, Any]]:
-    """Median seconds of a training step (`train`) by `memory_format` and `precision`: float32 and a 16-bit format."""
-    half = {"16-mixed": "float16"} if best_precision() == "16-mixed" else {"bf16-mixed": "bfloat16"}
-    layouts = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-    rows = []
-    for memory_format, layout in layouts.items():
-        for mixed, precision in ({"32-true": "float32"} | half).items():
-            ours, loader = Ours(at_full_size(read_recipe()), mixed), noise((batch, size), 1, layout)
-            ours.task.network.to(memory_format=layout)
-            train = median([ours.seconds(loader, 1) for _ in range(steps + 1)][1:])
-            rows.append({"memory_format": memory_format, "precision": precision, "train": train})
-    return rows
 
 
 def photo_row(settings: Settings) -> Row:

@@ -11,15 +11,16 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from petseg import plots
-from petseg.labels import COLORS
-
-SCORES = {"iou_pet": 0.8, "iou_background": 0.9, "iou_boundary": 0.5, "mean_iou": 0.7333}
+from petseg.labels import CLASSES, COLORS
 
 
-def test_bars_have_the_class_colours_and_the_boundary_a_hatch():
-    bars = plots.iou_bars(SCORES, "title").axes[0].patches
-    assert [to_hex(bar.get_facecolor()).upper() for bar in bars] == list(COLORS)
-    assert [bool(bar.get_hatch()) for bar in bars] == [False, False, True]
+def test_the_legend_has_the_class_colours_and_the_boundary_a_hatch():
+    with plots.figure(2, 2) as (_, ax):
+        plots.class_legend(ax)
+    legend = ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == list(CLASSES)
+    assert [to_hex(patch.get_facecolor()).upper() for patch in legend.get_patches()] == list(COLORS)
+    assert [bool(patch.get_hatch()) for patch in legend.get_patches()] == [False, False, True]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -134,17 +134,12 @@ def test_a_part_does_not_count_the_parts_within_it(clock):
 
 
 def test_every_part_of_a_step_takes_time_and_together_they_are_the_step(settings):
-    parts = bench.step_parts(settings.course, steps=2)
+    measured = bench.part_seconds(settings.course, bench.noise(settings.shape, 3), steps=2)
+    assert {len(seconds) for seconds in measured.values()} == {2}
+    parts = {part: min(seconds) for part, seconds in measured.items()}
     assert list(parts) == list(StepProfiler.PARTS.values())
     assert all(seconds > 0 for seconds in parts.values())
     assert parts["backward"] > parts["gradients to zero"]
-
-
-def test_timings_cover_each_memory_format_in_two_precisions():
-    rows = bench.timings(steps=1, batch=2, size=32)
-    assert [row["memory_format"] for row in rows] == ["contiguous"] * 2 + ["channels_last"] * 2
-    assert [row["precision"] == "float32" for row in rows] == [True, False] * 2
-    assert all(row["train"] > 0 for row in rows)
 
 
 def test_quick_measures_every_row_into_a_file_and_a_figure(tmp_path, capsys):
