@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 
-from petseg.course.comparison import close as close  # and for the modules of checks
-from petseg.course.comparison import difference, other_kind, shown
+from petseg.course.comparison import close, difference, other_kind, shown
+from petseg.course.hints import NotYetError, UnfilledError, ask, hint_for
 from petseg.files import read_json, runs_folder, write_json
 
 Check = Callable[..., str]
 Wrong = Mapping[str, Any]  # wrong results by the hints that they earn
-Mistakes = Callable[..., Wrong]
 
 
 class Exercise(NamedTuple):
@@ -32,7 +31,7 @@ class Exercise(NamedTuple):
     title: str
     reference: Any = None  # what the notebook uses until a gap is filled
     cases: Sequence[tuple[Any, ...]] = ()  # see `gap`
-    mistakes: Mistakes | None = None
+    mistakes: Callable[..., Wrong] | None = None
 
 
 #: Every exercise by its number, and every gap by its letter: `02.1` is the first exercise of notebook 02, `02.a` its
@@ -41,19 +40,6 @@ EXERCISES: dict[str, Exercise] = {}
 
 #: The last result of `check` for each exercise in this session: `passed`, `not yet` or `to do`.
 STATES: dict[str, str] = {}
-
-
-class NotYetError(Exception):
-    """An answer that is not right; the message says what came and gives a hint."""
-
-
-class UnfilledError(NotYetError):
-    """An answer that is still the `...` of the exercise; `left` are the comments above those that are left."""
-
-    def __init__(self, left: Sequence[str] = ()) -> None:
-        named = [repr(comment) for comment in left if comment]
-        below = " below " + " and below ".join(named) if named else ""
-        super().__init__(f"put your answer in place of the `...`{below} and run the cell again.")
 
 
 def exercise(number: str, title: str, reference: Any = None) -> Callable[[Check], Check]:
@@ -70,15 +56,23 @@ def exercise(number: str, title: str, reference: Any = None) -> Callable[[Check]
 
 
 def gap(
-    number: str, title: str, reference: Callable[..., Any], cases: Sequence[tuple[Any, ...]], fact: str
-) -> Callable[[Mistakes], Mistakes]:
-    """Registers a gap whose answer is a function that must agree with a reference on every case.
+    number: str, title: str, cases: Sequence[tuple[Any, ...]], fact: str
+) -> Callable[[Callable[..., Iterator[Any]]], Callable[..., Any]]:
+    """Registers a gap, or an exercise, whose answer is a function that must give the right result on every case.
 
-    It decorates a function that takes a case and returns the wrong result that earns each hint. A hint is given only
-    if its mistake explains the answer on every case. `fact` is printed after a right answer.
+    It decorates a generator that takes a case and yields the right result, then the wrong ones by the hints that they
+    earn; in its place stands the function of the right results. A hint is given only if its mistake explains the answer
+    on every case. `fact` is printed after a right answer.
     """
 
-    def register(mistakes: Mistakes) -> Mistakes:
+    def register(results_of: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
+        def reference(*case: Any, **named: Any) -> Any:
+            return next(results_of(*case, **named))
+
+        def mistakes(*case: Any) -> Wrong:
+            _, wrong = results_of(*case)
+            return cast(Wrong, wrong)
+
         def compare(answer: Any) -> str:
             results: list[Any] = []
             expected = [reference(*case) for case in cases]
@@ -101,7 +95,7 @@ def gap(
             raise hint_for(tuple(results), explained, otherwise)
 
         EXERCISES[number] = Exercise(compare, title, reference, cases, mistakes)
-        return mistakes
+        return reference
 
     return register
 
@@ -123,7 +117,7 @@ def check(number: str, *answer: Any) -> Any:
         STATES[number], sentence = "to do", f"still to do: {unfilled}"
     except NotYetError as hint:
         STATES[number], sentence = "not yet", f"not yet: {hint}"
-    if reference is None:
+    if number[-1].isdigit():
         print(f"Exercise {number}, {sentence}")
         return None
     passed = STATES[number] == "passed"
@@ -189,42 +183,3 @@ def _registered(number: str) -> Exercise:
     if number not in EXERCISES:
         raise ValueError(f"{number}: no such exercise. Give notebook and exercise, for instance '02.1'.")
     return EXERCISES[number]
-
-
-def ask(function: Any, *arguments: Any) -> Any:
-    """The return value of a student's function, which must return something.
-
-    Raises:
-        UnfilledError: it returns nothing, or `...`.
-        NotYetError: it is no function, or it raises; the message says what.
-    """
-    returned = call(function, *arguments)
-    if returned is None or returned is ...:
-        raise UnfilledError
-    return returned
-
-
-def call(function: Any, *arguments: Any) -> Any:
-    """The return value of a student's function, which may return nothing; an error in it becomes a hint."""
-    if not callable(function):
-        raise NotYetError(f"expected a function, but got {type(function).__name__}.")
-    try:
-        return function(*arguments)
-    except NotImplementedError:
-        raise UnfilledError from None
-    except Exception as error:
-        name = getattr(function, "__name__", "your function")
-        raise NotYetError(f"{name} failed with {type(error).__name__}: {error}") from error
-
-
-def as_number(result: Any) -> float:
-    """A student's result as a number; a hint if it is none."""
-    try:
-        return float(result)
-    except (TypeError, ValueError):
-        raise NotYetError(f"expected one number, but got {type(result).__name__}.") from None
-
-
-def hint_for(result: Any, mistakes: Mapping[str, Any], otherwise: str) -> NotYetError:
-    """The hint of the first mistake whose result equals the student's; `otherwise` if there is none."""
-    return NotYetError(next((hint for hint, value in mistakes.items() if close(result, value)), otherwise))

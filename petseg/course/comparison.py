@@ -51,13 +51,15 @@ def difference(result: Any, expected: Any) -> str:
 
 
 def other_kind(result: Any, expected: Any) -> str:
-    """What to return instead of an array where a tensor is expected, or the other way round; else nothing."""
+    """What to return instead where the numbers are right, but the kind of the result is not; else nothing."""
     if isinstance(expected, tuple):
         return next(filter(None, map(other_kind, result, expected)), "")
     if torch.is_tensor(expected) and expected.ndim and not torch.is_tensor(result):
         return f"the numbers are right, but they are in a {type(result).__name__}. Return a tensor: `torch.as_tensor`."
     if isinstance(expected, np.ndarray) and expected.ndim and torch.is_tensor(result):
         return "the numbers are right, but they are in a tensor. Return a NumPy array: `.numpy()`."
+    if torch.is_tensor(expected) and expected.requires_grad and not getattr(result, "requires_grad", False):
+        return "the value is right, but it has no gradient. Use tensors throughout, without `.item()`."
     return ""
 
 

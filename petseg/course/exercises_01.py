@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,8 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from petseg.course.checks import NotYetError, UnfilledError, Wrong, as_number, ask, exercise, hint_for
+from petseg.course.checks import exercise
 from petseg.course.comparison import close, difference
+from petseg.course.hints import NotYetError, UnfilledError, as_number, ask, hint_for, one_of, verdict
 from petseg.course.setup import chosen_profile
 from petseg.data.datamodule import PetDataModule
 from petseg.data.statistics import Masks, masks_of, most_frequent_map
@@ -37,30 +37,13 @@ class _PetDataset:
         return torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(values) - 1
 
 
-def _image_mistakes(item: dict[str, tuple[Tensor, Tensor]], size: int) -> Wrong:
-    right, picked, default = (item[name][0] for name in ("BILINEAR NEAREST", "NEAREST NEAREST", "BICUBIC BICUBIC"))
-    rows = right.permute(1, 2, 0)  # (H, W, 3), as Pillow has it
-    return {
-        "the channels of the image come first: look up `permute`.": rows,
-        "`reshape` and `view` keep the order of the numbers, so colours and places mix. Take `permute`.": (
-            rows.reshape(3, size, size)
-        ),
-        "rows and columns are exchanged: it is `permute(2, 0, 1)`.": right.permute(0, 2, 1),
-        "the image was resized by nearest neighbour. For colours, take bilinear.": picked,
-        "without a filter Pillow takes BICUBIC. Take Image.Resampling.BILINEAR.": default,
-        "leave the pixels 0 to 255; they are divided where they are used.": right / 255,
-    }
-
-
-def _mask_mistakes(item: dict[str, tuple[Tensor, Tensor]]) -> Wrong:
-    right, mixed, default = (item[name][1] for name in ("BILINEAR NEAREST", "BILINEAR BILINEAR", "BICUBIC BICUBIC"))
-    return {
-        "the mask still has the values 1, 2 and 3. Labels start at 0.": right + 1,
-        "the mask was resized bilinearly, which mixes labels: between 0 and 2 lies 1.": mixed,
-        "without a filter Pillow takes BICUBIC, which mixes labels. Take Image.Resampling.NEAREST.": default,
-        "a mask has no axis of channels: (H, W).": right[None],
-        "rows and columns of the mask are exchanged.": right.T,
-    }
+FILTERS = {
+    "the image was resized by nearest neighbour. For colours, take bilinear.": "NEAREST NEAREST",
+    "the mask was resized bilinearly, which mixes labels: between 0 and 2 lies 1.": "BILINEAR BILINEAR",
+    "without a filter Pillow takes BICUBIC. Take BILINEAR for the image, NEAREST for the mask.": "BICUBIC BICUBIC",
+    "without a filter Pillow takes BICUBIC. Take Image.Resampling.BILINEAR.": "BICUBIC NEAREST",
+    "without a filter Pillow takes BICUBIC, which mixes labels. Take Image.Resampling.NEAREST.": "BILINEAR BICUBIC",
+}
 
 
 @exercise("01.a", "a Dataset of images and masks", _PetDataset)
@@ -73,15 +56,20 @@ def pet_dataset(answer: Any) -> str:
             file.parent.mkdir(parents=True)
             Image.fromarray(random.integers(1, 256 if "jpg" in path else 4, shape, dtype=np.uint8)).save(file)
         item = ask(lambda: answer(Path(name), ["cat_1"], 8)[0])
-        filters = ("BILINEAR NEAREST", "BILINEAR BILINEAR", "NEAREST NEAREST", "BICUBIC BICUBIC")
-        made = {pair: _PetDataset(Path(name), ["cat_1"], 8, pair)[0] for pair in filters}
+        image, mask = right = _PetDataset(Path(name), ["cat_1"], 8)[0]
+        mistakes = {hint: _PetDataset(Path(name), ["cat_1"], 8, pair)[0] for hint, pair in FILTERS.items()}
     if not isinstance(item, tuple) or len(item) != 2 or not all(torch.is_tensor(part) for part in item):
         raise NotYetError("an example must be a pair of tensors, `image, mask`.")
-    expected = made["BILINEAR NEAREST"]
-    if not close(item[0], expected[0]):
-        raise hint_for(item[0], _image_mistakes(made, 8), f"the image: {difference(item[0], expected[0])}")
-    if not close(item[1], expected[1]):
-        raise hint_for(item[1], _mask_mistakes(made), f"the mask: {difference(item[1], expected[1])}")
+    if not close(item, right):
+        rows = image.permute(1, 2, 0)  # (H, W, 3), as Pillow has it
+        mistakes |= {
+            "the channels of the image come first: look up `permute`.": (rows, mask),
+            "`reshape` and `view` mix colours and places. Take `permute`.": (rows.reshape(3, 8, 8), mask),
+            "rows and columns are exchanged: it is `permute(2, 0, 1)`.": (image.mT, mask),
+            "leave the pixels 0 to 255; they are divided where they are used.": (image / 255, mask),
+            "the mask still has the values 1, 2 and 3. Labels start at 0.": (image, mask + 1),
+        }
+        raise hint_for(item, mistakes, f"image and mask: {difference(item, right)}")
     if any(part.dtype != torch.uint8 for part in item):
         raise NotYetError("leave image and mask uint8, which needs a quarter of the memory of float32.")
     return "Colours are mixed, labels are copied."
@@ -90,29 +78,22 @@ def pet_dataset(answer: Any) -> str:
 @exercise("01.1", "experiment: a baseline of dogs for cats")
 def baseline_by_species(prediction: Any, measured: Any) -> str:
     """On which species the most frequent map of train's dogs has the higher mean IoU, predicted and measured."""
-    if prediction not in ("cats", "dogs"):
-        raise NotYetError(f"your prediction is {prediction!r}; expected 'cats' or 'dogs'.")
+    one_of(prediction, ("cats", "dogs"))
     if not isinstance(measured, dict) or set(measured) != {"cat", "dog"}:
         raise NotYetError("measured: expected a dictionary with the mean IoU on 'cat' and on 'dog'.")
     if ... in measured.values():
         raise UnfilledError
     expected, mixed = _species_scores()
     for kind, score in expected.items():
-        if not math.isclose(as_number(measured[kind]), score, abs_tol=0.002):
-            from_all = any(math.isclose(as_number(measured[kind]), other, abs_tol=0.002) for other in mixed)
-            raise NotYetError(
-                f"on {kind}s you measured {measured[kind]}. "
-                + (
-                    "That is the map of all train examples. Make it from the dogs of train alone."
-                    if from_all
-                    else "Is the map made from train's dogs, and scored on val, all pixels of a species pooled?"
+        came = as_number(measured[kind])
+        if abs(came - score) > 0.002:
+            if any(abs(came - other) < 0.002 for other in mixed):
+                raise NotYetError(
+                    f"{came:.3f} is the score of the map of all train examples. Make it from the dogs alone."
                 )
-            )
-    best = max(expected, key=lambda kind: expected[kind])
-    verdict = "as you predicted" if prediction == f"{best}s" else f"you predicted {prediction}"
-    return (
-        f"The map of dogs scores higher on {best}s, {verdict}. The gap says how differently the two are photographed."
-    )
+            raise NotYetError(f"{came:.3f} on {kind}s: is the map scored on val, all pixels of a species pooled?")
+    said = verdict(prediction, {f"{kind}s": score for kind, score in expected.items()}, ".3f")
+    return f"The map of dogs scores {said} The gap says how differently the two are photographed."
 
 
 def _species_scores() -> tuple[dict[str, float], list[float]]:

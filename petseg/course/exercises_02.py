@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from petseg.course.checks import NotYetError, ask, exercise
+from petseg.course.checks import exercise
+from petseg.course.hints import NotYetError, as_numbers, ask, one_of, same_shape, verdict
 from petseg.labels import CLASSES
 
 
@@ -22,9 +23,7 @@ def decoder_stage(answer: Any) -> str:
         x = torch.randn(2, below, h, w, generator=generator)
         skip = torch.randn(2, out, 2 * h, 2 * w, generator=generator)
         result = ask(stage.eval(), x, skip)
-        if not torch.is_tensor(result) or result.shape != skip.shape:
-            shape = tuple(getattr(result, "shape", ()))
-            raise NotYetError(f"for x {tuple(x.shape)} and skip {tuple(skip.shape)} the result has the shape {shape}.")
+        same_shape(f"x {tuple(x.shape)} with skip {tuple(skip.shape)}", result, skip)
         _check_stage(stage, x, skip, result)
     return "Such a stage has fewer parameters than one with a transposed convolution, and no 2x2 pattern of its own."
 
@@ -38,11 +37,7 @@ def _check_stage(stage: nn.Module, x: Tensor, skip: Tensor, result: Tensor) -> N
         raise NotYetError("the result does not depend on x, the features from below.")
     kernels = sorted(m.kernel_size[0] for m in stage.modules() if isinstance(m, nn.Conv2d))
     if kernels != [1, 3, 3]:
-        raise NotYetError(
-            f"its convolutions have kernels of {kernels}; expected one of 1x1 and two of 3x3 (DoubleConv)."
-        )
-    if result.min() < 0:
-        raise NotYetError("the result has negative values; DoubleConv ends with ReLU.")
+        raise NotYetError(f"its convolutions have kernels of {kernels}; expected one of 1x1, and a DoubleConv.")
     impulse = torch.zeros_like(x)
     impulse[..., x.shape[2] // 2, x.shape[3] // 2] = 1
     changed = (ask(stage, impulse, skip) - ask(stage, 0 * x, skip)).abs().sum(dim=(0, 1)) > 1e-7
@@ -53,25 +48,12 @@ def _check_stage(stage: nn.Module, x: Tensor, skip: Tensor, result: Tensor) -> N
 @exercise("02.2", "experiment: a U-Net without skips")
 def without_skips(prediction: Any, with_skips: Any, without: Any) -> str:
     """Which class loses most IoU when a small U-Net is trained without its skips."""
-    if prediction not in CLASSES:
-        raise NotYetError(f"your prediction is {prediction!r}; expected one of {', '.join(CLASSES)}.")
-    scores = [_three_scores(with_skips, "with"), _three_scores(without, "without")]
+    one_of(prediction, CLASSES)
+    scores = []
+    for name, values in (("with", with_skips), ("without", without)):
+        expected = f"{name} skips: expected the IoU of the three classes, three numbers from 0 to 1."
+        scores.append(as_numbers(values, lambda x: len(x) == len(CLASSES) and 0 <= min(x) <= max(x) <= 1, expected))
     loss = {name: scores[0][i] - scores[1][i] for i, name in enumerate(CLASSES)}
     if not any(loss.values()):
-        raise NotYetError(
-            "both networks have the same scores. Is one of them built without skips, and are both trained?"
-        )
-    most = max(loss, key=lambda name: loss[name])
-    verdict = "as you predicted" if most == prediction else f"you predicted {prediction}"
-    listed = ", ".join(f"{name} {value:+.3f}" for name, value in loss.items())
-    return f"Lost without skips: {listed}. Most: {most}, {verdict}. One short run each, so another seed may differ."
-
-
-def _three_scores(values: Any, name: str) -> list[float]:
-    try:
-        numbers = [float(value) for value in values]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) != len(CLASSES) or not all(0 <= value <= 1 for value in numbers):
-        raise NotYetError(f"{name} skips: expected the IoU of the three classes, three numbers from 0 to 1.")
-    return numbers
+        raise NotYetError("both networks have the same scores. Is one without skips, and are both trained?")
+    return f"Lost without skips: {verdict(prediction, loss)} One short run each, so another seed may differ."

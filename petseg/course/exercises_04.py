@@ -8,7 +8,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from petseg.course.checks import NotYetError, as_number, ask, call, exercise, hint_for
+from petseg.course.checks import exercise
+from petseg.course.comparison import close, difference
+from petseg.course.hints import NotYetError, as_number, ask, call, hint_for, one_of, verdict
 from petseg.labels import CLASSES
 from petseg.metrics.confusion import confusion_matrices, iou
 
@@ -22,15 +24,19 @@ def pooled_iou(answer: Any) -> str:
     result = _computed(answer, batches)
     if tuple(result.shape) != (len(CLASSES),):
         raise NotYetError(f"compute: expected one IoU per class, shape (3,), but got {tuple(result.shape)}.")
-    if not torch.allclose(result, _pooled(batches), atol=1e-6):
-        raise NotYetError(f"three batches: {_pooling_hint(result, batches)}")
+    if not close(result, _pooled(batches)):
+        single = torch.stack([_pooled([batch]) for batch in batches])
+        images = iou(torch.cat([confusion_matrices(*batch) for batch in batches]))
+        mistakes = {
+            "that is the mean of the scores of batches.": single.mean(dim=0),
+            "that is the mean of the scores of images. Sum the counts first, then score once.": images.nanmean(dim=0),
+            "that is the score of the last batch. `update` must add to what was counted before.": single[-1],
+        }
+        raise hint_for(result, mistakes, f"three batches: {difference(result, _pooled(batches))}")
     only_background = torch.ones(1, 2, 2, dtype=torch.uint8)
     result = _computed(answer, [(only_background, only_background)])
     if result.isnan().tolist() != [True, False, True]:
-        raise NotYetError(
-            f"where all is background, and found as such, compute returns {result.tolist()}. A class that neither "
-            "occurs nor is predicted has no IoU: 0 / 0 is NaN in PyTorch, so leave it."
-        )
+        raise NotYetError("a class that neither occurs nor is predicted has no IoU: 0 / 0 is NaN in PyTorch, leave it.")
     return "The result does not depend on how the images are divided into batches."
 
 
@@ -61,63 +67,27 @@ def _pooled(batches: Batches) -> Tensor:
     return iou(torch.cat([confusion_matrices(*batch) for batch in batches]).sum(dim=0))
 
 
-def _pooling_hint(result: Tensor, batches: Batches) -> NotYetError:
-    matrices = torch.cat([confusion_matrices(*batch) for batch in batches])  # (N, 3, 3)
-    matrix = matrices.sum(dim=0).double()
-    hits, predicted, true = matrix.diagonal(), matrix.sum(0), matrix.sum(1)
-    mistakes = {
-        "that is the mean of the scores of batches.": torch.stack([_pooled([batch]) for batch in batches]).mean(dim=0),
-        "that is the mean of the scores of images. Sum the counts first, then score once.": iou(matrices).nanmean(
-            dim=0
-        ),
-        "that is the score of the last batch. `update` must add to what was counted before.": _pooled(batches[-1:]),
-        "the union counts the intersection once; row plus column count it twice.": hits / (predicted + true),
-        "that is recall: pixels that were wrongly called this class belong to the union, too.": hits / true,
-        "that is precision: pixels of this class that were missed belong to the union, too.": hits / predicted,
-        "that is Dice.": 2 * hits / (predicted + true),
-    }
-    rounded = [round(value, 4) for value in result.tolist()]
-    return hint_for(result, mistakes, f"compute returns {rounded}. First look at the matrix of one small batch.")
-
-
 #: A change of images uint8 (B, 3, H, W) and their masks uint8 (B, H, W).
 Change = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def _grey(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    return image.float().mean(dim=1, keepdim=True).round().to(torch.uint8).expand_as(image), mask
-
-
-def _half_hidden(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    changed = image.clone()
-    changed[..., : image.shape[-1] // 2] = 0
-    return changed, mask
-
-
 #: The changes of the experiment by name.
 CHANGES: Final[dict[str, Change]] = {
-    "grey": _grey,
+    "grey": lambda image, mask: (image.float().mean(1, keepdim=True).round().to(torch.uint8).expand_as(image), mask),
     "red and blue swapped": lambda image, mask: (image.flip(1), mask),
     "upside down": lambda image, mask: (image.flip(-2), mask.flip(-2)),
-    "left half black": _half_hidden,
+    "left half black": lambda image, mask: (image * (torch.arange(image.shape[-1]) >= image.shape[-1] // 2), mask),
 }
 
 
 @exercise("04.2", "experiment: four changes of the images")
 def four_changes(guess: Any, loss: Any) -> str:
     """A guess, and a function that measures how much mean IoU a change of the images costs."""
-    if guess not in CHANGES:
-        raise NotYetError(f"predict first: expected one of {', '.join(map(repr, CHANGES))}, but got {guess!r}.")
+    one_of(guess, list(CHANGES))
     unchanged = as_number(ask(loss, lambda image, mask: (image, mask)))
     if abs(unchanged) > 1e-9:
         raise NotYetError(f"without any change, `loss` returns {unchanged:+.4f}. Both scores must use the same images.")
     if as_number(ask(loss, lambda image, mask: (torch.zeros_like(image), mask))) <= 0:
-        raise NotYetError(
-            "black images cost nothing or gain. Subtract the score with the change from the score without it, and "
-            "give the changed images to the network."
-        )
+        raise NotYetError("black images cost nothing or gain: expected the score without minus that with the change.")
     losses = {name: as_number(ask(loss, change)) for name, change in CHANGES.items()}
-    measured = ", ".join(f"{name} {value:+.3f}" for name, value in losses.items())
-    worst = max(losses, key=lambda name: losses[name])
-    verdict = "as you predicted" if worst == guess else f"you predicted {guess}: what explains the difference?"
-    return f"Mean IoU lost: {measured}. Most: {worst}, {verdict}"
+    return f"Mean IoU lost: {verdict(guess, losses)}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from petseg.course.checks import NotYetError, ask, exercise
+from petseg.course.checks import exercise
 from petseg.course.gaps_06_network import Small, compare_rates, rates_of
+from petseg.course.hints import NotYetError, ask, one_of, verdict
 
 
 @exercise("06.1", "build: a learning rate for each stage")
@@ -35,18 +36,12 @@ def _depth(name: str) -> int:
 @exercise("06.2", "experiment: how many stages to freeze?")
 def frozen_stages(prediction: Any, scores: Any) -> str:
     """The number of frozen stages with the best score, predicted and measured."""
-    if isinstance(prediction, bool) or prediction not in range(9):
-        raise NotYetError(f"expected a number of stages from 0 to 8 as your prediction, but got {prediction!r}.")
+    one_of(prediction, range(9))
     if not isinstance(scores, dict) or len(scores) < 3 or not set(scores) <= set(range(9)):
-        raise NotYetError(
-            "expected a dictionary with at least three numbers of frozen stages, 0 to 8, and their scores."
-        )
+        raise NotYetError("expected a dictionary with at least three numbers of frozen stages and their scores.")
     if not all(0 < float(score) <= 1 for score in scores.values()):
         raise NotYetError("expected a mean IoU between 0 and 1 for each number of frozen stages.")
     if len({float(score) for score in scores.values()}) == 1:
         raise NotYetError("all scores are equal. Does each run start with a new network and freeze its own stages?")
-    best = max(scores, key=lambda stages: float(scores[stages]))
-    listed = ", ".join(f"{stages}: {float(score):.3f}" for stages, score in sorted(scores.items()))
-    return (
-        f"Best with {best} frozen stages, you predicted {prediction} ({listed}). One run each: the order may be chance."
-    )
+    said = verdict(prediction, {stages: float(score) for stages, score in sorted(scores.items())}, ".3f")
+    return f"Mean IoU by frozen stages: {said} One run each: the order may be chance."

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from scipy import stats
 
-from petseg.course.checks import NotYetError, as_number, ask, exercise
+from petseg.course.checks import exercise
+from petseg.course.hints import NotYetError, as_number, ask, one_of, verdict
 from petseg.evaluation.corruptions import CORRUPTIONS, Corruption
 
 #: Corruptions of the experiment: those that leave the mask as it is.
@@ -32,16 +33,14 @@ def power(answer: Any) -> str:
         right = found(effect, deviation, runs)
         if abs(result - right) < 0.03:
             continue
-        seen = f"power({effect:g}, {deviation:g}, {runs}) is {result:.2f}, expected {right:.2f}"
-        if abs(result - (1 - right)) < 0.03:
-            raise NotYetError(f"{seen}: that is the probability of missing it.")
-        if effect == 0 and result < 0.03:
-            raise NotYetError(f"{seen}. Without an effect, the rule still finds one in 5 % of all experiments.")
-        if abs(result - found(effect, deviation, runs, normal=True)) < 0.03:
-            raise NotYetError(f"{seen}. 1.96 is the factor for many runs. The rule has the quantile of t.")
-        if abs(result - found(effect, deviation, runs, one=True)) < 0.03:
-            raise NotYetError(f"{seen}. Both means come from `runs` runs: sqrt(2 / runs).")
-        raise NotYetError(f"{seen}. In a simulation, draw both groups, and apply the rule of the text to each pair.")
+        mistakes = {
+            "That is the probability of missing it.": 1 - right,
+            "Without an effect, the rule still finds one in 5 % of all experiments.": 0.0 if effect == 0 else -1,
+            "1.96 is the factor for many runs. The rule has the quantile of t.": found(effect, deviation, runs, True),
+            "Both means come from `runs` runs: sqrt(2 / runs).": found(effect, deviation, runs, one=True),
+        }
+        hint = next((hint for hint, value in mistakes.items() if abs(result - value) < 0.03), "Draw both groups anew.")
+        raise NotYetError(f"power({effect:g}, {deviation:g}, {runs}) is {result:.2f}, expected {right:.2f}. {hint}")
     enough = next(n for n in range(2, 50) if found(1.0, 0.42, n) > 0.8)
     return f"To find 1 point with a deviation of 0.42 in 80 % of experiments takes {enough} runs of each recipe."
 
@@ -49,25 +48,19 @@ def power(answer: Any) -> str:
 @exercise("07.2", "experiment: confidence on damaged images")
 def damaged_confidence(guess: Any, overconfidence: Any) -> str:
     """A guess, and a function that measures mean confidence minus accuracy on changed images."""
-    if guess not in DAMAGES:
-        raise NotYetError(f"predict first: expected one of {', '.join(map(repr, DAMAGES))}, but got {guess!r}.")
+    one_of(guess, DAMAGES)
     unchanged = as_number(ask(overconfidence, lambda image, mask: (image, mask)))
     wrong = as_number(ask(overconfidence, lambda image, mask: (image, ((mask.int() + 1) % 3).to(mask.dtype))))
     if wrong < unchanged:
         raise NotYetError("with wrong masks it falls. Take confidence minus accuracy, not the other way round.")
     if not -1 <= unchanged < wrong <= 1:
-        raise NotYetError(
-            f"it is {unchanged:.3f}, and {wrong:.3f} with wrong masks. Both must lie between -1 and 1, and wrong masks "
-            "lower the accuracy: score the masks that `change` returns."
-        )
+        seen = f"it is {unchanged:.3f}, and {wrong:.3f} with wrong masks; both must lie between -1 and 1"
+        raise NotYetError(f"{seen}. Wrong masks lower the accuracy: score the masks that `change` returns.")
     black = as_number(ask(overconfidence, lambda image, mask: (torch.zeros_like(image), mask)))
     if black == unchanged:
         raise NotYetError("black images change nothing. Give the changed images to the network.")
     values = {name: as_number(ask(overconfidence, _medium(CORRUPTIONS[name]))) for name in DAMAGES}
-    most = max(values, key=lambda name: values[name])
-    measured = ", ".join(f"{name} {value:+.3f}" for name, value in values.items())
-    verdict = "as you predicted" if most == guess else f"you predicted {guess}"
-    return f"Undamaged {unchanged:+.3f}; {measured}. Most overconfident: {most}, {verdict}."
+    return f"Undamaged {unchanged:+.3f}; {verdict(guess, values)}"
 
 
 def _medium(corruption: Corruption) -> Any:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import torch
 
-from petseg.course.checks import NotYetError, ask, close, exercise
-from petseg.course.gaps_08 import _gain
+from petseg.course.checks import exercise
+from petseg.course.gaps_08 import gain
+from petseg.course.hints import NotYetError, as_numbers, ask
 from petseg.models.inspection import trace
 from petseg.models.unet import UNet
 
@@ -21,7 +22,7 @@ PATIENCE: Final = 3.0  # seconds that an answer may take for what is done at onc
 def loaded_ahead(answer: Any) -> str:
     """`prefetch(batches)` gives the same batches, and loads the next one while the last one is used."""
     result = _within(lambda: list(ask(answer, iter([torch.tensor(0), torch.tensor(1), torch.tensor(2)]))))
-    if not close(result, (0, 1, 2)) and [int(batch) for batch in result] != [0, 1, 2]:
+    if [int(batch) for batch in result] != [0, 1, 2]:
         raise NotYetError(f"of the batches 0, 1, 2 it gives {[int(batch) for batch in result]}.")
     if _within(lambda: list(ask(answer, iter([])))):
         raise NotYetError("of no batches it gives some.")
@@ -41,11 +42,7 @@ def loaded_ahead(answer: Any) -> str:
         raise NotYetError("it loads ahead without a limit, until the memory is full. One or two batches are enough.")
     if _within(lambda: list(batches)) != list(range(1, 60)):
         raise NotYetError("batches are lost, or come in another order.")
-    _keeps_errors(answer)
-    return "Loading and training now overlap; a step takes as long as the slower of the two."
 
-
-def _keeps_errors(answer: Any) -> None:
     def broken() -> Iterator[int]:
         yield 0
         raise OSError("a file that cannot be read")
@@ -53,33 +50,31 @@ def _keeps_errors(answer: Any) -> None:
     try:
         _within(lambda: list(ask(answer, broken())))
     except NotYetError as error:
-        if "a file that cannot be read" in str(error):
-            return
-        raise
+        if "cannot be read" not in str(error):
+            raise
+        return "Loading and training now overlap; a step takes as long as the slower of the two."
     raise NotYetError("an error while loading is lost, and the epoch just ends early. Pass it on.")
 
 
 def _within(task: Any) -> Any:
     """The result of a task that could hang; an error in it becomes a hint."""
-    results: Queue[tuple[Any, Exception | None]] = Queue()
+    results: Queue[Any] = Queue()
 
     def work() -> None:
         try:
-            results.put((task(), None))
+            results.put(task())
+        except NotYetError as hint:
+            results.put(hint)
         except Exception as error:
-            results.put((None, error))
+            results.put(NotYetError(f"prefetch failed with {type(error).__name__}: {error}"))
 
     Thread(target=work, daemon=True).start()
     try:
-        result, error = results.get(timeout=PATIENCE)
+        result = results.get(timeout=PATIENCE)
     except Empty:
-        raise NotYetError(
-            "it hangs. What tells the reader that the last batch was given, or that loading failed?"
-        ) from None
-    if isinstance(error, NotYetError):
-        raise error
-    if error:
-        raise NotYetError(f"prefetch failed with {type(error).__name__}: {error}") from error
+        raise NotYetError("it hangs. What tells the reader that the last batch came, or that loading failed?") from None
+    if isinstance(result, NotYetError):
+        raise result
     return result
 
 
@@ -88,26 +83,16 @@ def separable_step(prediction: Any, default: Any, separable: Any) -> str:
     """How many times as fast a training step is with depthwise-separable convolutions: predicted and measured."""
     if isinstance(prediction, bool) or not isinstance(prediction, int | float) or not 0 < prediction < 100:
         raise NotYetError(f"expected a factor such as 2.5 as your prediction, but got {prediction!r}.")
-    before, after = (_times(values) for values in (default, separable))
+    expected = "expected the seconds of at least 3 rounds for each network."
+    before, after = (as_numbers(x, lambda t: len(t) >= 3 and min(t) > 0, expected) for x in (default, separable))
     if len(before) != len(after):
         raise NotYetError(f"{len(before)} and {len(after)} times. Measure both in every round, with `alternate`.")
     if before == after:
         raise NotYetError("both have the same times. Is one of the networks built with separable=True?")
-    middle, low, high = _gain(before, after)
+    middle, low, high = gain(before, after)
     products = [sum(step.multiply_adds for step in trace(UNet(separable=s), (1, 3, 64, 64))) for s in (False, True)]
     fewer = products[0] / products[1]
-
     return (
         f"The default U-Net's separable version has {fewer:.1f} times fewer multiply-adds; your step is {middle:.2f} "
         f"times as fast ({low:.2f} to {high:.2f}); you predicted {prediction:g}."
     )
-
-
-def _times(values: Any) -> list[float]:
-    try:
-        times = [float(value) for value in values]
-    except (TypeError, ValueError):
-        times = []
-    if len(times) < 3 or min(times) <= 0:
-        raise NotYetError(f"expected the seconds of at least 3 rounds for each network, but got {values!r}.")
-    return times

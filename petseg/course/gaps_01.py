@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -9,85 +10,64 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from petseg.course.checks import Wrong, gap
+from petseg.course.checks import gap
 from petseg.data.statistics import Masks, most_frequent_map
 from petseg.labels import BACKGROUND, PET
 
-
-def _by_hash(names: Any) -> list[str]:
-    return sorted(names, key=lambda name: sha256(name.encode()).digest())
+BREEDS = [([f"pug_{i}" for i in range(count)],) for count in (18, 30, 4, 93)]
 
 
-@gap(
-    "01.b",
-    "the validation split of a breed",
-    lambda names: set(_by_hash(names)[: max(1, round(len(names) / 10))]),
-    [([f"pug_{i}" for i in range(count)],) for count in (18, 30, 4, 93)],
-    "The choice depends on the names alone, so it is the same on every computer.",
-)
-def _split_mistakes(names: Any) -> Wrong:
-    count = max(1, round(len(names) / 10))
-    return {
+@gap("01.b", "the validation split of a breed", BREEDS, "The choice depends on the names alone, everywhere the same.")
+def _val_names(names: Any) -> Iterator[Any]:
+    ordered, tenth = sorted(names, key=lambda name: sha256(name.encode()).digest()), round(len(names) / 10)
+    count = max(1, tenth)
+    yield set(ordered[:count])
+    yield {
         "these are the first names. Sort by the SHA-256 of a name, not by the name.": set(sorted(names)[:count]),
-        "a breed with few names must have at least one in validation.": set(_by_hash(names)[: round(len(names) / 10)]),
-        "a tenth of 93 is 9.3. Round to the nearest number, not up.": set(_by_hash(names)[: -(-len(names) // 10)]),
-        "a tenth of 18 is 1.8. Round to the nearest number.": set(_by_hash(names)[: len(names) // 10]),
+        "a breed with few names must have at least one in validation.": set(ordered[:tenth]),
+        "a tenth of 18 is 1.8. Round to the nearest number.": set(ordered[: len(names) // 10]),
     }
 
 
-def _iou(true: Any, predicted: Any) -> Any:
-    return (true & predicted).sum() / (true | predicted).sum()
+PAIR = (np.arange(12).reshape(3, 4) < 5, np.arange(12).reshape(3, 4) % 3 == 0)
 
 
-@gap(
-    "01.c",
-    "IoU of two masks",
-    _iou,
-    [(np.arange(12).reshape(3, 4) < 5, np.arange(12).reshape(3, 4) % 3 == 0)],
-    "Pixels in neither set do not count, so a large background does not raise it.",
-)
-def _iou_mistakes(true: Any, predicted: Any) -> Wrong:
+@gap("01.c", "IoU of two masks", [PAIR], "Pixels in neither set do not count, so a large background does not raise it.")
+def _iou(true: Any, predicted: Any) -> Iterator[Any]:
     both, areas = (true & predicted).sum(), true.sum() + predicted.sum()
-    return {
+    yield both / (true | predicted).sum()
+    yield {
         "that is the intersection. By what is it divided?": both,
         "your union counts the pixels of the intersection twice.": both / areas,
         "that is Dice, which counts the intersection twice.": 2 * both / areas,
         "you divide by the true pixels. The union also holds those predicted wrongly.": both / true.sum(),
-        "you divide by the predicted pixels. The union also holds those that were missed.": both / predicted.sum(),
         "that is accuracy. Pixels in neither set do not count.": (true == predicted).mean(),
     }
 
 
-def _class_ious(predicted: Any, true: Any) -> list[float]:
-    return [float(_iou(true == label, predicted == label)) for label in range(3)]
+TWO_IMAGES = (np.array([[[0, 1, 2, 2]], [[0, 0, 2, 1]]]), np.array([[[0, 1, 1, 2]], [[0, 1, 2, 1]]]))
 
 
-@gap(
-    "01.d",
-    "pooled IoU of each class",
-    _class_ious,
-    [(np.array([[[0, 1, 2, 2]], [[0, 0, 2, 1]]]), np.array([[[0, 1, 1, 2]], [[0, 1, 2, 1]]]))],
-    "All images are counted together, so each pixel has the same weight.",
-)
-def _class_iou_mistakes(predicted: Any, true: Any) -> Wrong:
+@gap("01.d", "pooled IoU of each class", [TWO_IMAGES], "Each pixel has the same weight.")
+def _class_ious(predicted: Any, true: Any) -> Iterator[Any]:
+    yield [float(_iou(true == label, predicted == label)) for label in range(3)]
     single = [_class_ious(*images) for images in zip(predicted, true, strict=True)]
     right = [((predicted == label) & (true == label)).sum() / (true == label).sum() for label in range(3)]
-    return {
+    yield {
         "you average the IoUs of single images. Count the pixels of all images first.": np.mean(single, axis=0),
         "that is the fraction of a class's pixels that is predicted right. Divide by the union.": right,
     }
 
 
-@gap(
-    "01.e",
-    "fraction of each class",
-    lambda masks: np.bincount(masks.ravel(), minlength=3) / masks.size,
-    [(np.array([[[0, 1], [1, 2]], [[1, 1], [1, 0]]]),), (np.array([[[0, 1], [1, 1]]]),)],
-    "They sum to 1.",
-)
-def _fraction_mistakes(masks: Masks) -> Wrong:
-    return {
-        "these are counts. Divide them by the number of all pixels.": np.bincount(masks.ravel(), minlength=3),
+MASKS = [(np.array([[[0, 1], [1, 2]], [[1, 1], [1, 0]]]),), (np.array([[[0, 1], [1, 1]]]),)]
+
+
+@gap("01.e", "fraction of each class", MASKS, "They sum to 1.")
+def _fractions(masks: Masks) -> Iterator[Any]:
+    counts = np.bincount(masks.ravel(), minlength=3)
+    yield counts / masks.size
+    yield {
+        "these are counts. Divide them by the number of all pixels.": counts,
         "a class without a pixel is missing: see `minlength` of np.bincount.": np.bincount(masks.ravel()) / masks.size,
     }
 
@@ -96,53 +76,42 @@ def _fraction_mistakes(masks: Masks) -> Wrong:
 VOTES = np.array([[2, 1, 2, 0, 2, 1, 0], [0, 0, 2, 1, 0, 1, 2], [1, 0, 1, 2, 1, 1, 0], [2, 0, 0, 2, 2, 0, 2]])
 
 
-@gap(
-    "01.f",
-    "the most frequent class per position",
-    most_frequent_map,
-    [(VOTES.T[:, None],)],
-    "One mask for all photos: that is the baseline.",
-)
-def _baseline_mistakes(masks: Masks) -> Wrong:
+@gap("01.f", "the most frequent class per position", [(VOTES.T[:, None],)], "One mask for all photos is the baseline.")
+def _baseline(masks: Masks) -> Iterator[Any]:
+    yield most_frequent_map(masks)
     counts = np.array([(masks == label).sum(axis=0) for label in range(3)])
-    return {
+    yield {
         "you average labels. The mean of pet (0) and boundary (2) is background (1).": np.rint(masks.mean(axis=0)),
         "that is the median. Labels have no order: count each.": np.median(masks, axis=0),
         "these are the counts of the winners. Which class wins: `argmax`, not `max`.": counts.max(axis=0),
     }
 
 
-@gap(
-    "01.g",
-    "masks without a pet",
-    lambda masks: np.flatnonzero(~(masks == PET).any(axis=(1, 2))),
-    [(np.array([[[0, 1], [1, 1]], [[1, 1], [1, 2]], [[2, 2], [0, 2]], [[1, 1], [1, 1]]]),)],
-    "Labels have errors, too: look before you train.",
-)
-def _empty_mistakes(masks: Masks) -> Wrong:
+SOME_EMPTY = (np.array([[[0, 1], [1, 1]], [[1, 1], [1, 2]], [[2, 2], [0, 2]], [[1, 1], [1, 1]]]),)
+
+
+@gap("01.g", "masks without a pet", [SOME_EMPTY], "Labels have errors, too: look before you train.")
+def _without_pet(masks: Masks) -> Iterator[Any]:
     pet = (masks == PET).any(axis=(1, 2))
+    yield np.flatnonzero(~pet)
     only_background = np.flatnonzero((masks == BACKGROUND).all(axis=(1, 2)))
-    return {
+    yield {
         "these are the masks that hold a pet.": np.flatnonzero(pet),
         "a mask of background and boundary has no pet either.": only_background,
         "that is true or false for each mask. `np.flatnonzero` gives the indices.": ~pet,
     }
 
 
-PIXELS = (3 * torch.arange(54.0)).view(2, 3, 3, 3) ** 1.05
 MANY_PIXELS = 3 * torch.rand((4, 3, 90, 60), generator=torch.Generator().manual_seed(0)) + torch.arange(3).view(3, 1, 1)
-CHANNELS = (torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.5]))
-
-
-@gap(
-    "01.h",
-    "mean and standard deviation per channel",
-    lambda images: (images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3))),
-    [(MANY_PIXELS,)],
-    "Three numbers each: red, green and blue. torch's `std` divides by n - 1, NumPy's by n; of many pixels both agree.",
+THREE_EACH = (
+    "Three numbers each: red, green and blue. torch's `std` divides by n - 1, NumPy's by n; of many pixels both agree."
 )
-def _channel_mistakes(images: Tensor) -> Wrong:
-    return {
+
+
+@gap("01.h", "mean and standard deviation per channel", [(MANY_PIXELS,)], THREE_EACH)
+def _channel_statistics(images: Tensor) -> Iterator[Any]:
+    yield images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3))
+    yield {
         "that is one mean over everything. Keep the channels, axis 1.": (images.mean(), images.std()),
         "you average over the images alone. Rows and columns count too.": (images.mean(dim=0), images.std(dim=0)),
         "the channels are axis 1 of (N, 3, H, W).": (images.mean(dim=(0, 1, 2)), images.std(dim=(0, 1, 2))),
@@ -150,68 +119,54 @@ def _channel_mistakes(images: Tensor) -> Wrong:
     }
 
 
-def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    return (images / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+PIXELS = ((3 * torch.arange(54.0)).view(2, 3, 3, 3) ** 1.05).byte()
+CHANNELS = (torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.5]))
 
 
-@gap(
-    "01.i", "normalise", _normalised, [(PIXELS.byte(), *CHANNELS)], "The constants are the same in training and in use."
-)
-def _normalise_mistakes(images: Tensor, mean: Tensor, std: Tensor) -> Wrong:
-    return {
-        "mean and std belong to pixels from 0 to 1: divide by 255 first.": _normalised(255.0 * images, mean, std),
+@gap("01.i", "normalise", [(PIXELS, *CHANNELS)], "The constants are the same in training and in use.")
+def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Iterator[Any]:
+    yield (images / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+    yield {
+        "mean and std belong to pixels from 0 to 1: divide by 255 first.": _normalise(255.0 * images, mean, std),
         "they were taken along the columns. Give them the shape (3, 1, 1).": (images / 255 - mean) / std,
-        "divide by the standard deviation; do not multiply.": _normalised(images, mean, 1 / std),
+        "divide by the standard deviation; do not multiply.": _normalise(images, mean, 1 / std),
     }
 
 
-@gap(
-    "01.j",
-    "flip image and mask",
-    lambda image, mask: (image.flip(-1), mask.flip(-1)),
-    [(torch.arange(24).view(3, 2, 4), torch.tensor([[0, 1, 1, 2], [0, 0, 1, 2]]))],
-    "What moves the image must move the mask.",
-)
-def _flip_mistakes(image: Tensor, mask: Tensor) -> Wrong:
-    return {
+EXAMPLE = (torch.arange(24).view(3, 2, 4), torch.tensor([[0, 1, 1, 2], [0, 0, 1, 2]]))
+
+
+@gap("01.j", "flip image and mask", [EXAMPLE], "What moves the image must move the mask.")
+def _flip(image: Tensor, mask: Tensor) -> Iterator[Any]:
+    yield image.flip(-1), mask.flip(-1)
+    yield {
         "the mask was not flipped.": (image.flip(-1), mask),
         "the image was not flipped.": (image, mask.flip(-1)),
         "both are as they were. `flip` returns a new tensor.": (image, mask),
         "both are upside down. The last axis holds the columns.": (image.flip(-2), mask.flip(-2)),
         "the image is upside down: its axes are channels, rows, columns.": (image.flip(-2), mask.flip(-1)),
-        "the mask is upside down: its axes are rows, columns.": (image.flip(-1), mask.flip(-2)),
         "the order of the image's channels is reversed: red and blue are exchanged.": (image.flip(0), mask.flip(-1)),
-        "that turns both by half a circle. Flip the columns alone.": (image.flip(-2, -1), mask.flip(-2, -1)),
     }
 
 
-def _resized(mask: Masks, height: int, width: int, place: float = 0.5) -> Masks:
-    """The mask read at a place in each new pixel: 0 is its corner, 0.5 its centre."""
-    rows = ((np.arange(height) + place) * mask.shape[0] / height).astype(int)
-    columns = ((np.arange(width) + place) * mask.shape[1] / width).astype(int)
-    return mask[rows][:, columns]
+RESIZED = [(np.array([[0, 0, 2, 2], [0, 2, 2, 1], [2, 2, 1, 1]]), 2, 2), (np.arange(15).reshape(3, 5) % 4, 6, 2)]
 
 
-@gap(
-    "01.k",
-    "resize a mask by nearest neighbour",
-    _resized,
-    [(np.array([[0, 0, 2, 2], [0, 2, 2, 1], [2, 2, 1, 1]]), 2, 2), (np.arange(15).reshape(3, 5) % 4, 6, 2)],
-    "Every new pixel is a copy of an old one. Pillow's NEAREST picks the same.",
-)
-def _nearest_mistakes(mask: Masks, height: int, width: int) -> Wrong:
+@gap("01.k", "resize a mask by nearest neighbour", RESIZED, "Each pixel is a copy. Pillow's NEAREST picks the same.")
+def _resized(mask: Masks, height: int, width: int, place: float = 0.5) -> Iterator[Any]:
     H, W = mask.shape
-    rows, columns = ((np.arange(n) + 0.5) * old / n for n, old in ((height, H), (width, W)))
-    pairs = [places[: min(height, width)].astype(int) for places in (rows, columns)]
+    rows, columns = (((np.arange(n) + place) * old / n).astype(int) for n, old in ((height, H), (width, W)))
+    yield mask[rows][:, columns]
     ends = [np.linspace(0, old - 1, n).round().astype(int) for n, old in ((height, H), (width, W))]
-    blocks = mask.repeat(height, 0).repeat(width, 1).reshape(height, mask.shape[0], width, mask.shape[1])
-    return {
+    shorter = min(height, width)
+    yield {
         "you read a corner of each new pixel. Its centre is at i + 0.5.": _resized(mask, height, width, 0),
-        "the first and the last new pixel are not the outermost old ones: row i has its centre at (i + 0.5) * H / "
-        "height.": mask[ends[0]][:, ends[1]],
-        "two lists of indices pick pairs. First the rows, then the columns: `mask[rows][:, columns]`.": mask[*pairs],
+        "the outermost new pixels are not the outermost old ones: row i is at (i + 0.5) * H / height.": (
+            mask[ends[0]][:, ends[1]]
+        ),
+        "two lists of indices pick pairs. First the rows, then the columns: `mask[rows][:, columns]`.": (
+            mask[rows[:shorter], columns[:shorter]]
+        ),
         "height and width are exchanged.": _resized(mask, width, height),
         "only the rows are resized.": _resized(mask, height, W),
-        "only the columns are resized.": _resized(mask, H, width),
-        "you average, which makes labels that are not there. Pick pixels.": blocks.mean(axis=(1, 3)),
     }

@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from petseg.course.checks import NotYetError, ask, call, close, exercise, hint_for
+from petseg.course.checks import exercise
+from petseg.course.comparison import close
+from petseg.course.hints import NotYetError, ask, call, hint_for, same_shape, same_weights
 from petseg.course.references_06 import DecoderBlock, ReferenceUNet, groups, load_encoder, train_mode
 
 
@@ -37,10 +39,7 @@ def loaded_encoder(answer: Any) -> str:
         call(answer, encoder, {**weights, **classifier})
     except NotYetError as error:
         if "Unexpected key" in str(error):
-            raise NotYetError(
-                "the weights have entries that the encoder does not have: those of the classifier's last layers. "
-                "Leave them out."
-            ) from None
+            raise NotYetError("the encoder does not have the classifier's last layers. Leave them out.") from None
         raise
     if not all(bool((value == 3).all()) for value in encoder.state_dict().values()):
         raise NotYetError("afterwards the encoder still has other weights than those that it was given.")
@@ -48,9 +47,7 @@ def loaded_encoder(answer: Any) -> str:
         answer(Small().encoder, {name: value for name, value in weights.items() if name != "bn1.running_mean"})
     except Exception:
         return "A missing entry is an error, so no layer keeps its random weights unnoticed."
-    raise NotYetError(
-        "a missing `bn1.running_mean` goes unnoticed. `strict=True`, the default, lets nothing be missing."
-    )
+    raise NotYetError("a missing `bn1.running_mean` goes unnoticed. `strict=True`, the default, prevents that.")
 
 
 @exercise("06.d", "a block of the decoder", DecoderBlock)
@@ -58,22 +55,19 @@ def decoder_block(answer: Any) -> str:
     """Upsampled by nearest neighbour, concatenated before the skip, convolved twice."""
     reference, made = DecoderBlock(5, 3, 4), ask(answer, 5, 3, 4)
     x, skip = torch.randn(2, 5, 3, 3), torch.randn(2, 3, 6, 6)
-    nearest = F.interpolate(x, scale_factor=2, mode="nearest")
-    smooth = F.interpolate(x, scale_factor=2, mode="bilinear")
-    _same_weights("DecoderBlock(5, 3, 4)", made, reference)
+    nearest, smooth = (F.interpolate(x, scale_factor=2, mode=mode) for mode in ("nearest", "bilinear"))
+    same_weights("DecoderBlock(5, 3, 4)", made, reference)
     with torch.no_grad():
-        wrong = {
+        result, expected = ask(made, x, skip), reference(x, skip)
+        same_shape("of (2, 5, 3, 3) and a skip (2, 3, 6, 6) it", result, expected)
+        joined = {
             "concatenate the upsampled features first, then the skip.": [skip, nearest],
             "upsample by nearest neighbour, as the released network does.": [smooth, skip],
         }
-        mistakes = {h: reference.conv2(reference.conv1(torch.cat(w, dim=1))) for h, w in wrong.items()}
-        once = reference.conv1(torch.cat([nearest, skip], dim=1))
-        mistakes["that is one convolution. `conv2` follows."] = once
-        result, expected = ask(made, x, skip), reference(x, skip)
+        mistakes = {h: reference.conv2(reference.conv1(torch.cat(w, dim=1))) for h, w in joined.items()}
+        mistakes["that is one convolution. `conv2` follows."] = reference.conv1(torch.cat([nearest, skip], dim=1))
     if not close(result, expected):
-        came = tuple(result.shape) if torch.is_tensor(result) else type(result).__name__
-        right = "the shape is right, but the values are others" if came == (2, 4, 6, 6) else "expected (2, 4, 6, 6)"
-        raise hint_for(result, mistakes, f"of (2, 5, 3, 3) and a skip (2, 3, 6, 6) it makes {came}; {right}.")
+        raise hint_for(result, mistakes, "the shape is right, but the values are others.")
     return "Four of them lead from stride 32 to stride 2."
 
 
@@ -81,32 +75,15 @@ def decoder_block(answer: Any) -> str:
 def pretrained_unet(answer: Any) -> str:
     """The class `PretrainedUNet` has the parameters and results of the reference."""
     widths = (16, 8, 8, 4)
-    reference, made = ReferenceUNet(widths), ask(answer, widths)
-    _same_weights(f"PretrainedUNet({widths})", made, reference)
-    image = torch.randn(1, 3, 64, 64)
+    reference, made, image = ReferenceUNet(widths), ask(answer, widths), torch.randn(1, 3, 64, 64)
+    coarsest = " The first block is the coarsest: its skip has 112 channels."
+    same_weights(f"PretrainedUNet({widths})", made, reference, coarsest)
     with torch.no_grad():
         result, expected = ask(made, image), reference(image)
-    if not torch.is_tensor(result) or result.shape != expected.shape:
-        came = tuple(result.shape) if torch.is_tensor(result) else type(result).__name__
-        raise NotYetError(f"it makes {came} of (1, 3, 64, 64); expected {tuple(expected.shape)}. Is the head applied?")
+    same_shape("of (1, 3, 64, 64) it", result, expected)
     if not close(result, expected):
         raise NotYetError("it has the right weights, but other results. Does every block get its own skip?")
     return f"With the default widths it has {sum(p.numel() for p in answer().parameters()):,} parameters."
-
-
-def _same_weights(name: str, made: Any, reference: nn.Module) -> None:
-    """Loads the reference's weights into the answer's module; a hint unless names and shapes agree. Both in eval."""
-    if not isinstance(made, nn.Module):
-        raise NotYetError(f"expected an nn.Module, but got {type(made).__name__}.")
-    wanted, state = reference.eval().state_dict(), made.eval().state_dict()
-    for key in [*wanted, *state]:
-        if key not in state or key not in wanted:
-            raise NotYetError(f"{name}: there is {'no' if key in wanted else 'an unexpected'} {key}.")
-        if state[key].shape != wanted[key].shape:
-            came, expected = tuple(state[key].shape), tuple(wanted[key].shape)
-            hint = " The first block is the coarsest: its skip has 112 channels." if key.startswith("decoder.") else ""
-            raise NotYetError(f"{name}: {key} has the shape {came}, expected {expected}.{hint}")
-    made.load_state_dict(wanted)
 
 
 @exercise("06.f", "train mode with frozen parts", train_mode)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import mean, median
 from typing import Any
 
@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from petseg.course import gaps_08_runs  # noqa: F401 (registers the gaps from 08.i on)
-from petseg.course.checks import NotYetError, Wrong, as_number, ask, close, exercise, gap, hint_for
+from petseg.course.checks import exercise, gap
+from petseg.course.comparison import close
+from petseg.course.hints import NotYetError, as_number, ask, hint_for
 from petseg.models.device import finish
 
 Times = Sequence[float]
@@ -63,65 +65,49 @@ def timer(answer: Any) -> str:
     result = as_number(ask(answer, device.call, 4, device.clock, device.finish))
     if not device.readings:
         raise NotYetError("it reads another clock. Call `clock()`, which is `time.perf_counter` unless told otherwise.")
-    first, *work = device.WORK
-    if not close(result, 1 + median(work)):
+    first, *work = (1 + w for w in device.WORK)
+    if not close(result, median(work)):
         mistakes = {
             "the device is still working when you read the clock. Call `finish()` before each reading.": 1.0,
-            "the work of the warm-up falls into the first time. Call `finish()` before the first reading, too.": 1
-            + median([first + work[0], *work[1:]]),
-            "the first call counts, though it is a warm-up.": 1 + median(device.WORK),
-            "there is no warm-up: one call before the loop.": 1 + median(device.WORK[:-1]),
-            "that is the mean. The median ignores a single slow call.": 1 + mean(work),
-            "that is the shortest time.": 1 + min(work),
-            "that is the sum of all calls.": len(work) + sum(work),
+            "the warm-up's work falls into the first time: `finish()` before it.": median(
+                [first + work[0] - 1, *work[1:]]
+            ),
+            "the first call counts, though it is a warm-up.": median([first, *work]),
+            "there is no warm-up: one call before the loop.": median([first, *work[:-1]]),
+            "that is the mean. The median ignores a single slow call.": mean(work),
+            "that is the shortest time.": min(work),
         }
-        otherwise = f"on a device whose calls take {1 + first:g}, then {', '.join(f'{1 + w:g}' for w in work)} it "
-        raise hint_for(result, mistakes, f"{otherwise}says {result:g}; expected {1 + median(work):g}.")
+        otherwise = f"on a device whose calls take {first:g}, then {', '.join(f'{w:g}' for w in work)} it says"
+        raise hint_for(result, mistakes, f"{otherwise} {result:g}; expected {median(work):g}.")
     return "The first call is left out, and one slow call changes little."
-
-
-def _gain(before: Times, after: Times) -> tuple[float, float, float]:
-    ratios = [a / b for a, b in zip(before, after, strict=True)]
-    return median(ratios), min(ratios), max(ratios)
 
 
 ROUNDS = [10.0, 40.0, 12.0, 11.0, 10.5], [8.0, 30.0, 10.0, 11.0, 5.0]
 
 
-@gap("08.b", "a paired comparison", _gain, [ROUNDS], "A slow minute slows both sides of a ratio.")
-def _gain_mistakes(before: Times, after: Times) -> Wrong:
-    middle, low, high = _gain(before, after)
-    inverse, least, most = _gain(after, before)
-    return {
-        "the ratio is upside down: before / after is above 1 where the second way is faster.": (inverse, least, most),
-        "that divides the medians. Divide within each round, then take the median.": (
-            median(before) / median(after),
-            low,
-            high,
-        ),
+@gap("08.b", "a paired comparison", [ROUNDS], "A slow minute slows both sides of a ratio.")
+def gain(before: Times, after: Times) -> Iterator[Any]:
+    """Median, smallest and largest ratio of the rounds."""
+    ratios = [a / b for a, b in zip(before, after, strict=True)]
+    middle, low, high = median(ratios), min(ratios), max(ratios)
+    yield middle, low, high
+    yield {
+        "the ratio is upside down: before / after is above 1 where the second way is faster.": gain(after, before),
+        "divide within each round, then take the median.": (median(before) / median(after), low, high),
         "the order is: median, smallest, largest.": (low, middle, high),
-        "that is the mean of the ratios, not their median.": (
-            mean(a / b for a, b in zip(before, after, strict=True)),
-            low,
-            high,
-        ),
+        "that is the mean of the ratios, not their median.": (mean(ratios), low, high),
     }
 
 
-def _whole(fraction: float, factor: float) -> float:
-    return 1 / ((1 - fraction) + fraction / factor)
-
-
-@gap("08.c", "Amdahl's law", _whole, [(0.8, 4.0), (0.1, 10.0), (0.5, 1.0)], "What stays slow sets the limit.")
-def _whole_mistakes(fraction: float, factor: float) -> Wrong:
-    return {
-        "that is the new time, as a fraction of the old one. How many times as fast is that?": 1
-        / _whole(fraction, factor),
+@gap("08.c", "Amdahl's law", [(0.8, 4.0), (0.1, 10.0), (0.5, 1.0)], "What stays slow sets the limit.")
+def _whole(fraction: float, factor: float) -> Iterator[Any]:
+    time = (1 - fraction) + fraction / factor
+    yield 1 / time
+    yield {
+        "that is the new time, as a fraction of the old one. How many times as fast is that?": time,
         "the part that becomes faster and the one that stays are exchanged.": _whole(1 - fraction, factor),
         "the rest of the step is missing: 1 - fraction of the time stays as it is.": factor / fraction,
-        "that averages the two speeds. Add up times instead: that of the rest, and that of the faster part.": (
-            1 - fraction + fraction * factor
-        ),
+        "that averages two speeds. Add up the times of the two parts.": 1 - fraction + fraction * factor,
     }
 
 
@@ -148,9 +134,7 @@ def operators(answer: Any) -> str:
         with counter:
             result = (numbers * 2 + 1).sum(dim=0, keepdim=True)
     except (AttributeError, TypeError) as error:
-        raise NotYetError(
-            f"an operator failed: {error}. Return its result, and give it its kwargs, which may be None."
-        ) from error
+        raise NotYetError(f"an operator failed: {error}. Return its result; its kwargs may be None.") from error
     if not close(result, expected):
         raise NotYetError("the operators give other results. Return operator(*args, **(kwargs or {})).")
     if dict(counter.counts) != dict(reference.counts):
@@ -159,87 +143,63 @@ def operators(answer: Any) -> str:
     return "Each count is one call from Python or from the backward pass to a kernel."
 
 
-def _cost(B: int, i: int, o: int, k: int, H: int, W: int) -> tuple[int, int]:
-    return B * i * o * k * k * H * W, 4 * (B * i * H * W + B * o * H * W + i * o * k * k)
-
-
-@gap("08.e", "what a convolution computes and moves", _cost, [(2, 3, 5, 3, 6, 7)], "Both depend on the layer alone.")
-def _cost_mistakes(B: int, i: int, o: int, k: int, H: int, W: int) -> Wrong:
-    products, moved = _cost(B, i, o, k, H, W)
-    return {
+@gap("08.e", "what a convolution computes and moves", [(2, 3, 5, 3, 6, 7)], "Both depend on the layer alone.")
+def _cost(B: int, i: int, o: int, k: int, H: int, W: int) -> Iterator[Any]:
+    weights, read, written = i * o * k * k, B * i * H * W, B * o * H * W
+    products, moved = B * H * W * weights, 4 * (read + written + weights)
+    yield products, moved
+    yield {
         "the multiply-adds are those of one image; there are B.": (products // B, moved),
         "a kernel has k * k positions.": (products // k, moved),
         "the multiply-adds are right; a float32 number has 4 bytes.": (products, moved // 4),
-        "the multiply-adds are right; the weights, i * o * k * k numbers, are read too.": (
-            products,
-            moved - 4 * i * o * k * k,
-        ),
-        "the multiply-adds are right; the output is written, B * o * H * W numbers.": (
-            products,
-            moved - 4 * B * o * H * W,
-        ),
+        "the multiply-adds are right; the weights, i * o * k * k, are read too.": (products, 4 * (read + written)),
+        "the multiply-adds are right; the output, B * o * H * W, is written.": (products, 4 * (read + weights)),
         "these are operations. A product that is added to a sum counts once here.": (2 * products, moved),
     }
 
 
-def _attainable(intensity: float, peak: float, bandwidth: float) -> float:
-    return min(peak, intensity * bandwidth)
-
-
-@gap("08.f", "the roofline", _attainable, [(2.0, 100.0, 10.0), (50.0, 100.0, 10.0)], "Whichever limit is lower.")
-def _roofline_mistakes(intensity: float, peak: float, bandwidth: float) -> Wrong:
-    return {
-        "that is the higher of the two limits. The lower one decides.": max(peak, intensity * bandwidth),
+@gap("08.f", "the roofline", [(2.0, 100.0, 10.0), (50.0, 100.0, 10.0)], "Whichever limit is lower.")
+def _attainable(intensity: float, peak: float, bandwidth: float) -> Iterator[Any]:
+    slope = intensity * bandwidth
+    yield min(peak, slope)
+    yield {
+        "that is the higher of the two limits. The lower one decides.": max(peak, slope),
         "operations per second are operations per byte times bytes per second.": min(peak, bandwidth / intensity),
-        "no layer computes faster than the peak.": intensity * bandwidth,
+        "no layer computes faster than the peak.": slope,
     }
-
-
-def _gather(images: Tensor, masks: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    return images[index].permute(0, 3, 1, 2), masks[index]
 
 
 PIXELS = torch.arange(120).view(5, 2, 4, 3).to(torch.uint8), torch.arange(40).view(5, 2, 4).to(torch.uint8)
 
 
-@gap("08.g", "a batch by its index", _gather, [(*PIXELS, torch.tensor([3, 0, 4]))], "One copy for the whole batch.")
-def _gather_mistakes(images: Tensor, masks: Tensor, index: Tensor) -> Wrong:
-    image, mask = _gather(images, masks, index)
-    B, H, W, C = images[index].shape
-    return {
-        "the images are still (B, H, W, 3). Which axis goes where?": (images[index], mask),
-        "reshape mixes pixels and channels. `permute` exchanges the axes.": (images[index].reshape(B, C, H, W), mask),
+@gap("08.g", "a batch by its index", [(*PIXELS, torch.tensor([3, 0, 4]))], "One copy for the whole batch.")
+def _gather(images: Tensor, masks: Tensor, index: Tensor) -> Iterator[Any]:
+    chosen, mask = images[index], masks[index]
+    image = chosen.permute(0, 3, 1, 2)
+    yield image, mask
+    yield {
+        "the images are still (B, H, W, 3). Which axis goes where?": (chosen, mask),
+        "reshape mixes pixels and channels. `permute` exchanges the axes.": (chosen.reshape(image.shape), mask),
         "rows and columns of the images are exchanged.": (image.transpose(2, 3), mask),
         "the images have been chosen, but not the masks.": (image, masks),
-        "these are the first images of the split, not those of the index.": (
-            images[:B].permute(0, 3, 1, 2),
-            masks[:B],
-        ),
     }
-
-
-def _finished(launch: float, compute: float, steps: int, wait: bool) -> float:
-    cpu = device = 0.0
-    for _ in range(steps):
-        cpu += launch
-        device = max(cpu, device) + compute
-        if wait:
-            cpu = device
-    return device
 
 
 TIMES = [(1.0, 3.0, 4, False), (3.0, 1.0, 4, False), (1.0, 3.0, 4, True), (2.0, 2.0, 3, True)]
 
 
-@gap("08.h", "CPU and device side by side", _finished, TIMES, "Without waits, the slower of the two sets the pace.")
-def _waiting_mistakes(launch: float, compute: float, steps: int, wait: bool) -> Wrong:
-    cpu = steps * launch
-    return {
-        "CPU and device never overlap here. Without wait, the CPU goes on at once.": _finished(
-            launch, compute, steps, True
-        ),
+@gap("08.h", "CPU and device side by side", TIMES, "Without waits, the slower of the two sets the pace.")
+def _finished(launch: float, compute: float, steps: int, wait: bool) -> Iterator[Any]:
+    cpu = device = 0.0
+    for _ in range(steps):
+        cpu += launch
+        device = max(cpu, device) + compute
+        cpu = device if wait else cpu
+    yield device
+    yield {
+        "here they never overlap. Without wait, the CPU goes on at once.": _finished(launch, compute, steps, True),
         "the device cannot begin before the CPU has queued the step.": steps * compute,
-        "the device may still be busy with the step before.": cpu + compute,
-        "that is when the CPU is done; the device finishes later.": cpu,
+        "the device may still be busy with the step before.": steps * launch + compute,
+        "that is when the CPU is done; the device finishes later.": steps * launch,
         "with wait, the CPU goes on when the device is done.": _finished(launch, compute, steps, False),
     }

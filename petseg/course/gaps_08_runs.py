@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from itertools import pairwise
 from pickle import UnpicklingError
 from typing import Any
@@ -14,33 +15,20 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from petseg.course.checks import NotYetError, UnfilledError, Wrong, ask, call, exercise, gap, hint_for
-
-
-def _scaled_rate(rate: float, batch: int, larger: int, adam: bool) -> float:
-    return rate * ((larger / batch) ** 0.5 if adam else larger / batch)
-
+from petseg.course.checks import exercise, gap
+from petseg.course.comparison import close
+from petseg.course.hints import NotYetError, UnfilledError, ask, call, hint_for
 
 RATES = [(0.1, 8, 32, False), (0.2, 16, 64, True), (0.3, 64, 16, True)]
 
 
-@gap("08.i", "the learning rate of a larger batch", _scaled_rate, RATES, "A rule of thumb: try values around it.")
-def _rate_mistakes(rate: float, batch: int, larger: int, adam: bool) -> Wrong:
-    return {
+@gap("08.i", "the learning rate of a larger batch", RATES, "A rule of thumb: try values around it.")
+def _scaled_rate(rate: float, batch: int, larger: int, adam: bool) -> Iterator[Any]:
+    yield rate * ((larger / batch) ** 0.5 if adam else larger / batch)
+    yield {
         "the larger batch has the larger rate.": _scaled_rate(rate, larger, batch, adam),
         "the two rules are exchanged: the root belongs to Adam.": _scaled_rate(rate, batch, larger, not adam),
     }
-
-
-class _Small(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.layer = nn.Conv2d(3, 3, 3, padding=1)  # without BatchNorm an image does not depend on the others
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.layer(x)
-        return result
 
 
 def accumulate(network: nn.Module, image: Tensor, mask: Tensor, parts: int) -> None:
@@ -54,17 +42,17 @@ def accumulation(answer: Any) -> str:
     """The parts of a batch leave the same gradient as the whole."""
     torch.manual_seed(1)
     image, mask = torch.randn(7, 3, 4, 4), torch.randint(0, 3, (7, 4, 4))  # parts of 4 and 3 images
-    network, reference = _Small(), _Small()
+    network = nn.Conv2d(3, 3, 3, padding=1)  # without BatchNorm an image does not depend on the others
+    reference = deepcopy(network)
     call(answer, network, image, mask, 2)
     F.cross_entropy(reference(image), mask).backward()
-    result, whole = network.layer.weight.grad, reference.layer.weight.grad
+    result, whole = network.weight.grad, reference.weight.grad
     if result is None:
         raise UnfilledError
     each = []
     for x, y in zip(image.chunk(2), mask.chunk(2), strict=True):
-        loss = F.cross_entropy(reference(x), y)
-        each.append(torch.autograd.grad(loss, reference.layer.weight)[0])
-    if not torch.allclose(result, whole, atol=1e-6):  # type: ignore[arg-type]
+        each.append(torch.autograd.grad(F.cross_entropy(reference(x), y), reference.weight)[0])
+    if not close(result, whole):
         mistakes = {
             "the gradients of the parts add up to too much. Which fraction of the batch is each part?": sum(each),
             "the parts are not equally large: weigh each with its fraction of the images.": sum(each) / 2,
@@ -75,31 +63,22 @@ def accumulation(answer: Any) -> str:
     return "The gradient equals that of the whole batch, which never was in memory at once."
 
 
-def _relative_cost(sizes: Sequence[float], size_starts: Sequence[float]) -> float:
-    return sum(span * size**2 for span, size in _stages(sizes, size_starts))
-
-
-def _stages(sizes: Sequence[float], size_starts: Sequence[float]) -> list[tuple[float, float]]:
-    """Fraction of the run and size of each stage."""
-    return [(end - start, size) for size, (start, end) in zip(sizes, pairwise([*size_starts, 1.0]), strict=True)]
-
-
 STAGES = [([0.5, 0.75, 1.0], [0.0, 0.42, 0.68]), ([0.5, 1.0], [0.0, 0.5]), ([0.5], [0.0]), ([1.0], [0.0])]
 
 
-@gap("08.k", "cost of progressive resizing", _relative_cost, STAGES, "The steps of the course's recipe: about half.")
-def _cost_mistakes(sizes: Sequence[float], size_starts: Sequence[float]) -> Wrong:
-    right, stages = _relative_cost(sizes, size_starts), _stages(sizes, size_starts)
+@gap("08.k", "cost of progressive resizing", STAGES, "The steps of the course's recipe: about half.")
+def _relative_cost(sizes: Sequence[float], size_starts: Sequence[float]) -> Iterator[Any]:
+    stages = [(end - start, size) for size, (start, end) in zip(sizes, pairwise([*size_starts, 1.0]), strict=True)]
+    right = sum(span * size**2 for span, size in stages)
+    yield right
     span, last = stages[-1]
-    return {
-        "with half the height and half the width, which fraction of the pixels is left?": sum(
-            span * size for span, size in stages
+    yield {
+        "half the height and half the width: which fraction of the pixels is left?": sum(
+            s * size for s, size in stages
         ),
         "the last stage is missing. It ends where the run ends, at 1.": right - span * last**2,
         "that is how many times cheaper the run is.": 1 / right,
-        "the stages are not equally long. Which fraction of the run does each take?": (
-            sum(size**2 for size in sizes) / len(sizes)
-        ),
+        "the stages are not equally long.": sum(size**2 for size in sizes) / len(sizes),
     }
 
 

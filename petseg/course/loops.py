@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from petseg.course.checks import NotYetError, ask, call, close, exercise, hint_for
+from petseg.course.checks import exercise
+from petseg.course.hints import NotYetError, ask, call, same_run
 from petseg.data.augment import Augment, AugmentSettings
 from petseg.data.datamodule import Batch
 from petseg.metrics.confusion import class_map, confusion_matrices, mean_iou
@@ -58,48 +59,41 @@ def _validate(network: nn.Module, loader: Any, *, bug: str = "") -> dict[str, fl
             matrices.append(confusion_matrices(class_map(logits), mask).sum(dim=0))
             counts.append(1 if bug == "means" else len(mask))
     loss = sum(x * n for x, n in zip(losses, counts, strict=True)) / sum(counts)
-    pooled = mean_iou(sum(matrices)).item()  # type: ignore[arg-type]
     single = sum(mean_iou(matrix).item() for matrix in matrices) / len(matrices)
-    return {"val loss": loss, "val mean IoU": single if bug == "single" else pooled}
+    return {
+        "val loss": loss,
+        "val mean IoU": single if bug == "single" else mean_iou(torch.stack(matrices).sum(0)).item(),
+    }
 
 
 @exercise("03.e", "validate", _validate)
 def validation(answer: Any) -> str:
     """`validate(network, loader)` returns the mean loss and the pooled mean IoU, and leaves no trace."""
-    network, loader = small_network(), batches(3, 3, 1)
+    network, loader, graphs = small_network(), batches(3, 3, 1), list[bool]()
     for image, _, _ in loader:  # running statistics that differ from those of a batch
         network.train()(normalise(image.to(best_device()) / 255))
-    before, graphs = numbers(network), []
-    hook = network.register_forward_hook(lambda module, image, logits: graphs.append(logits.requires_grad))
-    result = ask(answer, network, loader)
-    hook.remove()
-    changed = not torch.equal(before, numbers(network))
-    if not isinstance(result, dict) or set(result) != {"val loss", "val mean IoU"}:
-        raise NotYetError(f'expected a dictionary with "val loss" and "val mean IoU", but got {result!r}.')
-    right, made = _validate(network, loader), tuple(float(result[name]) for name in ("val loss", "val mean IoU"))
-    if changed or close(made, tuple(_validate(_network_with(before), loader, bug="train").values())):
-        raise NotYetError("BatchNorm used the batch, and not its running statistics. Which call switches that?")
-    if not close(made, tuple(right.values())):
-        hints = {
-            "your loss is a mean of batch means, in which a small batch weighs as much as a large one.": "means",
-            "your IoU is a mean over batches. Sum the confusion matrices first.": "single",
-            "the network must see normalised images, pixels from 0 to 1 before that.": "raw",
-        }
-        mistakes = {hint: tuple(_validate(network, loader, bug=bug).values()) for hint, bug in hints.items()}
-        otherwise = f"expected loss and mean IoU {tuple(round(x, 4) for x in right.values())}, but got {made}."
-        raise hint_for(made, mistakes, otherwise)
+
+    def run(validate: Any) -> tuple[float, ...]:
+        copy = deepcopy(network)
+        hook = copy.register_forward_hook(lambda module, image, logits: graphs.append(logits.requires_grad))
+        scores = ask(validate, copy, loader)
+        hook.remove()
+        if not isinstance(scores, dict) or set(scores) != {"val loss", "val mean IoU"}:
+            raise NotYetError(f'expected a dictionary with "val loss" and "val mean IoU", but got {scores!r}.')
+        if validate is answer and not torch.equal(numbers(copy), numbers(network)):
+            raise NotYetError("BatchNorm used the batch, and not its running statistics. Which call switches that?")
+        return tuple(float(scores[name]) for name in ("val loss", "val mean IoU"))
+
+    bugs = {
+        "your loss is a mean of batch means, in which a small batch weighs as much as a large one.": "means",
+        "your IoU is a mean over batches. Sum the confusion matrices first.": "single",
+        "the network must see normalised images, pixels from 0 to 1 before that.": "raw",
+    }
+    wrong = {hint: partial(_validate, bug=bug) for hint, bug in bugs.items()}
+    same_run(run, answer, _validate, wrong, f"expected loss and mean IoU {run(_validate)}, but got {run(answer)}.")
     if any(graphs):
         raise NotYetError("the numbers are right, but gradients were prepared, which costs memory: see `no_grad`.")
     return "The same images give the same numbers, whatever the batch size."
-
-
-def _network_with(numbers: Tensor) -> UNet:
-    network = small_network()
-    state, done = network.state_dict(), 0
-    for value in state.values():
-        value.copy_(numbers[done : done + value.numel()].view(value.shape))
-        done += value.numel()
-    return network
 
 
 BUGS = {
@@ -132,21 +126,19 @@ def _repaired(network: nn.Module, optimizer: Any, loader: Any, val_loader: Any, 
 def repaired_loop(answer: Any) -> str:
     """`repaired(network, optimizer, loader, val_loader)` trains one epoch and returns the mean IoU on validation."""
 
-    def epoch(loop: Callable[..., Any]) -> Tensor:
+    def epoch(loop: Any) -> Tensor:
         network = small_network()
         optimizer = torch.optim.SGD(network.parameters(), 0.1)
         score = float(ask(loop, network, optimizer, batches(2, 2, 2, 2), batches(3, 3, 1)))
         return torch.cat([torch.tensor([score]), numbers(network)])
 
-    result = epoch(answer)
-    if close(result, epoch(_repaired)):
-        return "All three bugs are repaired."
     left = [bugs for count in (1, 2, 3) for bugs in combinations(BUGS, count)]
-    hints = {
-        f"{len(bugs)} of 3 left: {'; '.join(BUGS[bug] for bug in bugs)}.": epoch(partial(_repaired, bugs=bugs))
+    wrong = {
+        f"{len(bugs)} of 3 left: {'; '.join(BUGS[bug] for bug in bugs)}.": partial(_repaired, bugs=bugs)
         for bugs in left
     }
-    raise hint_for(result, hints, "your loop trains in another way. Change only what is wrong.")
+    same_run(epoch, answer, _repaired, wrong, "your loop trains in another way. Change only what is wrong.")
+    return "All three bugs are repaired."
 
 
 class _PetTask(L.LightningModule):
@@ -196,29 +188,20 @@ def lightning_module(answer: Any) -> str:
     def fit(task: Any) -> Tensor:
         network = small_network()
         module = ask(task, network, 1e-2, Augment(AugmentSettings(flip=1.0)))
-        settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+        settings: dict[str, Any] = {"accelerator": best_device(), "devices": 1, **dict.fromkeys(off, False)}
         with quiet():
-            trainer = L.Trainer(
-                max_epochs=2,
-                accelerator=best_device(),
-                devices=1,
-                gradient_clip_val=1.0,
-                limit_val_batches=0,
-                enable_model_summary=False,
-                **settings,
-            )
+            trainer = L.Trainer(max_epochs=2, gradient_clip_val=1.0, limit_val_batches=0, **settings)
             loader: Any = DataLoader(batches(2, 2, 2), batch_size=None)  # type: ignore[arg-type]  # a list will do
             call(trainer.fit, module, loader, loader)
         return numbers(network)
 
-    result, right = fit(answer), fit(_PetTask)
-    if not close(result, right):
-        hints = {
-            "the images are not augmented.": "augment",
-            "the network must see normalised images.": "raw",
-            "the learning rate stays constant. Return the schedule, too.": "constant",
-            'the schedule changes once per epoch. Its "interval" is "step".': "epoch",
-        }
-        mistakes = {hint: fit(type("_Wrong", (_PetTask,), {"bug": bug})) for hint, bug in hints.items()}
-        raise hint_for(result, mistakes, "after six steps the weights are not those of the loop by hand.")
+    bugs = {
+        "the images are not augmented.": "augment",
+        "the network must see normalised images.": "raw",
+        "the learning rate stays constant. Return the schedule, too.": "constant",
+        'the schedule changes once per epoch. Its "interval" is "step".': "epoch",
+    }
+    wrong: dict[str, Any] = {hint: type("_Wrong", (_PetTask,), {"bug": bug}) for hint, bug in bugs.items()}
+    same_run(fit, answer, _PetTask, wrong, "after six steps the weights are not those of the loop by hand.")
     return "The Trainer calls these methods; the loop is its own."

@@ -76,10 +76,13 @@ def groups(network: Any, rate: float, scale: float) -> Groups:
     return [{"params": others, "lr": rate}] + ([{"params": encoder, "lr": rate * scale}] if encoder else [])
 
 
-def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> float:
-    """One step on normalised images and their masks; returns the loss."""
-    loss = F.cross_entropy(network(x), y)
-    optimizer.zero_grad()
+def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, *, bug: str = "") -> float:
+    """One step on normalised images and their masks; returns the loss. `bug` names what is wrong, for the hints."""
+    logits = network(x)
+    loss = F.cross_entropy(logits.softmax(dim=1) if bug == "softmax" else logits, y)
+    if bug != "kept":
+        optimizer.zero_grad()
     loss.backward()
-    optimizer.step()
+    if bug != "still":
+        optimizer.step()
     return loss.item()

@@ -84,8 +84,7 @@ WRONG_STAGES = {
     "in place of the `...` and run": Layerless,
     "does not depend on the skip": changed(without_skip),
     "does not depend on x": changed(without_below),
-    "the result has the shape": changed(lambda self, x, skip: self.narrow(x)),
-    "negative values": changed(lambda self, x, skip: Stage.forward(self, x, skip) - 1),
+    "gives (2, 3, 6, 7); expected (2, 3, 12, 14)": changed(lambda self, x, skip: self.narrow(x)),
     "expected an nn.Module": lambda below, out: [below, out],
     "failed with RuntimeError": changed(lambda self, x, skip: self.convolutions(torch.cat([skip, x], dim=1))),
 }
@@ -164,7 +163,7 @@ def pointwise(i, o):
 
 
 SCORES = ([0.8, 0.9, 0.5], torch.tensor([0.7, 0.85, 0.2]))
-LOST = "right. Lost without skips: pet +0.100, background +0.050, boundary +0.300. Most: boundary,"
+LOST = "right. Lost without skips: pet +0.100, background +0.050, boundary +0.300. Largest: boundary,"
 
 CASES = [
     ("02.c", separable(depthwise, pointwise), "right."),
@@ -175,7 +174,7 @@ CASES = [
     ("02.d", Block, "right."),
     ("02.d", Gap, "still to do"),
     ("02.d", lambda i, o: Block(i, o, bias=True), "Do its convolutions have a bias?"),
-    ("02.d", lambda i, o: Block(i, o, padding=0), "Padding?"),
+    ("02.d", lambda i, o: Block(i, o, padding=0), "expected (2, 4, 8, 8)"),
     ("02.d", lambda i, o: Block(i, o, middle=2), "has the shape"),
     ("02.d", WithoutReLU, "no more than one"),
     ("02.d", lambda i, o, separable=False: Block(i, o), "separable=True"),
@@ -194,7 +193,7 @@ CASES = [
     *(("02.1", answer, hint) for hint, answer in WRONG_STAGES.items()),
     ("02.2", ("boundary", *SCORES), f"{LOST} as you predicted. One short"),
     ("02.2", ("pet", *SCORES), f"{LOST} you predicted pet. One short"),
-    ("02.2", ("fur", *SCORES), "expected one of pet, background, boundary"),
+    ("02.2", ("fur", *SCORES), "expected one of 'pet', 'background', 'boundary'"),
     ("02.2", ("pet", 0.7, SCORES[1]), "with skips: expected the IoU of the three classes"),
     ("02.2", ("pet", SCORES[0], [0.7, 0.8]), "without skips: expected the IoU of the three classes"),
     ("02.2", ("pet", [80, 90, 50], SCORES[1]), "three numbers from 0 to 1"),

@@ -40,12 +40,12 @@ GAPS = [number for lesson in LESSONS for number in progress(lesson[-2:]).index i
 def test_petsegs_version_of_a_gap_passes_and_each_mistake_earns_its_hint(number: str, capsys: Any) -> None:
     reference, cases, mistakes = EXERCISES[number][2:]
     assert mistakes
-    assert check(number, reference) is reference
-    assert capsys.readouterr().out.startswith(f"Gap {number}, right.")
+    check(number, reference)
+    assert f" {number}, right." in capsys.readouterr().out
     for hint in mistakes(*cases[0]):
         answer = lambda *case, hint=hint: mistakes(*case)[hint]  # noqa: E731
-        assert check(number, answer) is reference
-        assert f"not yet: {hint} Until then" in capsys.readouterr().out
+        assert check(number, answer) is (None if number[-1].isdigit() else reference)
+        assert f"not yet: {hint}" in capsys.readouterr().out
 
 
 def test_a_half_hidden_image_keeps_its_mask_and_one_upside_down_turns_it() -> None:

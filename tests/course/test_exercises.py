@@ -9,7 +9,8 @@ import pytest
 
 from petseg import course
 from petseg.course import checks
-from petseg.course.checks import Exercise, NotYetError, UnfilledError, ask, check
+from petseg.course.checks import Exercise, check
+from petseg.course.hints import NotYetError, UnfilledError, ask
 from petseg.models import unet
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
