@@ -17,6 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Final
+
+STARTS: Final = 180  # seconds in which a server must answer
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,11 @@ def serving(
             [sys.executable, *arguments], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     server = Server(f"http://127.0.0.1:{port}", log, process)
+    end = time.monotonic() + STARTS
     try:
         while not _answers(f"{server.address}/api"):  # a short answer from every server, if only that it is not found
-            assert process.poll() is None, (
-                f"{arguments[:3]} ended before it answered:\n{log.read_text(encoding='utf-8')}"
-            )
+            waits = process.poll() is None and time.monotonic() < end
+            assert waits, f"{arguments[:3]} ended, or did not answer:\n{log.read_text(encoding='utf-8')}"
             time.sleep(0.2)
         yield server
     finally:
