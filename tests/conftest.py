@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # tests run in several processes, which share the cores; set before PyTorch is imported, and so for subprocesses too
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +16,8 @@ import torch
 from disks import NoDiskError, small_disk
 
 from petseg.data.cartoons import write_dataset
+from petseg.data.datamodule import PetDataModule
+from petseg.files import cache_folder
 from petseg.labels import PET
 from petseg.models import zoo
 from petseg.models.segmenter import Segmenter
@@ -24,6 +27,10 @@ from petseg.models.zoo import ModelCard
 # a shell starts what runs in its background with Ctrl-C ignored, and commands that the tests start would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: More than any test takes, its fixtures included.
+SECONDS = 300
+
+CACHE = cache_folder()
 CHECKOUT = Path(__file__).resolve().parents[1]
 REASON = "the real Oxford-IIIT Pet is not there; set PETSEG_DATA_DIR to the folder that holds oxford-iiit-pet/"
 
@@ -35,10 +42,56 @@ def _real(folder: str, variable: str) -> Path:
     return root
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Ends a test that hangs, whatever it waits for: Linux and macOS interrupt a wait for an alarm."""
+
+    def late(*_: object) -> None:
+        pytest.fail(f"{item.nodeid} takes more than {SECONDS} seconds")  # an error that no `except Exception` catches
+
+    if not hasattr(signal, "SIGALRM"):
+        return (yield)
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS, 30)  # again for a process whose end is awaited
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 @pytest.fixture(autouse=True)
 def _no_seed_of_another_test() -> None:
     """Lightning keeps the seed of a run in the environment, where the next run of this process would find it."""
     os.environ.pop("PL_GLOBAL_SEED", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded images go to a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PETSEG_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
+def _ready(root: Path, **settings: Any) -> PetDataModule:
+    module = PetDataModule("oxford", root, progress=False, **settings)
+    module.prepare_data()
+    module.setup()
+    return module
+
+
+@pytest.fixture(scope="session")
+def ready() -> Callable[..., PetDataModule]:
+    """A function from the folder of a data set and settings of `PetDataModule` to its data, decoded and split."""
+    return _ready
+
+
+@pytest.fixture(scope="session")
+def oxford_data(oxford: Path) -> PetDataModule:
+    """The complete data set, decoded where `petseg` decodes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PETSEG_CACHE_DIR", str(CACHE))
+        return _ready(oxford)
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning as L
@@ -8,7 +9,6 @@ from torch import Tensor, nn
 from petseg import evaluation, metrics
 from petseg.data.datamodule import PetDataModule
 from petseg.evaluation.corruptions import CORRUPTIONS, OUTSIDE
-from petseg.evaluation.evaluate import batches
 from petseg.inference.predictor import Predictor
 from petseg.labels import PET
 from petseg.models import zoo
@@ -21,13 +21,9 @@ def predictor(small_model: Path) -> Predictor:
     return Predictor(small_model, device="cpu")
 
 
-@pytest.fixture
-def data(cartoons: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PetDataModule:
-    monkeypatch.setenv("PETSEG_DATA_DIR", str(cartoons))
-    module = PetDataModule("oxford", data_dir=cartoons, image_size=32, progress=False)
-    module.prepare_data()
-    module.setup()
-    return module
+@pytest.fixture(scope="module")
+def data(cartoons: Path, ready: Callable[..., PetDataModule]) -> PetDataModule:
+    return ready(cartoons, image_size=32)
 
 
 @pytest.fixture
@@ -83,12 +79,6 @@ def test_counts_of_a_split_are_those_of_its_parts(predictor, data):
     assert torch.equal(counts.matrices, metrics.confusion_matrices(prediction, batch.mask))
     assert torch.equal(counts.boundary, metrics.boundary_counts(prediction == PET, batch.mask == PET, (1, 3)))
     torch.testing.assert_close(counts.reliability, metrics.reliability_counts(probability, batch.mask))
-
-
-def test_batches_go_through_a_split_once_and_in_order(data):
-    dataset = data.datasets["test"]
-    indices = torch.cat([batch.index for batch in batches(dataset, 5)])
-    assert indices.tolist() == list(range(len(dataset)))
 
 
 def test_the_answer_to_a_mirrored_photo_is_mirrored_back_and_both_are_averaged_as_probabilities(predictor, images):
