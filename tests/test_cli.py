@@ -37,16 +37,9 @@ def test_help_names_every_command(capsys):
         assert command in text
 
 
-@pytest.mark.parametrize(
-    ("code", "unloaded"),
-    [
-        ("from petseg import cli; cli._parser()", "torch"),  # so --help answers at once
-        pytest.param("from petseg import Predictor", "lightning torchvision", marks=pytest.mark.slow),
-    ],
-)
-def test_what_starts_fast_loads_no_heavy_library(code, unloaded):
-    code += f"; import sys; sys.exit(not sys.modules.keys().isdisjoint({unloaded.split()}))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_help_answers_at_once_for_it_does_not_load_pytorch():
+    code = "from petseg import cli; cli._parser(); import sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
 def test_models_lists_every_released_model_with_its_score(capsys):
