@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from petseg import cli
 from petseg.errors import ModelError
 from petseg.inference import int8
 from petseg.inference.int8 import Comparison
@@ -77,16 +76,3 @@ def test_a_file_is_written_only_if_it_is_worthwhile(model, images, validation, t
             int8.export_int8(model, out, images, validation)
     assert out.is_file() == (times > 1.5)
     assert len(set(paths)) == 2  # float32 is compared with int8, not with itself
-
-
-def test_the_calibration_images_are_always_the_same_and_each_is_drawn_once():
-    rows = int8.calibration_rows(500)
-    assert rows == int8.calibration_rows(500)
-    assert len(set(rows)) == 128
-    assert sorted(int8.calibration_rows(9)) == list(range(9))
-
-
-def test_half_and_int8_exclude_each_other(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["export", "--half", "--quantize", "int8", "--out", str(tmp_path / "a.onnx")])
-    assert "not allowed with" in capsys.readouterr().err

@@ -6,7 +6,6 @@ import io
 import struct
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -67,12 +66,6 @@ def test_the_result_shares_no_pixels_with_the_source():
     assert not array.any()
 
 
-def test_the_pixels_of_a_file_are_not_kept_twice():
-    file = open_photo(encoded(scene(), "PNG"), name="cat")
-    assert load_photo(file).tobytes() == scene().tobytes()
-    assert "closed" in refusal(file)
-
-
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "BMP"])
 def test_opening_parses_the_header_and_decodes_no_pixel(format, monkeypatch):
     file = open_photo(encoded(noise(9, 7), format), name="cat")
@@ -109,13 +102,6 @@ def test_arrays_of_another_type_or_shape_and_photos_without_pixels_are_refused()
         assert f"an array of {array.dtype} {array.shape}; expected uint8" in refusal(array)
     for empty in (np.zeros((0, 4, 3), np.uint8), Image.new("RGB", (0, 4))):
         assert "expected at least one" in refusal(empty)
-
-
-def test_threads_load_side_by_side():
-    files = [encoded(noise(64, 64), format) for format in ("JPEG", "PNG", "WEBP")] * 8
-    expected = [load_photo(data).tobytes() for data in files]
-    with ThreadPoolExecutor(8) as pool:
-        assert [photo.tobytes() for photo in pool.map(load_photo, files)] == expected
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="libtiff is built into Pillow there")

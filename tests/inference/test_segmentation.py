@@ -55,11 +55,6 @@ def test_logits_are_brought_back_first_and_the_class_map_is_taken_last(width, he
     torch.testing.assert_close(each, together, atol=1e-4, rtol=1e-4)
 
 
-def test_the_first_of_equal_logits_wins():
-    ties = np.array([[0, 5, 5, 5, 1], [0, 5, 1, 5, 5], [0, 5, 5, 1, 5]], np.float32)[:, None]  # (3, 1, 5)
-    assert Segmentation(noise(5, 1), ties).mask.tolist() == [[0, 0, 0, 0, 1]]
-
-
 def test_fractions_count_pixels():
     assert sure_result([[0, 1, 1, 2]], scale=10).fractions == {"pet": 0.25, "background": 0.5, "boundary": 0.25}
 
