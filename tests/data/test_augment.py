@@ -113,14 +113,6 @@ def test_size_is_a_fraction_of_height_and_width(size, settings):
     assert labels.shape == changed.shape[:1] + changed.shape[2:]
 
 
-def test_a_scale_of_a_half_shows_the_image_at_half_its_size():
-    image, mask = torch.zeros(1, 3, 64, 64), torch.ones(1, 64, 64, dtype=torch.uint8)
-    mask[:, 16:48, 16:48] = 0  # a pet of 32x32 in the middle
-    _, labels = augmented(image, mask, scale_min=0.5, scale_max=0.5)
-    assert (labels[0, 24:40, 24:40] == 0).all()
-    assert (labels[0, 18:46, 18:46] == 0).sum() == 16 * 16
-
-
 def test_stretch_changes_the_aspect_ratio_and_keeps_the_area():
     image = torch.zeros(200, 3, 64, 64)
     image[:, :, 22:42, 22:42] = 1

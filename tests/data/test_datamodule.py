@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,24 +9,9 @@ from petseg.data.datamodule import PetDataModule
 from petseg.data.splits import read_split
 
 
-@pytest.fixture(autouse=True)
-def _folder_of_the_tests(tmp_path_factory, monkeypatch):
-    """Cartoons and caches go to a folder of the tests."""
-    folder = tmp_path_factory.getbasetemp() / "home"
-    monkeypatch.setattr("petseg.data.datamodule.home_folder", lambda: folder)
-    monkeypatch.setenv("PETSEG_CACHE_DIR", str(folder / "cache"))
-
-
-def module_of(root: Path, **settings) -> PetDataModule:
-    module = PetDataModule("oxford", root, progress=False, **settings)
-    module.prepare_data()
-    module.setup()
-    return module
-
-
 @pytest.fixture
-def module(cartoons) -> PetDataModule:
-    return module_of(cartoons, image_size=32, batch_size=5, val_fraction=0.34)
+def module(cartoons, ready) -> PetDataModule:
+    return ready(cartoons, image_size=32, batch_size=5, val_fraction=0.34)
 
 
 def test_splits_are_disjoint_and_complete(module, cartoons):
@@ -91,8 +74,8 @@ def test_impossible_settings_are_refused(settings, sentence):
         PetDataModule("cartoon", **settings)
 
 
-def test_a_smaller_train_split_leaves_validation_and_test_as_they_are(cartoons):
-    whole, half = (module_of(cartoons, image_size=16, train_fraction=fraction) for fraction in (1.0, 0.5))
+def test_a_smaller_train_split_leaves_validation_and_test_as_they_are(cartoons, ready):
+    whole, half = (ready(cartoons, image_size=16, train_fraction=fraction) for fraction in (1.0, 0.5))
     assert len(half.examples["train"]) == len(half.datasets["train"]) < len(whole.examples["train"])
     assert set(half.examples["train"]) < set(whole.examples["train"])
     assert half.examples["val"] == whole.examples["val"]
@@ -102,7 +85,8 @@ def test_a_smaller_train_split_leaves_validation_and_test_as_they_are(cartoons):
         assert torch.equal(half.datasets["train"][index].image, whole.datasets["train"][rows[example.name]].image)
 
 
-def test_cartoons_are_written_on_first_use():
+def test_cartoons_are_written_on_first_use(tmp_path, monkeypatch):
+    monkeypatch.setattr(datamodule, "home_folder", lambda: tmp_path)
     module = PetDataModule("cartoon", image_size=32, progress=False)
     module.prepare_data()
     module.setup()
@@ -110,18 +94,18 @@ def test_cartoons_are_written_on_first_use():
     assert len({example.breed for example in module.examples["test"]}) == 12
 
 
-def test_each_official_split_is_opened_once_however_often_lightning_prepares(cartoons, monkeypatch):
+def test_each_official_split_is_opened_once_however_often_lightning_prepares(cartoons, ready, monkeypatch):
     opened = []
     monkeypatch.setattr(datamodule, "open_pixels", lambda *args: opened.append(args[3]) or open_pixels(*args))
-    module = module_of(cartoons, image_size=16)
+    module = ready(cartoons, image_size=16)
     module.prepare_data()
     module.setup("test")
     assert opened == ["oxford-trainval", "oxford-test"]
 
 
 @pytest.mark.real_data
-def test_full_size_files_and_128_pixel_files_give_nearly_the_same_pixels(oxford, fullsize):
-    small, large = module_of(oxford), module_of(fullsize)
+def test_full_size_files_and_128_pixel_files_give_nearly_the_same_pixels(oxford_data, fullsize, ready):
+    small, large = oxford_data, ready(fullsize)
     rows = {example.name: row for row, example in enumerate(small.examples["train"])}
     shared = [(row, rows[e.name]) for row, e in enumerate(large.examples["train"]) if e.name in rows]
     assert len(shared) > 20

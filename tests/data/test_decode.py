@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -7,25 +5,6 @@ from PIL.ExifTags import Base
 
 from petseg.data.decode import decode
 from petseg.errors import DataError
-
-
-@pytest.fixture
-def pair(tmp_path) -> tuple[Path, Path]:
-    """A photo and its trimap, 48 x 40."""
-    Image.new("RGB", (48, 40), "red").save(tmp_path / "2.jpg")
-    Image.new("L", (48, 40), 1).save(tmp_path / "2.png")
-    return tmp_path / "2.jpg", tmp_path / "2.png"
-
-
-@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP"])
-def test_a_file_is_read_by_its_content_whatever_its_name(tmp_path, kind):
-    path, trimap = tmp_path / "a.jpg", tmp_path / "a.png"
-    Image.new("RGB", (20, 10), (255, 0, 0)).save(path, format=kind)
-    Image.new("L", (20, 10), 1).save(trimap)
-    image, mask = decode(path, trimap, 8)
-    assert image.shape == (8, 8, 3)
-    assert (image[..., 0] > 250).all()
-    assert (mask == 0).all()
 
 
 def test_images_are_resized_with_antialiasing_and_masks_without_inventing_labels(tmp_path):
@@ -56,12 +35,12 @@ def test_a_photo_with_an_exif_orientation_and_its_trimap_are_turned_alike(tmp_pa
     assert all(map(np.array_equal, decode(tmp_path / "a.png", tmp_path / "b.png", 24), expected))
 
 
-@pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize("damage", ["more pixels than memory", "cut off in its pixels"])
-def test_a_damaged_file_is_named_with_the_remedy(pair, which, damage):
-    content = pair[1].read_bytes()  # a PNG
-    huge = content[:16] + b"\x7f\xff\xff\xff" * 2 + content[24:]
-    pair[which].write_bytes(huge if damage == "more pixels than memory" else content[:50])
-    name = pair[which].name
+@pytest.mark.parametrize("name", ["2.jpg", "2.png"])
+def test_a_file_with_more_pixels_than_memory_is_named_with_the_remedy(tmp_path, name):
+    pair = tmp_path / "2.jpg", tmp_path / "2.png"
+    Image.new("RGB", (48, 40), "red").save(pair[0])
+    Image.new("L", (48, 40), 1).save(pair[1])
+    content = pair[1].read_bytes()
+    (tmp_path / name).write_bytes(content[:16] + b"\x7f\xff\xff\xff" * 2 + content[24:])
     with pytest.raises(DataError, match=rf"{name}: cannot be read \(.+\)\. Delete it and run `petseg data oxford`"):
         decode(*pair, 16)

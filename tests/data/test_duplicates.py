@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from petseg.data.cartoons import cartoon
-from petseg.data.datamodule import PetDataModule
 from petseg.data.duplicates import Pair, Photo, duplicate_pairs, duplicates, leaked_test_photos, thumbnails
 
 
@@ -65,11 +64,8 @@ def test_a_leak_is_a_pair_with_one_photo_in_test_and_its_test_photo_counts_once(
     assert leaked_test_photos(pairs) == [3, 7]
 
 
-def test_duplicates_are_named_with_their_splits(cartoons, monkeypatch, tmp_path):
-    monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path))
-    data = PetDataModule("oxford", cartoons, image_size=64, progress=False)
-    data.prepare_data()
-    data.setup()
+def test_duplicates_are_named_with_their_splits(cartoons, ready):
+    data = ready(cartoons, image_size=64)
     images = data.datasets["test"].pixels.images
     pixels = np.array(data.datasets["train"].pixels.images)
     pixels[data.datasets["train"].rows[2]] = images[4, :, ::-1]
@@ -82,14 +78,11 @@ def test_duplicates_are_named_with_their_splits(cartoons, monkeypatch, tmp_path)
 
 
 @pytest.mark.real_data
-def test_oxford_holds_43_photos_twice_and_23_of_them_in_trainval_and_test(oxford):
-    data = PetDataModule("oxford", oxford, progress=False)
-    data.prepare_data()
-    data.setup()
-    pairs = duplicates(data)
+def test_oxford_holds_43_photos_twice_and_23_of_them_in_trainval_and_test(oxford_data):
+    pairs = duplicates(oxford_data)
     assert len(pairs) == 43
     assert len(leaked_test_photos(pairs)) == 23
     assert not any(pair.mirrored for pair in pairs)
-    assert len(duplicates(data, threshold=0.985)) == 42
+    assert len(duplicates(oxford_data, threshold=0.985)) == 42
     names = {frozenset((pair.first.name, pair.second.name)) for pair in pairs}
     assert {frozenset(two) for two in (("Bombay_146", "Bombay_82"), ("Abyssinian_151", "Abyssinian_99"))} <= names

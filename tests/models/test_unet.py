@@ -80,10 +80,6 @@ def test_the_notebooks_network_has_equal_weights_and_logits(cells, separable):
     ours.load_state_dict(theirs.state_dict())
 
 
-def test_the_separable_network_has_1_517_854_parameters():
-    assert sum(p.numel() for p in UNet(separable=True).parameters()) == 1_517_854
-
-
 def test_torchinfo_reports_the_published_totals(network):
     summary = torchinfo.summary(network, (16, 3, 128, 128), verbose=0)
     assert summary.total_params == 7_778_643
@@ -92,6 +88,7 @@ def test_torchinfo_reports_the_published_totals(network):
     assert "Forward/backward pass size (MB): 595.59" in text
     assert "Params size (MB): 31.11" in text
     assert "Input size (MB): 3.15" in text
+    assert sum(p.numel() for p in UNet(separable=True).parameters()) == 1_517_854
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (17, 5), (32, 64), (127, 129), (75, 31)])
@@ -110,18 +107,6 @@ def test_every_parameter_gets_a_gradient():
     network = UNet(channels=(4, 8), separable=True)
     network(torch.rand(2, 3, 16, 16)).square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
-
-
-def test_cutting_a_skip_changes_the_logits(network):
-    image = torch.rand(1, 3, 32, 32)
-    with torch.no_grad():
-        whole = network(image)
-        hook = network.decoder[-1].register_forward_pre_hook(
-            lambda _, args: (torch.cat([torch.zeros_like(args[0][:, :16]), args[0][:, 16:]], dim=1),)
-        )
-        cut = network(image)
-        hook.remove()
-    assert not torch.allclose(whole, cut)
 
 
 @pytest.mark.parametrize("settings", [{"channels": ()}, {"channels": (16, 0)}, {"in_channels": 0}, {"num_classes": 0}])

@@ -174,17 +174,9 @@ def test_a_missing_field_is_named_and_one_with_a_default_may_be_missing(path, tm
     assert "the header lacks name, architecture" in refusal(zoo.load, tmp_path / "bare.safetensors")
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"settings": '{"channels": [1048576, 2097152]}'}, "do not fit"),  # 158 TB of weights: refused unbuilt
-        ({"settings": '{"depth": 3}'}, "cannot be built"),
-        ({"architecture": '"pretrained-unet"', "settings": '{"encoder": "hf-hub:a/b"}'}, "timm knows no such encoder"),
-        ({"parameters": "5"}, "the card says 5 parameters and 3 classes, the network has 7,559 and 3"),
-    ],
-)
-def test_a_header_that_does_not_describe_its_tensors_is_refused(path, changes, sentence):
-    assert sentence in refusal(zoo.load, rewritten(path, changes))
+def test_a_file_that_names_an_encoder_of_elsewhere_is_refused(path):
+    changes = {"architecture": '"pretrained-unet"', "settings": '{"encoder": "hf-hub:a/b"}'}
+    assert "timm knows no such encoder" in refusal(zoo.load, rewritten(path, changes))
 
 
 @pytest.mark.slow
