@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from petseg.course.checks import exercise
+from petseg.course.comparison import shown
 from petseg.course.hints import NotYetError, ask, call, same_run
 from petseg.data.augment import Augment, AugmentSettings
 from petseg.data.datamodule import Batch
@@ -90,7 +91,8 @@ def validation(answer: Any) -> str:
         "the network must see normalised images, pixels from 0 to 1 before that.": "raw",
     }
     wrong = {hint: partial(_validate, bug=bug) for hint, bug in bugs.items()}
-    same_run(run, answer, _validate, wrong, f"expected loss and mean IoU {run(_validate)}, but got {run(answer)}.")
+    otherwise = f"expected loss and mean IoU {shown(run(_validate))}, but got {shown(run(answer))}."
+    same_run(run, answer, _validate, wrong, otherwise)
     if any(graphs):
         raise NotYetError("the numbers are right, but gradients were prepared, which costs memory: see `no_grad`.")
     return "The same images give the same numbers, whatever the batch size."

@@ -19,10 +19,6 @@ LESSONS = [
     if any("gap" in cell.metadata for cell in nbformat.read(path, as_version=4).cells)
 ]
 
-#: Lessons whose solutions are not in their metadata, but in a notebook that is written by hand; with its own, 02 would
-#: exceed 300 KB.
-SEPARATE = {"02", "03", "04", "06", "07"}
-
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
 def lesson(request: pytest.FixtureRequest) -> Path:
@@ -76,8 +72,6 @@ def test_practice_notebooks_are_those_that_make_practice_writes() -> None:
 def test_solutions_are_those_that_make_practice_writes_and_practice_versions_do_not_hold_them() -> None:
     lessons = {path.name: nbformat.read(path, as_version=4) for path in sorted(FOLDER.glob("*.ipynb"))}
     for name, lesson in lessons.items():
-        if name[:2] in SEPARATE:
-            continue
         exercises = [cell for cell in lesson.cells if "exercise" in cell.metadata.get("tags", [])]
         assert all("solution" in cell.metadata for cell in exercises), name
         committed = nbformat.read(FOLDER / "solutions" / f"{name[:2]}_solutions.ipynb", as_version=4)
