@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import warnings
+from argparse import ArgumentParser
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from petseg.models.device import best_precision
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
 from petseg.training.callbacks import AtomicCheckpointIO, EpochSeconds, EpochSeeds, checkpoints
 from petseg.training.ema import WarmupEMA
-from petseg.training.recipes import RECIPES
+from petseg.training.recipes import RECIPES, on_gpu
 from petseg.training.runs import find_checkpoint
 from petseg.training.stopping import StopTogether
 from petseg.training.task import SegmentationTask
@@ -58,6 +61,7 @@ class PetCLI(LightningCLI):
             "for a PretrainedUNet, unless this is `random`), and what `validate` and `test` score without --ckpt_path "
             "(default: the most accurate)",
         )
+        parser.add_argument("--gpu", type=dict, default={}, help="what a recipe changes where there is an NVIDIA GPU")
         parser.set_defaults({"model.network": {"class_path": "petseg.models.unet.UNet"}})
         network: Any = next(action for action in parser._actions if action.dest == "model.network")
         network.extra_help = lambda: ""  # else --help lists every module of PyTorch
@@ -67,6 +71,7 @@ class PetCLI(LightningCLI):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "LightningCLI's args parameter")
             super().parse_arguments(parser, args)
+        self.config[self.config["subcommand"]]["gpu"] = {}  # the run's own config.yaml has what was chosen
         self._check_request(self.config["subcommand"])
 
     def _check_request(self, command: str) -> None:
@@ -165,6 +170,16 @@ def trainer_defaults(command: str) -> dict[str, Any]:
     return {"devices": 1, "precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
 
 
+def with_gpu_settings(arguments: list[str]) -> list[str]:
+    """Puts the recipes before the flags, which change them, and between both what the recipes change on a GPU."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", "-c", action="append", default=[])
+    known, flags = parser.parse_known_args(arguments[1:])
+    changes = filter(None, (on_gpu(Path(path)) for path in known.config or [RECIPES / "course.yaml"]))
+    configs = [*known.config, *(json.dumps(settings) for settings in changes)]
+    return [arguments[0], *chain(*(("--config", config) for config in configs)), *flags]
+
+
 def run(arguments: list[str]) -> PetCLI:
     """Runs `fit`, `validate` or `test` as Lightning's command line understands it.
 
@@ -191,7 +206,7 @@ def run(arguments: list[str]) -> PetCLI:
                 trainer_defaults=defaults,
                 parser_kwargs={"fit": {"default_config_files": [] if has_config else [str(RECIPES / "course.yaml")]}},
                 save_config_callback=NewRun if arguments[0] == "fit" else None,
-                args=arguments,
+                args=with_gpu_settings(arguments) if arguments[0] == "fit" else arguments,
             )
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):

@@ -23,6 +23,7 @@ import torch
 from archives import Handler, Server, archive_server, photo
 from disks import NoDiskError, small_disk
 from PIL import Image
+from tqdm import tqdm
 
 from petseg.data import download
 from petseg.data.cache import Pixels, open_pixels
@@ -43,6 +44,7 @@ def run(scale: str) -> dict[str, Any]:
     if not hasattr(os, "fork"):
         raise Skipped("kills processes that only `os.fork` starts fast enough")
     tally, generator = Tally(), random.Random(0)
+    tqdm.set_lock(threading.RLock())  # its own is shared by processes: a killed one would keep it for ever
     with TemporaryDirectory() as name, redirect_stderr(StringIO()):  # each damaged cache says a line
         root = Path(name)
         count = 6 if scale == "short" else 150

@@ -163,11 +163,11 @@ def fields(server: Server) -> Iterator[Case]:
             file = {"path": address, "orig_name": "a.jpg", **meta}
             chosen = (
                 [[file], "unet"],
-                [None, "image", CUTOUT[1], file, *CUTOUT[3:]],
+                [file, None],
                 [None, *CUTOUT[:4], file, *CUTOUT[5:]],
             )
             for (event, label), values in zip(
-                [("upload", "photos"), *[("click", "Download")] * 2], chosen, strict=True
+                [("upload", "photos"), ("upload", "Own picture"), ("click", "Download")], chosen, strict=True
             ):
                 yield (
                     f"{label}: {address} {'marked' if meta else ''}",

@@ -1,9 +1,13 @@
 """What the recipes of the package choose, and how they are read."""
 
+from types import SimpleNamespace
+
 import pytest
+from tiny import flags
 
 from petseg.data.augment import AugmentSettings
 from petseg.models import pretrained, zoo
+from petseg.training import fit, recipes
 from petseg.training.recipes import RECIPES, distillation, read_recipe
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import start_from
@@ -45,3 +49,19 @@ def test_all_teachers_of_a_recipe_are_found_by_name():
             assert distillation({"trainer": {"callbacks": callbacks}})["teacher"] == names
     for callbacks in (None, [seeds]):
         assert distillation({"trainer": {"callbacks": callbacks}}).get("teacher", []) == []
+
+
+def test_on_a_gpu_a_recipe_takes_its_own_batches_and_flags_still_win(cartoons, monkeypatch, tmp_path):
+    monkeypatch.setattr(recipes, "torch", SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True)))
+    assert read_recipe("course")["data"]["batch_size"] == 64
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("gpu: {data: {batch_size: 8}, average: {decay: 0.5}}\nmodel: {learning_rate: 0.5}\n")
+    tiny = flags(cartoons, **{"trainer.fast_dev_run": 1})
+    place = tiny.index("--data.batch_size")
+    del tiny[place : place + 2]
+    chosen = fit.run(["fit", "--config", str(mine), *tiny]).config["fit"]
+    assert (chosen["data"]["batch_size"], chosen["average"]["decay"], chosen["gpu"]) == (8, 0.5, {})
+    chosen = fit.run(["fit", "--data.batch_size", "6", f"--config={mine}", *tiny]).config["fit"]
+    assert (chosen["data"]["batch_size"], chosen["average"]["decay"]) == (6, 0.5)
+    monkeypatch.undo()
+    assert fit.run(["fit", "--config", str(mine), *tiny]).config["fit"]["average"]["decay"] == 0.998

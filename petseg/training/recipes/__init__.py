@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 import yaml
 
 from petseg.training.task import size_at
@@ -14,13 +15,29 @@ RECIPES: Final = Path(__file__).parent
 
 
 def read_recipe(name: str = "course") -> dict[str, Any]:
-    """The sections of a recipe: `trainer`, `data`, `model`, `average`.
+    """The sections of a recipe: `trainer`, `data`, `model`, `average`; on an NVIDIA GPU with those of `on_gpu`.
 
     Args:
         name: `course`, which notebook 03 trains, `fast`, or a released model.
     """
-    recipe: dict[str, Any] = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
+    path = RECIPES / f"{name}.yaml"
+    recipe: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    recipe.pop("gpu", None)
+    for section, settings in on_gpu(path).items():
+        recipe[section] |= settings
     return recipe
+
+
+def on_gpu(path: Path) -> dict[str, Any]:
+    """What section `gpu` of a recipe's file changes in its other sections; empty where there is no NVIDIA GPU.
+
+    A GPU needs larger batches to be busy, and they a higher learning rate and, since fewer steps are averaged, a lower
+    decay of the average.
+    """
+    if not torch.cuda.is_available() or not path.is_file():
+        return {}
+    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return (recipe.get("gpu") if isinstance(recipe, dict) else None) or {}
 
 
 def stages(recipe: Mapping[str, Any]) -> list[tuple[int, int]]:
