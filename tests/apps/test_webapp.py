@@ -169,7 +169,7 @@ def test_folders_that_stand_empty_are_removed_and_no_others(tmp_path: Path) -> N
     (tmp_path / "full" / "photo.jpg").touch()
     for name in ("old", "full"):
         os.utime(tmp_path / name, (0, 0))
-    remove_empty_folders(tmp_path)
+    remove_empty_folders(tmp_path, seconds=600)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "new"]
 
 

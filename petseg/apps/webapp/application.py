@@ -15,7 +15,7 @@ from petseg.apps import display
 from petseg.apps.webapp.limits import MAX_MEGABYTES, Requests, adapt_gradio, unknown
 from petseg.apps.webapp.page import KEEP_SECONDS, Page
 from petseg.apps.webapp.session import ChosenPhoto, Session
-from petseg.apps.webapp.store import SWEEP_SECONDS, remove_empty_folders
+from petseg.apps.webapp.store import remove_empty_folders
 
 MAX_WAITING: Final = 100  # requests in the queue; the next one is told that it is full
 MAX_VISITORS: Final = 100  # whose photos are kept; the one who was away longest loses them first
@@ -25,6 +25,8 @@ ACCENT: Final = (
     *("#eef7f4", "#d5ebe4", "#abd7ca", "#7fbfae", "#55a691", "#3b8f7b"),
     *(display.COLOR, "#256557", "#1d4f44", "#163c34", "#0d2520"),
 )
+
+SWEEP_SECONDS: Final = 600  # from one deletion of old files to the next
 
 #: Fonts of the reader's machine: none is fetched.
 FONTS: Final = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
@@ -70,7 +72,7 @@ async def _sweeping(folder: Path) -> AsyncIterator[None]:
     async def sweep() -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            await asyncio.to_thread(remove_empty_folders, folder)
+            await asyncio.to_thread(remove_empty_folders, folder, SWEEP_SECONDS)
 
     task = asyncio.create_task(sweep())
     yield

@@ -7,15 +7,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
 from PIL import Image
 
 from petseg.apps import display
 from petseg.apps.webapp.limits import NOT_STORED
 from petseg.errors import PhotoError
-
-SWEEP_SECONDS: Final = 600  # from one deletion of old files to the next
 
 
 class Store:
@@ -47,9 +44,9 @@ class Store:
             raise PhotoError(NOT_STORED.format(error.strerror)) from error
 
 
-def remove_empty_folders(folder: Path) -> None:
-    """Removes the folders in a folder that have been empty for a while, thus not those of uploads that just begin."""
+def remove_empty_folders(folder: Path, seconds: float) -> None:
+    """Removes the folders in a folder that have been empty for `seconds`, thus not those of uploads that just begin."""
     for path in folder.iterdir():
-        if path.is_dir() and time.time() - path.stat().st_mtime > SWEEP_SECONDS:
+        if path.is_dir() and time.time() - path.stat().st_mtime > seconds:
             with suppress(OSError):  # not empty
                 path.rmdir()
