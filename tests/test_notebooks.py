@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from petseg.files import read_json
 from petseg.upkeep.execution import WIDGET
 from petseg.upkeep.notebooks import MAX_BYTES
 from petseg.upkeep.pages import alt_texts
@@ -97,6 +98,16 @@ def test_it_opens_and_closes_as_all_do(notebook: Any, code: list[Any], headings:
     parts = [text for level, text in headings if level == 2 and text != "Your own photo"]  # the panel comes last
     assert parts[-2:] == ["What we saw", "Your turn"]
     assert sum("**Read next**" in cell.source for cell in notebook.cells) == 1
+
+
+def test_its_opening_says_how_long_the_machine_needs_as_measured(path: Path, notebook: Any) -> None:
+    """Within a third, since another machine is as much faster or slower."""
+    said = re.search(r"needs (\d+ \w+) in profile `quick`.*?and (\d+ \w+) in `full`", notebook.cells[0].source)
+    assert said
+    for quoted, profile in zip(said.groups(), ("quick", "full"), strict=True):
+        number, unit = quoted.split()
+        measured = read_json(ROOT / "figures/minutes.json")[path.stem][profile]["seconds"]
+        assert 0.75 < int(number) * {"seconds": 1, "minutes": 60}[unit] / measured < 1.33, profile
 
 
 def test_no_text_shows_a_picture_of_another_folder(notebook: Any) -> None:
