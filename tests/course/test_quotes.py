@@ -108,6 +108,15 @@ def test_notebook_03_quotes_the_ablations_and_its_own_outputs() -> None:
     assert f"its score rises at both lines, {' and '.join(jumps)}." in text
 
 
+def test_notebook_04_says_of_what_kind_the_five_worst_predictions_are() -> None:
+    text, said = text_of(lesson("04")), said_by(lesson("04"))
+    worst = re.findall(r"^(\w+): IoU of pet \d\.\d\d, (.+) in \d+% of the image$", said, re.MULTILINE)
+    names, mistakes = zip(*worst, strict=True)
+    assert mistakes == (*["background taken for pet"] * 3, "boundary taken for pet", "pet missed")
+    assert f"the mask of `{names[0]}` is empty" in text
+    assert f"in `{names[3]}` the band around the pet, and of `{names[4]}` a part is missed" in text
+
+
 def test_notebook_06_says_which_method_is_ahead_and_how_far_the_weights_moved() -> None:
     text, said = text_of(lesson("06")), said_by(lesson("06"))
     for first, second, ahead in (("frozen", "scratch", "3 of 3"), ("fine-tuned", "scratch", "3 of 3")):
@@ -131,6 +140,15 @@ def test_notebook_06_says_which_method_is_ahead_and_how_far_the_weights_moved() 
         moved = [float(x) for x in re.findall(r"(\d\.\d)%", changes[1])]
         assert moved[-1] > 3 * moved[0]
         assert max(moved) < 2
+
+
+def test_notebook_07_says_that_every_corruption_lowers_the_score_at_every_strength() -> None:
+    lost = re.search(
+        r"Points of mean IoU lost by corruption, mild, medium, strong: (.+)\.$", said_by(lesson("07")), re.M
+    )
+    assert lost
+    assert min(float(number) for number in re.findall(r"-?\d+\.\d", lost[1])) > 0
+    assert "every corruption lowers the score at every strength" in text_of(lesson("07"))
 
 
 def test_notebook_07_quotes_what_the_encoder_s_weights_gain_and_lose() -> None:
