@@ -16,9 +16,9 @@ import shutil
 import stat
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,10 +56,6 @@ class Pixels:
         """Memory-map both arrays: pixels are read from disk when they are first used, and shared by all processes."""
         images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
         return cls(images, masks, folder)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the path of a cache: NumPy would copy all pixels (241 MB for Oxford) to every loader process."""
-        return (Pixels.open, (self.folder,)) if self.folder else (Pixels, (self.images, self.masks))
 
 
 def open_pixels(files: Sequence[Files], size: int, folder: Path, name: str, progress: bool = True) -> Pixels:
@@ -120,18 +116,18 @@ def _is_intact(cache: Path) -> bool:
 
 def _checksums(cache: Path) -> dict[str, int]:
     """CRC-32 of both arrays' files."""
-    checksums = dict.fromkeys(("images.npy", "masks.npy"), 0)
-    for name in checksums:
-        with (cache / name).open("rb") as file:
-            while block := file.read(1 << 20):
-                checksums[name] = zlib.crc32(block, checksums[name])
-    return checksums
+    return {name: zlib.crc32(np.memmap(cache / name, np.uint8, "r").data) for name in ("images.npy", "masks.npy")}
 
 
 def _build(files: Sequence[Files], size: int, target: Path, title: str | None) -> None:
-    """Decode into a temporary folder, then rename it."""
+    """Decode into a temporary folder, locked while it is in use, then rename it."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _draft(target.parent) as draft:
+    draft = target.with_name(f".draft-{uuid.uuid4().hex}")
+    lock = FileLock(f"{draft}.lock")
+    with suppress(OSError, NotImplementedError):  # some network drives have no locks
+        lock.acquire(timeout=0)
+    try:
+        draft.mkdir()  # unlike those of `tempfile`, as open to others as the umask says
         _decode_all(files, size, draft, title)
         write_json(draft / "checksums.json", _checksums(draft))
         if target.is_dir() and not _is_intact(target):
@@ -141,18 +137,6 @@ def _build(files: Sequence[Files], size: int, target: Path, title: str | None) -
         except OSError:
             if not target.is_dir():  # otherwise another process has decoded the same files in the meantime
                 raise
-
-
-@contextmanager
-def _draft(folder: Path) -> Iterator[Path]:
-    """A temporary folder, locked while it is in use."""
-    draft = folder / f".draft-{uuid.uuid4().hex}"
-    lock = FileLock(f"{draft}.lock")
-    with suppress(OSError, NotImplementedError):  # some network drives have no locks
-        lock.acquire(timeout=0)
-    try:
-        draft.mkdir()  # unlike those of `tempfile`, as open to others as the umask says
-        yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         lock.release()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import lightning as L
 import torch
@@ -77,11 +77,6 @@ class PixelDataset(Dataset[Batch]):
         return self.__getitems__([index])
 
 
-def _unchanged(batch: Any) -> Any:
-    """The loader's collate function: `__getitems__` returns a batch already."""
-    return batch
-
-
 class PetDataModule(L.LightningDataModule):
     """Train, validation and official test split, decoded once and memory-mapped.
 
@@ -94,7 +89,6 @@ class PetDataModule(L.LightningDataModule):
         batch_size: examples per batch, on each device.
         val_fraction: fraction of each breed of the official trainval split that becomes validation.
         train_fraction: fraction of each breed of the train split that is used, to measure the effect of more examples.
-        num_workers: loader processes; 0 is fastest, since a batch is one gather from memory. `petseg fit` takes none.
         progress: show a progress bar while images are decoded.
 
     Raises:
@@ -109,7 +103,6 @@ class PetDataModule(L.LightningDataModule):
         batch_size: int = 32,
         val_fraction: float = 0.1,
         train_fraction: float = 1.0,
-        num_workers: int = 0,
         progress: bool = True,
     ) -> None:
         super().__init__()
@@ -127,7 +120,6 @@ class PetDataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.val_fraction = val_fraction
         self.train_fraction = train_fraction
-        self.num_workers = num_workers
         self.progress = progress
         self.examples: dict[str, list[Example]] = {}
         self.datasets: dict[str, PixelDataset] = {}
@@ -165,7 +157,7 @@ class PetDataModule(L.LightningDataModule):
             "val": PixelDataset(pixels, val),
             "test": PixelDataset(test_pixels, range(len(test))),
         }
-        if stage == "fit" and self.trainer and self.num_workers == 0:
+        if stage == "fit" and self.trainer:
             self._move_to_gpu(self.trainer.strategy.root_device)
 
     def _move_to_gpu(self, device: torch.device) -> None:
@@ -214,13 +206,12 @@ class PetDataModule(L.LightningDataModule):
         return self._opened[split]
 
     def _loader(self, split: str, shuffle: bool = False) -> DataLoader[Batch]:
+        # without loader processes: a batch is one gather from memory
         return DataLoader(
             self.datasets[split],
             batch_size=self.batch_size,
             shuffle=shuffle,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            collate_fn=_unchanged,
+            collate_fn=lambda batch: batch,  # `__getitems__` returns a batch already
             # the copy to the GPU then overlaps with computing
             pin_memory=torch.cuda.is_available() and not self.datasets[split].resident,
         )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from petseg.data.datamodule import Batch, PetDataModule, PixelDataset
-from petseg.data.duplicates import Pair, Photo
+from petseg.data.duplicates import Pair
 from petseg.evaluation.corruptions import CORRUPTIONS, OUTSIDE, STRENGTHS
 from petseg.inference.predictor import Predictor
 from petseg.labels import PET
@@ -101,7 +101,7 @@ def corruption_matrices(predictor: Predictor, image: Tensor, mask: Tensor, seed:
     return matrices
 
 
-def annotator_matrices(data: PetDataModule, pairs: Sequence[Pair[Photo]]) -> Tensor:
+def annotator_matrices(data: PetDataModule, pairs: Sequence[Pair]) -> Tensor:
     """The masks of photos that are in the data set twice, the second of each pair scored against the first.
 
     Their agreement is no upper limit for a network: two masks that differ can each be nearer to the true outline.

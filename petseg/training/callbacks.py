@@ -137,9 +137,8 @@ class EpochSeeds(L.Callback):
 
     A checkpoint does not hold the state of the random generators. Without this callback, a resumed run sees its images
     in another order and with other augmentation than an uninterrupted one. The samplers of distributed runs do the
-    same. Without loader processes: they draw the order before this callback can seed it. The seed of an
-    epoch is the run's seed plus the epoch's number, so the seeds of runs that are compared must be further apart than
-    their number of epochs.
+    same. The seed of an epoch is the run's seed plus the epoch's number, so the seeds of runs that are compared must be
+    further apart than their number of epochs.
 
     Args:
         seed: of the run; default: the seed of `L.seed_everything`.
@@ -147,18 +146,6 @@ class EpochSeeds(L.Callback):
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Refuses loader processes.
-
-        Raises:
-            SettingsError: there are some.
-        """
-        if workers := getattr(trainer.train_dataloader, "num_workers", 0):
-            raise SettingsError(
-                f"num_workers={workers}: a run that is resumed would see its images in another order. Leave it out: "
-                "a batch is one gather from memory, which loader processes would only slow down."
-            )
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Seeds the order of the examples."""

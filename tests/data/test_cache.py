@@ -1,5 +1,4 @@
 import os
-import pickle
 import stat
 from pathlib import Path
 
@@ -100,16 +99,6 @@ def test_all_damaged_files_are_named_at_once_and_a_missing_one_before_them(files
     files[2][0].unlink()
     with pytest.raises(DataError, match=r"2\.jpg: missing.*petseg data oxford"):
         open_pixels(files, tmp_path)
-
-
-def test_pickled_pixels_are_a_path_that_opens_the_same_pixels_and_those_in_memory_are_pickled_whole(files, tmp_path):
-    mapped = open_pixels(files, tmp_path)
-    assert len(pickle.dumps(mapped)) < 1_000 < mapped.masks.nbytes
-    for pixels in (mapped, cache.Pixels(np.ones((2, 4, 4, 3), np.uint8), np.zeros((2, 4, 4), np.uint8))):
-        copy = pickle.loads(pickle.dumps(pixels))
-        assert isinstance(copy.images, np.memmap) == (pixels is mapped)
-        assert np.array_equal(copy.images, pixels.images)
-        assert np.array_equal(copy.masks, pixels.masks)
 
 
 @pytest.mark.parametrize("name", ["images.npy", "checksums.json"])
