@@ -11,12 +11,11 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -33,27 +32,11 @@ MAX_POINTS: Final = 0.5
 MIN_SPEEDUP: Final = 1.5
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The same network in float32 and int8, in this order.
+class Comparison(NamedTuple):
+    """A network in int8 against the same in float32."""
 
-    Attributes:
-        mean_iou: on the validation split.
-        seconds: for one image on one core, one value per round.
-    """
-
-    mean_iou: tuple[float, float]
-    seconds: tuple[list[float], list[float]]
-
-    @property
-    def points(self) -> float:
-        """What int8 gains in mean IoU, in hundredths; below 0 what it loses."""
-        return 100 * (self.mean_iou[1] - self.mean_iou[0])
-
-    @property
-    def speedup(self) -> float:
-        """How many times as fast int8 is."""
-        return median(self.seconds[0]) / median(self.seconds[1])
+    points: float  # what int8 gains in mean IoU on the validation split, in hundredths; below 0 what it loses
+    speedup: float  # how many times as fast it is, for one image on one core
 
     @property
     def worthwhile(self) -> bool:
@@ -113,29 +96,26 @@ def quantize(exported: Path, out: Path, images: Tensor) -> Path:
 
 def compare(exported: Path, quantized: Path, validation: Iterable[Sequence[Tensor]], rounds: int = 20) -> Comparison:
     """Scores both files on batches of the validation split (see `split_matrices`), and times them in turns."""
-    sessions = [_session(path) for path in (exported, quantized)]
-    image = _pixels(next(iter(validation))[0][:1])
+    ways = [_on_one_core(path) for path in (exported, quantized)]
+    image = next(iter(validation))[0][:1]
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(1 + rounds):
-        for times, session in zip(seconds, sessions, strict=True):
+        for times, segment in zip(seconds, ways, strict=True):
             start = time.process_time()  # of this process alone: others may keep the machine busy
-            session.run(["logits"], {"image": image})
+            segment(image)
             times.append(time.process_time() - start)
-    matrices = [split_matrices(_segment(session), validation).sum(dim=0) for session in sessions]
-    float32, int8 = (float(mean_iou(matrix)) for matrix in matrices)
-    return Comparison((float32, int8), (seconds[0][1:], seconds[1][1:]))  # the first round also takes memory
+    float32, int8 = (median(times[1:]) for times in seconds)  # the first round also takes memory
+    scores = [float(mean_iou(split_matrices(segment, validation).sum(dim=0))) for segment in ways]
+    return Comparison(100 * (scores[1] - scores[0]), float32 / int8)
 
 
-def _session(path: Path) -> Any:
-    """The file in onnxruntime, on one core, so that the number of cores does not matter."""
+def _on_one_core(path: Path) -> Callable[[Tensor], Tensor]:
+    """The file as a function from images uint8 to logits, on one core, so that the number of cores does not matter."""
     runtime = import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def _segment(session: Any) -> Callable[[Tensor], Tensor]:
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda image: torch.from_numpy(session.run(["logits"], {"image": _pixels(image)})[0])
 
 
