@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 
 from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import Batch, PetDataModule
-from petseg.errors import DataError, SettingsError
+from petseg.errors import SettingsError
 from petseg.files import data_folder, write_json
 from petseg.inference.predictor import Predictor
 from petseg.models.device import best_device, best_precision, finish, machine
@@ -67,16 +67,7 @@ class Settings:
         return self.course["data"]["batch_size"], self.course["data"]["image_size"]
 
     def data(self, recipe: Recipe, decode: bool = True) -> PetDataModule:
-        """The data of a recipe, decoded and set up unless `decode` is False.
-
-        Raises:
-            DataError: there is no data set.
-        """
-        if not (self.data_dir / "oxford-iiit-pet" / "annotations" / "trainval.txt").is_file():
-            raise DataError(
-                f"{self.data_dir}: contains no oxford-iiit-pet/, which this benchmark trains on. Fetch it with `petseg "
-                "data oxford`, set PETSEG_DATA_DIR to the folder that contains it, or use cartoons: --quick."
-            )
+        """The data of a recipe, decoded and set up unless `decode` is False."""
         module = PetDataModule(**{**recipe["data"], "source": "oxford", "data_dir": self.data_dir}, progress=False)
         if decode:
             module.prepare_data()
@@ -87,7 +78,8 @@ class Settings:
 @contextmanager
 def prepare(quick: bool = False, runs: int | None = None) -> Iterator[Settings]:
     """The real data at the course's size, or, if `quick`, cartoons and a tiny network: every row in seconds."""
-    course, fast = at_full_size(read_recipe("course")), read_recipe("fast")
+    course, fast = read_recipe("course"), read_recipe("fast")
+    course["model"] |= {"sizes": [1.0], "size_starts": [0.0]}  # without progressive resizing
     if not quick:
         steps = 10 if best_device() == "cpu" else 100
         yield Settings(course, fast, data_folder(), steps=steps, runs=3 if runs is None else runs)
@@ -96,11 +88,6 @@ def prepare(quick: bool = False, runs: int | None = None) -> Iterator[Settings]:
         write_dataset(folder, images_per_breed=4)
         short: dict[str, Any] = {"rounds": 2, "steps": 1, "images": 8, "target": 0.05, "limit": 60.0}
         yield Settings(tiny(course), tiny(fast), Path(folder), **short, runs=1 if runs is None else runs)
-
-
-def at_full_size(recipe: Recipe) -> Recipe:
-    """The recipe without progressive resizing."""
-    return {**recipe, "model": {**recipe["model"], "sizes": [1.0], "size_starts": [0.0]}}
 
 
 def tiny(recipe: Recipe) -> Recipe:
@@ -149,16 +136,15 @@ def compared(title: str, unit: str, values: Mapping[str, Sequence[Any]], first: 
 class Ours:
     """A recipe's task in Lightning's Trainer, without validation and checkpoints."""
 
-    def __init__(self, recipe: Recipe, precision: Any = None) -> None:
-        self.recipe, self.precision = recipe, precision or best_precision()
-        self.task = SegmentationTask.from_recipe(recipe)
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe, self.task = recipe, SegmentationTask.from_recipe(recipe)
 
     def seconds(self, loader: DataLoader[Batch], steps: int, profiler: Profiler | None = None) -> float:
         """Seconds from the start of an epoch of `steps` to the end of its last one."""
         clock = _EpochClock()
         epoch: dict[str, Any] = {"max_epochs": 1, "limit_train_batches": steps, "limit_val_batches": 0}
         with quiet():
-            trainer = trainer_of(self.recipe, clock, **epoch, precision=self.precision, profiler=profiler)
+            trainer = trainer_of(self.recipe, clock, **epoch, profiler=profiler)
             trainer.fit(self.task, loader, loader)  # without the second, Lightning warns of missing validation
         return clock.end - clock.start
 
@@ -183,10 +169,10 @@ def trainer_of(recipe: Recipe, *callbacks: L.Callback, **replaced: Any) -> L.Tra
     return L.Trainer(**{**recipe["trainer"], **fixed, **replaced}, callbacks=[*own, *callbacks])
 
 
-def noise(shape: tuple[int, int], steps: int, layout: torch.memory_format = torch.channels_last) -> DataLoader[Batch]:
+def noise(shape: tuple[int, int], steps: int) -> DataLoader[Batch]:
     """One random batch of `shape` (images, size), given out `steps` times: training without loading."""
     batch, size = shape
-    image = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8).contiguous(memory_format=layout)
+    image = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8).permute(0, 3, 1, 2)  # channels-last
     mask = torch.randint(0, 3, (batch, size, size), dtype=torch.uint8)
     batches: Any = [Batch(image, mask, torch.arange(batch))] * steps
     return DataLoader(batches, batch_size=None)
@@ -364,7 +350,7 @@ def measure(names: Sequence[str] = (), quick: bool = False, runs: int | None = N
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more processes than cores, as a script has
         chosen = [name for name in ROWS if name in names or not names]
         if chosen != ["step"]:
-            settings.data(settings.course, decode=False)  # refuses a missing data set before the first row
+            settings.data(settings.course)  # refuses a missing data set before the first row
         for name in chosen:
             record[name] = ROWS[name](settings)
             print(*table(name, record[name]), sep="\n", flush=True)

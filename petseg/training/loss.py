@@ -1,4 +1,4 @@
-"""The loss: cross-entropy plus soft Dice, and cross-entropy with a teacher's probabilities."""
+"""The loss: cross-entropy plus soft Dice."""
 
 from __future__ import annotations
 
@@ -38,16 +38,3 @@ def segmentation_loss(logits: Tensor, target: Tensor, dice_weight: float, class_
     """
     target = target.long()
     return F.cross_entropy(logits, target, class_weights) + dice_weight * soft_dice_loss(logits, target)
-
-
-def distillation_loss(logits: Tensor, soft: Tensor, class_weights: Tensor) -> Tensor:
-    """Cross-entropy with a teacher's probabilities `soft`, float (B, K, H, W), in place of labels.
-
-    Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network (2015), https://arxiv.org/abs/1503.02531.
-    """
-    return F.cross_entropy(logits, soft, class_weights)
-
-
-def class_weights(boundary_weight: float, labels: tuple[str, ...]) -> Tensor:
-    """Weights of the classes in the cross-entropy: float (K,), 1 for all but the boundary."""
-    return torch.tensor([boundary_weight if name == "boundary" else 1.0 for name in labels])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
 import torch
+import torch.nn.functional as F
 from lightning.pytorch.cli import instantiate_class
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
@@ -21,7 +23,7 @@ from petseg.metrics.confusion import batch_confusion, class_map, pooled_scores
 from petseg.metrics.split import SplitConfusion
 from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
-from petseg.training.loss import class_weights, distillation_loss, segmentation_loss
+from petseg.training.loss import segmentation_loss
 from petseg.training.optimizer import adamw, one_cycle, parameter_groups, planned_steps
 
 
@@ -88,7 +90,7 @@ class SegmentationTask(L.LightningModule):
         self.segmenter = Segmenter(network, *getattr(network, "statistics", IMAGENET))
         self.augment = Augment(augment)
         self.scores = SplitConfusion()
-        self.register_buffer("class_weights", class_weights(boundary_weight, CLASSES), persistent=False)
+        self.register_buffer("class_weights", torch.tensor([1.0, 1.0, boundary_weight]), persistent=False)
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64)
         self._soft: Tensor | None = None
         self._soft_weight = 0.0
@@ -163,7 +165,7 @@ class SegmentationTask(L.LightningModule):
         logits = self(image)  # (B, 3, H, W)
         loss = self.loss(logits, mask)
         if teacher:  # its probabilities (B, 3, H, W)
-            teacher_loss = distillation_loss(logits, teacher[0], self.class_weights)
+            teacher_loss = F.cross_entropy(logits, teacher[0], self.class_weights)
             loss = (1 - self._soft_weight) * loss + self._soft_weight * teacher_loss
         # scores are not means over batches: one matrix counts the pixels of the whole epoch
         self._train_matrix += batch_confusion(class_map(logits.detach()), mask)
@@ -172,9 +174,8 @@ class SegmentationTask(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Logs the scores of the epoch's augmented images: a gap to `val/...` shows overfitting."""
-        matrices = (
-            cast(Tensor, self.all_gather(self._train_matrix.to(self.device))).view(-1, 3, 3).cpu()
-        )  # one per process
+        gathered = cast(Tensor, self.all_gather(self._train_matrix.to(self.device)))  # one matrix per process
+        matrices = gathered.view(-1, 3, 3).cpu()
         if matrices.any():  # a run that is resumed between two epochs begins with this call
             self.log_dict({f"train/{name}": value for name, value in pooled_scores(matrices).items()})
 
@@ -206,7 +207,8 @@ class SegmentationTask(L.LightningModule):
         scores, pooled = pooled_scores(matrices), matrices.sum(dim=0)
         self.log_dict({f"{split}/{name}": value for name, value in scores.items()}, prog_bar=split == "val")
         if split == "val":
-            self.log_dict(_pixel_columns(pooled))
+            cells = product(enumerate(CLASSES), repeat=2)
+            self.log_dict({f"val_pixels/{true}_as_{guess}": float(pooled[i, j]) for (i, true), (j, guess) in cells})
         folder = self.trainer.log_dir  # asked by every process: Lightning sends the answer of the first to the others
         if self.trainer.logger and folder and self.trainer.is_global_zero and not self.trainer.sanity_checking:
             write_json(Path(folder) / f"{split}_confusion.json", {"classes": CLASSES, "pixels": pooled.tolist()})
@@ -231,12 +233,3 @@ def _check_stages(sizes: Sequence[float], starts: Sequence[float], geometry_unti
         raise SettingsError(f"sizes={list(sizes)}: every size must be above 0, for instance sizes=[0.5, 1].")
     if not 0 <= geometry_until <= 1:
         raise SettingsError(f"geometry_until={geometry_until}: must lie between 0 and 1, for instance 0.8.")
-
-
-def _pixel_columns(confusion: Tensor) -> dict[str, float]:
-    """A confusion matrix (3, 3) as columns of the log, in pixels: `val_pixels/pet_as_boundary` and so on."""
-    return {
-        f"val_pixels/{true}_as_{predicted}": float(confusion[i, j])
-        for i, true in enumerate(CLASSES)
-        for j, predicted in enumerate(CLASSES)
-    }

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import SettingsError
 from petseg.models import zoo
-from petseg.models.segmenter import Segmenter
 from petseg.models.zoo import ModelCard
 from petseg.training.task import SegmentationTask
 
@@ -27,35 +26,21 @@ def start_from(task: SegmentationTask, name: str | Path) -> ModelCard:
         SettingsError: its weights do not fit the network, or it normalises its images in another way.
     """
     segmenter, card = zoo.load(name)
-    _check_fit(task, segmenter, card)
-    task.network.load_state_dict(segmenter.network.state_dict())
-    return card
-
-
-def _check_fit(task: SegmentationTask, segmenter: Segmenter, card: ModelCard) -> None:
-    ours, theirs = (
-        {key: value.shape for key, value in module.state_dict().items()} for module in (task.segmenter, segmenter)
-    )
+    weights = segmenter.network.state_dict()
+    ours, theirs = ({key: value.shape for key, value in w.items()} for w in (task.network.state_dict(), weights))
     if ours != theirs:
         raise SettingsError(
-            f"{card.name}: its weights are of {card.architecture} with {_listed(card.settings)}; this training's "
-            f"network is {type(task.network).__name__} with {_listed(getattr(task.network, 'settings', {}))}. Choose "
-            "the network of the weights with --model.network and its settings, or start from other weights."
+            f"{card.name}: its weights are of {card.architecture} with {card.settings}; this training's network is "
+            f"{type(task.network).__name__} with {getattr(task.network, 'settings', {})}. Choose the network of the "
+            "weights with --model.network and its settings, or start from other weights."
         )
-    for name, used, wanted in zip(("mean", "std"), task.segmenter.statistics, (card.mean, card.std), strict=True):
-        if not torch.allclose(torch.tensor(used), torch.tensor(wanted)):
-            raise SettingsError(
-                f"{card.name}: normalises its images with {name} {_numbers(wanted)}; the network of this training "
-                f"with {_numbers(used)}. Start from other weights."
-            )
-
-
-def _listed(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in settings.items())
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return "/".join(f"{value:.3g}" for value in values)
+    if not np.allclose(task.segmenter.statistics, segmenter.statistics):
+        raise SettingsError(
+            f"{card.name}: normalises its images with {segmenter.statistics}; the network of this training with "
+            f"{task.segmenter.statistics}. Start from other weights."
+        )
+    task.network.load_state_dict(weights)
+    return card
 
 
 def model_card(

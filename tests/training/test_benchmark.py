@@ -203,6 +203,6 @@ def test_a_benchmark_that_is_stopped_leaves_the_rows_that_it_has(capsys, tmp_pat
 
 def test_a_missing_data_set_is_refused_before_the_first_row(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PETSEG_DATA_DIR", str(tmp_path))
-    with pytest.raises(DataError, match="--quick"):
+    with pytest.raises(DataError, match="petseg data oxford"):
         bench.measure(["step", "epoch"])
     assert "step:" not in capsys.readouterr().out

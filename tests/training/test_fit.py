@@ -203,7 +203,7 @@ def test_a_training_is_not_started_from_weights_of_another_network(settings, sta
     task = SegmentationTask(UNet(**settings))
     before = {key: value.clone() for key, value in task.state_dict().items()}
     with pytest.raises(
-        SettingsError, match=r"small: its weights are of unet with .*channels \[4, 8\].*--model\.network"
+        SettingsError, match=r"small: its weights are of unet with .*channels': \[4, 8\].*--model\.network"
     ):
         start_from(task, start)
     assert all(torch.equal(value, before[key]) for key, value in task.state_dict().items())
@@ -213,7 +213,7 @@ def test_fit_refuses_weights_of_another_normalisation_in_one_sentence(cartoons, 
     assert cli.main(["fit", *flags(cartoons, weights=small_model)]) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith(
-        "petseg: small: normalises its images with mean 0.5/0.5/0.5; the network of this training"
+        "petseg: small: normalises its images with Statistics(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)); the network"
     )
     assert not Path("runs").exists()
 
