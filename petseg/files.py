@@ -83,11 +83,15 @@ def _remove_leftovers(folder: Path) -> None:
                 leftover.unlink()
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON atomically."""
-    text = json.dumps(value, indent=2) + "\n"
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 atomically."""
     with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON atomically."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -12,8 +12,7 @@ import pytest
 
 from petseg.files import read_json
 from petseg.upkeep.execution import WIDGET
-from petseg.upkeep.notebooks import MAX_BYTES
-from petseg.upkeep.pages import alt_texts
+from petseg.upkeep.notebooks import MAX_BYTES, alt_texts
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from petseg.errors import DataError, MissingError
-from petseg.files import atomic_write
+from petseg.files import atomic_write, write_text
 
 #: (epoch, value) pairs by name of a column; epochs count from 1.
 Log = dict[str, list[tuple[int, float]]]
@@ -136,8 +136,7 @@ def keep_log(run: Path, folder: Path) -> None:
     write_logs(folder / "metrics.csv", {"": joined([read_log(log) for log in logs_of(run)])})
     if config := read_config(attempts(run)[0]):
         config["data"]["data_dir"] = None
-        with atomic_write(folder / "config.yaml") as partial:
-            partial.write_text(yaml.safe_dump(_without_folders(config), sort_keys=False), encoding="utf-8")
+        write_text(folder / "config.yaml", yaml.safe_dump(_without_folders(config), sort_keys=False))
 
 
 def _without_folders(value: Any) -> Any:

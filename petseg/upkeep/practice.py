@@ -19,7 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from petseg.errors import DataError
-from petseg.files import atomic_write
+from petseg.files import write_text
 from petseg.upkeep.execution import run, strip
 
 NOTEBOOKS: Final = Path("notebooks")
@@ -47,18 +47,13 @@ def write_practice(path: Path, force: bool = False) -> None:
                 f"{target}: holds {answers} {'answer' if answers == 1 else 'answers'} of yours, which would be lost. "
                 "Copy the file to another folder, or overwrite it: make practice FORCE=1."
             )
-        _write(target, practice(lesson, path.name))
+        write_text(target, nbformat.writes(practice(lesson, path.name)) + "\n")
     if any("solution" in cell.metadata for cell in lesson.cells):
         target = SOLUTIONS / f"{path.name[:2]}_solutions.ipynb"
         made = solutions(lesson, path.name)
         if force or not target.is_file() or sources(nbformat.read(target, as_version=4)) != sources(made):
             with patch.dict(os.environ, PETSEG_PROFILE="quick"):
-                _write(target, strip(run(target, made), target.name))
-
-
-def _write(path: Path, notebook: NotebookNode) -> None:
-    with atomic_write(path) as partial:
-        partial.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+                write_text(target, nbformat.writes(strip(run(target, made), target.name)) + "\n")
 
 
 def sources(notebook: NotebookNode) -> list[tuple[str, str]]:

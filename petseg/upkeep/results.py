@@ -21,7 +21,7 @@ from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.display import sample_photos
 from petseg.course.record import references
 from petseg.errors import DataError, exit_with_sentence
-from petseg.files import atomic_write, home_folder, read_json, write_json
+from petseg.files import atomic_write, home_folder, read_json, write_json, write_text
 from petseg.inference.predictor import Predictor
 from petseg.labels import BACKGROUND, CLASSES
 from petseg.metrics.confusion import pooled_scores
@@ -159,8 +159,7 @@ def main() -> int:
     for path in (draw_chelsea(FIGURES), draw_reveal(FIGURES), draw_cutouts(FIGURES)):
         print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
     write_json(FIGURES / "results.json", results)
-    with atomic_write(CHECKOUT / "README.md") as partial:
-        partial.write_text(readme, encoding="utf-8")
+    write_text(CHECKOUT / "README.md", readme)
     print(json.dumps({name: model["test"]["mean_iou"] for name, model in models.items()}))
     return 0
 

@@ -27,7 +27,7 @@ from petseg.apps.display import COLOR, CSS, sample_photos
 from petseg.apps.panel.widget import PanelWidget
 from petseg.course.record import references, results
 from petseg.errors import PetsegError, exit_with_sentence
-from petseg.files import read_json, write_json
+from petseg.files import read_json, write_json, write_text
 from petseg.inference import correction, matting, segmentation, two_pass
 from petseg.inference.foreground import ColorSettings
 from petseg.inference.matting import MatteSettings
@@ -35,7 +35,7 @@ from petseg.inference.onnx import export_classifier, export_onnx
 from petseg.labels import CLASSES, rgb
 from petseg.models import zoo
 from petseg.models.classifier import SIZE
-from petseg.upkeep.pages import REPOSITORY, alt_texts
+from petseg.upkeep.notebooks import REPOSITORY, alt_texts
 from petseg.upkeep.record_pages import draw_chart, record_page
 from petseg.upkeep.results import results_table
 
@@ -82,21 +82,16 @@ def assemble(source: Path, live: bool) -> None:
         page.parent.mkdir(exist_ok=True)
         nbformat.write(prepared(nbformat.read(path, as_version=4)), page)
     for card in zoo.cards():
-        _write(source / f"results/model-{card.name}.md", card.markdown())
-    _write(
+        write_text(source / f"results/model-{card.name}.md", card.markdown())
+    write_text(
         source / "results/released.md",
         f"# Released models, and results of others\n\n{results_table(results(), references())}",
     )
     for path in sorted(Path("figures").glob("*.json")):
         record = read_json(path)
         chart = draw_chart(source / "results", path.stem, record)
-        _write(source / f"results/{path.stem}.md", record_page(path.stem, record, chart))
-    _write(source / "live/page.html", fragment() if live else NO_LIVE_PAGE)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+        write_text(source / f"results/{path.stem}.md", record_page(path.stem, record, chart))
+    write_text(source / "live/page.html", fragment() if live else NO_LIVE_PAGE)
 
 
 def prepared(notebook: NotebookNode) -> NotebookNode:
@@ -148,7 +143,7 @@ def write_live(pages: Path) -> None:
         shutil.copy(path, folder)
     for path in FRONT.iterdir():
         shutil.copy(path, folder / "front")
-    (folder / "comparison.css").write_text(CSS, encoding="utf-8")
+    write_text(folder / "comparison.css", CSS)
     for name, load in sample_photos().items():
         load().save(folder / f"{name}.png")
     export_onnx(MODEL, folder / "model.onnx", bytes_only=True)
@@ -169,7 +164,7 @@ def _write_offline(pages: Path) -> None:
     version = sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
     names = ["live.html", *(quote(path.relative_to(pages).as_posix()) for path in files)]
     script = script.replace('"<version>"', json.dumps(version)).replace('["<files>"]', json.dumps(names))
-    (pages / "offline.js").write_text(script, encoding="utf-8")
+    write_text(pages / "offline.js", script)
 
 
 def live_settings() -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from petseg.errors import MissingError, PetsegError, SettingsError
+from petseg.errors import MissingError, SettingsError, exit_with_sentence
 from petseg.models import zoo
 
 PACKAGE = Path(__file__).parents[1]
@@ -33,32 +33,7 @@ INDEX: Final = "--extra-index-url https://download.pytorch.org/whl/cpu"
 #: Git stores these files outside of its history: the hub takes no other file above 10 MB.
 LARGE_FILES: Final = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 
-README: Final = """---
-title: Cut pets out of photos
-emoji: \U0001f408
-colorFrom: yellow
-colorTo: blue
-sdk: gradio
-sdk_version: "{gradio}"
-python_version: "{python}"
-app_file: app.py
-pinned: false
-license: mit
-short_description: A small network cuts cats and dogs out of photos
----
-
-# Cut pets out of photos
-
-Choose a photo of a cat or a dog: a network with {parameters:.1f} million parameters, `{model}`, finds the animal, its
-boundary and the background, and cuts it out with a soft edge. It was trained on Oxford-IIIT Pet, in the petseg course.
-
-Photos are segmented inside this Space and are deleted after an hour or so. Programs use its one endpoint, `/segment`;
-*Use via API* at the foot of the page shows how to call it.
-
-`make space` wrote this folder. To publish it as your own Space:
-
-    hf upload YOUR-NAME/YOUR-SPACE . --repo-type space
-"""
+README: Final = Path(__file__).with_suffix(".md")
 
 APP: Final = '''"""Starts the web app; the Space runs this file."""
 
@@ -99,7 +74,9 @@ def _readme() -> str:
     except metadata.PackageNotFoundError as error:
         raise MissingError('the Space needs Gradio\'s version. Install it with: pip install "petseg[web]"') from error
     card, python = zoo.card(), f"{sys.version_info.major}.{sys.version_info.minor}"
-    return README.format(gradio=gradio, python=python, model=card.name, parameters=card.parameters / 1e6)
+    return README.read_text(encoding="utf-8").format(
+        gradio=gradio, python=python, model=card.name, parameters=card.parameters / 1e6
+    )
 
 
 def _requirements() -> str:
@@ -110,14 +87,10 @@ def _requirements() -> str:
     return "\n".join([INDEX, *lines, ""])
 
 
+@exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Writes the folder named by the first argument, default `build/space`; returns the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        folder = assemble(Path(arguments[0] if arguments else "build/space"))
-    except (PetsegError, OSError) as error:
-        print(f"petseg: {error}", file=sys.stderr)
-        return 1
+    """Writes the folder named by the first argument, default `build/space`."""
+    folder = assemble(Path(*(sys.argv[1:2] if argv is None else argv) or ["build/space"]))
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {size / 1e6:.1f} MB. Try it: python {folder}/app.py; README.md says how to publish it.")
     return 0

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from petseg.errors import DataError
-from petseg.upkeep import execution, notebooks, pages
+from petseg.upkeep import execution, notebooks
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
@@ -115,7 +115,7 @@ def test_a_page_has_the_alt_text_of_every_figure_and_the_pictures_attached_to_it
     cells = [tagged("a", outputs=[picture('Cats "sit" & purr')]), tagged("b", outputs=[picture("Dogs run")])]
     attachments = {"panel.png": {"image/png": PNG}}
     text = new_markdown_cell("![The panel](attachment:panel.png)", attachments=attachments)
-    html = pages.page(new_notebook(cells=[*cells, text]))
+    html = notebooks.page(new_notebook(cells=[*cells, text]))
     assert 'alt="Dogs run"' in html
     assert 'Cats "sit" &amp; purr' in html.replace("&quot;", '"')
     assert "No description" not in html
@@ -131,17 +131,19 @@ def test_a_page_needs_no_network_for_its_formulas_and_leads_to_the_other_pages()
     source = (
         "Price `$5`: $m/\\sqrt{v}$, see [training](03_train.ipynb#Loss), [why](glossary.md) and [x](https://x.org)."
     )
-    html = pages.page(new_notebook(cells=[new_markdown_cell(source)]))
+    html = notebooks.page(new_notebook(cells=[new_markdown_cell(source)]))
     assert html.count("<math") == 1
     assert "<code>$5</code>" in html
     assert "mathjax.js" not in html.lower()
     links = re.findall(r'<a href="([^"#]+[^"]*)"', html)
-    assert links == ["03_train.html#Loss", pages.REPOSITORY + "glossary.md", "https://x.org"]
+    assert links == ["03_train.html#Loss", notebooks.REPOSITORY + "glossary.md", "https://x.org"]
     assert "prefers-color-scheme: dark" in html
 
 
 def test_badges_are_words_on_a_page_that_needs_no_network() -> None:
-    html = pages.page(new_notebook(cells=[new_markdown_cell("[![Open in Colab](https://x.org/b.svg)](https://y.org)")]))
+    html = notebooks.page(
+        new_notebook(cells=[new_markdown_cell("[![Open in Colab](https://x.org/b.svg)](https://y.org)")])
+    )
     assert "x.org" not in html
     assert '<a href="https://y.org">Open in Colab</a>' in html
 
@@ -149,7 +151,9 @@ def test_badges_are_words_on_a_page_that_needs_no_network() -> None:
 def test_slides_begin_a_column_at_each_section_and_leave_the_set_up_out() -> None:
     texts = ["# Cats", "## Purr", "How?", "## Sleep"]
     cells = [new_markdown_cell(text) for text in texts]
-    html = pages.slides(new_notebook(cells=[*cells, tagged("x = 1"), new_code_cell("y", metadata={"tags": ["setup"]})]))
+    html = notebooks.slides(
+        new_notebook(cells=[*cells, tagged("x = 1"), new_code_cell("y", metadata={"tags": ["setup"]})])
+    )
     body = html[html.index('<div class="slides">') :]
     columns = body.split("<section><section>")[1:]
     assert ["Cats" in columns[0], "Purr" in columns[1] and "How" in columns[1], "Sleep" in columns[2]] == [True] * 3
@@ -159,6 +163,6 @@ def test_slides_begin_a_column_at_each_section_and_leave_the_set_up_out() -> Non
 def test_the_index_lists_each_page_by_its_heading(tmp_path: Path) -> None:
     (tmp_path / "01_a.html").write_text("<h1>Explore<a>¶</a></h1>")
     (tmp_path / "02_b.html").write_text("<p>no heading</p>")
-    html = pages.index([tmp_path / "01_a.html", tmp_path / "02_b.html"])
+    html = notebooks.index([tmp_path / "01_a.html", tmp_path / "02_b.html"])
     assert '<a href="01_a.html">Explore</a>' in html
     assert '<a href="02_b.html">02_b</a>' in html
