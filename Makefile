@@ -128,6 +128,7 @@ practice: $(STAMP) ## Write notebooks/practice/ and notebooks/solutions/ from th
 
 figures: $(STAMP) ## Write figures/results.json, README's table and its pictures from the released weights
 	.venv/bin/python -m petseg.upkeep.results
+	.venv/bin/python figures/pictures.py
 
 ablation: $(STAMP) ## Train the short runs of the ablation that are not on record; ARGS="NAME ..." or --long
 	@.venv/bin/python -m petseg.upkeep.ablation $(ARGS)

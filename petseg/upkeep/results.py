@@ -1,4 +1,4 @@
-"""`make figures`: `figures/results.json`, README's table and its pictures, from the released weights and their logs.
+"""`make figures`: `figures/results.json` and README's table, from the released weights and their logs.
 
 It scores no split: `petseg release --log` counted the pixels once, and `petseg test` counts them again.
 """
@@ -6,23 +6,16 @@ It scores no split: `petseg release --log` counted the pixels once, and `petseg 
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from PIL import Image, ImageDraw
-from skimage.data import cat
 
-from petseg import plots
-from petseg.apps.cutouts import CutoutSettings
-from petseg.apps.display import sample_photos
 from petseg.course.record import references
 from petseg.errors import DataError, exit_with_sentence
-from petseg.files import atomic_write, home_folder, read_json, write_json, write_text
-from petseg.inference.predictor import Predictor
+from petseg.files import home_folder, read_json, write_json, write_text
 from petseg.labels import BACKGROUND, CLASSES
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
@@ -33,9 +26,6 @@ FIGURES: Final = CHECKOUT / "figures"
 
 #: README's lines before and after the table.
 MARKS: Final = ("<!-- results: written by make figures -->", "<!-- end of results -->")
-
-#: Frames of README's moving picture.
-FRAMES: Final = 24
 
 #: The columns of the table after the network's own, as keys of a score.
 SHOWN: Final = ("mean_iou", *(f"iou_{name}" for name in CLASSES), "iou_foreground")
@@ -108,56 +98,13 @@ def with_table(readme: str, table: str) -> str:
     return f"{head}{start}\n\n{table}\n\n{end}{rest.split(end)[1]}"
 
 
-def draw_chelsea(folder: Path) -> Path:
-    """`chelsea.jpg`, the picture of the site's first page: a photo that anyone may publish, class map and cut-out."""
-    chelsea = Predictor()(Image.fromarray(cat()), name="Chelsea")
-    steps = [chelsea.photo, chelsea.overlay(), chelsea.cutout()]
-    figure = plots.show_images(steps, ["photo", "pet and boundary found", "cut-out"])
-    return plots.save_figure(figure, folder / "chelsea.jpg")
-
-
-def draw_reveal(folder: Path) -> Path:
-    """`chelsea.webp`, README's moving picture: a line passes over the photo and leaves the cut-out behind."""
-    chelsea = Predictor(zoo.best())(Image.fromarray(cat()), name="Chelsea")
-    cutout, (W, H) = plots.on_checkerboard(chelsea.cutout()), chelsea.photo.size
-    frames = []
-    for step in range(FRAMES):
-        x = round(W * (1 - math.cos(2 * math.pi * step / FRAMES)) / 2)  # there and back, slow at both ends
-        frame = chelsea.photo.copy()
-        frame.paste(cutout.crop((0, 0, x, H)))
-        ImageDraw.Draw(frame).line([(x, 0), (x, H)], "white", width=3)
-        frames.append(frame)
-    milliseconds = [900 if step in (0, FRAMES // 2) else 70 for step in range(FRAMES)]
-    with atomic_write(folder / "chelsea.webp") as draft:
-        options = {"save_all": True, "append_images": frames[1:], "duration": milliseconds, "loop": 0}
-        frames[0].save(draft, "WEBP", quality=70, method=6, **options)
-    return folder / "chelsea.webp"
-
-
-def draw_cutouts(folder: Path) -> Path:
-    """`cutouts.jpg`: a row per sample of panel and web app, its photo and its cut-out on three backgrounds."""
-    predict = Predictor(zoo.best())
-    images: list[Image.Image] = []
-    backgrounds = {"transparent": None, "a colour": "#e9c46a", "the photo, blurred": "blur"}
-    for name, load in sample_photos().items():
-        result = predict(load(), name=name)
-        images += [result.photo, *(CutoutSettings(background).draw(result) for background in backgrounds.values())]
-    heads = ["photo", *backgrounds]
-    titles = heads + [""] * (len(images) - len(heads))
-    alt = f"{', '.join(sample_photos())}: each photo, and its cut-out on three backgrounds, {', '.join(backgrounds)}."
-    figure = plots.show_images(images, titles, columns=len(heads), width=2.4, alt=alt)
-    return plots.save_figure(figure, folder / "cutouts.jpg")
-
-
 @exit_with_sentence()
 def main() -> int:
-    """Writes the results, README's table and the pictures."""
+    """Writes the results and README's table."""
     models = {name: model_results(name) for name in zoo.available()}
     results = {"data": "Oxford-IIIT Pet at 128x128, official splits, pooled over all pixels", "models": models}
     chosen = [entry for entry in references() if entry["readme"]]
     readme = with_table((CHECKOUT / "README.md").read_text(encoding="utf-8"), results_table(results, chosen))
-    for path in (draw_chelsea(FIGURES), draw_reveal(FIGURES), draw_cutouts(FIGURES)):
-        print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size / 1000:.0f} kB")
     write_json(FIGURES / "results.json", results)
     write_text(CHECKOUT / "README.md", readme)
     print(json.dumps({name: model["test"]["mean_iou"] for name, model in models.items()}))
