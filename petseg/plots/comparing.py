@@ -16,7 +16,7 @@ from petseg.evaluation.corruptions import STRENGTHS
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
 from petseg.metrics.calibration import expected_calibration_error, reliability
 from petseg.metrics.intervals import Interval
-from petseg.plots.style import GRID, DescribedFigure, figure, headline
+from petseg.plots.style import GRID, DescribedFigure, figure
 
 #: Colours of a gain and a loss above the noise between seeds, and of a difference within it.
 BETTER, WORSE, NOISE = "#0072B2", "#D55E00", "#999999"
@@ -31,7 +31,7 @@ def seed_scores(runs: Mapping[str, Sequence[float]], limits: Mapping[str, float]
         f"{name}: " + ", ".join(f"{score:.2f}" for score in scores) + f", limit {limits[name]:.2f}"
         for name, scores in runs.items()
     )
-    with figure(6.4, 1.3 + 0.5 * len(runs), alt=f"Points of mean IoU by seed. {listed}.") as (drawing, ax):
+    with figure(6.4, 1.3 + 0.5 * len(runs), alt=f"Points of mean IoU by seed. {listed}.", title=title) as (drawing, ax):
         for row, (name, scores) in enumerate(runs.items()):
             mean, limit = float(np.mean(scores)), limits[name]
             band = {"color": "#D6E6F2", "zorder": 0, "label": "limit for one more run" if row == 0 else None}
@@ -43,7 +43,6 @@ def seed_scores(runs: Mapping[str, Sequence[float]], limits: Mapping[str, float]
         ax.set(xlabel="mean IoU on validation, points")
         ax.use_sticky_edges = False  # so that the ends of the bands are seen
         drawing.legend(loc="outside lower center", ncols=3, fontsize=9)
-        headline(drawing, title)
     return drawing
 
 
@@ -55,7 +54,8 @@ def paired_drawing(
         f"{name} {np.quantile(draws, 0.025):+.4f} to {np.quantile(draws, 0.975):+.4f}"
         for name, draws in {**scores, **differences}.items()
     )
-    with figure(7.2, 2.9, 1, 2, alt=f"Histograms of bootstrap draws, 95 % of each: {listed}.") as (drawing, axes):
+    alt = f"Histograms of bootstrap draws, 95 % of each: {listed}."
+    with figure(7.2, 2.9, 1, 2, title=title, alt=alt) as (drawing, axes):
         for ax, rows in zip(axes, (scores, differences), strict=True):
             together = np.concatenate(list(rows.values()))
             bins = np.linspace(together.min(), together.max(), 50).tolist()
@@ -67,7 +67,6 @@ def paired_drawing(
         axes[1].axvline(0, color=INK, linewidth=1)
         axes[0].set(xlabel="mean IoU of a draw", ylabel="draws")
         axes[1].set(xlabel="difference of a draw")
-        headline(drawing, title)
     return drawing
 
 
@@ -76,7 +75,7 @@ def loss_after_epochs(curves: Mapping[str, Sequence[Sequence[tuple[int, float]]]
     ends = "; ".join(
         f"{name} ends at " + ", ".join(f"{run[-1][1]:.3f}" for run in runs) for name, runs in curves.items()
     )
-    with figure(6.4, 2.9, alt=f"Loss on validation over the epochs: {ends}.") as (drawing, ax):
+    with figure(6.4, 2.9, alt=f"Loss on validation over the epochs: {ends}.", title=title) as (drawing, ax):
         for (name, runs), (color, dash) in zip(curves.items(), LINES, strict=False):
             for k, run in enumerate(runs):
                 style: Any = {"color": color, "linestyle": dash, "linewidth": 1.6, "label": "" if k else name}
@@ -86,7 +85,6 @@ def loss_after_epochs(curves: Mapping[str, Sequence[Sequence[tuple[int, float]]]
         ax.set(xlabel="epoch", ylabel="loss on validation")
         ax.grid(axis="y", **GRID)
         ax.legend(fontsize=9)
-        headline(drawing, title)
     return drawing
 
 
@@ -95,7 +93,7 @@ def reliability_example(
 ) -> DescribedFigure:
     """How to read a reliability diagram: some bins with their mean probability, the fraction that is right, the gap."""
     listed = "; ".join(f"{p:.2f}: {f:.2f} right of {n}" for p, f, n in zip(probability, fraction, pixels, strict=True))
-    with figure(5, 3.2, alt=f"A reliability diagram. Bins by probability: {listed}.") as (drawing, ax):
+    with figure(5, 3.2, alt=f"A reliability diagram. Bins by probability: {listed}.", title=title) as (drawing, ax):
         ax.plot([0, 1], [0, 1], "--", color=INK, linewidth=1)
         ax.annotate("calibrated", (0.3, 0.3), (0.08, 0.55), fontsize=9, arrowprops={"arrowstyle": "-", "color": INK})
         for p, f, n in zip(probability, fraction, pixels, strict=True):
@@ -107,7 +105,6 @@ def reliability_example(
             style: Any = {"color": WORSE, "fontsize": 10, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
             ax.text(left - 0.02, f - 0.04, f"gap {abs(p - f):.2f}", ha="right", va="top", **style)
         ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="predicted probability", ylabel="fraction that is right")
-        headline(drawing, title)
     return drawing
 
 
@@ -121,14 +118,13 @@ def reliability_diagram(counts: Tensor, title: str) -> Figure:
         f"{name} {errors[k]:.4f}" for k, name in enumerate(CLASSES)
     )
     grid: Any = {"sharex": True, "sharey": "row", "height_ratios": (3, 1)}
-    with figure(6.5, 3.3, 2, len(CLASSES), alt=alt + ".", **grid) as (drawing, axes):
+    with figure(6.5, 3.3, 2, len(CLASSES), title=title, alt=alt + ".", **grid) as (drawing, axes):
         for k, name in enumerate(CLASSES):
             _reliability(axes[0, k], axes[1, k], counts[k], k)
             axes[0, k].set_title(f"{name}: ECE {errors[k]:.4f}", fontweight="normal")
             axes[1, k].set_xlabel(f"predicted P({name})")
         axes[0, 0].set_ylabel("observed fraction")
         axes[1, 0].set_ylabel("pixels")
-        headline(drawing, title)
     return drawing
 
 
@@ -181,7 +177,7 @@ def ablation_bars(ablation: Mapping[str, Any], title: str) -> DescribedFigure:
     listed = ", ".join(f"{run['change']} {run['points']:+.1f}" for run in reversed(runs))
     within = ", ".join(run["change"] for run in reversed(runs) if abs(run["points"]) <= run["limit"])
     alt = f"Bars of mean IoU gained or lost in points by each change: {listed}. Within the noise of the seed: {within}."
-    with figure(7, 1.2 + 0.3 * len(runs), alt=alt) as (drawing, ax):
+    with figure(7, 1.2 + 0.3 * len(runs), alt=alt, title=title) as (drawing, ax):
         widest = max(run["limit"] for run in runs)
         for row, run in enumerate(runs):
             ax.barh(row, 2 * run["limit"], 0.95, left=-run["limit"], color="#DDDDDD", zorder=0)
@@ -193,7 +189,6 @@ def ablation_bars(ablation: Mapping[str, Any], title: str) -> DescribedFigure:
         ax.margins(x=0.2, y=0.02)  # space for the numbers beside the bars
         ax.tick_params(axis="y", labelsize=9)
         ax.set(xlabel="points of mean IoU, against the base")
-        headline(drawing, title)
     return drawing
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from petseg.labels import BACKGROUND, CLASSES, COLORS, HATCHES, INK, PET
-from petseg.plots.style import class_legend, figure
+from petseg.plots.style import class_legend, figure, listed
 
 Region = NDArray[np.bool_]  # (H, W)
 Fractions = NDArray[np.float64]  # 0 to 1
@@ -90,11 +90,8 @@ def _squares(ax: Axes, place: tuple[float, float], region: Region) -> None:
 
 def region_bars(fractions: Mapping[str, Fractions], title: str) -> Figure:
     """One bar per region of the image, divided into the fractions (3,) of the classes."""
-    listed = (
-        f"{region}: " + ", ".join(f"{c} {s:.0%}" for c, s in zip(CLASSES, parts, strict=True))
-        for region, parts in fractions.items()
-    )
-    alt = "Stacked bars of class fractions. " + "; ".join(listed) + "."
+    table = {region: dict(zip(CLASSES, parts, strict=True)) for region, parts in fractions.items()}
+    alt = f"Stacked bars of class fractions. {listed(table, '{} {:.0%}')}."
     with figure(7, 0.9 + 0.5 * len(fractions), alt=alt) as (drawing, ax):
         left = np.zeros(len(fractions))
         for label, (color, hatch) in enumerate(zip(COLORS, HATCHES, strict=True)):

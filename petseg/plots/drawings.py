@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from petseg.labels import BACKGROUND, BOUNDARY, COLORS, HATCHES, INK, PET
 from petseg.models.inspection import Step
-from petseg.plots.style import figure
+from petseg.plots.style import by, figure
 
 Numbers = NDArray[Any]
 Shape = tuple[int, ...]
@@ -77,12 +77,12 @@ def transposed_convolution(image: Numbers, kernel: Numbers, result: Numbers) -> 
 def concatenation(skip: tuple[int, ...], upsampled: tuple[int, ...]) -> Figure:
     """The channels of a skip (c, h, w) and of the upsampled features as one stack, which a DoubleConv makes c again."""
     both = (skip[0] + upsampled[0], *skip[1:])
-    alt = f"Skip {_by(skip)} and upsampled features {_by(upsampled)} become {_by(both)}; DoubleConv makes {_by(skip)}."
+    alt = f"Skip {by(skip)} and upsampled features {by(upsampled)} become {by(both)}; DoubleConv makes {by(skip)}."
     with figure(6.6, 2.7, alt=alt) as (drawing, ax):
-        _stack(ax, 0, 1.6, [SKIP] * 4, f"skip\n{_by(skip)}")
-        _stack(ax, 0, -2.4, [USED] * 4, f"upsampled\n{_by(upsampled)}")
-        _stack(ax, 6.2, -0.4, [SKIP] * 4 + [USED] * 4, f"concatenated\n{_by(both)}")
-        _stack(ax, 14.2, -0.4, [PLAIN] * 4, f"next\n{_by(skip)}")
+        _stack(ax, 0, 1.6, [SKIP] * 4, f"skip\n{by(skip)}")
+        _stack(ax, 0, -2.4, [USED] * 4, f"upsampled\n{by(upsampled)}")
+        _stack(ax, 6.2, -0.4, [SKIP] * 4 + [USED] * 4, f"concatenated\n{by(both)}")
+        _stack(ax, 14.2, -0.4, [PLAIN] * 4, f"next\n{by(skip)}")
         for start, end in (((3.6, 2.2), (6.0, 1.0)), ((3.6, -1.2), (6.0, 0.0)), ((11.3, 0.6), (14.0, 0.6))):
             ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.4})
         _write(ax, 4.6, 2.7, "torch.cat, dim=1", ha="left")
@@ -133,7 +133,7 @@ def shapes_beside_code(steps: Sequence[Step]) -> Figure:
     blocks = _code_blocks(steps)
     rows = [(code, row) for _, lines in blocks for code, row in lines.items()]
     numbers = [np.log2(np.prod(shape)) for _, row in rows for shape in row]
-    listed = "; ".join(f"{code}: {', '.join(map(_by, row))}" for code, row in rows)
+    listed = "; ".join(f"{code}: {', '.join(map(by, row))}" for code, row in rows)
     height = 0.27 * (len(rows) + 1.15 * len(blocks))
     with figure(7.2, height, alt=f"Lines of forward with the shape of each result. {listed}.") as (drawing, ax):
         y = 0.0
@@ -216,7 +216,3 @@ def _frame(ax: Axes, x: tuple[float, float], y: tuple[float, float], equal: bool
     ax.set(xlim=x, ylim=y)
     ax.set_aspect("equal" if equal else "auto")
     ax.axis("off")
-
-
-def _by(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))

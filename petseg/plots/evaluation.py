@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from petseg.labels import INK
 from petseg.metrics.intervals import Interval
-from petseg.plots.style import DescribedFigure, figure, headline
+from petseg.plots.style import DescribedFigure, figure
 
 Region = NDArray[np.bool_]
 
@@ -41,7 +41,7 @@ def outcomes(true: Region, predicted: Region, title: str) -> DescribedFigure:
     kinds = np.where(true, np.where(predicted, 0, 2), np.where(predicted, 1, 3))
     counts = ", ".join(f"{(kinds == kind).sum()} {name}" for kind, name in enumerate(OUTCOMES))
     alt = f"A true region, a predicted one, and the outcome of each pixel: {counts}."
-    with figure(6.4, 2.9, 1, 3, alt=alt) as (drawing, axes):
+    with figure(6.4, 2.9, 1, 3, alt=alt, title=title) as (drawing, axes):
         panels = {
             "true pet": outcome_map(true, true),
             "predicted pet": outcome_map(predicted, predicted),
@@ -58,7 +58,6 @@ def outcomes(true: Region, predicted: Region, title: str) -> DescribedFigure:
             letters = list(OUTCOMES.values())[kind][1]
             axes[2].text(column, row, letters, ha="center", va="center", color="white" if kind in (0, 2) else INK)
         _outcome_legend(drawing)
-        headline(drawing, title)
     return drawing
 
 
@@ -96,7 +95,7 @@ def bootstrap_drawing(
         f"Left, {n} numbered images and {len(draws)} draws of {n}, in which some images are there twice and some not. "
         f"Right, a histogram of {len(scores)} scores: 95 % of them lie from {ends[0]:.4f} to {ends[1]:.4f}."
     )
-    with figure(7.2, 2.6, 1, 2, alt=alt, width_ratios=(1.2, 1)) as (drawing, (left, right)):
+    with figure(7.2, 2.6, 1, 2, alt=alt, width_ratios=(1.2, 1), title=title) as (drawing, (left, right)):
         for row, indices in enumerate([range(n), *draws]):
             name = "the images" if row == 0 else f"draw {row}"
             left.text(-0.3, -1.25 * row, name, ha="right", va="center", fontsize=10)
@@ -112,7 +111,6 @@ def bootstrap_drawing(
             right.text(end, 1.0, f" {end:.4f} ", transform=right.get_xaxis_transform(), ha=side, va="top", fontsize=9)
         right.set(xlabel="mean IoU of a draw of the split", ylabel="draws")
         right.margins(x=0.25)
-        headline(drawing, title)
     return drawing
 
 
@@ -124,7 +122,7 @@ def compared_scores(scores: Mapping[str, Interval], title: str) -> Figure:
     rows = sorted(scores.items(), key=lambda item: float(item[1].value))
     alt = "Mean IoU: " + "; ".join(f"{name} {_in_words(score)}" for name, score in reversed(rows))
     middle = sum(float(score.value) for _, score in (rows[0], rows[-1])) / 2
-    with figure(6.5, 0.9 + 0.45 * len(rows), alt=alt + ".") as (drawing, ax):
+    with figure(6.5, 0.9 + 0.45 * len(rows), alt=alt + ".", title=title) as (drawing, ax):
         for row, (_, score) in enumerate(rows):
             # a thin line marks the score: a marker could cover a narrow interval
             low, value, high = (float(part) for part in (score.low, score.value, score.high))
@@ -135,8 +133,6 @@ def compared_scores(scores: Mapping[str, Interval], title: str) -> Figure:
         ax.set_yticks(range(len(rows)), [name for name, _ in rows])
         ax.set(xlabel="mean IoU, pooled, and 95 % interval", ylim=(-0.5, len(rows) - 0.1))
         ax.grid(axis="x", color="#E4E4E4", linewidth=0.8)
-        ax.set_axisbelow(True)
-        headline(drawing, title)
     return drawing
 
 
@@ -157,7 +153,7 @@ def breed_scores(breeds: Sequence[tuple[str, str]], intervals: Interval, overall
         f"Mean IoU of {len(breeds)} breeds with 95 % intervals, from {worst} ({value[order[0]]:.3f}) "
         f"to {best} ({value[order[-1]]:.3f}); all together {overall:.3f}."
     )
-    with figure(6, 0.9 + 0.18 * len(breeds), alt=alt) as (drawing, ax):
+    with figure(6, 0.9 + 0.18 * len(breeds), alt=alt, title=title) as (drawing, ax):
         ax.axvline(overall, color="#888888", linestyle="--", linewidth=1, label="all breeds")
         for row, index in enumerate(order):
             marker, face = SPECIES[breeds[index][1]]
@@ -168,5 +164,4 @@ def breed_scores(breeds: Sequence[tuple[str, str]], intervals: Interval, overall
         ax.set_yticks(range(len(breeds)), [breeds[index][0].replace("_", " ") for index in order], fontsize=9)
         ax.set(xlabel="mean IoU, pooled over the pixels of the breed", ylim=(-0.7, len(breeds) - 0.3))
         ax.legend(loc="lower right")
-        headline(drawing, title)
     return drawing

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from petseg.labels import CLASSES, COLORS, INK
 from petseg.models.inspection import Step
-from petseg.plots.style import GRID, figure
+from petseg.plots.style import GRID, by, figure, listed
 
 SKIP = "#009E73"
 ARROWS: dict[str, dict[str, Any]] = {
@@ -46,9 +46,9 @@ def unet_diagram(
     encoder, up, decoder = shapes["encoder"], shapes["up"], shapes["decoder"]
     n = len(encoder)
     alt = (
-        f"A U-Net of {n} stages. An image of {_by(steps[0].input[1:])} goes down through "
-        f"{', '.join(map(_by, encoder))} to the bottleneck of {_by(shapes['bottleneck'][0])}, and up again through "
-        f"{', '.join(map(_by, decoder))} to logits of {_by(shapes['head'][0])}. A skip joins the stages of equal size."
+        f"A U-Net of {n} stages. An image of {by(steps[0].input[1:])} goes down through "
+        f"{', '.join(map(by, encoder))} to the bottleneck of {by(shapes['bottleneck'][0])}, and up again through "
+        f"{', '.join(map(by, decoder))} to logits of {by(shapes['head'][0])}. A skip joins the stages of equal size."
     )
     with figure(7.4, 0.9 * n + 1.7, alt=alt) as (drawing, ax):
         middle = SHIFT * n + 1.6
@@ -62,8 +62,8 @@ def unet_diagram(
             below = SHIFT if level + 1 < n else SHIFT + 1.2
             _arrow(ax, "pool", (left + 0.2, -level - 0.34), (left + below - 0.2, -level - 0.66))
             _arrow(ax, "up", (right - below + 0.2, -level - 0.66), (right - 0.2, -level - 0.34))
-        _end(ax, 0, f"image\n{_by(steps[0].input[1:])}", inwards=True)
-        _end(ax, 2 * middle, f"logits, {end}\n{_by(shapes['head'][0])}", inwards=False)
+        _end(ax, 0, f"image\n{by(steps[0].input[1:])}", inwards=True)
+        _end(ax, 2 * middle, f"logits, {end}\n{by(shapes['head'][0])}", inwards=False)
         for name, label in (("pool", down), ("up", upwards), ("skip", "skip: channels of both halves")):
             ax.plot([], [], linewidth=1.8, label=label, **ARROWS[name])
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=10)
@@ -120,11 +120,9 @@ def loss_curve(losses: Sequence[float], title: str) -> Figure:
 
 def skip_scores(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
     """IoU of each class, in the order of `labels.CLASSES`, by the skip connection that is removed."""
-    listed = "; ".join(
-        f"{skip}: " + ", ".join(f"{name} {value:.2f}" for name, value in zip(CLASSES, values, strict=True))
-        for skip, values in scores.items()
-    )
-    with figure(6.4, 2.8, alt=f"IoU of each class by the skip that is removed. {listed}.") as (drawing, ax):
+    table = {skip: dict(zip(CLASSES, values, strict=True)) for skip, values in scores.items()}
+    alt = f"IoU of each class by the skip that is removed. {listed(table, '{} {:.2f}')}."
+    with figure(6.4, 2.8, alt=alt) as (drawing, ax):
         for label, (name, color, marker) in enumerate(zip(CLASSES, COLORS, "os^", strict=True)):
             values = [row[label] for row in scores.values()]
             places = [column + 0.17 * (label - 1) for column in range(len(scores))]  # equal scores stay visible
@@ -137,10 +135,6 @@ def skip_scores(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
     return drawing
 
 
-def _by(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
-
-
 def _box(ax: Axes, x: float, y: float, shape: Sequence[int], name: str, joined: bool = False) -> None:
     """One stage; if `joined`, a strip at its left shows the two halves that are concatenated."""
     ax.add_patch(Rectangle((x - HALF, y - 0.34), 2 * HALF, 0.68, facecolor="#F2F2F2", edgecolor=INK))
@@ -149,7 +143,7 @@ def _box(ax: Axes, x: float, y: float, shape: Sequence[int], name: str, joined: 
         ax.add_patch(Rectangle((x - HALF, y - 0.34), 0.14, 0.34, facecolor=ARROWS["up"]["color"], edgecolor=INK))
     shift = 0.07 if joined else 0
     ax.text(x + shift, y + 0.13, name, ha="center", va="center", fontsize=10, fontweight="bold")
-    ax.text(x + shift, y - 0.14, _by(shape), ha="center", va="center", fontsize=10)
+    ax.text(x + shift, y - 0.14, by(shape), ha="center", va="center", fontsize=10)
 
 
 def _arrow(ax: Axes, name: str, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -33,6 +33,7 @@ STYLE: Final[Any] = {
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.titlesize": 11,
+    "axes.axisbelow": True,
     "font.size": 11,
     "legend.frameon": False,
     "hatch.linewidth": 0.6,
@@ -85,18 +86,22 @@ def figure(
     rows: int = 1,
     columns: int = 1,
     *,
+    title: str = "",
     alt: str = "",
     photo: bool = False,
     **grid: Any,
 ) -> Iterator[tuple[DescribedFigure, Any]]:
     """Figure and axes in the course's style: `with plots.figure(6, 3, alt="...") as (figure, ax):`.
 
-    Width and height are in inches; `figure.alt` sets the alt text later; `photo` stores the figure as JPEG; `grid` are
-    more arguments of matplotlib's `subplots`.
+    Width and height are in inches; `title` stands above the whole figure, for titles that are too long for one of its
+    axes; `figure.alt` sets the alt text later; `photo` stores the figure as JPEG; `grid` are more arguments of
+    matplotlib's `subplots`.
     """
     with plt.rc_context(STYLE):
         settings: Any = {"figsize": (width, height), "layout": "constrained", "FigureClass": DescribedFigure}
         drawing, axes = plt.subplots(rows, columns, **settings, **grid)
+        if title:
+            drawing.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
         drawing.alt = alt
         drawing.format = "jpeg" if photo else "png"
         try:
@@ -105,9 +110,16 @@ def figure(
             plt.close(drawing)  # a notebook would show an open figure again at the end of its cell
 
 
-def headline(drawing: Figure, title: str) -> None:
-    """Adds a bold title above the whole figure, for titles that are too long for one of its axes."""
-    drawing.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
+def listed(table: Mapping[Any, Mapping[Any, Any]], form: str) -> str:
+    """A table in words, for an alt text: `row: cell, cell; row: cell`, each cell by `form` from its key and value."""
+    return "; ".join(
+        f"{row}: " + ", ".join(form.format(*cell) for cell in cells.items()) for row, cells in table.items()
+    )
+
+
+def by(shape: Sequence[int]) -> str:
+    """A shape in words: `3 x 128 x 128`."""
+    return " x ".join(map(str, shape))
 
 
 def class_legend(axes: Axes | Figure, **settings: Any) -> None:

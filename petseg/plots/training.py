@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from petseg.labels import INK
-from petseg.plots.style import DescribedFigure, figure, headline
+from petseg.plots.style import DescribedFigure, figure
 
 #: A second and a third line colour; their dashes differ as well.
 ACCENT, MUTED = "#D55E00", "#767676"
@@ -26,7 +26,8 @@ def loss_curves(tables: Mapping[str, pd.DataFrame], title: str) -> DescribedFigu
     # the first epochs may lie far above the rest
     settled = [table[["train loss", "val loss"]].iloc[len(table) // 20 :] for table in tables.values()]
     top = 1.1 * max(table.max().max() for table in settled)
-    with figure(max(4.4, 2.2 * len(tables)), 3.6, 1, len(tables), sharey=True, squeeze=False) as (drawing, axes):
+    size = (max(4.4, 2.2 * len(tables)), 3.6, 1, len(tables))
+    with figure(*size, title=title, sharey=True, squeeze=False) as (drawing, axes):
         for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
             lowest = table["val loss"].idxmin()
             ax.plot(table["train loss"], color=MUTED, linestyle="--", linewidth=1.8, label="training")
@@ -37,7 +38,6 @@ def loss_curves(tables: Mapping[str, pd.DataFrame], title: str) -> DescribedFigu
             ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axes[0, 0].set_ylabel("loss")
         drawing.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
-        headline(drawing, title)
     drawing.alt = "Losses over the epochs. " + "; ".join(
         f"{name}: training ends at {table['train loss'].iloc[-1]:.2f}, validation at {table['val loss'].iloc[-1]:.2f} "
         f"after its lowest value of {table['val loss'].min():.2f} in epoch {table['val loss'].idxmin()}"

@@ -13,7 +13,7 @@ from torch import nn
 from petseg.labels import INK
 from petseg.models.inspection import Step
 from petseg.plots.network import unet_diagram
-from petseg.plots.style import GRID, DescribedFigure, figure
+from petseg.plots.style import GRID, DescribedFigure, figure, listed
 
 #: Each method differs in colour, dashes and marker, so that colour is never the only cue.
 STYLES: Final[dict[str, dict[str, Any]]] = {
@@ -43,18 +43,15 @@ def network_shapes(
 
 def freezing(moves: Mapping[str, Mapping[str, tuple[bool, bool]]], title: str) -> Any:
     """What one training step moves: per setting and part of the network, its weights and BatchNorm's statistics."""
-    listed = "; ".join(
-        f"{name}: " + ", ".join(f"{part}'s {_moved(pair)}" for part, pair in parts.items())
-        for name, parts in moves.items()
-    )
-    with figure(7.2, 1.3 * len(moves) + 0.5, len(moves), alt=f"What a step moves. {listed}.") as (drawing, axes):
+    words = {name: {f"{part}'s": _moved(pair) for part, pair in parts.items()} for name, parts in moves.items()}
+    alt = f"What a step moves. {listed(words, '{} {}')}."
+    with figure(7.2, 1.3 * len(moves) + 0.5, len(moves), alt=alt, title=title) as (drawing, axes):
         for ax, (name, parts) in zip(np.atleast_1d(axes), moves.items(), strict=True):
             for column, (part, pair) in enumerate(parts.items()):
                 _part(ax, 3.2 * column, part, pair, last=column == len(parts) - 1)
             ax.set(xlim=(-0.1, 3.2 * len(parts) - 0.5), ylim=(-0.35, 1.75))
             ax.set_title(name, fontsize=10, fontweight="normal")
             ax.axis("off")
-        drawing.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
     return drawing
 
 
@@ -81,42 +78,36 @@ def _part(ax: Axes, x: float, part: str, pair: tuple[bool, bool], last: bool) ->
 
 def probe_scores(scores: Mapping[str, Mapping[int, float]], title: str) -> DescribedFigure:
     """IoU of the pet that linear probes reach, by stride: of random weights, of pretrained ones, and of a control."""
-    listed = "; ".join(
-        f"{name}: " + ", ".join(f"{value:.2f} at stride {stride}" for stride, value in by_stride.items())
-        for name, by_stride in scores.items()
-    )
     styles = (STYLES["scratch"], STYLES["fine-tuned"], {"color": INK, "linestyle": "-.", "marker": "D"})
-    with figure(6.6, 2.9, alt=f"IoU of the pet that a linear probe reaches. {listed}.") as (drawing, ax):
+    alt = f"IoU of the pet that a linear probe reaches. {listed(scores, '{1:.2f} at stride {0}')}."
+    with figure(6.6, 2.9, alt=alt) as (drawing, ax):
         for (name, by_stride), style in zip(scores.items(), styles, strict=True):
             ax.plot(range(len(by_stride)), list(by_stride.values()), label=name, linewidth=1.8, **style)
         strides = list(next(iter(scores.values())))
         ax.set_xticks(range(len(strides)), [str(stride) for stride in strides])
         ax.set(ylim=(0, 1), xlabel="stride of the feature map", ylabel="IoU of the pet, pooled", title=title)
-        _grid(ax)
+        ax.grid(axis="y", **GRID)
         ax.legend(loc="upper left", ncols=3, fontsize=9)
     return drawing
 
 
 def learning_curves(scores: Mapping[str, Mapping[int, Sequence[float]]], title: str) -> DescribedFigure:
     """Mean IoU over the number of training images, by method: a point per seed, a line through their means."""
-    listed = "; ".join(
-        f"{method}: " + ", ".join(f"{np.mean(seeds):.3f} with {size:,}" for size, seeds in by_size.items())
-        for method, by_size in scores.items()
-    )
+    means = {method: {size: np.mean(seeds) for size, seeds in by_size.items()} for method, by_size in scores.items()}
+    alt = f"Mean IoU on validation by number of training images. {listed(means, '{1:.3f} with {0:,}')}."
     sizes = list(next(iter(scores.values())))
-    with figure(6.6, 3.4, alt=f"Mean IoU on validation by number of training images. {listed}.") as (drawing, ax):
+    with figure(6.6, 3.4, alt=alt) as (drawing, ax):
         for method, by_size in scores.items():
             style = STYLES[method]
             places = [DODGE[method] * size for size in by_size]
             for place, seeds in zip(places, by_size.values(), strict=True):
                 ax.plot([place] * len(seeds), seeds, alpha=0.5, **{**style, "linestyle": "none"})
-            means = [float(np.mean(seeds)) for seeds in by_size.values()]
-            ax.plot(places, means, linewidth=1.8, label=method, **{**style, "marker": ""})
+            ax.plot(places, list(means[method].values()), linewidth=1.8, label=method, **{**style, "marker": ""})
         ax.set_xscale("log")
         ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
         ax.minorticks_off()
         ax.set(xlabel="training images (log scale)", ylabel="mean IoU on validation", title=title)
-        _grid(ax)
+        ax.grid(axis="y", **GRID)
         ax.legend(loc="best", handlelength=3)
     return drawing
 
@@ -126,11 +117,8 @@ def weight_changes(changes: Mapping[str, Mapping[str, float]], title: str) -> De
 
     `changes` holds `|after - before| / |before|` by stage, by name of the run.
     """
-    listed = "; ".join(
-        f"{name}: " + ", ".join(f"{stage} {change:.1%}" for stage, change in by_stage.items())
-        for name, by_stage in changes.items()
-    )
-    with figure(6.6, 2.9, alt=f"Relative change of the encoder's weights. {listed}.") as (drawing, ax):
+    alt = f"Relative change of the encoder's weights. {listed(changes, '{} {:.1%}')}."
+    with figure(6.6, 2.9, alt=alt) as (drawing, ax):
         stages = list(next(iter(changes.values())))
         width = 0.8 / len(changes)
         colors = ("#D55E00", "#F3D9C9", "#999999", INK)
@@ -140,11 +128,6 @@ def weight_changes(changes: Mapping[str, Mapping[str, float]], title: str) -> De
             ax.bar(left, [100 * by_stage[stage] for stage in stages], width, label=name, linewidth=0.6, **style)
         ax.set_xticks(range(len(stages)), [stage.replace("block ", "block\n") for stage in stages])
         ax.set(xlabel="stage, from fine to coarse", ylabel="change of the weights, %", title=title)
-        _grid(ax)
+        ax.grid(axis="y", **GRID)
         ax.legend()
     return drawing
-
-
-def _grid(ax: Axes) -> None:
-    ax.grid(axis="y", **GRID)
-    ax.set_axisbelow(True)
