@@ -22,7 +22,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "pooled_scores",
             "split_matrices",
         ],
-        "split": ["SplitConfusion"],
         "intervals": ["Interval", "bootstrap", "resampled_sums"],
     },
 )

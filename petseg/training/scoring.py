@@ -1,4 +1,4 @@
-"""Scores of a split in one pass and in full precision, and Lightning without the notes that tell a student nothing."""
+"""Scores of a split, in one process or in many, and Lightning without the notes that tell a student nothing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 from tqdm import tqdm
 
 from petseg.data.datamodule import PetDataModule
-from petseg.metrics.confusion import split_matrices
+from petseg.metrics.confusion import count_pixels, split_matrices
 from petseg.models.inspection import in_eval_mode
 from petseg.models.segmenter import best_device
 
@@ -70,3 +72,37 @@ def loader(data: PetDataModule, split: Literal["val", "test"], progress: bool = 
     data.setup()
     batches = data.val_dataloader() if split == "val" else data.test_dataloader()
     return tqdm(batches, split, disable=not progress)
+
+
+class SplitConfusion(Metric):
+    """Collects the confusion matrix of every image of a split, as `split_matrices` does in a single process.
+
+    A distributed sampler repeats examples so that all processes get equally many. Each matrix is therefore stored with
+    the index of its example, and `compute` counts a repeated example once.
+    """
+
+    full_state_update = False
+    index: list[Tensor]  # int64 (B,) per batch; a single tensor once torchmetrics has gathered several processes
+    matrices: list[Tensor]  # int64 (B, 3, 3) per batch; on the metric's device, since NCCL gathers only from GPUs
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("index", default=[], dist_reduce_fx="cat")
+        self.add_state("matrices", default=[], dist_reduce_fx="cat")
+
+    def update(self, prediction: Tensor, target: Tensor, index: Tensor) -> None:
+        """Adds a batch: labels (B, H, W) of both, and indices int64 (B,) of the examples in their split."""
+        self.index.append(index.to(self.device))
+        self.matrices.append(count_pixels(prediction, target).to(self.device))
+
+    def compute(self) -> Tensor:
+        """The matrices in the order of the split: int64 (N, 3, 3) on the CPU.
+
+        Raises:
+            ValueError: no batch was added.
+        """
+        if len(self.index) == 0:
+            raise ValueError("no image to score: the split is empty, or no batch of it was passed")
+        index, matrices = (dim_zero_cat(state).cpu() for state in (self.index, self.matrices))
+        by_example = dict(zip(index.tolist(), matrices, strict=True))
+        return torch.stack([by_example[example] for example in sorted(by_example)])

@@ -20,11 +20,11 @@ from petseg.errors import SettingsError
 from petseg.files import write_json
 from petseg.labels import CLASSES
 from petseg.metrics.confusion import batch_confusion, class_map, pooled_scores
-from petseg.metrics.split import SplitConfusion
 from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.loss import segmentation_loss
 from petseg.training.optimizer import adamw, one_cycle, parameter_groups, planned_steps
+from petseg.training.scoring import SplitConfusion
 
 
 def size_at(epoch: int, epochs: int, sizes: Sequence[float], size_starts: Sequence[float]) -> float:

@@ -6,6 +6,7 @@ from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardInde
 
 from petseg import metrics
 from petseg.metrics.confusion import SCORES
+from petseg.training.scoring import SplitConfusion
 
 # a 2x2 image: true pet, pet, background, boundary; predicted pet, background, background, background
 TRUE = torch.tensor([[[0, 0], [1, 2]]], dtype=torch.uint8)
@@ -94,7 +95,7 @@ def test_scores_do_not_depend_on_how_the_split_is_cut_into_batches():
     predicted, true = (torch.randint(0, 3, (7, 8, 8), generator=generator) for _ in range(2))
     results = []
     for batch in (7, 3, 1):  # 3 leaves a short last batch
-        collected = metrics.SplitConfusion()
+        collected = SplitConfusion()
         for start in range(0, 7, batch):
             part = slice(start, start + batch)
             collected.update(predicted[part], true[part], torch.arange(7)[part])
@@ -104,14 +105,14 @@ def test_scores_do_not_depend_on_how_the_split_is_cut_into_batches():
 
 
 def test_an_image_that_a_sampler_repeats_counts_once():
-    collected = metrics.SplitConfusion()
+    collected = SplitConfusion()
     collected.update(PREDICTED, TRUE, torch.tensor([4]))
     collected.update(PREDICTED.repeat(2, 1, 1), TRUE.repeat(2, 1, 1), torch.tensor([4, 1]))
     assert collected.compute().shape == (2, 3, 3)
 
 
 def test_matrices_come_back_in_the_order_of_the_split():
-    collected = metrics.SplitConfusion()
+    collected = SplitConfusion()
     flat = torch.zeros(1, 2, 2, dtype=int)
     collected.update(flat + 2, flat, torch.tensor([1]))
     collected.update(flat + 1, flat, torch.tensor([0]))
@@ -120,7 +121,7 @@ def test_matrices_come_back_in_the_order_of_the_split():
 
 def test_a_split_without_images_is_one_clear_sentence():
     with pytest.raises(ValueError, match="no image to score"):
-        metrics.SplitConfusion().compute()
+        SplitConfusion().compute()
     with pytest.raises(ValueError, match="no image"):
         metrics.split_matrices(lambda image: image, [])
 
