@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from petseg.errors import DataError
+
 PET: Final = 0
 BACKGROUND: Final = 1
 BOUNDARY: Final = 2
@@ -57,11 +59,11 @@ def labels_from_trimap(trimap: NDArray[np.uint8], name: str = "trimap") -> NDArr
         name: of the trimap in the error message, usually its file.
 
     Raises:
-        ValueError: the trimap has another value.
+        DataError: the trimap has another value.
     """
     if trimap.size and not (trimap.min() >= 1 and trimap.max() <= 3):
         values = ", ".join(str(value) for value in np.unique(trimap)[:6])
-        raise ValueError(
+        raise DataError(
             f"{name}: has the values {values}; a trimap has only 1 (pet), 2 (background) and 3 (boundary). "
             "Delete the file and fetch it again with `petseg data oxford`."
         )

@@ -44,10 +44,7 @@ def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDA
             f"{image} has {W} x {H} pixels{', stored on its side' * (turn > 4)}, but {trimap} has {w} x {h}: they do "
             "not belong together. Make a trimap of the photo as it is stored."
         )
-    try:
-        return pixels, labels_from_trimap(values, str(trimap))
-    except ValueError as error:
-        raise DataError(str(error)) from None
+    return pixels, labels_from_trimap(values, str(trimap))
 
 
 def _orientation(photo: Image.Image) -> int:

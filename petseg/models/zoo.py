@@ -53,10 +53,17 @@ class ModelCard:
 
     @classmethod
     def of(cls, segmenter: Segmenter, **details: Any) -> ModelCard:
-        """The card of a segmenter; `details` are the other fields, at least `name` and `size`."""
+        """The card of a segmenter, whose network is one of `NETWORKS`; `details` are at least `name` and `size`."""
         network: Any = segmenter.network
+        path = f"{type(network).__module__}.{type(network).__qualname__}"
+        shipped = {shipped: name for name, shipped in NETWORKS.items()}
+        if path not in shipped:
+            raise ModelError(
+                f"{type(network).__name__}: only networks that petseg ships can be released ({', '.join(NETWORKS)}). "
+                "Use yours from its checkpoint, with --ckpt_path."
+            )
         return cls(
-            architecture=_architecture(network),
+            architecture=shipped[path],
             settings=network.settings,
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             mean=segmenter.statistics.mean,
@@ -200,17 +207,6 @@ def model_file(path: str | Path) -> Path:
     if path.suffix != ".safetensors":
         raise ModelError(f"{path.name}: a model's file ends in .safetensors. Rename it.")
     return path
-
-
-def _architecture(network: nn.Module) -> str:
-    """The key of `NETWORKS` for a network; raises ModelError if its class is not in the table."""
-    path = f"{type(network).__module__}.{type(network).__qualname__}"
-    if path not in NETWORKS.values():
-        raise ModelError(
-            f"{type(network).__name__}: only networks that petseg ships can be released ({', '.join(NETWORKS)}). "
-            "Use yours from its checkpoint, with --ckpt_path."
-        )
-    return next(name for name, shipped in NETWORKS.items() if shipped == path)
 
 
 def _path(name_or_path: str | Path | None) -> Path:

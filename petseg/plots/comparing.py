@@ -178,27 +178,17 @@ def ablation_bars(ablation: Mapping[str, Any], title: str) -> DescribedFigure:
     within = ", ".join(run["change"] for run in reversed(runs) if abs(run["points"]) <= run["limit"])
     alt = f"Bars of mean IoU gained or lost in points by each change: {listed}. Within the noise of the seed: {within}."
     with figure(7, 1.2 + 0.3 * len(runs), alt=alt, title=title) as (drawing, ax):
-        widest = max(run["limit"] for run in runs)
         for row, run in enumerate(runs):
             ax.barh(row, 2 * run["limit"], 0.95, left=-run["limit"], color="#DDDDDD", zorder=0)
         ax.axvline(0, color=INK, linewidth=1)
-        points = [run["points"] for run in runs]
-        bars = ax.barh(range(len(runs)), points, 0.6, color=[_ablation_color(run) for run in runs], zorder=2)
-        ax.bar_label(bars, [_ablation_text(run, widest) for run in runs], padding=3, fontsize=9)
+        points, limits = ([run[key] for run in runs] for key in ("points", "limit"))
+        pairs = list(zip(points, limits, strict=True))
+        colors = [NOISE if abs(p) <= limit else BETTER if p > 0 else WORSE for p, limit in pairs]
+        bars = ax.barh(range(len(runs)), points, 0.6, color=colors, zorder=2)
+        texts = [f"{p:+.1f}" if limit > max(limits) / 2 else f"{p:+.2f} (limit {limit:.2f})" for p, limit in pairs]
+        ax.bar_label(bars, texts, padding=3, fontsize=9)
         ax.set_yticks(range(len(runs)), [run["change"] for run in runs])
         ax.margins(x=0.2, y=0.02)  # space for the numbers beside the bars
         ax.tick_params(axis="y", labelsize=9)
         ax.set(xlabel="points of mean IoU, against the base")
     return drawing
-
-
-def _ablation_text(run: Mapping[str, Any], widest: float) -> str:
-    if run["limit"] > widest / 2:
-        return f"{run['points']:+.1f}"
-    return f"{run['points']:+.2f} (limit {run['limit']:.2f})"
-
-
-def _ablation_color(run: Mapping[str, Any]) -> str:
-    if abs(run["points"]) <= run["limit"]:
-        return NOISE
-    return BETTER if run["points"] > 0 else WORSE

@@ -48,8 +48,10 @@ def show_images(
     columns = columns or len(images)
     rows = -(-len(images) // columns)
     pictures = [_pixels(image) for image in images]
-    names = [_wrapped(title, width) for title in titles]
-    lines = [max(_lines(name) for name in names[i : i + columns]) for i in range(0, len(names), columns)]
+    letters = max(8, round(CHARACTERS_PER_INCH * width))
+    names = ["\n".join(fill(line, letters) for line in title.replace("_", " ").split("\n")) for title in titles]
+    heights = [name.count("\n") + bool(name) for name in names]
+    lines = [max(heights[i : i + columns]) for i in range(0, len(names), columns)]
     ratio = max(picture.shape[0] / picture.shape[1] for picture in pictures)
     height = rows * (width * ratio + 0.05) + 0.2 * sum(lines) + (0.4 if legend else 0)
     alt = alt or "Pictures side by side: " + "; ".join(title for title in titles if title) + "."
@@ -143,15 +145,6 @@ def _pixels(image: Any) -> NDArray[np.uint8]:
         steps = np.round(15 * (pixels - low) / max(high - low, 1e-12))  # nobody can tell more greys apart
         return (17 * steps).astype(np.uint8)[..., None].repeat(3, axis=-1)
     return pixels if pixels.dtype == np.uint8 else (255 * pixels).round().astype(np.uint8)
-
-
-def _wrapped(title: str, width: float) -> str:
-    columns = max(8, round(CHARACTERS_PER_INCH * width))
-    return "\n".join(fill(line.replace("_", " "), columns) for line in title.split("\n"))
-
-
-def _lines(title: str) -> int:
-    return title.count("\n") + bool(title)
 
 
 def _fractions(mask: NDArray[np.uint8], title: str) -> str:

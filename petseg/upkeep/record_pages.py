@@ -57,16 +57,13 @@ def rows(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
     """Each mapping within a record that holds plain values, with its path; settings and recipes are left out."""
     if isinstance(value, list):
         value = {entry.get("name", str(number)): entry for number, entry in enumerate(value, start=1)}
-    nested = {key for key, entry in value.items() if isinstance(entry, dict) or _lists_mappings(entry)}
+    first = {key: entry[0] if isinstance(entry, list) and entry else entry for key, entry in value.items()}
+    nested = {key for key, entry in first.items() if isinstance(entry, dict)}
     if plain := {key: entry for key, entry in value.items() if key not in nested | {"name"}}:
         yield path, plain
     for key, entry in value.items():
         if key in nested - {"settings", "recipe"}:
             yield from rows(entry, (*path, key))
-
-
-def _lists_mappings(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def cell(value: Any) -> str:
