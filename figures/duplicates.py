@@ -28,7 +28,6 @@ def record(data: PetDataModule, threshold: float = THRESHOLD) -> dict[str, Any]:
         {
             "names": [pair.first.name, pair.second.name],
             "splits": [pair.first.split, pair.second.split],
-            "mirrored": pair.mirrored,
             "correlation": round(pair.correlation, 4),
             "mean_iou": round(score, 4) if score == score else None,  # NaN differs from itself
         }

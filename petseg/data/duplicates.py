@@ -42,11 +42,10 @@ class Photo:
 
 
 class Pair(NamedTuple):
-    """Two photos; whether one is the mirror image of the other; the correlation of their thumbnails, up to 1."""
+    """Two photos, and the correlation of their thumbnails, up to 1."""
 
     first: Photo
     second: Photo
-    mirrored: bool
     correlation: float
 
 
@@ -65,26 +64,19 @@ def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def duplicate_pairs(
     thumbnails: NDArray[np.float32], threshold: float = THRESHOLD, block: int = 1024
-) -> list[tuple[int, int, bool, float]]:
-    """Pairs of thumbnails (N, h, w) whose correlation is above a threshold, directly or with one of them mirrored.
+) -> list[tuple[int, int, float]]:
+    """Indices of thumbnails (N, h, w) whose correlation is above a threshold, and the correlation.
 
-    The correlation is 1 for photos that differ in brightness and contrast only. `block` rows of the N x N correlations
-    are computed at a time: for N of 7,349, 30 MB instead of 216 MB.
-
-    Returns:
-        Both indices, whether the correlation is that with a mirror image, which must be larger, and the correlation.
+    It is 1 for photos that differ in brightness and contrast only. `block` rows of the N x N correlations are computed
+    at a time: for N of 7,349, 30 MB instead of 216 MB.
     """
     rows = _standardized(thumbnails)
-    mirrored_rows = _standardized(thumbnails[:, :, ::-1])
-    best: dict[tuple[int, int], tuple[int, int, bool, float]] = {}
+    pairs = []
     for start in range(0, len(rows), block):
-        for mirrored, partners in ((False, rows), (True, mirrored_rows)):
-            correlation = rows[start : start + block] @ partners[start:].T  # (block, N - start)
-            for i, j in np.argwhere(correlation > threshold).tolist():
-                pair = start + i, start + j, mirrored, float(correlation[i, j])
-                if i < j and (pair[:2] not in best or best[pair[:2]][3] + 1e-5 < pair[3]):  # beyond rounding
-                    best[pair[:2]] = pair
-    return [best[indices] for indices in sorted(best)]
+        correlation = np.triu(rows[start : start + block] @ rows[start:].T, 1)  # (block, N - start), each pair once
+        found = np.argwhere(correlation > threshold).tolist()
+        pairs += [(start + i, start + j, float(correlation[i, j])) for i, j in found]
+    return pairs
 
 
 def duplicates(data: PetDataModule, threshold: float = THRESHOLD) -> list[Pair]:
@@ -95,7 +87,7 @@ def duplicates(data: PetDataModule, threshold: float = THRESHOLD) -> list[Pair]:
     # thumbnails of all rows, of which few are unused: that is faster than a copy of the images
     small = [thumbnails(dataset.pixels.images)[dataset.rows.numpy()] for dataset in data.datasets.values()]
     pairs = duplicate_pairs(np.concatenate(small), threshold)
-    return [Pair(photos[i], photos[j], mirrored, correlation) for i, j, mirrored, correlation in pairs]
+    return [Pair(photos[i], photos[j], correlation) for i, j, correlation in pairs]
 
 
 def aligned(data: PetDataModule, pairs: Sequence[Pair]) -> list[Pair]:
@@ -103,11 +95,11 @@ def aligned(data: PetDataModule, pairs: Sequence[Pair]) -> list[Pair]:
     names: set[str] = set()
     comparable = []
     for pair in pairs:
-        first, second = (data.datasets[photo.split][photo.index].image.float() for photo in pair[:2])  # (1, 3, H, W)
-        both = torch.stack([first.flatten(), (second.flip(-1) if pair.mirrored else second).flatten()])
-        if torch.corrcoef(both)[0, 1] > SAME_CROP and names.isdisjoint(photo.name for photo in pair[:2]):
+        images = torch.stack([data.datasets[photo.split][photo.index].image.float().flatten() for photo in pair[:2]])
+        photos = {photo.name for photo in pair[:2]}
+        if torch.corrcoef(images)[0, 1] > SAME_CROP and names.isdisjoint(photos):
             comparable.append(pair)
-            names |= {photo.name for photo in pair[:2]}
+            names |= photos
     return comparable
 
 

@@ -30,7 +30,6 @@ class Corruption:
     """One kind of corruption."""
 
     name: str
-    unit: str  # of the levels, as an axis label
     levels: tuple[float, float, float]  # one for each of STRENGTHS
     change: Callable[[Tensor, float, int], Tensor]  # from images uint8 (B, 3, H, W), level and seed to such images
 
@@ -108,12 +107,12 @@ def rotated_mask(mask: Tensor, degrees: float) -> Tensor:
 CORRUPTIONS: Final = {
     corruption.name: corruption
     for corruption in (
-        Corruption("blur", "standard deviation, pixels", (1, 2, 4), blurred),
-        Corruption("noise", "standard deviation, grey levels", (10, 25, 50), noisy),
-        Corruption("JPEG", "quality", (30, 15, 5), compressed),
-        Corruption("darkness", "fraction of the brightness", (0.5, 0.25, 0.1), darkened),
-        Corruption("low contrast", "fraction of the contrast", (0.5, 0.25, 0.1), flattened),
-        Corruption("rotation", "degrees", (15, 45, 90), rotated),
+        Corruption("blur", (1, 2, 4), blurred),
+        Corruption("noise", (10, 25, 50), noisy),
+        Corruption("JPEG", (30, 15, 5), compressed),
+        Corruption("darkness", (0.5, 0.25, 0.1), darkened),
+        Corruption("low contrast", (0.5, 0.25, 0.1), flattened),
+        Corruption("rotation", (15, 45, 90), rotated),
     )
 }
 

@@ -110,7 +110,7 @@ def annotator_matrices(data: PetDataModule, pairs: Sequence[Pair]) -> Tensor:
         int64 (P, 3, 3), one confusion matrix per pair. IoU does not depend on which of two masks counts as true.
     """
     matrices = []
-    for first, second, mirrored, _ in pairs:
-        true, other = (data.datasets[photo.split][photo.index].mask for photo in (first, second))  # (1, S, S)
-        matrices.append(confusion_matrices(other.flip(-1) if mirrored else other, true))
+    for pair in pairs:
+        true, other = (data.datasets[photo.split][photo.index].mask for photo in pair[:2])  # (1, S, S)
+        matrices.append(confusion_matrices(other, true))
     return torch.cat(matrices)
