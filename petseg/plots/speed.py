@@ -98,12 +98,24 @@ def races(row: Mapping[str, Any]) -> DescribedFigure:
 def benchmark_figure(record: Mapping[str, Any]) -> DescribedFigure:
     """Four panels of a record of `petseg bench`; a panel without a measurement says so."""
     machine = record["machine"]
+    panels = {
+        "Training against the plain way": (_speeds, ("step", "epoch")),
+        "Parts of a training step": (_parts, ("parts",)),
+        "Time to accuracy": (_time_to_accuracy, ("time_to_accuracy",)),
+        "From photo to cut-out": (_photo, ("photo",)),
+    }
     with figure(7.2, 6.4, rows=2, columns=2) as (drawing, axes):
-        panels = (_speeds, _parts, _time_to_accuracy, _photo)
         sentences = []
-        for ax, panel in zip(axes.flat, panels, strict=True):
+        for ax, (title, (panel, rows)) in zip(axes.flat, panels.items(), strict=True):
+            ax.set_title(title)
             ax.tick_params(labelsize=9)
-            sentences.append(panel(ax, record))
+            if record.keys() & rows:
+                sentences.append(panel(ax, record))
+            else:
+                sentences.append(f"{title}: not measured in this run.")
+                style = {"ha": "center", "va": "center", "transform": ax.transAxes, "fontsize": 9}
+                ax.text(0.5, 0.5, "not measured in this run", **style)
+                ax.set(xticks=[], yticks=[])
         subtitle = f"{machine['name']}; PyTorch {machine['pytorch']}, {machine['precision']}"
         drawing.suptitle(subtitle, x=0.01, ha="left", fontsize=10)
         drawing.alt = f"Benchmark on {subtitle}. " + " ".join(sentences)
@@ -111,19 +123,13 @@ def benchmark_figure(record: Mapping[str, Any]) -> DescribedFigure:
 
 
 def _speeds(ax: Axes, record: Mapping[str, Any]) -> str:
-    ax.set_title("Training against the plain way")
     rows = [name for name in ("step", "epoch") if name in record]
-    if not rows:
-        return _unmeasured(ax, "Speed")
     _pairs_of_bars(ax, record, rows)
     ax.set_ylabel("images per second")
     return " ".join(f"{row}: ours is {record[row]['ratio']:.3g} times as fast as the plain way." for row in rows)
 
 
 def _parts(ax: Axes, record: Mapping[str, Any]) -> str:
-    ax.set_title("Parts of a training step")
-    if "parts" not in record:
-        return _unmeasured(ax, "Parts of a step")
     medians = {name: value["median"] for name, value in reversed(record["parts"]["values"].items())}
     bars = ax.barh(range(len(medians)), list(medians.values()), color=OURS)
     ax.bar_label(bars, [f"{value:.3g}" for value in medians.values()], padding=2, fontsize=9)
@@ -135,10 +141,7 @@ def _parts(ax: Axes, record: Mapping[str, Any]) -> str:
 
 
 def _time_to_accuracy(ax: Axes, record: Mapping[str, Any]) -> str:
-    ax.set_title("Time to accuracy")
-    row = record.get("time_to_accuracy")
-    if row is None:
-        return _unmeasured(ax, "Time to accuracy")
+    row = record["time_to_accuracy"]
     for way, color in (("fast", OURS), ("plain", PLAIN)):
         for index, points in enumerate(row["curves"][way]):
             label = way if index == 0 else None
@@ -152,9 +155,6 @@ def _time_to_accuracy(ax: Axes, record: Mapping[str, Any]) -> str:
 
 
 def _photo(ax: Axes, record: Mapping[str, Any]) -> str:
-    ax.set_title("From photo to cut-out")
-    if "photo" not in record:
-        return _unmeasured(ax, "From photo to cut-out")
     _pairs_of_bars(ax, record, ["photo"])
     ax.set_ylabel("ms per photo")
     return f"Our cut-out takes {record['photo']['ratio']:.3g} times as long as the plain one."
@@ -171,9 +171,3 @@ def _pairs_of_bars(ax: Axes, record: Mapping[str, Any], rows: Sequence[str]) -> 
     ax.set_xticks(np.arange(len(rows)) + 0.2, rows)
     ax.margins(y=0.3)  # space for the legend above the numbers
     ax.legend(fontsize=9, ncols=2, loc="upper center")
-
-
-def _unmeasured(ax: Axes, name: str) -> str:
-    ax.text(0.5, 0.5, "not measured in this run", ha="center", va="center", transform=ax.transAxes, fontsize=9)
-    ax.set(xticks=[], yticks=[])
-    return f"{name}: not measured in this run."
