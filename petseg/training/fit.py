@@ -141,17 +141,13 @@ class PetCLI(LightningCLI):
             load_imagenet(network)
 
     def before_validate(self) -> None:
-        """Loads the released model."""
-        self._load_released("validate")
-
-    def before_test(self) -> None:
-        """Loads the released model."""
-        self._load_released("test")
-
-    def _load_released(self, command: str) -> None:
-        if not self.config[command]["ckpt_path"]:
-            segmenter, _ = zoo.load(self.config[command]["weights"])
+        """Loads the released model, unless a checkpoint is named."""
+        options = self.config[self.subcommand]
+        if not options["ckpt_path"]:
+            segmenter, _ = zoo.load(options["weights"])
             self.model.segmenter = segmenter.to(memory_format=torch.channels_last)
+
+    before_test = before_validate
 
 
 def trainer_defaults(command: str) -> dict[str, Any]:

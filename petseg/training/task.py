@@ -180,29 +180,15 @@ class SegmentationTask(L.LightningModule):
             self.log_dict({f"train/{name}": value for name, value in pooled_scores(matrices).items()})
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collects the confusion matrices of one batch."""
-        self._score(batch, "val")
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collects the confusion matrices of one batch."""
-        self._score(batch, "test")
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the pooled scores of the validation split."""
-        self._log_scores("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Logs the pooled scores of the test split."""
-        self._log_scores("test")
-
-    def _score(self, batch: Batch, split: str) -> None:
+        """Collects the confusion matrices of one batch of the validation or test split."""
         logits = self(batch.image)
         self.scores.update(class_map(logits), batch.mask, batch.index)
         loss = self.loss(logits, batch.mask)
-        self.log(f"{split}/loss", loss, batch_size=len(batch.mask), sync_dist=True)
+        self.log(f"{self._split}/loss", loss, batch_size=len(batch.mask), sync_dist=True)
 
-    def _log_scores(self, split: str) -> None:
-        matrices = self.scores.compute()  # (N, 3, 3)
+    def on_validation_epoch_end(self) -> None:
+        """Logs the pooled scores of the split."""
+        split, matrices = self._split, self.scores.compute()  # (N, 3, 3)
         self.scores.reset()
         scores, pooled = pooled_scores(matrices), matrices.sum(dim=0)
         self.log_dict({f"{split}/{name}": value for name, value in scores.items()}, prog_bar=split == "val")
@@ -212,6 +198,12 @@ class SegmentationTask(L.LightningModule):
         folder = self.trainer.log_dir  # asked by every process: Lightning sends the answer of the first to the others
         if self.trainer.logger and folder and self.trainer.is_global_zero and not self.trainer.sanity_checking:
             write_json(Path(folder) / f"{split}_confusion.json", {"classes": CLASSES, "pixels": pooled.tolist()})
+
+    test_step, on_test_epoch_end = validation_step, on_validation_epoch_end
+
+    @property
+    def _split(self) -> str:
+        return "test" if self.trainer.testing else "val"
 
     def configure_optimizers(self) -> Any:
         """AdamW, its learning rate on one cycle over all steps; see `training.optimizer`."""
