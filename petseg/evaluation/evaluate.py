@@ -17,7 +17,7 @@ from petseg.data.duplicates import Pair
 from petseg.evaluation.corruptions import CORRUPTIONS, OUTSIDE, STRENGTHS
 from petseg.inference.predictor import Predictor
 from petseg.labels import PET
-from petseg.metrics.boundary import TOLERANCES, boundary_counts
+from petseg.metrics.boundary import boundary_counts
 from petseg.metrics.calibration import reliability_counts
 from petseg.metrics.confusion import class_map, confusion_matrices
 
@@ -62,15 +62,15 @@ def both_ways(segment: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     return (segment(image).softmax(dim=1) + mirrored) / 2
 
 
-def evaluate_split(predictor: Predictor, dataset: PixelDataset, tolerances: Sequence[float] = TOLERANCES) -> Counts:
-    """All counts of a split in a single pass: regions, the pet's contour at `tolerances` in pixels, probabilities."""
+def evaluate_split(predictor: Predictor, dataset: PixelDataset) -> Counts:
+    """All counts of a split in a single pass: regions, the pet's contour at `TOLERANCES` in pixels, probabilities."""
     matrices, boundary, reliability = [], [], []
     for batch in batches(dataset):
         probability = probabilities(predictor, batch.image)  # (B, 3, H, W)
         prediction = class_map(probability)
         matrices.append(confusion_matrices(prediction, batch.mask))
         # the contour of the pet alone; the trimap's boundary counts as not pet
-        boundary.append(boundary_counts(prediction == PET, batch.mask == PET, tolerances))
+        boundary.append(boundary_counts(prediction == PET, batch.mask == PET))
         reliability.append(reliability_counts(probability, batch.mask))
     return Counts(torch.cat(matrices), torch.cat(boundary), torch.stack(reliability).sum(dim=0))
 

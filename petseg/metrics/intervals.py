@@ -45,14 +45,8 @@ def resampled_sums(counts: Tensor, resamples: int = 2000, seed: int = 0) -> Tens
     return sums.view(resamples, *counts.shape[1:])
 
 
-def bootstrap(
-    counts: Tensor,
-    score: Callable[[Tensor], Tensor],
-    resamples: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Interval:
-    """A pooled score with its percentile interval.
+def bootstrap(counts: Tensor, score: Callable[[Tensor], Tensor], resamples: int = 2000, seed: int = 0) -> Interval:
+    """A pooled score with its 95 % percentile interval.
 
     To compare two models on the same images, pass both their counts as (N, 2, ...) and score the difference. Each
     draw then holds the same images for both models, so images that are hard for both cancel out.
@@ -61,18 +55,14 @@ def bootstrap(
         counts: (N, ...), counts per image.
         score: maps summed counts (R, ...) to scores (R, ...), one row per draw.
         resamples: number of draws.
-        seed: of the draws.
-        level: fraction of the draws between `low` and `high`. Draws whose score is NaN are left out.
+        seed: of the draws. Those whose score is NaN are left out.
 
     Returns:
         float64 tensors of the score's shape without its first axis.
 
     Raises:
-        ValueError: there is no image, or the level does not lie between 0 and 1.
+        ValueError: there is no image.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level={level}: must lie between 0 and 1")
     draws = score(resampled_sums(counts, resamples, seed))
-    tail = (1 - level) / 2
-    low, high = (torch.nanquantile(draws, quantile, dim=0) for quantile in (tail, 1 - tail))
+    low, high = (torch.nanquantile(draws, quantile, dim=0) for quantile in (0.025, 0.975))
     return Interval(score(counts.cpu().double().sum(dim=0, keepdim=True))[0], low, high)

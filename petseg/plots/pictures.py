@@ -69,12 +69,9 @@ def show_images(
     return drawing
 
 
-def show_masks(masks: Sequence[NDArray[np.uint8]], titles: Sequence[str], alt: str = "", width: float = 1.7) -> Figure:
-    """Shows small masks (H, W) enlarged, so that single pixels are visible, above a legend of the classes.
-
-    The default alt text says how much of each mask belongs to each class.
-    """
-    alt = alt or "Masks side by side, each pixel a square: " + "; ".join(map(_fractions, masks, titles)) + "."
+def show_masks(masks: Sequence[NDArray[np.uint8]], titles: Sequence[str], *, width: float = 1.7) -> Figure:
+    """Shows small masks (H, W) enlarged, so that single pixels are visible, above a legend of the classes."""
+    alt = "Masks side by side, each pixel a square: " + "; ".join(map(_fractions, masks, titles)) + "."
     pictures = [mask_picture(mask, max(1, 192 // len(mask))) for mask in masks]
     return show_images(pictures, titles, width=width, alt=alt, photo=False, legend="background")
 

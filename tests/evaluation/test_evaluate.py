@@ -72,12 +72,12 @@ def test_one_pass_over_a_split_agrees_with_the_scores_of_lightnings_test_loop(pr
 
 def test_counts_of_a_split_are_those_of_its_parts(predictor, data):
     dataset = data.datasets["test"]
-    counts = evaluation.evaluate_split(predictor, dataset, tolerances=(1, 3))
+    counts = evaluation.evaluate_split(predictor, dataset)
     batch = dataset.__getitems__(list(range(len(dataset))))
     probability = evaluation.probabilities(predictor, batch.image)
     prediction = probability.argmax(dim=1)
     assert torch.equal(counts.matrices, metrics.confusion_matrices(prediction, batch.mask))
-    assert torch.equal(counts.boundary, metrics.boundary_counts(prediction == PET, batch.mask == PET, (1, 3)))
+    assert torch.equal(counts.boundary, metrics.boundary_counts(prediction == PET, batch.mask == PET))
     torch.testing.assert_close(counts.reliability, metrics.reliability_counts(probability, batch.mask))
 
 

@@ -212,9 +212,7 @@ def test_a_training_is_not_started_from_weights_of_another_network(settings, sta
 def test_fit_refuses_weights_of_another_normalisation_in_one_sentence(cartoons, small_model, capsys):
     assert cli.main(["fit", *flags(cartoons, weights=small_model)]) == 1
     message = capsys.readouterr().err.splitlines()[-1]
-    assert message.startswith(
-        "petseg: small: normalises its images with Statistics(mean=(0.5, 0.5, 0.5), std="
-    )
+    assert message.startswith("petseg: small: normalises its images with Statistics(mean=(0.5, 0.5, 0.5), std=")
     assert not Path("runs").exists()
 
 
