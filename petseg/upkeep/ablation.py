@@ -11,10 +11,9 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 import yaml
@@ -53,8 +52,7 @@ class NoSkips(UNet):
         return logits
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A run of a plan: what it changes in words, and the flags of `petseg fit` that change it."""
 
     name: str
@@ -62,8 +60,7 @@ class Run:
     flags: str
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """A recipe, its runs with each seed (the base), and its runs with one change."""
 
     recipe: Mapping[str, Any]
