@@ -142,24 +142,16 @@ def _encoded(
 ) -> bytes:
     """The figure's file, with fewer pixels per inch, down to `least`, while it exceeds `max_bytes`."""
     while True:
-        content = _jpeg(figure, dpi, quality) if format == "jpeg" else _png(figure, dpi)
-        if len(content) <= max_bytes or dpi <= least:
-            return content
+        drawing, file = BytesIO(), BytesIO()
+        figure.savefig(drawing, dpi=dpi, format="png")
+        with Image.open(drawing) as image:
+            pixels = image.convert("RGB")
+        if format == "jpeg":
+            pixels.save(file, "JPEG", quality=quality, optimize=True)
+        else:
+            if getattr(figure, "format", "png") == "png":  # a palette would reduce a photo to patches of one colour
+                pixels = pixels.quantize(64)
+            pixels.save(file, "PNG", optimize=True)
+        if file.tell() <= max_bytes or dpi <= least:
+            return file.getvalue()
         dpi = max(least, round(0.9 * dpi))
-
-
-def _jpeg(figure: Figure, dpi: int, quality: int) -> bytes:
-    file = BytesIO()
-    figure.savefig(file, dpi=dpi, format="jpeg", pil_kwargs={"quality": quality, "optimize": True})
-    return file.getvalue()
-
-
-def _png(figure: Figure, dpi: int) -> bytes:
-    drawing, file = BytesIO(), BytesIO()
-    figure.savefig(drawing, dpi=dpi, format="png")
-    with Image.open(drawing) as image:
-        pixels = image.convert("RGB")
-    if getattr(figure, "format", "png") == "png":  # a palette would reduce a photo to patches of one colour
-        pixels = pixels.quantize(64)
-    pixels.save(file, "PNG", optimize=True)
-    return file.getvalue()

@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning as L
 from torch import nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
 from petseg.errors import SettingsError
@@ -30,13 +30,6 @@ def parameter_groups(network: nn.Module, learning_rate: float, encoder_lr_scale:
     rest = [parameter for name, parameter in named if not (pretrained and name.startswith("encoder."))]
     groups = [{"params": rest, "lr": learning_rate}, {"params": encoder, "lr": learning_rate * encoder_lr_scale}]
     return [group for group in groups if group["params"]]
-
-
-def adamw(groups: list[dict[str, Any]], weight_decay: float) -> AdamW:
-    """AdamW as one kernel for all tensors. Lightning may clip its gradients: whoever scales them also unscales them."""
-    optimizer = AdamW(groups, weight_decay=weight_decay, fused=True)
-    optimizer._step_supports_amp_scaling = False
-    return optimizer
 
 
 def one_cycle(optimizer: Optimizer, steps: int, warmup: float) -> OneCycleLR:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch.cli import instantiate_class
 from torch import Tensor, nn
+from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
 from petseg.data.augment import Augment, AugmentSettings
@@ -23,7 +24,7 @@ from petseg.metrics.confusion import batch_confusion, class_map, pooled_scores
 from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.loss import segmentation_loss
-from petseg.training.optimizer import adamw, one_cycle, parameter_groups, planned_steps
+from petseg.training.optimizer import one_cycle, parameter_groups, planned_steps
 from petseg.training.scoring import SplitConfusion
 
 
@@ -209,7 +210,9 @@ class SegmentationTask(L.LightningModule):
         """AdamW, its learning rate on one cycle over all steps; see `training.optimizer`."""
         settings = self.hparams
         groups = parameter_groups(self.network, settings["learning_rate"], settings["encoder_lr_scale"])
-        optimizer = adamw(groups, settings["weight_decay"])
+        optimizer = AdamW(groups, weight_decay=settings["weight_decay"], fused=True)  # one kernel for all tensors
+        # Lightning may clip its gradients: whoever scales them for fp16 also unscales them
+        optimizer._step_supports_amp_scaling = False
         schedule = one_cycle(optimizer, planned_steps(self.trainer), settings["warmup"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
