@@ -21,8 +21,7 @@ from servers import free_port, serving
 from skimage.data import camera
 
 from petseg import Predictor, Segmentation
-from petseg.apps import display
-from petseg.apps.cutouts import CutoutSettings, no_pet
+from petseg.apps.cutouts import EDGES, CutoutSettings, no_pet
 from petseg.apps.display import sample_photos
 from petseg.inference import correction
 from petseg.inference.correction import corrected_logits
@@ -398,9 +397,9 @@ def test_the_edge_is_moved_and_softened_and_the_crop_is_where_python_has_them(pa
     sample(page, "Chelsea the cat")
     page.get_by_label("Crop to the pet").check()
     result = predictor(sample_photos()["Chelsea the cat"]())
-    for edge in display.EDGES:
+    for edge in EDGES:
         page.get_by_text(edge.capitalize(), exact=True).click()
-        images = [downloaded(page), CutoutSettings(None, True, "png", *display.EDGES[edge]).draw(result)]
+        images = [downloaded(page), CutoutSettings(None, True, "png", *EDGES[edge]).draw(result)]
         assert np.allclose(images[0].size, images[1].size, atol=4)
         alphas = [np.asarray(image.resize((300, 200)).getchannel("A")).astype(int) for image in images]
         assert np.abs(alphas[0] - alphas[1]).mean() < 3, edge
@@ -416,6 +415,19 @@ def test_a_soft_shadow_is_where_python_has_it(page: Any, predictor: Predictor) -
     ]
     assert np.abs(alphas[1] - alphas[2]).mean() > 1
     assert np.abs(alphas[0] - alphas[1]).mean() < 1
+
+
+def test_an_error_of_the_worker_is_a_sentence_and_the_page_waits_no_longer(page: Any) -> None:
+    script = """async (state) => {
+        const { PageEngine } = await import("./live/engine.js");
+        const engine = new PageEngine(state, async () => { throw new Error("Out of memory."); });
+        engine.settings = { edges: {} };
+        engine.entries.set(1, { number: 1, name: "rex.jpg", found: true });
+        const files = ["cutout", "all"].map((kind) => engine.file(kind).catch((error) => error.name));
+        return [await Promise.all(files), state.busy, state.messages];
+    }"""
+    state = {"samples": [], "messages": [], "photo": 1, "background": "white", "classes": [], "format": "png"}
+    assert page.evaluate(script, state) == [["AbortError"] * 2, "", ["Out of memory."] * 2]
 
 
 def test_without_a_pet_there_is_a_sentence_and_no_cut_out(page: Any) -> None:
@@ -460,7 +472,7 @@ def test_strokes_are_followed_as_python_follows_them(page: Any, shared: SharedPa
         const { correctedLogits } = await import("./live/correction.js");
         const logits = { data: Float32Array.from(values), channels: 3, height: 12, width: 16 };
         const masks = [keep, remove].map((mask) => Uint8Array.from(mask));
-        return [...correctedLogits(logits, 120, 90, ...masks, settings).data];
+        return [...correctedLogits(logits, { width: 120, height: 90 }, ...masks, settings).data];
     }"""
     masks = [mask.astype(int).ravel().tolist() for mask in (keep, remove)]
     computed = page.evaluate(script, [logits.ravel().tolist(), *masks, site.live_settings()["correction"]])
@@ -474,7 +486,7 @@ def test_the_brush_removes_and_keeps_and_undo_takes_it_back_by_mouse_and_keyboar
     sample(page, "Chelsea the cat")
     before = np.asarray(downloaded(page))[..., 3]
     H, W = before.shape
-    assert before[H // 2, round(0.6 * W)] == 255
+    assert before[H // 2, round(0.56 * W)] == 255
     page.get_by_role("button", name="Correct", exact=True).click()
     canvas = page.locator(".petseg-brush")
     drawn(page)
@@ -488,14 +500,14 @@ def test_the_brush_removes_and_keeps_and_undo_takes_it_back_by_mouse_and_keyboar
         page.mouse.up()
 
     def with_keyboard() -> None:
-        for key in ("k", "r", "ArrowRight", "ArrowLeft", " "):
+        for key in ("k", "r", "ArrowLeft", "ArrowLeft", " "):
             canvas.press(key)
 
     for paint in (with_mouse, with_keyboard):
         paint()
         page.wait_for_function("!document.querySelector('.petseg-tools + .petseg-row button').disabled")
         drawn(page)
-        assert np.asarray(downloaded(page))[H // 2, round(0.6 * W), 3] == 0
+        assert np.asarray(downloaded(page))[H // 2, round(0.56 * W), 3] < 8
         page.get_by_role("button", name="Undo").click()
         page.wait_for_function("document.querySelector('.petseg-tools + .petseg-row button').disabled")
         drawn(page)

@@ -1,14 +1,14 @@
 // The pictures of a photo: cut-out before a background, overlay, class map, confidence.
 
 import { movedEdge, blurredAlpha, petFrame, petMiddle, recolored } from "./edge.js";
-import { blurredBackground, cutout } from "./foreground.js";
-import { PhotoError } from "./photo.js";
+import { blurredBackground } from "./foreground.js";
+import { empty } from "./photo.js";
 import { classMap } from "./predictor.js";
-import { eachRow } from "./planes.js";
-import { probability } from "./two_pass.js";
+import { clamp, eachPixel, probability } from "./planes.js";
 
-/** @typedef {import("./edge.js").Box} Box */
+/** @typedef {import("./regions.js").Box} Box */
 /** @typedef {import("./planes.js").Planes} Planes */
+/** @typedef {import("./planes.js").Size} Size */
 /** @typedef {import("./predictor.js").Settings} Settings */
 /** @typedef {import("./resample.js").Pixels} Pixels */
 
@@ -27,8 +27,7 @@ export function drawCutout(view, options, settings) {
   const alpha = moved ? movedEdge(photo, view.alpha, options.edge, settings.edge) : view.alpha;
   const pet = moved ? recolored(photo, view.alpha, alpha, settings.foreground) : view.pet;
   const frame = options.crop ? petFrame(alpha, photo, settings.edge) : wholeOf(photo);
-  const canvas = empty(photo.width, photo.height);
-  const ink = inkOf(canvas);
+  const [canvas, ink] = empty(photo.width, photo.height);
   paintBackground(ink, view, options, frame, settings);
   if (options.shadow) {
     const [fall, soft, dark] = settings.shadow;
@@ -66,28 +65,18 @@ export function drawOverlay({ photo, logits }, opacity, classes, { colors }) {
   return opaque({ ...photo, data });
 }
 
-/** The class map. @param {View} view @param {Settings} settings */
-export function drawClasses({ photo, logits }, { colors }) {
+/** The largest probability at each pixel, dark to light. @param {View} view @param {Settings} settings */
+export function drawConfidence({ photo, logits }, { confidence }) {
   const data = new Uint8Array(photo.data.length);
-  classMap(logits, photo).forEach((label, i) => data.set(colors[label], 3 * i));
+  eachPixel(logits, photo, (values, i) => {
+    const step = clamp(3 * Math.max(...[0, 1, 2].map((name) => probability(name, values))) - 1, 0, 1.999);
+    const [low, high] = confidence.slice(Math.floor(step));
+    for (let c = 0; c < 3; c++) data[3 * i + c] = Math.round(low[c] + (step % 1) * (high[c] - low[c]));
+  });
   return opaque({ ...photo, data });
 }
 
-/** The largest probability at each pixel, dark to light. @param {View} view @param {Settings} settings */
-export function drawConfidence({ photo: { width, height }, logits }, { confidence }) {
-  const data = new Uint8Array(3 * width * height);
-  eachRow(logits, width, height, (row, y) => {
-    for (let x = 0; x < width; x++) {
-      const largest = Math.max(...[0, 1, 2].map((name) => probability(name, row, x, width)));
-      const step = Math.min(1.999, Math.max(0, 3 * largest - 1)); // 0 to 2
-      const [low, high] = confidence.slice(Math.floor(step));
-      for (let c = 0; c < 3; c++) data[3 * (y * width + x) + c] = Math.round(low[c] + (step % 1) * (high[c] - low[c]));
-    }
-  });
-  return opaque({ data, width, height });
-}
-
-/** @param {{width: number, height: number}} photo @returns {Box} */
+/** @param {Size} photo @returns {Box} */
 export function wholeOf({ width, height }) {
   return [0, 0, width, height];
 }
@@ -95,17 +84,12 @@ export function wholeOf({ width, height }) {
 /** @param {OffscreenCanvas} canvas @param {Box} frame */
 export function cropped(canvas, [left, top, right, bottom]) {
   if (right - left === canvas.width && bottom - top === canvas.height) return canvas;
-  const part = empty(right - left, bottom - top);
-  inkOf(part).drawImage(canvas, -left, -top);
+  const [part, ink] = empty(right - left, bottom - top);
+  ink.drawImage(canvas, -left, -top);
   return part;
 }
 
-/** The photo cut out with its matte. @param {Pixels} photo @param {Planes} logits @param {Uint8Array} alpha @param {Settings} settings @returns {View} */
-export function viewOf(photo, logits, alpha, settings) {
-  return { photo, logits, alpha, pet: cutout(photo, alpha, settings.foreground) };
-}
-
-/** A canvas of RGB pixels. @param {{data: Uint8Array, width: number, height: number}} pixels */
+/** A canvas of RGB pixels. @param {Pixels} photo */
 export function opaque({ data, width, height }) {
   const colors = new Uint8ClampedArray(4 * width * height);
   for (let i = 0; i < width * height; i++) {
@@ -115,21 +99,9 @@ export function opaque({ data, width, height }) {
   return pixels(colors, { width, height });
 }
 
-/** A canvas of RGBA pixels. @param {Uint8ClampedArray<ArrayBuffer>} colors @param {{width: number, height: number}} size */
+/** A canvas of RGBA pixels. @param {Uint8ClampedArray<ArrayBuffer>} colors @param {Size} size */
 function pixels(colors, { width, height }) {
-  const canvas = empty(width, height);
-  inkOf(canvas).putImageData(new ImageData(colors, width, height), 0, 0);
+  const [canvas, ink] = empty(width, height);
+  ink.putImageData(new ImageData(colors, width, height), 0, 0);
   return canvas;
-}
-
-/** @param {number} width @param {number} height */
-function empty(width, height) {
-  return new OffscreenCanvas(width, height);
-}
-
-/** @param {OffscreenCanvas} canvas */
-function inkOf(canvas) {
-  const ink = canvas.getContext("2d");
-  if (!ink) throw new PhotoError("This photo is too large for the memory of this browser. Shrink it and try again.");
-  return ink;
 }

@@ -31,8 +31,7 @@ export class PageEngine {
     this.entries = new Map();
     /** @type {Promise<any>} */
     this.queue = Promise.resolve();
-    /** @type {((shown: Shown) => void)[]} */
-    this.viewers = [];
+    this.present = (/** @type {Shown} */ _) => {};
     /** @type {any} */
     this.settings = null;
     // fetched with the page, so that a click on one fetches nothing
@@ -41,7 +40,6 @@ export class PageEngine {
     this.opened = 0; // photos, closed ones too
     this.settled = false; // whether a photo of the last batch is shown that has a pet
     this.before = ""; // what the comparison shows on its left
-    this.hasImage = false;
     this.drawing = this.again = false;
   }
 
@@ -72,26 +70,18 @@ export class PageEngine {
 
   /** @param {(shown: Shown) => void} react */
   onPictures(react) {
-    this.viewers.push(react);
-    for (const [name, file] of this.samples) {
-      file.then((blob) => this.present([{ key: `sample ${name}`, alt: "", address: URL.createObjectURL(blob) }]));
-    }
-  }
-
-  /** @param {Picture[]} pictures @param {[number, number]} [size] @param {number} [line] */
-  present(pictures, size, line) {
-    for (const react of this.viewers) react({ pictures, size, line });
+    this.present = react;
+    for (const [name, file] of this.samples) file.then((blob) => react({ pictures: [picture(`sample ${name}`, "", blob)] }));
   }
 
   /** Does something while the page says so; problems become messages. @param {string} text @param {() => Promise<void>} work */
   working(text, work) {
-    const done = this.queue.then(async () => {
+    this.queue = this.queue.then(async () => {
       this.put({ busy: text });
       await work().catch((error) => this.complain(error.message));
       this.put({ busy: "" });
     });
-    this.queue = done;
-    return done;
+    return this.queue;
   }
 
   /** @param {string} sentence */
@@ -111,14 +101,13 @@ export class PageEngine {
     const number = ++this.opened;
     this.working(`Cutting out ${name} …`, async () => {
       if (newBatch) this.settled = false;
-      const { size: [W, H], seconds, note, ...about } = await this.ask("open", { file, name, number });
+      const { size: [W, H], seconds, note, thumbnail, ...about } = await this.ask("open", { file, name, number });
       const megapixels = ((W * H) / 1e6).toFixed(1);
       const found = `segmented by ${this.settings.model} in ${seconds.toFixed(2)} s`;
       const caption = `${name}: ${W} x ${H} pixels (${megapixels} megapixels), ${found}`;
       this.entries.set(number, { number, name, caption, ...about, edits: [] });
       if (note) this.complain(note);
-      const { blob } = await this.ask("picture", { number, kind: "thumbnail" });
-      this.present([{ key: `photo ${number}`, alt: "", address: URL.createObjectURL(blob) }]);
+      this.present({ pictures: [picture(`photo ${number}`, "", thumbnail)] });
       this.listPhotos();
       if (this.settled) return;
       this.settled = about.found;
@@ -134,7 +123,6 @@ export class PageEngine {
   useBackground(file) {
     this.working(`Reading ${file.name} …`, async () => {
       await this.ask("useBackground", { file, name: file.name });
-      this.hasImage = true;
       this.put({ image_name: file.name });
       this.set("background", "image");
     });
@@ -161,8 +149,7 @@ export class PageEngine {
   correct(entry, change) {
     if (change.edits) entry.edits = change.edits;
     this.working(`Correcting ${entry.name} …`, async () => {
-      const about = await this.ask("about", { number: entry.number, ...change });
-      Object.assign(entry, about, { edits: entry.edits });
+      Object.assign(entry, await this.ask("about", { number: entry.number, ...change }));
       this.show();
     });
   }
@@ -223,13 +210,12 @@ export class PageEngine {
     const before = `${entry.number} ${sharp} ${after.frame}`;
     if (before !== this.before) {
       const { blob } = await this.ask("picture", { ...request, kind: "before", type: "image/jpeg" });
-      pictures.push({ key: "before", alt: `The photo ${entry.name}`, address: URL.createObjectURL(blob) });
+      pictures.push(picture("before", `The photo ${entry.name}`, blob));
       this.before = before;
     }
-    const alt = `The pet of ${entry.name}, cut out`;
-    if (entry.found) pictures.push({ key: "after", alt, address: URL.createObjectURL(after.blob) });
+    if (entry.found) pictures.push(picture("after", `The pet of ${entry.name}, cut out`, after.blob));
     if (entry !== this.current()) return;
-    this.present(pictures, [right - left, bottom - top], entry.found ? after.line : 0.5);
+    this.present({ pictures, size: [right - left, bottom - top], line: entry.found ? after.line : 0.5 });
   }
 
   /** Pictures that are folded away, if they are unfolded. @param {string[]} kinds */
@@ -240,48 +226,43 @@ export class PageEngine {
       const request = { number: entry.number, kind, full: false, options: this.options(), type: "image/png" };
       const { blob } = await this.ask("picture", request).catch(() => ({}));
       if (!blob || entry !== this.current()) return;
-      this.present([{ key: kind, alt: ALTS[kind], address: URL.createObjectURL(blob) }]);
+      this.present({ pictures: [picture(kind, ALTS[kind], blob)] });
     }
   }
 
   options() {
-    const { background, color, crop, edge, shadow, opacity, classes, class_names } = this.state;
+    const { background, image_name, color, crop, edge, shadow, opacity, classes, class_names } = this.state;
     return {
-      background: background === "image" && !this.hasImage ? "transparent" : background,
+      background: background === "image" && !image_name ? "transparent" : background,
       color, crop, shadow, opacity,
       edge: this.settings.edges[edge],
       classes: classes.map((/** @type {string} */ name) => class_names.indexOf(name)),
     };
   }
 
-  /** @param {string} picture @returns {Promise<File>} */
-  file(picture) {
-    return new Promise((resolve, reject) => {
-      const entry = this.current();
-      const subject = picture === "all" ? "all photos" : entry?.name;
-      this.put({ messages: [] });
-      this.working(`Preparing the download of ${subject} …`, async () => {
-        try {
-          if (picture === "all") resolve(await this.archive());
-          else if (entry) resolve(await this.fileOf(entry, picture));
-        } catch (error) {
-          reject(error);
-          throw error;
-        }
-      });
+  /** @param {string} kind @returns {Promise<File>} */
+  async file(kind) {
+    const entry = /** @type {Entry} */ (this.current());
+    /** @type {File | undefined} */
+    let file;
+    this.put({ messages: [] });
+    await this.working(`Preparing the download of ${kind === "all" ? "all photos" : entry.name} …`, async () => {
+      file = await (kind === "all" ? this.archive() : this.fileOf(entry, kind));
     });
+    if (file) return file;
+    throw new DOMException("A message says why.", "AbortError");
   }
 
-  /** @param {Entry} entry @param {string} picture */
-  async fileOf(entry, picture) {
-    const [cutout, options] = [picture === "cutout" || picture === "copy", this.options()];
-    const format = /** @type {keyof typeof TYPES} */ (picture === "cutout" ? this.state.format : "png");
+  /** @param {Entry} entry @param {string} kind */
+  async fileOf(entry, kind) {
+    const [cutout, options] = [kind === "cutout" || kind === "copy", this.options()];
+    const format = /** @type {keyof typeof TYPES} */ (kind === "cutout" ? this.state.format : "png");
     const type = format === "jpg" && options.background === "transparent" ? "image/png" : TYPES[format];
-    const kind = cutout ? "after" : picture;
-    const { blob } = await this.ask("picture", { number: entry.number, kind, full: true, options, type });
+    const request = { number: entry.number, kind: cutout ? "after" : kind, full: true, options, type };
+    const { blob } = await this.ask("picture", request);
     const stem = entry.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_ .()-]/gu, "_") || "photo";
     const ending = Object.entries(TYPES).find(([, known]) => known === blob.type)?.[0] ?? "png"; // Safari writes no WebP
-    return new File([blob], `${stem}.${cutout ? "cutout" : picture}.${ending}`, { type: blob.type });
+    return new File([blob], `${stem}.${cutout ? "cutout" : kind}.${ending}`, { type: blob.type });
   }
 
   async archive() {
@@ -291,6 +272,11 @@ export class PageEngine {
     for (const entry of pets) files.push(await this.fileOf(entry, "cutout"));
     return new File([await zip(files)], "petseg-cutouts.zip", { type: "application/zip" });
   }
+}
+
+/** A picture that takes the place of the last one with this key. @param {string} key @param {string} alt @param {Blob} blob @returns {Picture} */
+function picture(key, alt, blob) {
+  return { key, alt, address: URL.createObjectURL(blob) };
 }
 
 /** @param {string} name */

@@ -26,21 +26,10 @@ events.addEventListener("fetch", (/** @type {any} */ event) => {
   if (request.method !== "GET" || !request.url.startsWith(new URL(".", location.href).href)) return;
   // the files of one version fit together; any other page comes from the network where there is one
   const ours = FILES.slice(1).some((name) => request.url.endsWith(`/${name}`));
-  event.respondWith(ours ? kept(request).then((answer) => answer ?? fetch(request)) : fresh(request));
+  event.respondWith(ours ? kept(request).then((answer) => answer ?? fetch(request)) : fetch(request).catch(() => kept(request)));
 });
 
 /** @param {Request} request */
 async function kept(request) {
   return (await caches.open(VERSION)).match(request, { ignoreSearch: request.mode === "navigate" });
-}
-
-/** @param {Request} request */
-async function fresh(request) {
-  try {
-    return await fetch(request);
-  } catch (error) {
-    const answer = await kept(request);
-    if (answer) return answer;
-    throw error;
-  }
 }

@@ -24,9 +24,7 @@ export async function decode(file, name, side = Infinity) {
   const fits = Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height));
   const scale = Math.min(1, fits, side / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((length) => Math.max(1, Math.floor(length * scale)));
-  const canvas = new OffscreenCanvas(width, height);
-  const ink = canvas.getContext("2d", { willReadFrequently: true });
-  if (!ink) throw new PhotoError(`${name}: too large for the memory of this browser. Shrink it and try again.`);
+  const [, ink] = empty(width, height);
   ink.imageSmoothingQuality = "high";
   ink.drawImage(bitmap, 0, 0, width, height);
   const note =
@@ -58,11 +56,15 @@ async function reason(file, name) {
     : "not an image. Choose a photo in JPEG, PNG or WebP format.";
 }
 
-/**
- * Splits RGBA into RGB before white, and the alpha channel.
- * @param {ImageData} image
- * @returns {{photo: Pixels, opacity: Uint8Array | null}}
- */
+/** A canvas, and what draws on it. @param {number} width @param {number} height @returns {[OffscreenCanvas, OffscreenCanvasRenderingContext2D]} */
+export function empty(width, height) {
+  const canvas = new OffscreenCanvas(width, height);
+  const ink = canvas.getContext("2d", { willReadFrequently: true });
+  if (!ink) throw new PhotoError("This photo is too large for the memory of this browser. Shrink it and try again.");
+  return [canvas, ink];
+}
+
+/** Splits RGBA into RGB before white, and the alpha channel. @param {ImageData} image @returns {{photo: Pixels, opacity: Uint8Array | null}} */
 function onWhite({ data, width, height }) {
   const colors = new Uint8Array(3 * width * height);
   const opacity = new Uint8Array(width * height);
@@ -74,6 +76,5 @@ function onWhite({ data, width, height }) {
       colors[3 * i + c] = alpha === 255 ? color : Math.round((color * alpha) / 255 + 255 - alpha);
     }
   }
-  const opaque = opacity.every((alpha) => alpha === 255);
-  return { photo: { data: colors, width, height, channels: 3 }, opacity: opaque ? null : opacity };
+  return { photo: { data: colors, width, height, channels: 3 }, opacity: opacity.every((alpha) => alpha === 255) ? null : opacity };
 }

@@ -1,11 +1,12 @@
 // Planes of numbers: small copies of a photo and of what is known about its pixels, on which colours are estimated.
 
-import { BILINEAR, BOX, reduce, resize } from "./resample.js";
+import { BILINEAR, BOX, resize } from "./resample.js";
 
 /**
  * Numbers, plane by plane and row by row, as an array of shape (C, h, w).
  * @typedef {{data: Float32Array, channels: number, width: number, height: number}} Planes
  */
+/** @typedef {{width: number, height: number}} Size */
 /** @typedef {import("./resample.js").Pixels} Pixels */
 
 /** @param {number} channels @param {number} width @param {number} height @returns {Planes} */
@@ -14,15 +15,13 @@ export function zeros(channels, width, height) {
 }
 
 /** One of the planes, which shares their memory. @param {Planes} planes @param {number} index */
-export function plane(planes, index) {
-  const size = planes.width * planes.height;
-  return planes.data.subarray(index * size, (index + 1) * size);
+export function plane({ data, width, height }, index) {
+  return data.subarray(index * width * height, (index + 1) * width * height);
 }
 
-/** The nearest whole number, the even one of two: Python's `round`. @param {number} x */
-export function round(x) {
-  const low = Math.floor(x);
-  return x - low === 0.5 ? low + (low % 2) : Math.round(x);
+/** @param {number} value @param {number} low @param {number} high */
+export function clamp(value, low, high) {
+  return Math.min(high, Math.max(low, value));
 }
 
 /** @param {Pixels} image @returns {Planes} values 0 to 1 */
@@ -35,92 +34,90 @@ export function toPlanes({ data, width, height, channels }) {
   return result;
 }
 
-/**
- * A copy whose longest side is at most `side` pixels: `petseg.inference.matting.shrunk`.
- * @param {Pixels} image
- * @param {number} side
- */
+/** The size of a copy whose longest side is at most `side` pixels. @param {Size} size @param {number} side @returns {Size} */
+export function fitted({ width, height }, side) {
+  const scale = Math.min(1, side / Math.max(width, height));
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
+/** A copy whose longest side is at most `side` pixels. @param {Pixels} image @param {number} side */
 export function shrunk(image, side) {
-  const scale = Math.min(1, side / Math.max(image.width, image.height));
-  const [w, h] = [image.width, image.height].map((length) => Math.max(1, round(length * scale)));
-  // as Pillow's reducing_gap=2.0: whole blocks first, which is faster
-  const across = Math.max(1, Math.trunc(image.width / w / 2));
-  const down = Math.max(1, Math.trunc(image.height / h / 2));
-  const less = across > 1 || down > 1 ? reduce(image, across, down) : image;
-  return toPlanes(resize(less, w, h, BOX, [image.width / across, image.height / down]));
+  const { width, height } = fitted(image, side);
+  return toPlanes(resize(image, width, height, BOX));
+}
+
+/** A plane of values 0 to 1 at a photo's size, 0 to 255. @param {Float32Array} values @param {Size} from @param {Size} to */
+export function enlarged(values, { width, height }, to) {
+  const data = Uint8Array.from(values, (value) => Math.round(255 * value));
+  return resize({ data, width, height, channels: 1 }, to.width, to.height, BILINEAR).data;
 }
 
 /**
- * A plane of values 0 to 1 at a photo's size, 0 to 255.
- * @param {Float32Array} values
- * @param {{width: number, height: number}} from
- * @param {{width: number, height: number}} to
- */
-export function enlarged(values, from, to) {
-  const data = new Uint8Array(values.length);
-  for (let i = 0; i < data.length; i++) data[i] = round(255 * values[i]);
-  return resize({ data, width: from.width, height: from.height, channels: 1 }, to.width, to.height, BILINEAR).data;
-}
-
-/**
- * Where pixels of a long row lie on a short one: the pixels before and after, and how far it is from the first.
- * @param {number} length of the short row
- * @param {number} size of the long one
- */
-export function positions(length, size) {
-  const before = new Int32Array(size);
-  const after = new Int32Array(size);
-  const part = new Float32Array(size);
-  for (let i = 0; i < size; i++) {
-    const at = Math.min(length - 1, Math.max(0, ((i + 0.5) * length) / size - 0.5));
-    before[i] = Math.floor(at);
-    after[i] = Math.min(length - 1, before[i] + 1);
-    part[i] = at - before[i];
-  }
-  return { before, after, part };
-}
-
-/**
- * Planes at another size, bilinearly and not antialiased, one row at a time.
+ * A function that reads planes bilinearly at a place, 0 to 1 from their left and top: one value for each plane. The
+ * array that it returns is used again by the next call.
  * @param {Planes} planes
- * @param {number} width
- * @param {number} height
- * @param {(row: Float32Array, y: number) => void} use is given each row: `width` values of the first plane, then of
- *   the next; the array is used again for the next row
  */
-export function eachRow(planes, width, height, use) {
-  const across = positions(planes.width, width);
-  const down = positions(planes.height, height);
-  const row = new Float32Array(planes.channels * width);
-  const mixed = new Float32Array(planes.width); // the row between two rows
-  for (let y = 0; y < height; y++) {
-    for (let c = 0; c < planes.channels; c++) {
-      const top = (c * planes.height + down.before[y]) * planes.width;
-      const below = (c * planes.height + down.after[y]) * planes.width;
-      for (let x = 0; x < planes.width; x++) {
-        const value = planes.data[top + x];
-        mixed[x] = value + down.part[y] * (planes.data[below + x] - value);
-      }
-      for (let x = 0; x < width; x++) {
-        const value = mixed[across.before[x]];
-        row[c * width + x] = value + across.part[x] * (mixed[across.after[x]] - value);
-      }
+export function reader({ data, channels, width, height }) {
+  const size = width * height;
+  const values = new Float32Array(channels);
+  return (/** @type {number} */ across, /** @type {number} */ down) => {
+    const x = clamp(across * width - 0.5, 0, width - 1);
+    const y = clamp(down * height - 0.5, 0, height - 1);
+    const [left, row] = [Math.floor(x), Math.floor(y)];
+    const right = Math.min(width - 1, left + 1);
+    let [top, below] = [row * width, Math.min(height - 1, row + 1) * width];
+    for (let c = 0; c < channels; c++, top += size, below += size) {
+      const above = data[top + left] + (x - left) * (data[top + right] - data[top + left]);
+      const under = data[below + left] + (x - left) * (data[below + right] - data[below + left]);
+      values[c] = above + (y - row) * (under - above);
     }
-    use(row, y);
+    return values;
+  };
+}
+
+/**
+ * Planes at another size, bilinearly and not antialiased, one pixel after the other, as `reader` reads them.
+ * @param {Planes} planes
+ * @param {Size} size
+ * @param {(values: Float32Array, i: number) => void} use
+ */
+export function eachPixel(planes, { width, height }, use) {
+  const read = reader(planes);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) use(read((x + 0.5) / width, (y + 0.5) / height), i++);
   }
+}
+
+/** The probability of a class: the softmax of its three logits. @param {number} label @param {ArrayLike<number>} logits */
+export function probability(label, logits) {
+  const most = Math.max(logits[0], logits[1], logits[2]);
+  const total = Math.exp(logits[0] - most) + Math.exp(logits[1] - most) + Math.exp(logits[2] - most);
+  return Math.exp(logits[label] - most) / total;
 }
 
 /**
  * The mean of each plane in a square around each pixel: `scipy.ndimage.uniform_filter`, where the frame's pixels are
  * repeated beyond it.
  * @param {Float32Array} values
- * @param {number} width
- * @param {number} height
+ * @param {Size} size
  * @param {number} radius the square has 2 radius + 1 pixels per side
  */
-export function boxMean(values, width, height, radius) {
+export function boxMean(values, { width, height }, radius) {
   const columns = slidingMean(values, width, height, width, 1, radius);
   return slidingMean(columns, height, width, 1, width, radius);
+}
+
+/** The mean around each pixel, as `boxMean` takes it, of weighted values. @param {Float32Array} values @param {Float32Array} weights @param {Size} size @param {number} radius @param {number} tiny is added to the weights' mean */
+export function weightedMean(values, weights, size, radius, tiny = 0) {
+  const total = boxMean(weights, size, radius);
+  const sums = boxMean(values.map((value, i) => value * weights[i]), size, radius);
+  return sums.map((sum, i) => sum / (total[i] + tiny));
+}
+
+/** A plane blurred by three box filters, which together are nearly a Gaussian. @param {Float32Array} values @param {Size} size @param {number} deviation in pixels */
+export function blurred(values, size, deviation) {
+  const radius = Math.max(1, Math.round((Math.sqrt(4 * deviation * deviation + 1) - 1) / 2));
+  return boxMean(boxMean(boxMean(values, size, radius), size, radius), size, radius);
 }
 
 /**
@@ -136,7 +133,7 @@ function slidingMean(values, lines, length, step, next, radius) {
   for (let line = 0; line < lines; line++) {
     const [first, last] = [line * next, line * next + (length - 1) * step];
     let sum = 0;
-    for (let i = -radius; i <= radius; i++) sum += values[Math.min(last, Math.max(first, first + i * step))];
+    for (let i = -radius; i <= radius; i++) sum += values[clamp(first + i * step, first, last)];
     for (let at = first; at <= last; at += step) {
       result[at] = sum / (2 * radius + 1);
       sum += values[Math.min(last, at + (radius + 1) * step)] - values[Math.max(first, at - radius * step)];

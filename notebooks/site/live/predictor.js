@@ -1,10 +1,11 @@
 // A photo's way through the network, as `petseg.Predictor` goes it: resize, run, look at each pet again.
 
-import { eachRow, toPlanes } from "./planes.js";
+import { eachPixel, probability, toPlanes } from "./planes.js";
 import { BILINEAR, crop, resize } from "./resample.js";
-import { mergeLogits, petBoxes, petSquares, probability } from "./two_pass.js";
+import { mergeLogits, petBoxes, petSquares } from "./two_pass.js";
 
 /** @typedef {import("./planes.js").Planes} Planes */
+/** @typedef {import("./planes.js").Size} Size */
 /** @typedef {import("./resample.js").Pixels} Pixels */
 
 /**
@@ -30,6 +31,11 @@ import { mergeLogits, petBoxes, petSquares, probability } from "./two_pass.js";
  * @property {string} doubtful
  */
 
+/** The part of a photo as the networks take it. @param {Pixels} part RGB @param {{size: [number, number]}} settings */
+function input(part, { size: [height, width] }) {
+  return toPlanes(resize(part, width, height, BILINEAR));
+}
+
 /**
  * Logits of a photo at the working size, after both passes.
  * @param {Pixels} photo RGB
@@ -37,25 +43,18 @@ import { mergeLogits, petBoxes, petSquares, probability } from "./two_pass.js";
  * @param {Settings} settings
  */
 export async function photoLogits(photo, run, settings) {
-  const [height, width] = settings.size;
-  const look = (/** @type {Pixels} */ part) => run(toPlanes(resize(part, width, height, BILINEAR)));
-  let logits = await look(photo);
+  let logits = await run(input(photo, settings));
   for (const box of petBoxes(logits, photo, settings.two_pass)) {
-    logits = mergeLogits(logits, await look(crop(photo, box)), box, photo, settings.two_pass);
+    logits = mergeLogits(logits, await run(input(crop(photo, box), settings)), box, photo, settings.two_pass);
   }
   return logits;
 }
 
-/**
- * Whether there is a pet: the network is sure of one on enough pixels.
- * @param {Planes} logits
- * @param {{sure: number, smallest: number}} settings
- */
-export function petFound(logits, { sure, smallest }) {
-  const size = logits.width * logits.height;
+/** Whether there is a pet: the network is sure of one on enough pixels. @param {Planes} logits @param {Settings} settings */
+export function petFound(logits, { found: { sure, smallest } }) {
   let count = 0;
-  for (let i = 0; i < size; i++) count += Number(probability(0, logits.data, i, size) > sure);
-  return count / size >= smallest;
+  eachPixel(logits, logits, (values) => (count += Number(probability(0, values) > sure)));
+  return count >= smallest * logits.width * logits.height;
 }
 
 /**
@@ -66,30 +65,20 @@ export function petFound(logits, { sure, smallest }) {
  * @param {Settings} settings
  */
 export async function petProbability(photo, logits, classify, { pet_check: settings }) {
-  const [height, width] = settings.size;
   let largest = 0;
-  for (const box of [null, ...petSquares(logits, photo, settings)]) {
-    const part = box ? crop(photo, box) : photo;
-    const probability = await classify(toPlanes(resize(part, width, height, BILINEAR)));
+  for (const part of [photo, ...petSquares(logits, photo, settings).map((box) => crop(photo, box))]) {
+    const probability = await classify(input(part, settings));
     if (!(probability < settings.threshold)) return probability;
     largest = Math.max(largest, probability);
   }
   return largest;
 }
 
-/**
- * The label of the largest logit at each pixel of the photo. Logits are enlarged and the class is taken last.
- * @param {Planes} logits
- * @param {{width: number, height: number}} photo
- */
-export function classMap(logits, { width, height }) {
-  const labels = new Uint8Array(width * height);
-  eachRow(logits, width, height, (row, y) => {
-    for (let x = 0; x < width; x++) {
-      const [pet, background, boundary] = [row[x], row[width + x], row[2 * width + x]];
-      const larger = Number(background > pet);
-      labels[y * width + x] = boundary > Math.max(pet, background) ? 2 : larger;
-    }
+/** The label of the largest logit at each pixel of the photo. Logits are enlarged, the class is taken last. @param {Planes} logits @param {Size} photo */
+export function classMap(logits, photo) {
+  const labels = new Uint8Array(photo.width * photo.height);
+  eachPixel(logits, photo, (values, i) => {
+    labels[i] = values[2] > Math.max(values[0], values[1]) ? 2 : Number(values[1] > values[0]);
   });
   return labels;
 }

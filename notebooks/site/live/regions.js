@@ -1,13 +1,17 @@
-// Connected regions of a mask, and distances to its edge.
+// Connected regions of a mask, the box round one, and distances to its edge.
+
+/** @typedef {import("./planes.js").Size} Size */
+/** Left, top, right and bottom, in pixels. @typedef {[number, number, number, number]} Box */
+/** Connected regions, numbered from 1: the number of each pixel (0 outside), and pixels by number. @typedef {{regions: Int32Array, areas: number[]}} Regions */
 
 /**
- * Numbers the connected regions of a mask from 1: `scipy.ndimage.label`.
+ * The connected regions of a mask: `scipy.ndimage.label`.
  * @param {Uint8Array} mask 1 within, 0 outside
- * @param {number} width
- * @param {number} height
+ * @param {Size} size
  * @param {boolean} corners whether pixels that touch at a corner are connected
+ * @returns {Regions}
  */
-export function label(mask, width, height, corners = false) {
+export function label(mask, { width, height }, corners = false) {
   const regions = new Int32Array(mask.length);
   /** @type {number[]} */
   const areas = [0]; // of region 0, which is none
@@ -34,55 +38,46 @@ export function label(mask, width, height, corners = false) {
       }
     }
   }
-  return { regions, areas, count: areas.length - 1 };
+  return { regions, areas };
+}
+
+/** Numbers of the largest regions, from the largest on. @param {Regions} regions @param {number} smallest as a fraction of the largest @param {number} most how many */
+export function largest({ areas }, smallest, most) {
+  const least = smallest * Math.max(...areas);
+  const numbers = [...areas.keys()].slice(1).filter((number) => areas[number] >= least);
+  return numbers.sort((one, other) => areas[other] - areas[one]).slice(0, most);
+}
+
+/** The smallest box with all values that are inside; null if none is. @template T @param {ArrayLike<T>} values @param {Size} size @param {(value: T) => boolean} isInside @returns {Box | null} */
+export function boxOf(values, { width, height }, isInside) {
+  let [left, top, right, bottom] = [width, height, 0, 0];
+  for (let i = 0; i < values.length; i++) {
+    if (!isInside(values[i])) continue;
+    const [x, y] = [i % width, Math.floor(i / width)];
+    [left, right] = [Math.min(left, x), Math.max(right, x + 1)];
+    [top, bottom] = [Math.min(top, y), y + 1];
+  }
+  return right ? [left, top, right, bottom] : null;
 }
 
 /**
- * For each pixel of a mask the distance to the nearest pixel outside: `scipy.ndimage.distance_transform_edt`.
- * Felzenszwalb, Huttenlocher: Distance Transforms of Sampled Functions (2012).
- * @param {Uint8Array} mask 1 within, 0 outside, with at least one 0
- * @param {number} width
- * @param {number} height
+ * For each pixel of a mask the distance to the nearest pixel outside, or about `most` if that is less:
+ * `scipy.ndimage.distance_transform_edt`.
+ * @param {Uint8Array} mask 1 within, 0 outside
+ * @param {Size} size
+ * @param {number} most
  */
-export function distances(mask, width, height) {
-  const squares = new Float64Array(mask.length);
-  for (let i = 0; i < squares.length; i++) squares[i] = mask[i] ? 1e12 : 0;
-  for (let x = 0; x < width; x++) lowerEnvelope(squares, x, width, height);
-  for (let y = 0; y < height; y++) lowerEnvelope(squares, y * width, 1, width);
-  const result = new Float32Array(mask.length);
-  for (let i = 0; i < result.length; i++) result[i] = Math.sqrt(squares[i]);
-  return result;
-}
-
-/**
- * Replaces each value of a line by the smallest (distance along the line)^2 + value.
- * @param {Float64Array} values
- * @param {number} start
- * @param {number} step from one value of the line to the next
- * @param {number} length
- */
-function lowerEnvelope(values, start, step, length) {
-  const line = new Float64Array(length);
-  for (let i = 0; i < length; i++) line[i] = values[start + i * step];
-  const tips = new Int32Array(length); // of the parabolas that are lowest somewhere
-  const from = new Float64Array(length + 1); // where each begins to be
-  let last = 0;
-  from[0] = -Infinity;
-  from[1] = Infinity;
-  for (let i = 1; i < length; i++) {
-    let begins = meeting(line, tips[last], i);
-    while (begins <= from[last]) begins = meeting(line, tips[--last], i);
-    tips[++last] = i;
-    from[last] = begins;
-    from[last + 1] = Infinity;
-  }
-  for (let i = 0, k = 0; i < length; i++) {
-    while (from[k + 1] < i) k++;
-    values[start + i * step] = (i - tips[k]) ** 2 + line[tips[k]];
-  }
-}
-
-/** Where the parabolas of two tips meet. @param {Float64Array} line @param {number} one @param {number} other */
-function meeting(line, one, other) {
-  return (line[other] + other * other - line[one] - one * one) / (2 * (other - one));
+export function distances(mask, { width }, most) {
+  const inColumn = Float32Array.from(mask, (inside) => (inside ? most : 0)); // to the nearest in the same column
+  for (let i = width; i < mask.length; i++) inColumn[i] = Math.min(inColumn[i], inColumn[i - width] + 1);
+  for (let i = mask.length - width - 1; i >= 0; i--) inColumn[i] = Math.min(inColumn[i], inColumn[i + width] + 1);
+  return inColumn.map((nearest, i) => {
+    let square = nearest * nearest;
+    const [left, right] = [i % width, width - 1 - (i % width)];
+    for (let d = 1; d * d < square; d++) {
+      if (d <= left) square = Math.min(square, inColumn[i - d] ** 2 + d * d);
+      if (d <= right) square = Math.min(square, inColumn[i + d] ** 2 + d * d);
+    }
+    return Math.sqrt(square);
+  });
 }

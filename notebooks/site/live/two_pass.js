@@ -1,105 +1,66 @@
 // Two passes: the first finds the pets, the second looks at each of them alone: petseg/inference/two_pass.py.
 
-import { plane, zeros } from "./planes.js";
-import { label } from "./regions.js";
+import { clamp, eachPixel, plane, probability, reader, zeros } from "./planes.js";
+import { boxOf, label, largest } from "./regions.js";
 
-/** Left, top, right and bottom, in pixels of the photo. @typedef {[number, number, number, number]} Box */
 /** @typedef {import("./planes.js").Planes} Planes */
-
-/**
- * @typedef {object} TwoPass
- * @property {number} beyond
- * @property {number} smallest_pet
- * @property {number} most_pets
- * @property {number} margin
- * @property {number} weight
- * @property {number} fade
- */
-
-/**
- * The softmax of three planes at one pixel: the probability of one class.
- * @param {number} label the class
- * @param {ArrayLike<number>} values logits
- * @param {number} at of the first plane
- * @param {number} step from one plane to the next
- */
-export function probability(label, values, at, step) {
-  const most = Math.max(values[at], values[at + step], values[at + 2 * step]);
-  let total = 0;
-  for (let c = 0; c < 3; c++) total += Math.exp(values[at + c * step] - most);
-  return Math.exp(values[at + label * step] - most) / total;
-}
+/** @typedef {import("./planes.js").Size} Size */
+/** @typedef {import("./regions.js").Box} Box */
+/** @typedef {Record<"beyond" | "smallest_pet" | "most_pets" | "margin" | "weight" | "fade", number>} TwoPass */
 
 /**
  * The parts of a photo that the second pass runs on, one for each pet.
  * @param {Planes} logits of the whole photo
- * @param {{width: number, height: number}} photo
+ * @param {Size} photo
  * @param {TwoPass} settings
  * @returns {Box[]}
  */
 export function petBoxes(logits, photo, settings) {
-  const { width, height } = logits;
-  const pet = new Float32Array(width * height); // above 0 where background is less likely than all else
-  for (let i = 0; i < pet.length; i++) pet[i] = Math.max(0, 0.5 - probability(1, logits.data, i, pet.length));
-  const { regions, areas, count } = label(Uint8Array.from(pet, (value) => Number(value > 0)), width, height, true);
-  const largest = Math.max(...areas);
-  const pets = Array.from({ length: count }, (_, index) => index + 1)
-    .filter((region) => areas[region] >= settings.smallest_pet * largest)
-    .sort((one, other) => areas[other] - areas[one])
-    .slice(0, settings.most_pets);
+  const pet = new Float32Array(logits.width * logits.height); // above 0 where background is less likely than all else
+  eachPixel(logits, logits, (values, i) => (pet[i] = Math.max(0, 0.5 - probability(1, values))));
+  const found = label(Uint8Array.from(pet, (value) => Number(value > 0)), logits, true);
+  const pets = largest(found, settings.smallest_pet, settings.most_pets);
   // the specks round a single pet may be its ears
   const alone = (/** @type {number} */ region) =>
-    pets.length === 1 ? pet : pet.map((value, i) => (regions[i] === region ? value : 0));
-  return merged(pets.map((region) => boxOf(alone(region), width, height, photo, settings)));
+    pets.length === 1 ? pet : pet.map((value, i) => (found.regions[i] === region ? value : 0));
+  return merged(pets.map((region) => massBox(alone(region), logits, photo, settings)));
 }
 
 /**
  * The parts of a photo that the classifier is asked about, a square around each of the largest regions of pet pixels.
  * @param {Planes} logits of the whole photo
- * @param {{width: number, height: number}} photo
+ * @param {Size} photo
  * @param {{most: number, smallest: number, margin: number}} settings
  * @returns {Box[]}
  */
 export function petSquares(logits, photo, { most, smallest, margin }) {
-  const { width, height } = logits;
   const [pet, background, boundary] = [0, 1, 2].map((index) => plane(logits, index));
   const isPet = Uint8Array.from(pet, (value, i) => Number(value >= Math.max(background[i], boundary[i])));
-  const { regions, areas, count } = label(isPet, width, height);
-  const largest = Math.max(...areas);
-  return Array.from({ length: count }, (_, index) => index + 1)
-    .filter((region) => areas[region] >= smallest * largest)
-    .sort((one, other) => areas[other] - areas[one])
-    .slice(0, most)
-    .map((region) => {
-      let [left, top, right, bottom] = [width, height, 0, 0];
-      regions.forEach((value, i) => {
-        if (value !== region) return;
-        const [x, y] = [i % width, Math.floor(i / width)];
-        [left, right] = [Math.min(left, x), Math.max(right, x + 1)];
-        [top, bottom] = [Math.min(top, y), Math.max(bottom, y + 1)];
-      });
-      const [x, y] = [(left * photo.width) / width, (top * photo.height) / height];
-      const [across, down] = [(right * photo.width) / width - x, (bottom * photo.height) / height - y];
-      const side = (1 + 2 * margin) * Math.max(across, down);
-      const [first, above] = [x + (across - side) / 2, y + (down - side) / 2];
-      return [
-        Math.max(0, Math.trunc(first)),
-        Math.max(0, Math.trunc(above)),
-        Math.min(photo.width, Math.trunc(first + side)),
-        Math.min(photo.height, Math.trunc(above + side)),
-      ];
-    });
+  const found = label(isPet, logits);
+  const [across, down] = [photo.width / logits.width, photo.height / logits.height];
+  return largest(found, smallest, most).map((region) => {
+    const box = boxOf(found.regions, logits, (value) => value === region) ?? [0, 0, 0, 0];
+    const [left, top, right, bottom] = box.map((value, i) => value * (i % 2 ? down : across));
+    const half = ((1 + 2 * margin) * Math.max(right - left, bottom - top)) / 2;
+    const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+    return [
+      Math.max(0, Math.trunc(x - half)),
+      Math.max(0, Math.trunc(y - half)),
+      Math.min(photo.width, Math.trunc(x + half)),
+      Math.min(photo.height, Math.trunc(y + half)),
+    ];
+  });
 }
 
 /**
+ * The box round a pet, without the little of it that lies far from the rest, and with a margin.
  * @param {Float32Array} pet
- * @param {number} width
- * @param {number} height
- * @param {{width: number, height: number}} photo
+ * @param {Size} size of the grid
+ * @param {Size} photo
  * @param {TwoPass} settings
  * @returns {Box}
  */
-function boxOf(pet, width, height, photo, settings) {
+function massBox(pet, { width, height }, photo, settings) {
   const columns = new Float32Array(width);
   const rows = new Float32Array(height);
   pet.forEach((value, i) => {
@@ -151,56 +112,30 @@ function merged(boxes) {
 }
 
 /**
- * Both passes in one: outside the box the logits of the first, inside it the weighted mean of both.
+ * Both passes in one: outside the box the logits of the first, inside it the weighted mean of both, which fades out
+ * towards the box's sides unless they are the photo's own.
  * @param {Planes} logits of the whole photo
  * @param {Planes} closer of the box alone
  * @param {Box} box
- * @param {{width: number, height: number}} photo
+ * @param {Size} photo
  * @param {TwoPass} settings
  * @returns {Planes}
  */
-export function mergeLogits(logits, closer, [left, top, right, bottom], photo, settings) {
+export function mergeLogits(logits, closer, [left, top, right, bottom], photo, { weight, fade }) {
   const { width, height, channels } = logits;
-  const x = along(width, left, right, photo.width, closer.width, settings.fade);
-  const y = along(height, top, bottom, photo.height, closer.height, settings.fade);
+  const read = reader(closer);
+  const faded = (/** @type {number} */ inside, /** @type {boolean} */ isFirst, /** @type {boolean} */ isLast) =>
+    clamp(Math.min(isFirst ? 1 : inside / fade, isLast ? 1 : (1 - inside) / fade), 0, 1);
   const result = zeros(channels, width, height);
-  for (let c = 0; c < channels; c++) {
-    const [far, near, to] = [plane(logits, c), plane(closer, c), plane(result, c)];
-    for (let i = 0; i < to.length; i++) {
-      const [column, row] = [i % width, Math.floor(i / width)];
-      const at = (/** @type {number} */ line) => {
-        const before = near[line * closer.width + x.before[column]];
-        return before + x.part[column] * (near[line * closer.width + x.after[column]] - before);
-      };
-      const above = at(y.before[row]);
-      const moved = above + y.part[row] * (at(y.after[row]) - above);
-      to[i] = far[i] + settings.weight * y.weight[row] * x.weight[column] * (moved - far[i]);
+  for (let i = 0; i < width * height; i++) {
+    // where the pixel lies in the box, 0 to 1
+    const across = ((((i % width) + 0.5) * photo.width) / width - left) / (right - left);
+    const down = (((Math.floor(i / width) + 0.5) * photo.height) / height - top) / (bottom - top);
+    const share = faded(across, left === 0, right === photo.width) * faded(down, top === 0, bottom === photo.height);
+    const near = read(across, down);
+    for (let c = 0, at = i; c < channels; c++, at += width * height) {
+      result.data[at] = logits.data[at] + weight * share * (near[c] - logits.data[at]);
     }
   }
   return result;
-}
-
-/**
- * Where the pixels of the grid lie in the box, along one side, and the weight of the second pass at each.
- * @param {number} n pixels of the grid
- * @param {number} low first pixel of the box in the photo
- * @param {number} high the one past its last
- * @param {number} length of the photo's side
- * @param {number} size pixels of the box's own grid
- * @param {number} fade
- */
-function along(n, low, high, length, size, fade) {
-  const [before, after] = [new Int32Array(n), new Int32Array(n)];
-  const [part, weight] = [new Float32Array(n), new Float32Array(n)];
-  for (let i = 0; i < n; i++) {
-    const inside = (((i + 0.5) * length) / n - low) / (high - low); // 0 to 1 within the box
-    const at = Math.min(size - 1, Math.max(0, inside * size - 0.5));
-    before[i] = Math.floor(at);
-    after[i] = Math.min(size - 1, before[i] + 1);
-    part[i] = at - before[i];
-    const fromLow = low > 0 ? inside / fade : 1; // at the photo's own frame the box does not fade out
-    const fromHigh = high < length ? (1 - inside) / fade : 1;
-    weight[i] = Math.min(1, Math.max(0, Math.min(fromLow, fromHigh)));
-  }
-  return { before, after, part, weight };
 }

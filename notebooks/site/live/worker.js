@@ -3,9 +3,10 @@
 import * as ort from "./ort.wasm.min.mjs";
 
 import { edited, petRegions } from "./correction.js";
-import { cropped, drawClasses, drawConfidence, drawCutout, drawOverlay, opaque, viewOf, wholeOf } from "./draw.js";
+import { cropped, drawConfidence, drawCutout, drawOverlay, opaque, wholeOf } from "./draw.js";
+import { cutout } from "./foreground.js";
 import { matte } from "./matting.js";
-import { bitmapOf, decode, PhotoError } from "./photo.js";
+import { bitmapOf, decode, empty, PhotoError } from "./photo.js";
 import { classMap, petFound, petProbability, photoLogits } from "./predictor.js";
 
 /** @typedef {import("./planes.js").Planes} Planes */
@@ -86,10 +87,12 @@ async function open({ file, name, number }) {
   const logits = await photoLogits(photo, (image) => run(model, image), settings);
   const seconds = (performance.now() - begun) / 1000;
   const classify = async (/** @type {Planes} */ image) => (await run(await classifier, image)).data[0];
-  const segmented = petFound(logits, settings.found);
+  const segmented = petFound(logits, settings);
   const doubtful = segmented && (await petProbability(photo, logits, classify, settings)) < settings.pet_check.threshold;
   entries.set(number, { file, name, logits, doubtful, edits: [] });
-  return { size: [photo.width, photo.height], seconds, note, ...(await about({ number })) };
+  const said = await about({ number });
+  const square = await thumbnail(opaque((await viewed(number, false)).photo));
+  return { size: [photo.width, photo.height], seconds, note, thumbnail: square, ...said };
 }
 
 /** What the page says of an open photo after its edits. @param {{number: number, edits?: Edit[], sure?: boolean}} request */
@@ -100,14 +103,14 @@ async function about({ number, edits, sure = false }) {
   if (edits) entry.edits = edits;
   for (const [full, kept] of views) if (kept.number === number) views.delete(full);
   const { photo, logits } = await viewed(number, false);
-  const segmented = petFound(logits, settings.found);
+  const segmented = petFound(logits, settings);
   const counts = [0, 0, 0];
   for (const name of classMap(logits, photo)) counts[name]++;
   const fractions = counts.map((count) => count / (photo.width * photo.height));
   const shown = petRegions(entry.logits, photo, settings.correction).map(() => true);
   for (const edit of entry.edits) if (edit.type === "pet") shown[edit.index] = edit.shown;
   const doubtful = segmented && entry.doubtful;
-  return { found: segmented && !doubtful, doubtful, fractions, pets: shown, edits: entry.edits.length };
+  return { found: segmented && !doubtful, doubtful, fractions, pets: shown };
 }
 
 /** @param {number} number */
@@ -128,13 +131,13 @@ async function viewed(number, full) {
   const logits = entry.edits.length ? edited(entry.logits, photo, entry.edits, settings.correction) : entry.logits;
   const alpha = matte(photo, logits, settings.matte);
   opacity?.forEach((value, i) => (alpha[i] = Math.min(alpha[i], value)));
-  const view = viewOf(photo, logits, alpha, settings);
+  const view = { photo, logits, alpha, pet: cutout(photo, alpha, settings.foreground) };
   views.set(full, { number, view });
   return view;
 }
 
 /**
- * A picture of an open photo as a file: before, after, overlay, mask, confidence or thumbnail.
+ * A picture of an open photo as a file: before, after, overlay, mask or confidence.
  * @param {{number: number, kind: string, full: boolean, options: any, type: string}} request
  */
 async function picture({ number, kind, full, options, type }) {
@@ -143,9 +146,8 @@ async function picture({ number, kind, full, options, type }) {
   const { photo } = view;
   let [canvas, frame, line] = [/** @type {OffscreenCanvas | null} */ (null), wholeOf(photo), 0.5];
   if (kind === "overlay") canvas = drawOverlay(view, options.opacity, options.classes, settings);
-  else if (kind === "mask") canvas = drawClasses(view, settings);
+  else if (kind === "mask") canvas = drawOverlay(view, 1, [0, 1, 2], settings);
   else if (kind === "confidence") canvas = drawConfidence(view, settings);
-  else if (kind === "thumbnail") return { blob: await thumbnail(opaque(photo)) };
   else ({ canvas, frame, line } = drawCutout(view, { ...options, image: background }, settings));
   if (kind === "before") canvas = cropped(opaque(photo), frame);
   return { blob: await canvas.convertToBlob({ type, quality: 0.92 }), frame, line, size: [photo.width, photo.height] };
@@ -154,9 +156,8 @@ async function picture({ number, kind, full, options, type }) {
 /** A square of the middle. @param {OffscreenCanvas} canvas */
 async function thumbnail(canvas) {
   const side = Math.min(canvas.width, canvas.height);
-  const small = new OffscreenCanvas(128, 128);
-  const [left, top] = [(canvas.width - side) / 2, (canvas.height - side) / 2];
-  small.getContext("2d")?.drawImage(canvas, left, top, side, side, 0, 0, 128, 128);
+  const [small, ink] = empty(128, 128);
+  ink.drawImage(canvas, (canvas.width - side) / 2, (canvas.height - side) / 2, side, side, 0, 0, 128, 128);
   return small.convertToBlob({ type: "image/jpeg" });
 }
 

@@ -75,16 +75,28 @@ function draw(canvas, points, place, radius, tool) {
   const ink = canvas.getContext("2d");
   if (!ink || !W) return;
   [canvas.width, canvas.height] = [W, H]; // also clears it
-  [ink.lineCap, ink.lineJoin, ink.strokeStyle] = ["round", "round", COLORS[tool]];
-  ink.lineWidth = 2 * radius * Math.max(W, H);
-  ink.beginPath();
-  for (const [x, y] of points) ink.lineTo(W * x, H * y);
-  if (points.length === 1) ink.lineTo(W * points[0][0] + 0.01, H * points[0][1]);
-  ink.stroke();
+  ink.strokeStyle = COLORS[tool];
+  drawLine(ink, points, radius, W, H);
   for (const [color, width] of /** @type {[string, number][]} */ ([["#000", 3], ["#fff", 1.5]])) {
     ink.beginPath();
     ink.arc(W * place[0], H * place[1], radius * Math.max(W, H), 0, 2 * Math.PI);
     [ink.strokeStyle, ink.lineWidth] = [color, width];
     ink.stroke();
   }
+}
+
+/**
+ * Draws a stroke of the brush on a canvas of W x H pixels.
+ * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} ink
+ * @param {Point[]} points
+ * @param {number} radius as a fraction of the longest side
+ * @param {number} W
+ * @param {number} H
+ */
+export function drawLine(ink, points, radius, W, H) {
+  [ink.lineCap, ink.lineJoin, ink.lineWidth] = ["round", "round", Math.max(1, 2 * radius * Math.max(W, H))];
+  ink.beginPath();
+  for (const [x, y] of points) ink.lineTo(W * x, H * y);
+  if (points.length === 1) ink.lineTo(W * points[0][0] + 0.01, H * points[0][1]); // a dot
+  ink.stroke();
 }

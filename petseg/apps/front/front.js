@@ -18,7 +18,8 @@ import { results } from "./results.js";
 /**
  * What works behind the front: the kernel of a notebook, or a worker of the page. The names of its state are the traits
  * of petseg/apps/panel/widget.py. `send` says what the user did: `{type: "sample", name}`, and "open", "close", "anyway",
- * "stroke", "undo", "pet". `file` gives cutout, copy (a PNG), all, overlay or mask at the photo's own size.
+ * "stroke", "undo", "pet". `file` gives cutout, copy (a PNG), all, overlay or mask at the photo's own size, or fails with
+ * an AbortError after a message that says why.
  * @typedef {object} Engine
  * @property {boolean} wholePage whether the front owns the page: drops and pastes anywhere are for it
  * @property {(name: string) => any} get
@@ -96,10 +97,10 @@ export class Front {
     for (const react of this.viewers) react(shown);
   }
 
-  /** Says what came of something that the browser did, or why it did not. @param {Promise<void>} done @param {string} words */
-  async tell(done, words) {
+  /** Says that the browser did something, or why it did not. @param {Promise<any>} done @param {string} words */
+  async tell(done, words = "") {
     await done.then(
-      () => this.say(words),
+      () => words && this.say(words),
       (error) => error.name !== "AbortError" && this.say(`The browser did not allow this (${error.message}). Use Download.`),
     );
   }

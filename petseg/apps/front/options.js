@@ -32,17 +32,14 @@ export function options(front) {
 /** @param {Front} front */
 function downloads(front) {
   const file = make("a", { className: "petseg-file" });
-  const save = async (/** @type {string} */ picture) => saveAs(file, await front.engine.file(picture));
-  const download = button("Download", () => save("cutout"), "petseg-primary");
+  const download = button("Download", () => save(front, "cutout", file), "petseg-primary");
   const copy = button("Copy", () => {
     const png = front.engine.file("copy");
-    front.tell(navigator.clipboard.write([new ClipboardItem({ "image/png": png })]), "Copied: paste it elsewhere.");
+    const written = navigator.clipboard.write([new ClipboardItem({ "image/png": png })]); // at once, as Safari asks
+    front.tell(Promise.all([png, written]), "Copied: paste it elsewhere.");
   });
-  const share = button("Share", async () => {
-    const files = [await front.engine.file("cutout")];
-    front.tell(navigator.share({ files }), "");
-  });
-  const all = button("Download all (ZIP)", () => save("all"));
+  const share = button("Share", () => front.tell(front.engine.file("cutout").then((file) => navigator.share({ files: [file] }))));
+  const all = button("Download all (ZIP)", () => save(front, "all", file));
   const [mayCopy, mayShare] = [Boolean(navigator.clipboard) && "ClipboardItem" in window, canShare()];
   front.watch(["photos", "notice"], () => {
     const none = Boolean(front.get("notice"));
@@ -57,12 +54,14 @@ function canShare() {
   return Boolean(navigator.canShare?.({ files: [new File([], "pet.png", { type: "image/png" })] }));
 }
 
-/** The browser saves a file at once; if the page is not allowed to do that, the link can still be clicked. @param {HTMLAnchorElement} link @param {File} file */
-export function saveAs(link, file) {
-  URL.revokeObjectURL(link.href);
-  link.href = URL.createObjectURL(file);
-  link.download = link.textContent = file.name;
-  link.click();
+/** The browser saves a file at once; if the page is not allowed to do that, the link can still be clicked. @param {Front} front @param {string} picture @param {HTMLAnchorElement} link */
+export function save(front, picture, link) {
+  front.tell(front.engine.file(picture).then((file) => {
+    URL.revokeObjectURL(link.href);
+    link.href = URL.createObjectURL(file);
+    link.download = link.textContent = file.name;
+    link.click();
+  }));
 }
 
 /** @param {Front} front */

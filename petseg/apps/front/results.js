@@ -1,7 +1,7 @@
 // The results: the open photos, the comparison with its options, and the details, which are folded away.
 
 import { button, checkbox, make, slider } from "./elements.js";
-import { options, saveAs } from "./options.js";
+import { options, save } from "./options.js";
 import { viewer } from "./viewer.js";
 
 /** @typedef {import("./front.js").Front} Front */
@@ -57,8 +57,8 @@ function details(front) {
   for (const [key, title] of DETAILS) {
     const figure = make("figure", {}, front.picture(key), make("figcaption", {}, title));
     const link = make("a", { className: "petseg-file" });
-    const save = async () => saveAs(link, await front.engine.file(key));
-    if (key !== "confidence") figure.append(button(`Download ${title.toLowerCase()}`, save), link);
+    const download = button(`Download ${title.toLowerCase()}`, () => save(front, key, link));
+    if (key !== "confidence") figure.append(download, link);
     if (key === "overlay") figure.append(overlayOptions(front));
     figures.append(figure);
   }

@@ -42,11 +42,12 @@ function engineOf(model) {
     send,
     take: (files, purpose) => void upload(files, purpose, model.get("max_bytes"), send),
     file(picture) {
-      return new Promise((resolve) => {
+      return new Promise((resolve, reject) => {
         const receive = (/** @type {any} */ content, /** @type {ArrayBuffer[]} */ [bytes]) => {
           if (content.type !== "save" || content.view !== view || content.picture !== picture) return;
           model.off("msg:custom", receive);
-          resolve(new File([bytes], content.name, { type: content.kind }));
+          if (content.name) resolve(new File([bytes], content.name, { type: content.kind }));
+          else reject(new DOMException("A message says why.", "AbortError"));
         };
         model.on("msg:custom", receive);
         send({ type: "save", picture });
