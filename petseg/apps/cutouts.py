@@ -8,7 +8,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final, Literal, NamedTuple
 
@@ -39,27 +39,21 @@ DATE: Final = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 #: The longest side that a format allows, in pixels: RFC 9649, section 2.6, and `JPEG_MAX_DIMENSION` of libjpeg.
 LONGEST: Final[Mapping[Format, int]] = {"webp": 16383, "jpg": 65500}
 
-#: How far the edge of a cut-out can be moved and softened, in per mille of the photo's longest side.
-GROW: Final = (-10.0, 10.0)
-FEATHER: Final = (0.0, 10.0)
-
-#: What can stand behind the pet: values of the panel's and the web app's fields, and their names in alt texts.
-BACKGROUNDS: Final[Mapping[str, str]] = {
-    "transparent": "a transparent background",
-    "white": "white",
-    "color": "a background of one colour",
-    "blur": "the blurred photo",
-    "image": "an image of your own",
+#: What can stand behind the pet, with the words of the apps' fields.
+BACKGROUNDS: Final = {
+    "transparent": "Transparent",
+    "white": "White",
+    "color": "Colour",
+    "blur": "Blurred",
+    "image": "Own picture",
 }
+
+#: How the edge can be drawn: `grow` and `feather` of `CutoutSettings`.
+EDGES: Final = {"tighter": (-3.0, 0.0), "as found": (0.0, 0.0), "looser": (3.0, 0.0), "softer": (0.0, 2.0)}
 
 #: A crop shows each pixel with at least this alpha, and a margin: a fraction of the crop's longer side.
 VISIBLE: Final = 64
 MARGIN: Final = 0.05
-
-
-def background_of(choice: str, color: str, image: Image.Image | None) -> str | Image.Image | None:
-    """The background of `CutoutSettings` for a choice of `BACKGROUNDS`; "image" without an image is transparent."""
-    return {"transparent": None, "color": color, "image": image}.get(choice, choice)
 
 
 class Cutout(NamedTuple):
@@ -78,12 +72,12 @@ class CutoutSettings:
         background: None (transparent), "blur" (the photo, out of focus), a colour in CSS notation, or an image.
         crop: whether to show only the pet with a margin, instead of the whole photo.
         format: of the file; see `encode`.
-        grow: how far the edge moves outwards, -10 to 10 per mille of the photo's longest side.
-        feather: standard deviation of the blur of the edge, 0 to 10 in the same unit.
+        grow: how far the edge moves outwards (below 0: inwards), in per mille of the photo's longest side.
+        feather: standard deviation of the blur of the edge, in the same unit.
         shadow: whether the pet casts a soft shadow.
 
     Raises:
-        SettingsError: a value is out of range, or a JPEG would be transparent.
+        SettingsError: a value is not one of those, or a JPEG would be transparent.
     """
 
     background: str | Image.Image | None = None
@@ -91,7 +85,17 @@ class CutoutSettings:
     format: Format = "png"
     grow: float = 0.0
     feather: float = 0.0
-    shadow: bool = field(default=False, kw_only=True)
+    shadow: bool = False
+
+    @classmethod
+    def chosen(
+        cls, background: str, color: str, image: Image.Image | None, crop: bool, format: Format, edge: str, shadow: bool
+    ) -> CutoutSettings:
+        """The settings in an app's fields: one of `BACKGROUNDS` (the image may be missing) or a colour, and an edge."""
+        if edge not in EDGES:
+            raise SettingsError(f"edge {edge!r}: expected one of {', '.join(EDGES)}.")
+        behind = {"transparent": None, "color": color, "image": image}.get(background, background)
+        return cls(behind, bool(crop), format, *EDGES[edge], shadow=bool(shadow))
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -102,9 +106,6 @@ class CutoutSettings:
                 "A cut-out without a background cannot be a JPEG: a JPEG cannot be transparent. "
                 "Choose webp or png, or a background such as white."
             )
-        for name, value, (least, most) in (("grow", self.grow, GROW), ("feather", self.feather, FEATHER)):
-            if not least <= value <= most:
-                raise SettingsError(f"{name} {value}: expected {least:g} to {most:g}, per mille of the longest side.")
         if isinstance(self.background, str) and self.background != "blur":
             rgb(self.background)
 
@@ -116,20 +117,17 @@ class CutoutSettings:
         """Draws the cut-out of a result; also says which part of the photo it shows."""
         if (moved := bool(self.grow or self.feather)) or self.shadow:
             from petseg.apps import edge  # most cut-outs need none of it
-        alpha = self._moved_alpha(result) if moved else result.alpha
+        alpha = result.alpha
+        if moved:
+            alpha = edge.moved_edge(alpha, self.grow, self.feather)
+            if result.photo_alpha:  # what the photo itself shows through stays so
+                alpha = np.minimum(alpha, np.asarray(result.photo_alpha))
         W, H = result.photo.size
         frame = pet_frame(alpha) if self.crop else (0, 0, W, H)
         left, top, right, bottom = frame
         pet = (edge.recolored(result.photo, result.alpha, alpha) if moved else result.cutout()).crop(frame)
         pet = edge.with_shadow(pet) if self.shadow else pet
         return Cutout(self._composed(pet, result, frame), frame, alpha[top:bottom, left:right])
-
-    def _moved_alpha(self, result: Segmentation) -> Alpha:
-        from petseg.apps import edge
-
-        alpha = edge.moved_edge(result.alpha, self.grow, self.feather)
-        # what the photo itself shows through stays so
-        return alpha if result.photo_alpha is None else np.minimum(alpha, np.asarray(result.photo_alpha))
 
     def _composed(self, pet: Image.Image, result: Segmentation, frame: Box) -> Image.Image:
         """The pet, RGBA, on the background."""

@@ -6,22 +6,18 @@ Everything here is a function without any widget, so that panel, web app and liv
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from html import escape
 from io import BytesIO
-from itertools import count
-from pathlib import Path, PurePath
-from typing import IO, Final
-from zipfile import ZipFile
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from petseg.apps.batch import folded, shortened
-from petseg.apps.cutouts import Format, encode
+from petseg.apps.cutouts import Box, CutoutSettings, encode, pet_middle
 from petseg.data.cartoons import sample
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK, hatch, palette_with_ink
@@ -40,16 +36,12 @@ CONFIDENCE: Final = ((20, 20, 60), (180, 70, 110), (255, 235, 170))
 #: The style sheet of `comparison`, which the page must have.
 CSS: Final = Path(__file__).with_name("comparison.css").read_text(encoding="utf-8")
 
-#: The words of the apps' fields, by value: what can stand behind the pet; and how its edge is drawn, with the numbers
-#: `grow` and `feather` of `CutoutSettings`.
-BACKGROUND_WORDS: Final = {
-    "transparent": "Transparent",
-    "white": "White",
-    "color": "Colour",
-    "blur": "Blurred",
-    "image": "Own picture",
+#: The pictures under "Details", with their alt texts.
+DETAILS: Final = {
+    "overlay": "The photo with classes painted over",
+    "mask": "Pet, background and boundary in three colours",
+    "confidence": "Map of how sure the model is, dark to light",
 }
-EDGES: Final = {"tighter": (-3.0, 0.0), "as found": (0.0, 0.0), "looser": (3.0, 0.0), "softer": (0.0, 2.0)}
 
 #: The background of one colour at first; also the accent of the apps.
 COLOR: Final = "#2e7d6b"
@@ -76,6 +68,13 @@ def hatched_mask(result: Segmentation) -> Image.Image:
     image = Image.fromarray(np.where(hatch(result.mask), np.uint8(len(CLASSES)), result.mask))
     image.putpalette(palette_with_ink())
     return image
+
+
+def detail(kind: str, result: Segmentation, opacity: float, classes: Sequence[str]) -> Image.Image:
+    """One of `DETAILS` for the screen, with the opacity and the classes of the overlay."""
+    if kind == "overlay":
+        return result.overlay(opacity, classes)
+    return hatched_mask(result) if kind == "mask" else confidence(result)
 
 
 def confidence(result: Segmentation) -> Image.Image:
@@ -121,13 +120,6 @@ def legend(fractions: Mapping[str, float]) -> str:
     return f'<div style="display:flex;flex-wrap:wrap;gap:.3em 1.2em">{"".join(items)}</div>'
 
 
-def description(result: Segmentation) -> str:
-    """One sentence for readers who cannot see the picture: `Photo of 451 x 300 pixels: pet 82%, ...`."""
-    W, H = result.photo.size
-    fractions = ", ".join(f"{name} {fraction:.0%}" for name, fraction in result.fractions.items())
-    return f"Photo of {W} x {H} pixels: {fractions}."
-
-
 def caption(result: Segmentation) -> str:
     """Size, model and time in one line: `4000 x 3000 pixels (12.0 megapixels), segmented by unet in 0.41 s`."""
     W, H = result.photo.size
@@ -140,61 +132,58 @@ def model_choices() -> list[tuple[str, str]]:
     return [(f"{name} (the most accurate)" if name == zoo.best() else name, name) for name in names]
 
 
-# --- Downloads -------------------------------------------------------------------------------------------------------
-
-
-def file_name(photo: str, kind: str, format: Format = "png") -> str:
-    """Name of a file to download: `my dog.jpg` and `cutout` give `my dog.cutout.png`; at most 255 bytes."""
-    stem = PurePath(photo.replace("\\", "/")).stem
-    plain = re.sub(r"[^\w .()-]", "_", stem).strip(" .")
-    ending = f".{kind}.{format}"
-    return shortened(plain or "photo", 255 - len(ending)) + ending
-
-
-def write_archive(file: IO[bytes], pictures: Iterable[tuple[str, bytes]]) -> None:
-    """Writes pictures, each a name of `file_name` and its bytes, as a ZIP file; holds only one of them in memory.
-
-    A name that some file system takes for an earlier one (`Rex` and `rex`) gets a number.
-    """
-    used: set[str] = set()
-    with ZipFile(file, "w") as archive:  # not compressed: pictures are compressed already
-        for name, data in pictures:
-            free = next(candidate for candidate in _numbered(name) if folded(candidate) not in used)
-            used.add(folded(free))
-            archive.writestr(free, data)
-
-
-def _numbered(name: str) -> Iterator[str]:
-    """The name itself, then with numbers: `rex.cutout.png`, `rex-2.cutout.png`, `rex-3.cutout.png`."""
-    yield name
-    kind = "".join(PurePath(name).suffixes[-2:])  # .cutout.png
-    stem = name.removesuffix(kind)
-    for number in count(2):
-        ending = f"-{number}{kind}"
-        yield stem.encode()[: 255 - len(ending)].decode("utf-8", "ignore") + ending
-
-
 # --- Before and after ------------------------------------------------------------------------------------------------
 
 
-def comparison(before: tuple[str, str], after: tuple[str, str], size: tuple[int, int], line: float = 0.5) -> str:
+class Compared(NamedTuple):
+    """What a comparison shows: pictures of the same part of the photo, each with its alt text."""
+
+    before: tuple[Image.Image, str]  # the photo
+    after: tuple[Image.Image, str] | None  # the cut-out, if there is a pet
+    frame: Box  # the part of the photo
+    line: float  # where the line is at first, 0 to 1 from the left: amid the pet
+
+
+def compared(photo: str, result: Segmentation, settings: CutoutSettings) -> Compared:
+    """The comparison of a photo of this name with its cut-out."""
+    alt = f"The photo {photo}"
+    if not result.found:
+        return Compared((result.photo, alt), None, (0, 0, *result.photo.size), 0.5)
+    cutout, background = settings.cut(result), settings.background
+    words: dict[Any, str] = {None: "a transparent background", "white": "white", "blur": "the blurred photo"}
+    own = "an image of your own" if isinstance(background, Image.Image) else "a background of one colour"
+    after = cutout.image, f"The pet of {photo}, cut out, on {words.get(background, own)}"
+    return Compared((result.photo.crop(cutout.frame), alt), after, cutout.frame, pet_middle(cutout.alpha))
+
+
+Side = tuple[str, str]  # address of a picture (for instance a data URI), and its alt text
+
+
+def comparison(
+    before: Side, after: Side | None, size: tuple[int, int], line: float = 0.5, doubtful: bool = False
+) -> str:
     """HTML of two pictures on top of each other, with a handle that moves the line between them.
 
     It needs no script except one line in the slider itself, so it works wherever HTML is put into a page. The slider
     is an invisible range input that covers the pictures: mouse, touch, arrow keys and screen readers all work.
 
     Args:
-        before: address (for instance a data URI) and alt text of the picture on the left of the line.
-        after: those of the picture on its right, which lies on a checkerboard.
+        before: the picture on the left of the line.
+        after: that on its right, on a checkerboard; without one, the first says that it shows no pet.
         size: width and height of both, in pixels: their space is reserved before they are loaded.
         line: where it is at first, 0 to 1 from the left.
+        doubtful: whether there may be a pet all the same.
 
     Returns:
         One `<div class="petseg-comparison">`, as wide as its parent if its height then fits a screen.
     """
     W, H = size
+    style = f'style="--petseg-ratio:{W / H:.5f};--petseg-position:{line:.1%}"'
+    if after is None:
+        kind, title = ("petseg-doubtful", "Is this a cat or a dog?") if doubtful else ("", "No pet found")
+        return f'<div class="petseg-comparison petseg-alone {kind}" {style}>{_side("before", before, title)}</div>'
     return (
-        f'<div class="petseg-comparison" style="--petseg-ratio:{W / H:.5f};--petseg-position:{line:.1%}">'
+        f'<div class="petseg-comparison" {style}>'
         f"{_side('after', after, 'Cut-out')}{_side('before', before, 'Photo')}"
         '<span class="petseg-handle" aria-hidden="true"></span>'
         f'<input class="petseg-slider" type="range" min="0" max="100" value="{100 * line:.1f}" step="any" '
@@ -204,17 +193,7 @@ def comparison(before: tuple[str, str], after: tuple[str, str], size: tuple[int,
     )
 
 
-def photo_alone(picture: tuple[str, str], size: tuple[int, int], doubtful: bool = False) -> str:
-    """HTML of one picture (address and alt text), in place of a comparison, that shows no pet or a doubtful one."""
-    W, H = size
-    kind, title = ("petseg-doubtful", "Is this a cat or a dog?") if doubtful else ("", "No pet found")
-    return (
-        f'<div class="petseg-comparison petseg-alone {kind}" style="--petseg-ratio:{W / H:.5f}">'
-        f"{_side('before', picture, title)}</div>"
-    )
-
-
-def _side(side: str, picture: tuple[str, str], title: str) -> str:
+def _side(side: str, picture: Side, title: str) -> str:
     address, alt = map(escape, picture)
     return (
         f'<div class="petseg-side petseg-{side}"><img src="{address}" alt="{alt}" draggable="false">'

@@ -187,7 +187,7 @@ def live_settings() -> Mapping[str, Any]:
             "smallest_pet": two_pass.SMALLEST_PET,
         },
         "edge": {"side": edge.EDGE_SIDE, "visible": cutouts.VISIBLE, "margin": cutouts.MARGIN},
-        "edges": display.EDGES,
+        "edges": cutouts.EDGES,
         "shadow": [edge.FALL, edge.BLUR, edge.DARKNESS],
         "confidence": display.CONFIDENCE,
         "legend": display.legend(dict.fromkeys(CLASSES, math.nan)),

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from petseg.apps import cutouts, edge
-from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, pet_frame, pet_middle
+from petseg.apps.cutouts import BACKGROUNDS, EDGES, CutoutSettings, encode, pet_frame, pet_middle
 from petseg.errors import ModelError, PhotoError, PhotoWarning, SettingsError
 from petseg.inference import matting
 from petseg.inference.segmentation import Segmentation
@@ -145,8 +145,6 @@ def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypat
         ({"format": "jpg"}, "a JPEG cannot be transparent. Choose webp or png, or a background such as white"),
         ({"format": "gif"}, "format 'gif': expected one of png, webp, jpg"),
         ({"background": "#ff"}, "colour '#ff': not a colour"),
-        ({"grow": 11}, "grow 11: expected -10 to 10, per mille"),
-        ({"feather": -1}, "feather -1: expected 0 to 10, per mille"),
     ],
 )
 def test_impossible_settings_are_one_sentence(settings, words):
@@ -177,11 +175,15 @@ def test_the_middle_of_the_pet_has_half_of_it_on_each_side():
     assert pet_middle(alpha) == 0.15  # where the line is seen
 
 
-def test_each_choice_of_a_background_is_one_of_a_cutout_and_without_an_image_of_ones_own_it_is_transparent():
+def test_each_choice_of_an_app_is_one_of_a_cutout_and_without_an_image_of_ones_own_the_background_is_transparent():
     own = Image.new("RGB", (8, 8), "green")
     expected = {"transparent": None, "white": "white", "color": "#123456", "blur": "blur", "image": own}
-    assert {choice: background_of(choice, "#123456", own) for choice in BACKGROUNDS} == expected
-    assert background_of("image", "#123456", None) is None
+    for choice in BACKGROUNDS:
+        settings = CutoutSettings.chosen(choice, "#123456", own, False, "png", "softer", True)
+        assert settings == CutoutSettings(expected[choice], feather=EDGES["softer"][1], shadow=True)
+    assert CutoutSettings.chosen("image", "#123456", None, True, "png", "as found", False) == CutoutSettings(crop=True)
+    with pytest.raises(SettingsError, match="edge 'hard': expected one of tighter, as found, looser, softer"):
+        CutoutSettings.chosen("white", "", None, False, "png", "hard", False)
 
 
 @pytest.mark.parametrize(

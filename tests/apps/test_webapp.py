@@ -146,7 +146,8 @@ def test_pictures_have_texts_and_a_name_that_is_html_is_shown_as_it_is(visit: An
     handlers, shown = visit
     page = handlers.compare(shown, False, "white", *CUTOUT[1:])
     alts = re.findall(r'<img [^>]*alt="([^"]+)"', page)
-    assert alts == ["The pet, cut out, on white", "The photo &quot;&gt;&lt;script&gt;.png"]
+    name = "&quot;&gt;&lt;script&gt;.png"
+    assert alts == [f"The pet of {name}, cut out, on white", f"The photo {name}"]
     status = next(handlers.segment([shown.photos[0].file], "unet"))[0]
     assert "<script" not in page + status
     assert "&lt;script&gt;" in status
@@ -162,7 +163,7 @@ def test_a_colour_is_read_as_the_page_writes_it(visit: Any, color: str, pixel: t
 
 
 def test_folders_that_stand_empty_are_removed_and_no_others(tmp_path: Path) -> None:
-    from petseg.apps.webapp.store import remove_empty_folders
+    from petseg.apps.webapp.session import remove_empty_folders
 
     for name in ("old", "full", "new"):
         (tmp_path / name).mkdir()

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from axe import axe_faults
 from PIL import Image
-from servers import Proxy, free_port, web_app
+from servers import Proxy, free_port, serving, web_app
 from skimage.data import camera, cat
 
 #: Where screenshots are kept, for eyes; nowhere by default.
 SHOTS = os.environ.get("PETSEG_SCREENSHOTS")
 
-CUTOUT = "#comparison img[alt^='The pet, cut out']"
+CUTOUT = "#comparison img[alt^='The pet of']"
 PHOTO = "#comparison img[alt^='The photo']"
 OVERLAY = "#pictures img[alt='Overlay']"
 FAILED = "#status .failed"
@@ -39,9 +39,16 @@ def file(image: Image.Image, name: str, **settings: Any) -> dict[str, Any]:
     return {"name": name, "mimeType": "image/jpeg", "buffer": data.getvalue()}
 
 
-@pytest.fixture
-def page(chromium: Any, app_url: str) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def context(chromium: Any) -> Iterator[Any]:
+    """What the pages of these tests share: the browser's cache of Gradio's many files."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: Any, app_url: str) -> Iterator[Any]:
     page = context.new_page()
     elsewhere: list[str] = []
     errors: list[str] = []
@@ -50,7 +57,7 @@ def page(chromium: Any, app_url: str) -> Iterator[Any]:
     page.set_default_timeout(60_000)
     open_page(page, app_url)
     yield page
-    context.close()
+    page.close()
     assert not elsewhere, "the page asked another server"
     assert not errors
 
@@ -200,6 +207,7 @@ def test_background_crop_edge_and_format_change_picture_and_file(page: Any, tmp_
     changes(page, CUTOUT, lambda: page.get_by_label("Softer").check())
     page.get_by_label("JPEG").check()
     assert downloaded(page, DOWNLOAD, tmp_path / "cutout.jpg") == "small.cutout.jpg"
+    page.locator("#status", has_text="Saved: small.cutout.jpg").wait_for()
     cutout = Image.open(tmp_path / "cutout.jpg")
     assert cutout.format == "JPEG"
     assert cutout.size == pytest.approx(shape(page, CUTOUT), abs=6)  # the photo is a little larger than on the screen
@@ -360,8 +368,64 @@ def test_a_request_that_fails_is_a_sentence_and_the_next_click_works(
     else:
         page.get_by_role("button", name=DOWNLOAD, exact=True).click()
     page.get_by_text("The server fails (502)" if status else "The server does not answer.").wait_for()
+    assert page.locator("progress").count() == 0
     page.unroute(fails)
     changes(page, PHOTO, page.get_by_role("button", name="cartoon dog").click)
+
+
+#: The app with a defect in the handlers of all buttons that wait for the server.
+BROKEN = """
+import sys
+from petseg.apps.webapp.handlers import Handlers
+from petseg.cli import main
+
+def broken(*values):
+    raise RuntimeError("a defect")
+
+for name in ("cutout", "archive", "detail", "stroke", "undo", "choose_pets", "own_picture", "show"):
+    setattr(Handlers, name, broken)
+sys.exit(main(["app", "--port", sys.argv[1]]))
+"""
+
+
+def test_an_error_of_the_server_is_a_sentence_and_no_button_turns_for_ever(chromium: Any, tmp_path: Path) -> None:
+    port = free_port()
+    page = chromium.new_page()
+    page.set_default_timeout(60_000)
+    two = Image.new("RGB", (1400, 300), "#808080")
+    for left in (50, 900):
+        two.paste(chelsea(300, 200), (left, 50))
+
+    def fails(action: Any) -> None:
+        action()
+        toast = page.locator(".toast-body", has_text="The server cannot do this with these files and values.")
+        toast.wait_for()
+        page.wait_for_timeout(300)
+        assert page.locator("progress, [data-testid=status-tracker]:not(.hide)").locator("visible=true").count() == 0
+        toast.get_by_test_id("toast-close").click()
+        toast.wait_for(state="detached")
+
+    def button(name: str) -> Any:
+        return page.get_by_role("button", name=name, exact=True).click
+
+    with serving(["-c", BROKEN, str(port)], port, tmp_path, os.environ | {"TMPDIR": str(tmp_path)}) as server:
+        open_page(page, server.address)
+        choose(page, file(two, "two.png"), file(chelsea(), "cat.jpg"))
+        page.locator(CUTOUT).wait_for()
+        for name in ("Download", "Download all (ZIP)"):
+            fails(button(name))
+        page.get_by_role("button", name="Correct it").click()
+        page.locator(".petseg-brush").wait_for()
+        fails(lambda: page.locator(".petseg-brush").press("Space"))
+        fails(button("Undo"))
+        fails(page.get_by_label("1", exact=True).uncheck)
+        page.get_by_label("Own picture").check()
+        fails(lambda: choose(page, file(chelsea(), "sea.png"), field="#own-picture"))
+        fails(page.get_by_role("img", name="cat.jpg", exact=True).click)
+        page.get_by_role("button", name="Details").click()
+        fails(button("Download overlay (PNG)"))
+        changes(page, PHOTO, page.get_by_role("button", name="cartoon dog").click)
+    page.close()
 
 
 @pytest.mark.parametrize("strips_path", [True, False])
@@ -429,7 +493,7 @@ def test_every_field_and_picture_has_a_name_and_details_are_folded_away(page: An
     page.locator(OVERLAY).wait_for()
     pictures = page.locator("#comparison img, #pictures img")
     assert [picture.get_attribute("alt") for picture in pictures.all()] == [
-        "The pet, cut out, on a transparent background",
+        "The pet of Chelsea the cat, cut out, on a transparent background",
         "The photo Chelsea the cat",
         "Overlay",
         "Class map",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import count
@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from PIL import Image, ImageOps
 
-from petseg.apps import display
-from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, background_of, encode, no_pet, pet_middle
+from petseg.apps import display, downloads
+from petseg.apps.cutouts import CutoutSettings, no_pet
 from petseg.apps.edits import Edit, edited, shown_pets
 from petseg.apps.panel.widget import PanelWidget, Picture
 from petseg.errors import PhotoError
@@ -25,9 +25,6 @@ THUMBNAIL: Final = 128  # pixels
 #: Traits that change the cut-out, and those that change the overlay.
 CUTOUT: Final = ("background", "color", "crop", "edge", "shadow", "sharp", "correcting")
 OVERLAY: Final = ("opacity", "classes")
-
-#: The pictures under "Details", in this order.
-DETAILS: Final = ("overlay", "mask", "confidence")
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class Gallery:
         self._settled = False  # whether a photo of the last batch is shown that has a pet
         widget.observe(lambda _: self._draw_cutout(), list(CUTOUT))
         widget.observe(lambda _: self._draw_details("overlay"), list(OVERLAY))
-        widget.observe(lambda _: self._draw_details(*DETAILS), "details")
+        widget.observe(lambda _: self._draw_details(*display.DETAILS), "details")
 
     def current(self) -> Entry | None:
         """The photo that is shown."""
@@ -90,8 +87,7 @@ class Gallery:
         closed, self.entries = self.entries[: 1 - MAX_OPEN], [*self.entries, entry][-MAX_OPEN:]
         for old in closed:
             self._widget.shown.pop(old.key)
-        small = ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL))
-        self._widget.show([Picture(entry.key, "", *display.for_screen(small))])
+        self._show({entry.key: (ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL)), "")})
         self._widget.photos = [[entry.number, entry.name] for entry in self.entries]
         if new_batch or not self._settled or self.current() is None:
             self._widget.photo = entry.number
@@ -138,14 +134,16 @@ class Gallery:
         self._widget.edits = len(entry.edits)
         self._widget.pets = shown_pets(display.preview(entry.original), entry.edits)
         self._draw_cutout()
-        self._draw_details(*DETAILS)
+        self._draw_details(*display.DETAILS)
 
     def settings(self) -> CutoutSettings:
         """The chosen settings of the cut-out; a JPEG without a background becomes a PNG."""
         widget = self._widget
-        background = background_of(widget.background, widget.color, self._background)
-        format: Any = "png" if widget.format == "jpg" and background is None else widget.format
-        return CutoutSettings(background, widget.crop, format, *display.EDGES[widget.edge], shadow=widget.shadow)
+        transparent = widget.background == "transparent" or (widget.background == "image" and not self._background)
+        format: Any = "png" if widget.format == "jpg" and transparent else widget.format
+        return CutoutSettings.chosen(
+            widget.background, widget.color, self._background, widget.crop, format, widget.edge, widget.shadow
+        )
 
     def file(self, entry: Entry, kind: str) -> tuple[str, bytes]:
         """Name and bytes of a picture's file at the photo's own size: `cutout`, `copy`, `overlay` or `mask`.
@@ -153,11 +151,10 @@ class Gallery:
         Raises:
             PhotoError: the picture is too large for its format.
         """
-        if kind not in ("cutout", "copy"):
-            return display.file_name(entry.name, kind), encode(self._draw(entry.result, kind), "png")
         settings = self.settings()
-        format: Any = settings.format if kind == "cutout" else "png"  # programs that paste expect PNG
-        return display.file_name(entry.name, "cutout", format), encode(settings.draw(entry.result), format, entry.name)
+        if kind == "copy":  # programs that paste expect PNG
+            kind, settings = "cutout", replace(settings, format="png")
+        return downloads.file(entry.name, kind, entry.result, settings, self._widget.opacity, self._widget.classes)
 
     def archive(self) -> tuple[str, bytes]:
         """Name and bytes of a ZIP file with all cut-outs.
@@ -169,7 +166,7 @@ class Gallery:
         if not pets:
             raise PhotoError("No pet found in any of the open photos, so there is nothing to download.")
         file = BytesIO()
-        display.write_archive(file, (self.file(entry, "cutout") for entry in pets))
+        downloads.write_archive(file, (self.file(entry, "cutout") for entry in pets))
         return "petseg-cutouts.zip", file.getvalue()
 
     def _drawn(self) -> Segmentation:
@@ -181,42 +178,32 @@ class Gallery:
         """Sends the comparison's pictures: the photo only if the part of it that is shown has changed."""
         if (entry := self.current()) is None:
             return
-        drawn, settings, background = self._drawn(), self.settings(), self._widget.background
-        if self._widget.correcting:
-            settings, background = CutoutSettings(), "transparent"
-        cutout = settings.cut(drawn) if entry.result.found else None
-        frame = cutout.frame if cutout else (0, 0, *drawn.photo.size)
-        pictures = []
-        if self._before != (before := (entry.number, frame, drawn.photo.size)):
-            alt = f"The photo {entry.name}. {display.description(entry.preview)}"
-            pictures.append(Picture("before", alt, *display.for_screen(drawn.photo.crop(frame))))
-            self._before = before
-        if cutout:
-            words = BACKGROUNDS["transparent" if settings.background is None else background]
-            alt = f"The pet of {entry.name}, cut out. Background: {words}."
-            pictures.append(Picture("after", alt, *display.for_screen(cutout.image)))
+        drawn = self._drawn()
+        settings = CutoutSettings() if self._widget.correcting else self.settings()
+        shown = display.compared(entry.name, drawn, settings)
+        pictures = {}
+        if self._before != (before := (entry.number, shown.frame, drawn.photo.size)):
+            pictures["before"], self._before = shown.before, before
+        if shown.after:
+            pictures["after"] = shown.after
+        left, top, right, bottom = shown.frame
         scale = entry.result.photo.width / drawn.photo.width
-        size = round(scale * (frame[2] - frame[0])), round(scale * (frame[3] - frame[1]))
-        self._widget.show(pictures, size, pet_middle(cutout.alpha) if cutout else 0.5)
+        self._show(pictures, (round(scale * (right - left)), round(scale * (bottom - top))), shown.line)
 
     def _draw_details(self, *kinds: str) -> None:
         """Sends pictures that are folded away, if they are unfolded."""
-        entry = self.current()
-        if entry is None or not self._widget.details:
+        entry, widget = self.current(), self._widget
+        if entry is None or not widget.details:
             return
-        description = display.description(entry.result)
-        alts = {
-            "overlay": f"Photo with {' and '.join(self._widget.classes) or 'nothing'} painted over. {description}",
-            "mask": f"Class map. {description}",
-            "confidence": "Map of how sure the model is, dark to light",
-        }
         small = display.preview(entry.preview, display.DETAIL_SIDE)
-        images = [display.hatched_mask(small) if kind == "mask" else self._draw(small, kind) for kind in kinds]
-        self._widget.show(
-            [Picture(kind, alts[kind], *display.for_screen(image)) for kind, image in zip(kinds, images, strict=True)]
+        self._show(
+            {
+                kind: (display.detail(kind, small, widget.opacity, widget.classes), display.DETAILS[kind])
+                for kind in kinds
+            }
         )
 
-    def _draw(self, result: Segmentation, kind: str) -> Image.Image:
-        if kind == "overlay":
-            return result.overlay(self._widget.opacity, self._widget.classes)
-        return result.mask_image() if kind == "mask" else display.confidence(result)
+    def _show(self, pictures: Mapping[str, tuple[Image.Image, str]], *size_and_line: Any) -> None:
+        """Sends pictures, each with its alt text, by key."""
+        encoded = [Picture(key, alt, *display.for_screen(image)) for key, (image, alt) in pictures.items()]
+        self._widget.show(encoded, *size_and_line)

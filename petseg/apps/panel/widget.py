@@ -16,8 +16,8 @@ from typing import Any, Final
 import anywidget
 import traitlets as t
 
-from petseg.apps.cutouts import BACKGROUNDS
-from petseg.apps.display import BACKGROUND_WORDS, COLOR, CSS, EDGES, comparison
+from petseg.apps.cutouts import BACKGROUNDS, EDGES
+from petseg.apps.display import COLOR, CSS, comparison
 from petseg.labels import CLASSES
 
 APPS: Final = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ class PanelWidget(anywidget.AnyWidget):
 
     # constant
     comparison = t.Unicode(comparison(("", ""), ("", ""), (3, 2))).tag(sync=True)
-    backgrounds = t.List([[text, value] for value, text in BACKGROUND_WORDS.items()]).tag(sync=True)
+    backgrounds = t.List([[text, value] for value, text in BACKGROUNDS.items()]).tag(sync=True)
     edges = t.List([[name.capitalize(), name] for name in EDGES]).tag(sync=True)
     paths = t.Bool(True).tag(sync=True)  # whether photos can be opened by path or address
     class_names = t.List(list(CLASSES)).tag(sync=True)

@@ -14,8 +14,7 @@ from fastapi import FastAPI
 from petseg.apps import display
 from petseg.apps.webapp.limits import MAX_MEGABYTES, Requests, adapt_gradio, unknown
 from petseg.apps.webapp.page import KEEP_SECONDS, Page
-from petseg.apps.webapp.session import ChosenPhoto, Session
-from petseg.apps.webapp.store import remove_empty_folders
+from petseg.apps.webapp.session import ChosenPhoto, Session, remove_empty_folders
 
 MAX_WAITING: Final = 100  # requests in the queue; the next one is told that it is full
 MAX_VISITORS: Final = 100  # whose photos are kept; the one who was away longest loses them first

@@ -11,15 +11,15 @@ from typing import Any
 import gradio as gr
 from PIL import ImageOps
 
-from petseg.apps import display
-from petseg.apps.cutouts import BACKGROUNDS, CutoutSettings, Format, background_of, encode, no_pet, pet_middle
+from petseg.apps import display, downloads
+from petseg.apps.cutouts import CutoutSettings, Format, no_pet
 from petseg.apps.edits import Pet, Stroke, shown_pets
 from petseg.apps.webapp.limits import MAX_PHOTOS
 from petseg.apps.webapp.messages import done, message, messages, sentence_of, sentences
-from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session, Visit
-from petseg.apps.webapp.store import Store
-from petseg.errors import PhotoError, SettingsError
-from petseg.inference.segmentation import Segmentation
+from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session, Store, Visit
+
+#: The pictures under "Details", with their captions.
+CAPTIONS = {"overlay": "Overlay", "mask": "Class map", "confidence": "Confidence: dark where unsure"}
 
 Upload = Mapping[str, Any]  # as `ChosenPhoto.from_upload` takes it
 
@@ -129,22 +129,19 @@ class Handlers:
             return [before and before["path"], gr.skip()]
         return [gr.skip(), upload]
 
-    def compare(self, visit: Visit | None, correcting: bool, background: str, *fields: Any) -> str:
+    def compare(self, visit: Visit | None, correcting: bool, *fields: Any) -> str:
         """HTML of photo and cut-out, compared; of the photo alone if no pet was found.
 
         While it is being corrected, the whole photo is shown, on a transparent background.
         """
         photo = _present(visit).shown
-        result, alt = photo.preview(), f"The photo {photo.file.name}"
-        if not result.found:
-            return display.photo_alone((display.data_uri(result.photo), alt), result.photo.size, result.doubtful)
+        result = photo.preview()
         with sentences(photo.file.name):
-            settings = CutoutSettings() if correcting else self._settings(background, *fields, preview=True)
-            cutout = settings.cut(result)
-        before = display.data_uri(result.photo.crop(cutout.frame)), alt
-        alt = BACKGROUNDS["transparent" if settings.background is None else background]
-        after = display.data_uri(cutout.image), f"The pet, cut out, on {alt}"
-        return display.comparison(before, after, cutout.image.size, pet_middle(cutout.alpha))
+            settings = CutoutSettings() if correcting else self._settings(*fields, preview=True)
+            shown = display.compared(photo.file.name, result, settings)
+            image, alt = shown.before
+            after = (display.data_uri(shown.after[0]), shown.after[1]) if shown.after else None
+            return display.comparison((display.data_uri(image), alt), after, image.size, shown.line, result.doubtful)
 
     def details(
         self, visit: Visit | None, unfolded: bool, opacity: float, classes: Sequence[str]
@@ -156,9 +153,8 @@ class Handlers:
         result = display.preview(photo.preview(), display.DETAIL_SIDE)
         with sentences(photo.file.name):
             pictures = [
-                (self.store.picture(result.overlay(opacity, classes)), "Overlay"),
-                (self.store.picture(display.hatched_mask(result)), "Class map"),
-                (self.store.picture(display.confidence(result)), "Confidence: dark where unsure"),
+                (self.store.picture(display.detail(kind, result, opacity, classes)), words)
+                for kind, words in CAPTIONS.items()
             ]
         return pictures, f"{display.legend(result.fractions)}<p>{escape(photo.caption)}</p>"
 
@@ -166,7 +162,7 @@ class Handlers:
         """Writes the cut-out at the photo's own size; returns the file's path."""
         photo = _present(visit).shown
         with sentences(photo.file.name):
-            return self.store.write(*_cutout(photo.file.name, self.session.full_size(photo), self._settings(*fields)))
+            return self._write(photo.file.name, "cutout", self.session.full_size(photo), self._settings(*fields))
 
     def archive(self, visit: Visit | None, *fields: Any) -> tuple[str, str]:
         """Writes a ZIP file of all cut-outs; returns its path, and HTML that says which are missing."""
@@ -178,21 +174,21 @@ class Handlers:
         def pictures() -> Iterator[tuple[str, bytes]]:
             for photo in photos:
                 try:
-                    yield _cutout(photo.file.name, self.session.full_size(photo), settings)
+                    yield downloads.file(photo.file.name, "cutout", self.session.full_size(photo), settings)
                 except Exception as error:  # the other photos are cut out all the same
                     failed.append(sentence_of(error, photo.file.name))
 
         with sentences("cut-outs.zip"), self.store.new("cut-outs.zip") as path, path.open("wb") as file:
-            display.write_archive(file, pictures())
+            downloads.write_archive(file, pictures())
         if len(failed) == len(photos):
             raise message(failed[0])
         return str(path), messages(failed)
 
-    def detail(self, kind: str, visit: Visit | None, opacity: float, classes: Sequence[str]) -> str:
+    def detail(self, kind: str, visit: Visit | None, *overlay: Any) -> str:
         """Writes the overlay or the mask at the photo's own size; returns the file's path."""
         photo = _present(visit).shown
         with sentences(photo.file.name):
-            return self._write_detail(kind, photo.file.name, self.session.full_size(photo), opacity, classes)
+            return self._write(photo.file.name, kind, self.session.full_size(photo), CutoutSettings(), *overlay)
 
     def program(
         self,
@@ -218,12 +214,10 @@ class Handlers:
         photo = ChosenPhoto.from_upload(file)
         with sentences(photo.name):
             result, _ = self.session.segment(photo, model)
-            if kind in ("mask", "overlay"):
-                return self._write_detail(kind, photo.name, result), result.fractions
+            result = result.without_doubt() if anyway else result
             background = "image" if background_image else background
             settings = self._settings(background, "", background_image, crop, format, edge, shadow)
-            result = result.without_doubt() if anyway else result
-            return self.store.write(*_cutout(photo.name, result, settings)), result.fractions
+            return self._write(photo.name, kind, result, settings), result.fractions
 
     def _settings(
         self,
@@ -232,25 +226,19 @@ class Handlers:
         upload: Upload | None,
         crop: bool,
         format: Format,
-        edge: str,
-        shadow: bool,
-        *,
+        *edge_and_shadow: Any,
         preview: bool = False,
     ) -> CutoutSettings:
         """The settings in the page's fields; for a preview with a small image, and in any format."""
-        if edge not in display.EDGES:
-            raise SettingsError(f"edge {edge!r}: expected one of {', '.join(display.EDGES)}.")
         image = self.session.decode(ChosenPhoto.from_upload(upload)).image if upload and background == "image" else None
         if image and preview:
             image.thumbnail((display.PREVIEW_SIDE, display.PREVIEW_SIDE))
         # while the format changes together with the background, the two may contradict each other
         format = "png" if preview else format
-        behind, (grow, feather) = background_of(background, color, image), display.EDGES[edge]
-        return CutoutSettings(behind, bool(crop), format, grow, feather, shadow=bool(shadow))
+        return CutoutSettings.chosen(background, color, image, crop, format, *edge_and_shadow)
 
-    def _write_detail(self, kind: str, photo: str, result: Segmentation, *overlay: Any) -> str:
-        image = result.mask_image() if kind == "mask" else result.overlay(*overlay)
-        return self.store.write(display.file_name(photo, kind), encode(image, "png"))
+    def _write(self, photo: str, kind: str, *result_settings_and_overlay: Any) -> str:
+        return self.store.write(*downloads.file(photo, kind, *result_settings_and_overlay))
 
 
 def _present(visit: Visit | None) -> Visit:
@@ -258,10 +246,3 @@ def _present(visit: Visit | None) -> Visit:
     if visit is None:
         raise message("The photo was deleted in the meantime. Choose it again.")
     return visit
-
-
-def _cutout(photo: str, result: Segmentation, settings: CutoutSettings) -> tuple[str, bytes]:
-    """Name and bytes of a cut-out."""
-    if not result.found:
-        raise PhotoError(no_pet(photo, result.doubtful))
-    return display.file_name(photo, "cutout", settings.format), encode(settings.draw(result), settings.format, photo)

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import gradio as gr
 
-from petseg.apps.cutouts import CutoutSettings
-from petseg.apps.display import BACKGROUND_WORDS, COLOR, EDGES
+from petseg.apps.cutouts import BACKGROUNDS, EDGES
+from petseg.apps.display import COLOR
 from petseg.apps.webapp.handlers import Handlers
 from petseg.apps.webapp.session import ChosenPhoto, Session
 from petseg.labels import CLASSES
@@ -44,9 +44,12 @@ NO_TRANSPARENT_JPEG: Final = (
     "(background, format) => background === 'transparent' && format === 'jpg' ? 'white' : background",
 )
 
-#: Saves a file that the server wrote.
-SAVE: Final = "(file) => Object.assign(document.createElement('a'), {href: file.url, download: file.orig_name}).click()"
-
+#: The status while the server writes a file, and what saves the file and says so.
+PREPARING: Final = "() => '<p><progress></progress>Preparing the download …</p>'"
+SAVE: Final = """({url, orig_name}) => {
+  Object.assign(document.createElement("a"), {href: url, download: orig_name}).click();
+  return `<p class="done">Saved: ${orig_name}</p>`;
+}"""
 
 #: Takes a colour of colors.html.
 CHOOSE_COLOR: Final = """const choose = (color) => { props.value = color; trigger("input"); };
@@ -116,8 +119,7 @@ class Page:
                 self._options()
 
     def _options(self) -> None:
-        first = CutoutSettings()
-        backgrounds = [(words, value) for value, words in BACKGROUND_WORDS.items()]
+        backgrounds = [(words, value) for value, words in BACKGROUNDS.items()]
         self.background = gr.Radio(backgrounds, value="transparent", label="Background")
         self.color = gr.HTML(
             COLOR,
@@ -131,9 +133,9 @@ class Page:
         edges = [(name.capitalize(), name) for name in EDGES]
         self.edge = gr.Radio(edges, value="as found", label="Edge")
         with gr.Row():
-            self.crop = gr.Checkbox(first.crop, label="Crop to the pet", min_width=120)
-            self.shadow = gr.Checkbox(first.shadow, label="Soft shadow", min_width=120)
-        self.format = gr.Radio(FORMATS, value=first.format, label="File format")
+            self.crop = gr.Checkbox(False, label="Crop to the pet", min_width=120)
+            self.shadow = gr.Checkbox(False, label="Soft shadow", min_width=120)
+        self.format = gr.Radio(FORMATS, value="png", label="File format")
 
     def _correction(self) -> None:
         """The brush, which paints on the comparison, and the choice among several pets."""
@@ -192,8 +194,8 @@ class Page:
             **EVENT,
             queue=False,
         )
-        _saves(self.download, handlers.cutout, [self.visit, *fields])
-        _saves(self.download_all, handlers.archive, [self.visit, *fields], self.status)
+        self._saves(self.download, handlers.cutout, [self.visit, *fields])
+        self._saves(self.download_all, handlers.archive, [self.visit, *fields], self.status)
 
     def _connect_correction(self) -> None:
         handlers = self.handlers
@@ -216,7 +218,7 @@ class Page:
         overlay = [self.opacity, self.classes]
         gr.on(changes, handlers.details, [self.visit, self.unfolded, *overlay], [self.pictures, self.legend], **DRAW)
         for kind, button in (("overlay", self.download_overlay), ("mask", self.download_mask)):
-            _saves(button, partial(handlers.detail, kind), [self.visit, *overlay])
+            self._saves(button, partial(handlers.detail, kind), [self.visit, *overlay])
 
     def _endpoint(self) -> None:
         """The one endpoint for programs; all but the photo may be left out."""
@@ -230,9 +232,10 @@ class Page:
             self.handlers.program, inputs, outputs, **SEGMENT | {"api_name": "segment", "api_visibility": "public"}
         )
 
-
-def _saves(button: gr.Button, write: Callable[..., Any], inputs: list[Any], *status: gr.HTML) -> None:
-    """Makes a button save the file whose path is the first value of a function."""
-    file = gr.File(visible=False)
-    written = button.click(write, inputs, [file, *status], **SEGMENT | {"show_progress": "minimal"})
-    written.success(inputs=file, js=SAVE, **IN_BROWSER)
+    def _saves(self, button: gr.Button, write: Callable[..., Any], inputs: list[Any], *status: gr.HTML) -> None:
+        """Makes a button save the file whose path is the first value of a function; the second may be the status."""
+        file = gr.File(visible=False)
+        button.click(js=PREPARING, outputs=self.status, **IN_BROWSER)
+        written = button.click(write, inputs, [file, *status], **SEGMENT)
+        written.success(inputs=file, outputs=None if status else self.status, js=SAVE, **IN_BROWSER)
+        written.failure(outputs=self.status, js="() => ''", **IN_BROWSER)

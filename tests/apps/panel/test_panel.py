@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from skimage.data import coffee
 
-from petseg.apps import cutouts
+from petseg.apps import edge
 from petseg.apps.display import sample_photos
 from petseg.apps.panel import segment_panel
 from petseg.apps.panel.gallery import MAX_OPEN, Gallery
@@ -99,9 +99,9 @@ def test_a_photo_without_a_pet_is_shown_with_a_sentence(small_model: Path, monke
     upload(panel, "sofa.jpg", photo())
     assert panel.widget.notice.startswith("No pet found in sofa.jpg")
     assert set(panel.widget.shown) == {"photo 1", "before", "overlay", "mask", "confidence"}
-    monkeypatch.setattr(panel.widget, "save", lambda *file: pytest.fail("an empty archive"))
-    send(panel, {"type": "save", "view": "a", "picture": "all"})
+    assert saved(panel, monkeypatch, "all") == ("", b"")  # the browser waits no longer, and saves no file
     assert panel.widget.messages == ["No pet found in any of the open photos, so there is nothing to download."]
+    assert panel.widget.busy == ""
 
 
 def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request() -> None:
@@ -270,7 +270,7 @@ def test_every_setting_of_the_cutout_changes_only_the_cutout(gallery: Gallery, t
 
 def test_another_edge_computes_no_matte_again(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Counter[str]()
-    for module, name in ((matting, "matte"), (cutouts, "moved_edge")):
+    for module, name in ((matting, "matte"), (edge, "moved_edge")):
         original = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given, f=original, n=name: calls.update([n]) or f(*given))
     gallery._widget.crop = True

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from petseg.apps.panel.sources import ascii_address, breed_samples, typed_photo
+from petseg.apps.panel.panel import ascii_address, breed_samples, typed_photo
 from petseg.errors import PhotoError
 
 
