@@ -12,7 +12,7 @@ from functools import lru_cache
 from html import escape
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -150,9 +150,11 @@ def compared(photo: str, result: Segmentation, settings: CutoutSettings) -> Comp
     if not result.found:
         return Compared((result.photo, alt), None, (0, 0, *result.photo.size), 0.5)
     cutout, background = settings.cut(result), settings.background
-    words: dict[Any, str] = {None: "a transparent background", "white": "white", "blur": "the blurred photo"}
-    own = "an image of your own" if isinstance(background, Image.Image) else "a background of one colour"
-    after = cutout.image, f"The pet of {photo}, cut out, on {words.get(background, own)}"
+    words = {None: "a transparent background", "white": "white", "blur": "the blurred photo"}
+    behind = "an image of your own"
+    if not isinstance(background, Image.Image):
+        behind = words.get(background, "a background of one colour")
+    after = cutout.image, f"The pet of {photo}, cut out, on {behind}"
     return Compared((result.photo.crop(cutout.frame), alt), after, cutout.frame, pet_middle(cutout.alpha))
 
 

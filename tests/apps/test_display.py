@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from petseg.apps import display, downloads
+from petseg.apps.cutouts import CutoutSettings
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 
@@ -98,6 +99,18 @@ def test_equal_names_in_a_zip_get_numbers_also_where_only_some_file_system_takes
     long = zipped(*["ü" * 122 + ".cutout.png"] * 3)
     assert len(set(long)) == 3
     assert max(len(name.encode()) for name in long) <= 255
+
+
+def test_a_comparison_says_what_stands_behind_the_pet():
+    logits = np.zeros((3, 8, 8), np.float32)
+    logits[0] = 50
+    result = Segmentation(Image.new("RGB", (60, 40)), logits)
+    own = Image.new("RGB", (8, 8))
+    for background, words in ((None, "a transparent background"), ("white", "white"), (own, "an image of your own")):
+        shown = display.compared("rex.jpg", result, CutoutSettings(background))
+        assert shown.before[1] == "The photo rex.jpg"
+        assert shown.after is not None
+        assert shown.after[1] == f"The pet of rex.jpg, cut out, on {words}"
 
 
 class Tags(HTMLParser):

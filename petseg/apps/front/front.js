@@ -74,7 +74,8 @@ export class Front {
 
   /** An image element for a key; it takes over the picture of the previous one. @param {string} key */
   picture(key, image = make("img", { alt: "" })) {
-    image.src = this.images.get(key)?.src ?? image.src;
+    const last = this.images.get(key);
+    if (last) image.src = last.src; // an empty address would be a broken picture
     image.dataset.key = key;
     this.images.set(key, image);
     return image;
