@@ -7,19 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from petseg.data.collage import background, collage, mosaic
-
-#: Settings that are probabilities or fractions.
-FRACTIONS: Final = (
-    *("flip", "geometry", "shift", "brightness", "contrast", "saturation"),
-    *("collage", "background", "mosaic", "blur", "paste"),
-)
 
 
 @dataclass(frozen=True)
@@ -71,9 +64,9 @@ class AugmentSettings:
 
     def __post_init__(self) -> None:
         """Refuses settings that would fail, or make no sense, at the first step."""
-        for name in FRACTIONS:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must lie between 0 and 1, for instance 0.1.")
+        for name, value in vars(self).items():  # all others are probabilities or fractions
+            if name not in ("degrees", "scale_min", "scale_max", "stretch") and not 0 <= value <= 1:
+                raise ValueError(f"{name}={value}: must lie between 0 and 1, for instance 0.1.")
         if not (made := self.collage + self.background + self.mosaic) <= 1:
             raise ValueError(f"collage, background and mosaic: together {made:g}, must be at most 1, for instance 0.3.")
         if not 0 <= self.degrees <= 180:
