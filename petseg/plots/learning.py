@@ -45,15 +45,15 @@ def descents(paths: Mapping[str, Sequence[float]]) -> DescribedFigure:
     return drawing
 
 
-def modes(epochs: int = 2) -> DescribedFigure:
-    """Which mode each part of a run needs: training steps, then validation, epoch by epoch."""
+def modes() -> DescribedFigure:
+    """Which mode each part of a run needs: training steps, then validation, epoch by epoch, twice."""
     alt = (
         "Timeline of a run. In each epoch first many training steps, forward, loss, zero_grad, backward, step, under "
         "network.train() with gradients; then validation, forward, loss and IoU, under network.eval() and no_grad()."
     )
     with figure(6.7, 2.6, alt=alt) as (drawing, ax):
         left = 0.0
-        for epoch in range(1, epochs + 1):
+        for epoch in (1, 2):
             start = left
             for color, mode, lines in EPOCH:
                 width = 1.9 if color == TRAIN else 1.6

@@ -263,7 +263,7 @@ def test_breeds_and_scores_are_sorted_and_species_differ_in_shape():
 
 
 def test_the_modes_of_a_run_alternate_and_no_text_leaves_its_box():
-    figure = learning.modes(epochs=2)
+    figure = learning.modes()
     figure.canvas.draw()
     ax = figure.axes[0]
     boxes = [patch.get_window_extent() for patch in ax.patches if hasattr(patch, "get_boxstyle")][:4]
