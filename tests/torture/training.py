@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,10 +25,14 @@ from lightning.pytorch.strategies.launchers import subprocess_script
 from petseg import cli
 from petseg.data import cache
 from petseg.data.cartoons import write_dataset
+from petseg.data.datamodule import PetDataModule
+from petseg.files import read_json
 from petseg.training.runs import Log, find_checkpoint, joined, logs_of, read_checkpoint, read_log
+from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 
 from . import Skipped, Tally
+from .caches import child
 
 NAME = "training"
 
@@ -58,11 +63,15 @@ def attempt(scale: str) -> Tally:
     """Tries each case in turn."""
     cases = list(product(PLACES, STATUS, (1, 2)))
     if scale == "short":
-        cases = [("saving", "SIGKILL", 1), ("training", "SIGTERM", 1), ("logging", "SIGINT", 1)]
+        cases = [("saving", "SIGKILL", 1), ("logging", "SIGINT", 1), ("training", "SIGKILL", 2)]
+        cases.append(("validating", "SIGTERM", 2))
     tally, generator = Tally(), random.Random(0)
     with TemporaryDirectory() as name:
         root = Path(name)
-        write_dataset(root / "data", images_per_breed=6)
+        os.environ["PETSEG_CACHE_DIR"] = str(root / "cache")
+        folder = write_dataset(root / "data", images_per_breed=6)
+        split = folder / "annotations" / "trainval.txt"  # without a breed: an odd number of examples to validate on
+        split.write_text("".join(line for line in split.open(encoding="utf-8") if not line.startswith("Inkwell")))
         alone: dict[int, tuple[Any, Log]] = {}
         for number, (place, kind, processes) in enumerate(cases):
             with tally.case(f"{kind} while {place}, {processes} processes"):
@@ -70,8 +79,19 @@ def attempt(scale: str) -> Tally:
                     status = fit(root / f"alone-{processes}", root, processes)
                     assert status == 0, output(root / f"alone-{processes}")
                     alone[processes] = result(root / f"alone-{processes}")
+                    scoring = child(partial(scored_as_in_one, root / f"alone-{processes}", root / "data"))
+                    assert os.waitpid(scoring, 0)[1] == 0, "one process scores otherwise"
                 killed_and_resumed(root / f"{number}", root, place, kind, processes, generator, alone[processes])
     return tally
+
+
+def scored_as_in_one(folder: Path, data: Path) -> None:
+    """Asserts that the last confusion matrix of a run is that of its checkpoint, scored by this process alone."""
+    (run,) = folder.glob("runs/*")
+    task = SegmentationTask.load_from_checkpoint(run / "checkpoints" / "last.ckpt", weights_only=True)
+    matrices = evaluate(task, PetDataModule("oxford", data, image_size=16, progress=False))
+    assert len(matrices) % 2 == 1, "the sampler repeats no example"
+    assert matrices.sum(dim=0).tolist() == read_json(run / "val_confusion.json")["pixels"]
 
 
 def killed_and_resumed(
@@ -92,6 +112,9 @@ def killed_and_resumed(
     with patch.object(owner, name, interrupted):
         status = fit(folder, own_cache, processes)
     assert status == STATUS[kind], f"ended with {status}: {output(folder)}"
+    assert ("petseg: stopped; --ckpt_path last goes on" in output(folder)) == (kind == "SIGINT"), output(folder)
+    if kind == "SIGTERM" or (kind, processes) == ("SIGINT", 1):
+        assert "Traceback" not in output(folder), output(folder)
     checkpoints = list(folder.glob("runs/*/checkpoints/last.ckpt"))
     status = fit(folder, own_cache, processes, ["--ckpt_path", "last"] if checkpoints else [])
     assert status == 0, output(folder)
@@ -154,8 +177,8 @@ def _fit_and_exit(folder: Path, cached: Path, given: list[str]) -> None:
 
 
 def output(folder: Path) -> str:
-    """The end of what the runs in a folder printed."""
-    return (folder / "output.txt").read_text(encoding="utf-8")[-400:]
+    """What the runs in a folder printed."""
+    return (folder / "output.txt").read_text(encoding="utf-8")
 
 
 def result(folder: Path) -> tuple[Any, Log]:

@@ -26,9 +26,8 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    """Caches and default files of tests go to folders of the tests."""
-    monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path / "cache"))
+def _own_checkout(tmp_path, monkeypatch):
+    """Default files go to a folder of the test."""
     monkeypatch.setattr("petseg.files.checkout", lambda: tmp_path / "own")
 
 
@@ -133,15 +132,6 @@ def test_a_part_does_not_count_the_parts_within_it(clock):
     assert step == {"AdamW": 17, "loss and training scores": 10, "augmentation": 4, "Lightning's loop": 32}
 
 
-def test_every_part_of_a_step_takes_time_and_together_they_are_the_step(settings):
-    measured = bench.part_seconds(settings.course, bench.noise(settings.shape, 3), steps=2)
-    assert {len(seconds) for seconds in measured.values()} == {2}
-    parts = {part: min(seconds) for part, seconds in measured.items()}
-    assert list(parts) == list(StepProfiler.PARTS.values())
-    assert all(seconds > 0 for seconds in parts.values())
-    assert parts["backward"] > parts["gradients to zero"]
-
-
 def test_quick_measures_every_row_into_a_file_and_a_figure(tmp_path, capsys):
     out = tmp_path / "bench.json"
     assert cli.main(["bench", "--quick", "--out", str(out)]) == 0
@@ -152,19 +142,12 @@ def test_quick_measures_every_row_into_a_file_and_a_figure(tmp_path, capsys):
     for name in bench.ROWS:
         for spread in record[name]["values"].values():
             assert 0 < spread["low"] <= spread["median"] <= spread["high"] < math.inf
+    assert list(record["parts"]["values"]) == list(StepProfiler.PARTS.values())
     assert record["time_to_accuracy"]["ratio"] > 0
     assert {value["n"] for value in record["step"]["values"].values()} == {2}
     assert Image.open(out.with_suffix(".png")).width > 600
     text = capsys.readouterr().out
     assert all(f"\n{name}: " in text for name in bench.ROWS)
-
-
-def test_chosen_rows_are_measured_in_the_tables_order_and_no_file_is_written_unasked(tmp_path, capsys):
-    assert cli.main(["bench", "--quick", "--rows", "parts", "step"]) == 0
-    text = capsys.readouterr().out
-    assert text.index("\nstep: ") < text.index("\nparts: ")
-    assert "epoch:" not in text
-    assert not list(tmp_path.rglob("benchmark.json"))
 
 
 @pytest.mark.parametrize(
@@ -190,13 +173,21 @@ def test_a_request_that_cannot_be_met_is_one_sentence_before_anything_is_measure
     assert captured.out == ""
 
 
-def test_a_benchmark_that_is_stopped_leaves_the_rows_that_it_has(capsys, tmp_path, monkeypatch):
+def test_chosen_rows_come_in_the_tables_order_and_a_stopped_benchmark_leaves_those_that_it_has(
+    capsys, tmp_path, monkeypatch
+):
     def stop(settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bench, "ROWS", bench.ROWS | {"parts": stop})
+    row = {"title": "seconds", "unit": "s", "values": {}}
+    rows = {"step": lambda _: row, "epoch": lambda _: pytest.fail("not chosen"), "parts": lambda _: row, "photo": stop}
+    monkeypatch.setattr(bench, "ROWS", rows)
+    assert cli.main(["bench", "--quick", "--rows", "parts", "step"]) == 0
+    text = capsys.readouterr().out
+    assert text.index("\nstep: ") < text.index("\nparts: ")
+    assert not list(tmp_path.rglob("bench*.json"))  # no file is written unasked
     out = tmp_path / "bench.json"
-    assert cli.main(["bench", "--quick", "--rows", "step", "parts", "--out", str(out)]) == 130
+    assert cli.main(["bench", "--quick", "--rows", "step", "photo", "--out", str(out)]) == 130
     assert set(json.loads(out.with_suffix(".partial.json").read_text())) == {"machine", "step"}
     assert not out.exists()
 

@@ -6,19 +6,15 @@ import torch
 import torch.nn.functional as F
 
 from petseg.data.augment import AugmentSettings
-from petseg.data.datamodule import PetDataModule
 from petseg.models import zoo
 from petseg.models.unet import UNet
 from petseg.training.distillation import Distillation, soft_labels
 from petseg.training.task import SegmentationTask
 
 
-@pytest.fixture
-def module(cartoons):
-    found = PetDataModule("oxford", cartoons, image_size=32, batch_size=8, progress=False)
-    found.prepare_data()
-    found.setup()
-    return found
+@pytest.fixture(scope="module")
+def module(cartoons, ready):
+    return ready(cartoons, image_size=32, batch_size=8)
 
 
 def both_ways(model, image):

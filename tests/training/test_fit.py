@@ -1,8 +1,6 @@
 """`petseg fit`, `validate` and `test`: what they log, what they start from, and which networks they take."""
 
 import json
-import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -33,24 +31,8 @@ pytestmark = pytest.mark.slow
 ENCODER = {"model.network": "PretrainedUNet", "model.network.input_scale": 1, "trainer.fast_dev_run": 1}
 
 
-def without_channels(given: list[str]) -> list[str]:
-    place = given.index("--model.network.channels")
-    return given[:place] + given[place + 2 :]
-
-
 def encoder_flags(cartoons: Path, **more: object) -> list[str]:
-    return without_channels(flags(cartoons, **ENCODER, **more))
-
-
-@pytest.fixture(scope="module")
-def fitted(cartoons, tmp_path_factory):
-    """The folder of a run of four epochs."""
-    folder = tmp_path_factory.mktemp("fitted")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("PETSEG_CACHE_DIR", str(folder / "cache"))
-        fit.run(["fit", *flags(cartoons)])
-    return folder / version()
+    return flags(cartoons, **ENCODER, **more, **{"model.network.channels": None})
 
 
 def test_fit_logs_scores_of_every_epoch_and_keeps_best_and_last(fitted):
@@ -60,50 +42,43 @@ def test_fit_logs_scores_of_every_epoch_and_keeps_best_and_last(fitted):
     assert yaml.safe_load((fitted / "config.yaml").read_text())["seed_everything"] == 20261130
 
 
-def test_the_confusion_matrix_of_every_validation_is_logged_and_the_last_is_written(fitted, cartoons):
+def test_the_confusion_matrix_of_every_validation_is_logged_and_the_last_is_written(fitted, cartoons, ready):
     names = ("pet", "background", "boundary")
     pixels = [column(fitted, f"val_pixels/{true}_as_{predicted}") for true in names for predicted in names]
     written = json.loads((fitted / "val_confusion.json").read_text())
     assert written["classes"] == list(names)
     assert [value for row in written["pixels"] for value in row] == [values[-1] for values in pixels]
-    module = pets(cartoons)
-    module.prepare_data()
-    module.setup()
-    assert {sum(epoch) for epoch in zip(*pixels, strict=True)} == {len(module.examples["val"]) * 32 * 32}
-
-
-@pytest.mark.slow
-def test_the_same_seed_gives_the_same_numbers_and_each_run_its_own_folder(fitted, cartoons):
-    for _ in range(2):
-        fit.run(["fit", *flags(cartoons)])
-    for name in ("train/loss", "val/loss", "val/mean_iou"):
-        assert column(version(0), name) == column(version(1), name) == column(fitted, name)
+    examples = ready(cartoons, image_size=32).examples["val"]
+    assert {sum(epoch) for epoch in zip(*pixels, strict=True)} == {len(examples) * 32 * 32}
 
 
 EPOCH_SEEDS = "petseg.training.callbacks.EpochSeeds"
 
 
-@pytest.mark.parametrize("own", [{}, {"trainer.callbacks": EPOCH_SEEDS}], ids=["default", "named by the recipe"])
-@pytest.mark.slow
-def test_order_and_augmentation_follow_the_seed_of_the_run(own, cartoons, monkeypatch):
-    def seen(seed: int) -> list[tuple[list[int], float]]:
+def test_the_same_seed_gives_the_same_numbers_and_each_run_its_own_folder(fitted, cartoons):
+    fit.run(["fit", *flags(cartoons)])
+    for name in ("train/loss", "val/loss", "val/mean_iou"):
+        assert column(version(1), name) == column(fitted, name)
+
+
+def test_order_and_augmentation_follow_the_seed_of_the_run_also_where_the_recipe_names_epoch_seeds(
+    cartoons, monkeypatch
+):
+    draws: dict[str, list[tuple[list[int], float]]] = {}
+    step = SegmentationTask.training_step
+
+    def spy(self, batch, batch_idx):
+        seen.append((batch.index.tolist(), torch.rand(()).item()))
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(SegmentationTask, "training_step", spy)
+    for name, seed, more in (("7", 7, {}), ("8", 8, {}), ("named", 7, {"trainer.callbacks": EPOCH_SEEDS})):
         monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)  # as in a process that has trained nothing yet
-        draws: list[tuple[list[int], float]] = []
-        step = SegmentationTask.training_step
-
-        def spy(self, batch, batch_idx):
-            draws.append((batch.index.tolist(), torch.rand(()).item()))
-            return step(self, batch, batch_idx)
-
-        with monkeypatch.context() as context:
-            context.setattr(SegmentationTask, "training_step", spy)
-            fit.run(["fit", *flags(cartoons, seed_everything=seed, **own, **{"trainer.max_epochs": 1})])
-        return draws
-
-    first, other = seen(7), seen(8)
-    assert seen(7) == first
-    assert [order for order, _ in other] != [order for order, _ in first]
-    assert [draw for _, draw in other] != [draw for _, draw in first]
+        seen = draws[name] = []
+        fit.run(["fit", *flags(cartoons, seed_everything=seed, **more, **{"trainer.max_epochs": 1})])
+    assert draws["named"] == draws["7"]
+    for part in (0, 1):
+        assert [draw[part] for draw in draws["7"]] != [draw[part] for draw in draws["8"]]
 
 
 def test_the_seed_that_a_recipe_gives_to_epoch_seeds_counts(cartoons):
@@ -123,7 +98,8 @@ def test_a_network_is_chosen_by_its_class(name, cartoons):
 @pytest.mark.parametrize("augment", ["{}", "null"])
 def test_a_recipe_with_an_empty_augment_section_augments_nothing(augment, cartoons):
     Path("recipe.yaml").write_text(f"model: {{augment: {augment}}}\n")
-    run = fit.run(["fit", "--config", "recipe.yaml", *flags(cartoons, **{"trainer.fast_dev_run": 1})])
+    given = flags(cartoons, **{"trainer.fast_dev_run": 1, "model.augment.degrees": None})
+    run = fit.run(["fit", "--config", "recipe.yaml", *given])
     settings = run.model.augment.settings
     assert (settings.flip, settings.degrees, settings.shift, settings.brightness, settings.paste) == (0, 0, 0, 0, 0)
 
@@ -140,8 +116,8 @@ class PixelNet(nn.Sequential):
 def test_a_network_of_ones_own_trains_resumes_and_is_tested_from_its_checkpoint(cartoons, monkeypatch):
     monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])  # as for an installed command
     Path("own_pixel_net.py").write_text(NETWORK)
-    own = {"model.network": "own_pixel_net.PixelNet", "model.network.width": 5}
-    given = without_channels(flags(cartoons, **own, **{"trainer.max_epochs": 2}))
+    own = {"model.network": "own_pixel_net.PixelNet", "model.network.width": 5, "model.network.channels": None}
+    given = flags(cartoons, **own, **{"trainer.max_epochs": 2})
     fit.run(["fit", *given])
     state = torch.load(version() / "checkpoints" / "last.ckpt", weights_only=True)
     assert state["hyper_parameters"]["network"] == {"class_path": "own_pixel_net.PixelNet", "init_args": {"width": 5}}
@@ -254,46 +230,19 @@ def test_a_run_that_starts_from_other_weights_keeps_the_scale_of_its_own_images(
     torch.testing.assert_close(task.network.head.weight, first.head.weight, atol=1e-3, rtol=1e-3)  # float16
 
 
-@pytest.mark.slow
-def test_two_processes_end_with_the_confusion_matrix_of_one(cartoons, tmp_path):
-    root = tmp_path / "odd"
-    shutil.copytree(cartoons, root)
-    split = root / "oxford-iiit-pet" / "annotations" / "trainval.txt"
-    lines = split.read_text().splitlines(keepends=True)
-    breed = lines[0].split()[0].rpartition("_")[0]
-    split.write_text("".join(line for line in lines if not line.startswith(breed)))
-    given = flags(root, **{"trainer.devices": 2, "trainer.strategy": "ddp", "trainer.max_epochs": 8})
-    command = [sys.executable, "-m", "petseg.cli", "fit", *given]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    together = json.loads((version() / "val_confusion.json").read_text())["pixels"]
-    task = SegmentationTask.load_from_checkpoint(version() / "checkpoints/last.ckpt", weights_only=True)
-    alone = evaluate(task, pets(root))
-    assert len(alone) % 2 == 1  # so that the sampler repeats an example to give both processes equally many
-    assert alone.sum(dim=0).tolist() == together
-    assert int((alone.sum(dim=(0, 1)) > 0).sum()) > 1  # more than one class was predicted
-
-
-def test_precision_is_one_that_the_trainer_knows_and_scores_are_computed_in_full_precision(monkeypatch):
+def test_precision_follows_the_hardware_and_scores_are_computed_in_full_precision(monkeypatch):
     L.Trainer(precision=best_precision(), logger=False, accelerator="cpu", barebones=True)
-    monkeypatch.setattr(fit, "best_precision", lambda: "bf16-mixed")
-    chosen = {command: fit.trainer_defaults(command)["precision"] for command in ("fit", "validate", "test")}
-    assert chosen == {"fit": "bf16-mixed", "validate": "32-true", "test": "32-true"}
-
-
-def test_precision_follows_the_hardware(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
-    assert best_precision() == "16-mixed"
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
-    assert best_precision() == "bf16-mixed"
+    for bf16, precision in ((False, "16-mixed"), (True, "bf16-mixed")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, bf16=bf16: bf16)
+        chosen = {command: fit.trainer_defaults(command)["precision"] for command in ("fit", "validate", "test")}
+        assert chosen == {"fit": precision, "validate": "32-true", "test": "32-true"}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
-        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
-    assert best_precision() == "32-true"
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
-    assert best_precision() == "bf16-mixed"
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
+    for amx, precision in ((False, "32-true"), (True, "bf16-mixed")):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx, raising=False)
+        assert best_precision() == precision
 
 
 def test_a_run_takes_one_device_unless_more_are_asked_for(cartoons, monkeypatch):

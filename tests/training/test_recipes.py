@@ -13,12 +13,6 @@ from petseg.training.task import SegmentationTask
 from petseg.training.weights import start_from
 
 
-@pytest.mark.parametrize("name", ["course", "fast"])
-def test_the_short_recipes_augment_by_flips_and_colour_alone(name):
-    augment = AugmentSettings(**read_recipe(name)["model"]["augment"])
-    assert augment == AugmentSettings(flip=0.5, brightness=0.2, contrast=0.2, saturation=0.25)
-
-
 @pytest.mark.parametrize("augment", [{}, None])
 def test_an_empty_augment_section_is_no_augmentation(augment):
     recipe = read_recipe()

@@ -14,30 +14,13 @@ from petseg import cli
 from petseg.data import datamodule
 from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
-from petseg.errors import DataError, PetsegError
+from petseg.errors import PetsegError
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.training import fit, release
 from petseg.training.scoring import evaluate
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def once(cartoons, tmp_path_factory):
-    """A folder that holds a run of four epochs."""
-    folder = tmp_path_factory.mktemp("once")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("PETSEG_CACHE_DIR", str(folder / "cache"))
-        fit.run(["fit", *flags(cartoons, **{"model.augment.degrees": 15})])
-    return folder
-
-
-@pytest.fixture
-def fitted(once, tmp_path) -> Path:
-    """The folder of that run, which a test may change."""
-    return Path(shutil.copytree(once / "runs", tmp_path / "runs")) / "version_0"
 
 
 @pytest.fixture
@@ -151,14 +134,6 @@ def test_a_model_is_scored_on_the_data_of_its_run_and_its_card_says_which(tmp_pa
     assert "never seen a photo" in card.limits
 
 
-def test_without_a_configuration_a_model_is_scored_on_oxford_iiit_pet_as_cards_of_released_models_say():
-    module = release._data({})
-    assert (module.source, module.image_size, module.val_fraction, module.train_fraction) == ("oxford", 128, 0.1, 1.0)
-    card = zoo.card("unet")
-    assert {key: card.data[key] for key in release._source(module)} == release._source(module)
-    assert card.limits == release.LIMITS["oxford"].format(size=128)
-
-
 def cut_off(checkpoint: Path) -> None:
     checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
 
@@ -169,6 +144,10 @@ def changed(checkpoint: Path, **settings: object) -> None:
     state["hyper_parameters"] = settings or state["hyper_parameters"]
     state["hyper_parameters"].get("network", {})["class_path"] = "not_here.PixelNet"
     torch.save(state, checkpoint)
+
+
+def reconfigured(path: Path, **sections: object) -> None:
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +163,10 @@ def changed(checkpoint: Path, **settings: object) -> None:
             lambda file: (file.parents[1] / "config.yaml").write_text("seed_everything: 1\n"),
             "config.yaml: lacks average, ckpt_path, data, model, trainer.",
         ),
+        (
+            lambda file: reconfigured(file.parents[1] / "config.yaml", data={"colour": "blue"}),
+            "config.yaml: its data cannot be set up",
+        ),
         (lambda file: Path("a").touch(), "a/out.safetensors: cannot be written"),
         (lambda file: Path("log").touch(), "log/release.json: cannot be written"),
         (lambda file: Path("a/out.safetensors").mkdir(parents=True), "out.safetensors: cannot be written"),
@@ -198,22 +181,8 @@ def test_bad_input_is_refused_in_one_sentence_before_anything_is_scored(harm, se
     assert not Path("log").is_dir()
 
 
-@pytest.mark.parametrize(
-    ("name", "more", "sentence"),
-    [
-        ("out.pt", {}, "out.pt: a model's file ends in .safetensors"),
-        ("out.safetensors", {"mean_with": "unet"}, "^unet: its weights are of unet with "),
-    ],
-)
-def test_a_wrong_name_or_a_mean_with_another_network_is_refused_before_anything_is_scored(
-    name, more, sentence, best, cartoons, monkeypatch
-):
-    monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("scored"))
-    with pytest.raises(PetsegError, match=sentence):
-        release.release(best, Path(name), pets(cartoons), **more)
-    assert not Path(name).exists()
-
-
-def test_data_that_cannot_be_set_up_are_one_sentence():
-    with pytest.raises(DataError, match=r"config\.yaml: its data cannot be set up"):
-        release._data({"data": {"colour": "blue"}})
+def test_a_mean_with_another_network_is_refused_before_anything_is_scored(best, cartoons, monkeypatch):
+    monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("a split was scored"))
+    with pytest.raises(PetsegError, match=r"^unet: its weights are of unet with "):
+        release.release(best, Path("out.safetensors"), pets(cartoons), mean_with="unet")
+    assert not Path("out.safetensors").exists()

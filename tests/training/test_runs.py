@@ -13,20 +13,14 @@ import yaml
 from lightning.pytorch.loggers import CSVLogger
 from tiny import pets
 
-from petseg.course import live
 from petseg.course.live import Progress
 from petseg.errors import DataError
-from petseg.metrics.confusion import pooled_scores
-from petseg.models import zoo
 from petseg.models.unet import UNet
 from petseg.training.callbacks import EpochSeeds, checkpoints
 from petseg.training.ema import WarmupEMA
 from petseg.training.runs import attempts, find_checkpoint, joined, last_epoch, logs_of, read_log, read_logs, write_logs
-from petseg.training.scoring import evaluate, quiet
+from petseg.training.scoring import quiet
 from petseg.training.task import SegmentationTask
-from petseg.training.weights import model_card
-
-pytestmark = pytest.mark.slow
 
 
 class PowerCut(L.Callback):
@@ -59,17 +53,6 @@ def train(cartoons: Path, *more: L.Callback, checkpoint: Path | None = None) -> 
     return trainer
 
 
-@pytest.mark.slow
-def test_a_resumed_run_ends_like_one_that_was_never_stopped_only_with_epoch_seeds(cartoons):
-    for seeds in ([EpochSeeds(seed=7)], []):
-        whole = train(cartoons, *seeds).lightning_module.state_dict()
-        with pytest.raises(RuntimeError, match="power cut"):
-            train(cartoons, *seeds, PowerCut(3))
-        checkpoint, _ = last_epoch(Path("run"))
-        resumed = train(cartoons, *seeds, checkpoint=checkpoint).lightning_module.state_dict()
-        assert all(torch.equal(whole[key], resumed[key]) for key in resumed) == bool(seeds)
-
-
 def test_epoch_seeds_give_each_epoch_another_order_and_each_run_the_same(cartoons):
     seen: list[list[int]] = []
 
@@ -84,14 +67,17 @@ def test_epoch_seeds_give_each_epoch_another_order_and_each_run_the_same(cartoon
     assert len({tuple(order) for order in seen}) == 4
 
 
-def test_progress_shows_what_the_log_holds_and_carries_it_over_an_interruption(cartoons, monkeypatch):
+def test_progress_shows_what_the_log_holds_over_an_interruption_and_redraws_its_figure(cartoons, monkeypatch):
     shown: list[str] = []
-    handle = SimpleNamespace(update=lambda data, raw: shown.append(data["text/plain"]))
-    monkeypatch.setattr("petseg.course.live.display", lambda *_, **__: handle)
+    handle = SimpleNamespace(update=lambda data, **_: shown.append(data.get("text/plain", "figure")))
+    monkeypatch.setattr("petseg.course.live.display", lambda data, **_: shown.append(next(iter(data))) or handle)
+    figure = SimpleNamespace(bundle=lambda: ({"figure": "figure"}, {}))
     with pytest.raises(RuntimeError, match="power cut"):
         train(cartoons, Progress(), PowerCut(3))
-    progress = Progress(every=0)
+    shown.clear()
+    progress = Progress(draw=lambda log: figure, every=0)
     train(cartoons, progress, checkpoint=last_epoch(Path("run"))[0])
+    assert "figure" in shown
     log = joined([read_log(path) for path in sorted(Path("run").glob("*/metrics.csv"))])
     assert [epoch for epoch, _ in log["train/loss"]] == [1, 2, 3, 4]
     assert [epoch for epoch, _ in progress.history["val/mean_iou"]] == [2, 4]
@@ -99,18 +85,9 @@ def test_progress_shows_what_the_log_holds_and_carries_it_over_an_interruption(c
         assert [v for _, v in progress.history[name]] == pytest.approx([v for _, v in log[name]])
     assert dict(progress.history["train/loss"])[4] == pytest.approx(dict(log["train/loss"])[4])
     assert any("step 2 of" in text for text in shown)
-    rows = shown[-1].splitlines()
+    rows = [text for text in shown if "\n" in text][-1].splitlines()
     assert [row.split()[0] for row in rows[1:3]] == ["2", "4"]
     assert "peak memory" in rows[-1]
-
-
-def test_progress_redraws_its_figure_after_each_validation(cartoons, monkeypatch):
-    updates: list[str] = []
-    handle = SimpleNamespace(update=lambda data, **_: updates.append(data.get("figure", "table")))
-    monkeypatch.setattr(live, "display", lambda data, **_: updates.append(data.get("figure", "table")) or handle)
-    figure = SimpleNamespace(bundle=lambda: ({"figure": "figure"}, {}))
-    train(cartoons, Progress(draw=lambda log: figure, every=1e9))
-    assert updates.count("figure") == 2
 
 
 def test_where_two_logs_have_an_epoch_the_later_one_counts():
@@ -118,11 +95,6 @@ def test_where_two_logs_have_an_epoch_the_later_one_counts():
     second = {"a": [(3, 0.5), (4, 0.6)], "c": [(4, 2.0)]}
     expected = {"a": [(1, 0.1), (2, 0.2), (3, 0.5), (4, 0.6)], "b": [(1, 1.0)], "c": [(4, 2.0)]}
     assert joined([first, second]) == expected
-
-
-def test_a_log_that_was_cut_off_within_its_first_epoch_holds_nothing(tmp_path):
-    (tmp_path / "metrics.csv").write_text("lr-AdamW,step\n8e-05,0\n")
-    assert read_log(tmp_path / "metrics.csv") == {}
 
 
 def test_a_log_that_was_written_is_read_again_with_six_digits(tmp_path):
@@ -138,77 +110,67 @@ def test_logs_of_several_runs_share_a_file_and_stay_apart(tmp_path):
     assert read_logs(tmp_path / "all.csv") == logs
 
 
-def test_attempts_are_those_that_resumed_one_another_in_the_order_in_which_they_began(tmp_path):
+def started(runs: Path, name: str, resumed: str | None, second: int = 0) -> Path:
+    """The folder of a run that was started at a second, from the last checkpoint of another one."""
+    config = runs / name / "config.yaml"
+    config.parent.mkdir(parents=True)
+    path = f"runs/{resumed}/checkpoints/last.ckpt" if resumed else None  # starts where fit was called
     keys = ("seed_everything", "trainer", "model", "data", "average")
-    resumed = {"version_0": None, "version_1": None, "version_9": "version_0", "version_10": "version_9"}
+    config.write_text(yaml.safe_dump({**dict.fromkeys(keys), "ckpt_path": path}))
+    os.utime(config, (second, second))
+    return config.parent
+
+
+def checkpoint(run: Path, epoch: int = 3) -> Path:
+    path = run / "checkpoints" / "last.ckpt"
+    path.parent.mkdir(parents=True)
+    torch.save({"epoch": epoch, "global_step": 9, "state_dict": {}, "optimizer_states": []}, path)
+    return path
+
+
+def test_attempts_are_those_that_resumed_one_another_in_the_order_in_which_they_began(tmp_path):
     runs = tmp_path / "runs"
+    resumed = {"version_0": None, "version_1": None, "version_9": "version_0", "version_10": "version_9"}
     for second, (name, earlier) in enumerate(resumed.items()):
-        config = runs / name / "config.yaml"
-        config.parent.mkdir(parents=True)
-        path = f"runs/{earlier}/checkpoints/last.ckpt" if earlier else None  # starts where fit was called
-        config.write_text(yaml.safe_dump({**dict.fromkeys(keys), "ckpt_path": path}))
-        os.utime(config, (second, second))
-    broken = runs / "version_11" / "config.yaml"
-    broken.parent.mkdir()
-    broken.write_text("{")
+        started(runs, name, earlier, second)
+    started(runs, "version_11", None).joinpath("config.yaml").write_text("{")
     for name in ("version_0", "version_9", "version_10"):
         assert [path.name for path in attempts(runs / name)] == ["version_0", "version_9", "version_10"]
     assert [path.name for path in attempts(runs / "version_1")] == ["version_1"]
     assert attempts(tmp_path / "elsewhere") == [tmp_path / "elsewhere"]
+    renamed = started(tmp_path / "other" / "runs", "version_0", "version_0")  # to the run that it resumed
+    assert attempts(renamed) == [renamed]
     with pytest.raises(DataError, match=r"holds no metrics\.csv"):
         logs_of(runs / "version_0")
 
 
-def test_a_run_that_was_renamed_to_the_run_which_it_resumed_has_itself_alone(tmp_path):
-    config = tmp_path / "runs" / "version_0" / "config.yaml"
-    config.parent.mkdir(parents=True)
-    keys = ("seed_everything", "trainer", "model", "data", "average")
-    path = "runs/version_0/checkpoints/last.ckpt"
-    config.write_text(yaml.safe_dump({**dict.fromkeys(keys), "ckpt_path": path}))
-    assert attempts(config.parent) == [config.parent]
-
-
 def test_the_last_checkpoint_is_that_of_the_newest_run_or_of_the_run_that_it_resumed(tmp_path):
     runs = tmp_path / "runs"
-    for number, resumed in enumerate((None, "runs/version_0/checkpoints/last.ckpt", None)):
-        config = runs / f"version_{number}" / "config.yaml"
-        (config.parent / "checkpoints").mkdir(parents=True)
-        keys = ("seed_everything", "trainer", "model", "data", "average")
-        config.write_text(yaml.safe_dump({**dict.fromkeys(keys), "ckpt_path": resumed}))
-        os.utime(config, (number, number))
-        if number == 0:
-            state = dict.fromkeys(("epoch", "global_step", "state_dict", "optimizer_states"))
-            torch.save(state, config.parent / "checkpoints" / "last.ckpt")
-        if number == 1:
-            assert find_checkpoint("last", runs) == runs / "version_0" / "checkpoints" / "last.ckpt"
+    checkpoint(started(runs, "version_0", None, 0))
+    started(runs, "version_1", "version_0", 1)
+    assert find_checkpoint("last", runs) == runs / "version_0" / "checkpoints" / "last.ckpt"
+    started(runs, "version_2", None, 2)
     with pytest.raises(DataError, match=r"version_2, has no last\.ckpt: it ended within its first epoch"):
         find_checkpoint("last", runs)
 
 
-def test_a_row_of_the_log_that_a_full_disk_cut_off_is_left_out(tmp_path):
-    (tmp_path / "metrics.csv").write_text("epoch,step,train/loss\n0,5,0.75\n1,11,0.1")  # of 0.125
-    assert read_log(tmp_path / "metrics.csv") == {"train/loss": [(1, 0.75)]}
+@pytest.mark.parametrize(
+    ("text", "log"),
+    [
+        ("lr-AdamW,step\n8e-05,0\n", {}),  # killed within its first epoch
+        ("epoch,step,train/loss\n0,5,0.75\n1,11,0.1", {"train/loss": [(1, 0.75)]}),  # of 0.125: the disk was full
+    ],
+)
+def test_what_is_left_of_a_log_that_was_cut_off_is_its_whole_epochs(text, log, tmp_path):
+    (tmp_path / "metrics.csv").write_text(text)
+    assert read_log(tmp_path / "metrics.csv") == log
 
 
 def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
     assert last_epoch(tmp_path) == (None, 0)
-    for name in ("version_0", "version_1"):
-        path = tmp_path / name / "checkpoints" / "last.ckpt"
-        path.parent.mkdir(parents=True)
-        torch.save({"epoch": 3, "global_step": 9, "state_dict": {}, "optimizer_states": []}, path)
-    path.write_bytes(path.read_bytes()[:100])
-    assert last_epoch(tmp_path) == (tmp_path / "version_0/checkpoints/last.ckpt", 4)
-
-
-def test_a_card_rebuilds_the_network_and_tells_its_recipe(cartoons, tmp_path):
-    task, data = SegmentationTask(UNet(channels=[4, 8])), pets(cartoons)
-    scores = pooled_scores(evaluate(task, data))
-    assert task.training  # as it was before
-    card = model_card("mine", task, data, {"seed_everything": 7}, {"name": "cartoon"}, {"val": scores})
-    segmenter, found = zoo.load(zoo.save(tmp_path / "mine.safetensors", task.segmenter, card))
-    assert segmenter.network.settings == task.network.settings
-    assert (found.recipe["seed_everything"], found.scores) == (7, {"val": scores})
-    assert found.size == (32, 32)
+    whole, half = (checkpoint(tmp_path / name) for name in ("version_0", "version_1"))
+    half.write_bytes(half.read_bytes()[:100])
+    assert last_epoch(tmp_path) == (whole, 4)
 
 
 def test_quiet_hides_harmless_warnings_and_no_others():

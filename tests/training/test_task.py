@@ -59,12 +59,6 @@ def test_without_dice_the_loss_is_the_cross_entropy_that_counts_a_boundary_pixel
     torch.testing.assert_close(loss, (counts * by_hand).sum() / counts.sum())
 
 
-def test_uint8_and_float_images_give_the_same_logits():
-    task = task_with(channels=(4, 8)).eval()
-    image = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
-    torch.testing.assert_close(task(image), task(image.float() / 255))
-
-
 @pytest.mark.parametrize("statistics", [None, EFFICIENTNET_LITE])
 def test_images_are_normalised_as_the_network_says_and_by_imagenets_statistics_where_it_says_nothing(statistics):
     network = torch.nn.Conv2d(3, 3, 1)
