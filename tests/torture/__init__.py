@@ -1,7 +1,7 @@
 """`make torture`: broken files, full disks, killed processes and bad requests by the thousand, one module per kind.
 
-A module has `NAME`, the kind in the table, and `run(scale)`, which returns `Tally.row()` for the cases of `short` (at
-most 15 seconds, for `make test`) or of `full` (at most ten minutes).
+A module has `NAME`, the kind in the table, and `run(scale)`, which returns `Tally.row()` for the cases of `short` (some
+seconds, for `make test`) or of `full` (some minutes).
 """
 
 from __future__ import annotations

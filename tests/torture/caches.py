@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, suppress
 from io import StringIO
 from pathlib import Path
@@ -60,7 +59,6 @@ def run(scale: str) -> dict[str, Any]:
             return open_pixels(files, 64, root / "cache", "some", progress=False)
 
         caches(tally, generator, count, root, opened, right)
-        cartoons(tally, generator, count // 4, root)
         with suppress(NoDiskError):
             full_disks(tally, root, files)
         with archive_server() as server, patch.object(download, "ARCHIVES", server.table()), no_pauses():
@@ -122,20 +120,6 @@ def caches(
             right(opened())
 
 
-def cartoons(tally: Tally, generator: random.Random, count: int, root: Path) -> None:
-    """Cartoons that are written by a process that is killed, or by three at once."""
-    whole = contents(write_dataset(root / "whole", 4))
-    for number in range(count):
-        folder = root / f"cartoons {number}"
-        with tally.case(f"writing cartoons killed, number {number}", seconds=10):
-            killed(lambda folder=folder: write_dataset(folder, 4), generator.uniform(0, 0.1))
-            left = contents(folder / "oxford-iiit-pet").items()
-            assert {entry for entry in left if ".partial-" not in entry[0]} <= whole.items(), "a file is half written"
-            processes = [child(lambda folder=folder: write_dataset(folder, 4)) for _ in range(3)]
-            assert [os.waitpid(process, 0)[1] for process in processes] == [0, 0, 0]
-            assert whole.items() <= contents(folder / "oxford-iiit-pet").items()
-
-
 def full_disks(tally: Tally, root: Path, files: list[tuple[Path, Path]]) -> None:
     """Everything that writes, on disks of several sizes; the old file stays, and nothing else."""
     writers: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -167,10 +151,7 @@ def full_disks(tally: Tally, root: Path, files: list[tuple[Path, Path]]) -> None
 
 def downloads(tally: Tally, generator: random.Random, count: int, root: Path, server: Server) -> None:
     """After each trouble the next try, from a healthy server, completes the data set."""
-    answers = {name: answer for answer in ANSWERS for name in [answer.__name__.replace("_", " ")]}
-    answers |= {f"status {code}": status(code) for code in (400, 403, 404, 408, 410, 416, 429, 500, 502, 503, 504)}
-    answers |= {f"cut at {tenth}0%": cut(tenth / 10) for tenth in range(10)}
-    for number, (name, answer) in enumerate(answers.items()):
+    for number, (name, answer) in enumerate(ANSWERS.items()):
         with tally.case(f"download: {name}", seconds=20):
             server.misbehave = answer
             with suppress(PetsegError):
@@ -183,8 +164,6 @@ def downloads(tally: Tally, generator: random.Random, count: int, root: Path, se
         with tally.case(f"download killed, number {number}", seconds=10):
             killed(lambda folder=folder: fetch_oxford(folder), generator.uniform(0, 0.05))
             complete(folder)
-    with tally.case("two downloads at once", seconds=10), ThreadPoolExecutor(2) as pool:
-        list(pool.map(complete, [root / "two"] * 2))
     with suppress(NoDiskError), small_disk(root / "disk", "700k") as disk:
         with tally.case("download on a full disk", seconds=10):
             refused(lambda: fetch_oxford(disk), "No space left.*PETSEG_DATA_DIR")
@@ -200,14 +179,6 @@ def complete(root: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"annotations", "images"}
 
 
-def status(code: int) -> Callable[[Handler, bytes], None]:
-    return lambda request, _: request.send_error(code)
-
-
-def cut(part: float) -> Callable[[Handler, bytes], None]:
-    return lambda request, body: send(request, body[: int(part * len(body))], length=len(body))
-
-
 def send(request: Handler, body: bytes, length: object = None, code: int = 200, **headers: str) -> None:
     """An answer whose header need not tell the truth."""
     request.send_response(code)
@@ -220,77 +191,17 @@ def send(request: Handler, body: bytes, length: object = None, code: int = 200, 
         request.wfile.write(body)
 
 
-def a_wrong_checksum(request: Handler, body: bytes) -> None:
-    send(request, body[:-1] + b"x", len(body))
-
-
-def a_page_for_the_login(request: Handler, _: bytes) -> None:
-    send(request, b"<html>Log in</html>", 19)
-
-
-def silence(request: Handler, _: bytes) -> None:
-    time.sleep(0.3)
-
-
-def silence_half_way(request: Handler, body: bytes) -> None:
+def half_then_silence(request: Handler, body: bytes) -> None:
     send(request, body[: len(body) // 2], len(body))
     time.sleep(0.3)
 
 
-def a_circle_of_redirects(request: Handler, _: bytes) -> None:
-    send(request, b"", 0, 302, Location=request.path)
-
-
-def a_redirect_to_a_file(request: Handler, _: bytes) -> None:
-    send(request, b"", 0, 302, Location="file:///etc/hostname")
-
-
-def a_redirect_to_nowhere(request: Handler, _: bytes) -> None:
-    send(request, b"", 0, 302, Location="http://[nowhere/")
-
-
-def moved_permanently(request: Handler, body: bytes) -> None:
+def moved(request: Handler, body: bytes) -> None:
     if "moved" in request.path:
         send(request, body, len(body))
     else:
         request.server.files |= {f"moved/{request.path[1:]}": body}
         send(request, b"", 0, 301, Location=f"/moved{request.path}")
-
-
-def a_length_that_is_no_number(request: Handler, body: bytes) -> None:
-    send(request, body, "many")
-
-
-def a_length_below_zero(request: Handler, body: bytes) -> None:
-    send(request, body[:100], -5)
-
-
-def a_length_that_is_too_small(request: Handler, body: bytes) -> None:
-    send(request, body, len(body) - 1)
-
-
-def another_range(request: Handler, body: bytes) -> None:
-    send(request, body[7:], len(body) - 7, 206, Content_Range=f"bytes 7-{len(body) - 1}/{len(body)}")
-
-
-def no_answer(request: Handler, _: bytes) -> None:
-    request.connection.close()
-
-
-def no_http(request: Handler, _: bytes) -> None:
-    request.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
-
-
-def headers_without_an_end(request: Handler, _: bytes) -> None:
-    request.wfile.write(b"HTTP/1.0 200 OK\r\n" + b"X-More: x\r\n" * 1000)
-
-
-def broken_chunks(request: Handler, body: bytes) -> None:
-    send(request, b"ffff\r\n" + body[:100], Transfer_Encoding="chunked")
-
-
-def nothing_at_all(request: Handler, _: bytes) -> None:
-    send(request, b"", 0, 204)
 
 
 def without_an_end(request: Handler, _: bytes) -> None:
@@ -300,12 +211,33 @@ def without_an_end(request: Handler, _: bytes) -> None:
             request.wfile.write(bytes(1 << 16))
 
 
-ANSWERS = (
-    *(a_wrong_checksum, a_page_for_the_login, silence, silence_half_way, a_circle_of_redirects, a_redirect_to_a_file),
-    *(a_redirect_to_nowhere, moved_permanently, a_length_that_is_no_number, a_length_below_zero),
-    *(a_length_that_is_too_small, another_range, no_answer, no_http, headers_without_an_end, broken_chunks),
-    nothing_at_all,
-)
+#: What a server may answer to a request `r` for the bytes `b`.
+ANSWERS: dict[str, Callable[[Handler, bytes], object]] = {
+    "a wrong checksum": lambda r, b: send(r, b[:-1] + b"x", len(b)),
+    "a page for the login": lambda r, b: send(r, b"<html>Log in</html>", 19),
+    "silence": lambda r, b: time.sleep(0.3),
+    "half of it, then silence": half_then_silence,
+    "a circle of redirects": lambda r, b: send(r, b"", 0, 302, Location=r.path),
+    "a redirect to a file": lambda r, b: send(r, b"", 0, 302, Location="file:///etc/hostname"),
+    "a redirect to nowhere": lambda r, b: send(r, b"", 0, 302, Location="http://[nowhere/"),
+    "moved": moved,
+    "a length that is no number": lambda r, b: send(r, b, "many"),
+    "a length below zero": lambda r, b: send(r, b[:100], -5),
+    "a length that is too small": lambda r, b: send(r, b, len(b) - 1),
+    "another range": lambda r, b: send(r, b[7:], len(b) - 7, 206, Content_Range=f"bytes 7-{len(b) - 1}/{len(b)}"),
+    "no answer": lambda r, b: r.connection.close(),
+    "no HTTP": lambda r, b: r.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+    "headers without an end": lambda r, b: r.wfile.write(b"HTTP/1.0 200 OK\r\n" + b"X-More: x\r\n" * 1000),
+    "broken chunks": lambda r, b: send(r, b"ffff\r\n" + b[:100], Transfer_Encoding="chunked"),
+    "nothing at all": lambda r, b: send(r, b"", 0, 204),
+    **{
+        f"status {code}": lambda r, b, code=code: r.send_error(code)
+        for code in (400, 403, 404, 408, 410, 416, 429, 500, 502, 503, 504)
+    },
+    **{
+        f"cut at {tenth}0%": lambda r, b, tenth=tenth: send(r, b[: tenth * len(b) // 10], len(b)) for tenth in range(10)
+    },
+}
 
 
 @contextmanager

@@ -22,7 +22,7 @@ import numpy as np
 import pillow_heif
 import tifffile
 import torch
-from inference.photo_files import SRGB, SWAPPED, encoded, noise, png, scene, turned
+from inference.photo_files import SRGB, SWAPPED, encoded, noise, png, scene
 from PIL import Image, features
 
 from petseg.errors import PhotoError
@@ -75,13 +75,13 @@ ODD_NAMES = (
 
 
 def run(scale: str) -> dict[str, Any]:
-    """Tries every kind once, then damaged copies of the readable ones: 400, in full 20,000."""
+    """Tries every kind once, then damaged copies of the readable ones: 200, in full 20,000."""
     random = Random(0)
     with TemporaryDirectory() as name:
         folder = Path(name)
         kinds = [*modes(), *layouts(), *sizes(), *on_disk(folder)]
         readable = [(title, source) for title, source, expected in kinds if expected == SIZE and source[:0] == b""]
-        copies = (readable[index % len(readable)] for index in range(400 if scale == "short" else 20_000))
+        copies = (readable[index % len(readable)] for index in range(200 if scale == "short" else 20_000))
         cases = [*kinds, *((f"damaged {title}", mutated(data, random), "any") for title, data in copies)]
         torch.manual_seed(0)
         segmenter = Segmenter(UNet(channels=(4, 8)))
@@ -122,7 +122,7 @@ def memory(reset: bool = False) -> float:
 
 
 def modes() -> Iterator[Case]:
-    """Every mode that Pillow writes in each format, with other options, profiles and orientations."""
+    """Every mode that Pillow writes in each format, with other options and profiles."""
     drawn = {mode: scene(*SIZE).convert(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")}
     drawn |= {"I;16": Image.new("I;16", SIZE, 30_000), "LAB": Image.new("LAB", SIZE, (99, 0, 0))}
     for format, mode in ((format, mode) for format, names in MODES.items() for mode in names):
@@ -135,9 +135,6 @@ def modes() -> Iterator[Case]:
     for mode, compression in (("1", "group3"), ("1", "group4"), ("YCbCr", "jpeg"), ("I;16", "tiff_lzw")):
         yield f"TIFF {mode} {compression}", encoded(drawn[mode], "TIFF", compression=compression), SIZE
     yield "CMYK with a profile of RGB", encoded(drawn["CMYK"], "JPEG", icc_profile=SRGB), SIZE
-    for value, format in product((*range(10), 99), ("JPEG", "PNG", "TIFF", "WEBP")):
-        photo = encoded(drawn["RGB"], format, exif=turned(value))
-        yield f"{format}, orientation {value}", photo, SIZE[::-1] if 5 <= value <= 8 else SIZE
 
 
 def layouts() -> Iterator[Case]:
@@ -154,8 +151,6 @@ def layouts() -> Iterator[Case]:
         array = array if planar == "contig" else array.transpose(2, 0, 1)
         tifffile.imwrite(file, array, planarconfig=planar, photometric="rgb", **options)
         yield f"TIFF {planar} {dtype.__name__} {options}", file.getvalue(), SIZE
-    for mode in ("F", "I"):
-        yield f"TIFF {mode}", encoded(Image.new(mode, SIZE), "TIFF"), None  # its white is not defined
     for height in (16, -16):  # from the last row to the first; from the first to the last
         bmp = struct.pack("<IiiHHIIiiII", 40, 24, height, 1, 16, 0, 0, 0, 0, 0, 0) + bytes(24 * 16 * 2)
         yield f"BMP 16 bits {height}", b"BM" + struct.pack("<IHHI", 54 + 24 * 16 * 2, 0, 0, 54) + bmp, SIZE
