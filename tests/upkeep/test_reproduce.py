@@ -1,7 +1,7 @@
 """`make reproduce`, on cartoons and tiny networks: it trains what a model needs first, continues, and compares."""
 
+import os
 import subprocess
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,9 +13,7 @@ from petseg import cli
 from petseg.data.augment import AugmentSettings
 from petseg.errors import DataError
 from petseg.models import zoo
-from petseg.training.recipes import read_recipe
 from petseg.training.runs import read_log
-from petseg.training.task import SegmentationTask
 from petseg.upkeep import reproduce
 from petseg.upkeep.reproduce import CHAIN, in_order, needs, recipe_of
 
@@ -51,21 +49,6 @@ def test_what_a_model_needs_is_trained_before_it_and_once():
     assert in_order(["unet-lite0"])[-2:] == ["unet-lite0-fourth", "unet-lite0"]
 
 
-@pytest.mark.parametrize(
-    ("words", "models", "flags"),
-    [
-        (["unet", "--", "--trainer.max_epochs", "2"], ["unet"], ["--trainer.max_epochs", "2"]),
-        (["--", "--trainer.max_epochs=2"], [], ["--trainer.max_epochs=2"]),
-        (["--folder", "out", "unet", "unet-lite0"], ["unet", "unet-lite0"], []),
-        ([], [], []),
-    ],
-)
-def test_flags_of_fit_follow_two_dashes(words, models, flags):
-    ours, theirs = reproduce._arguments(words)
-    assert (ours.models, theirs) == (models, flags)
-    assert ours.folder == (Path("out") if "out" in words else reproduce.CHECKOUT / "build" / "reproduce")
-
-
 def test_a_name_without_a_recipe_is_refused_with_those_that_have_one(capsys):
     with pytest.raises(SystemExit) as end:
         reproduce.main(["resnet"])
@@ -73,7 +56,7 @@ def test_a_name_without_a_recipe_is_refused_with_those_that_have_one(capsys):
     assert f"resnet: no released model; choose of {', '.join(zoo.available())}" in capsys.readouterr().err
 
 
-def test_missing_data_are_fetched_before_the_hours_begin_and_ctrl_c_is_one_sentence(monkeypatch, capsys):
+def test_missing_data_are_fetched_before_the_hours_begin_and_ctrl_c_or_a_failure_is_one_sentence(monkeypatch, capsys):
     def stops(name, *arguments):
         assert arguments == ("data", "oxford")
         raise KeyboardInterrupt
@@ -86,12 +69,10 @@ def test_missing_data_are_fetched_before_the_hours_begin_and_ctrl_c_is_one_sente
     minutes = sum(seconds for _, seconds in read_log(reproduce.RUNS / "unet" / "metrics.csv")["train/seconds"]) / 60
     assert f"unet: training took {minutes:.0f} minutes" in output.out
     assert "unet-first: time not recorded" in output.out
-
-
-def test_a_command_that_fails_is_one_sentence_and_says_how_to_continue(tmp_path, monkeypatch):
+    monkeypatch.undo()
     monkeypatch.setattr(reproduce.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 2))
-    with pytest.raises(DataError, match=r"unet-first: petseg fit failed.*Repeat the command to continue"):
-        reproduce.make("unet-first", tmp_path)
+    assert reproduce.main(["unet"]) == 1
+    assert "data: petseg data failed, see above. Repeat the command to continue." in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -115,27 +96,18 @@ def tiny(tmp_path, monkeypatch, cartoons):
     }
     monkeypatch.setattr(reproduce, "CHAIN", {"first": recipe()})
     monkeypatch.setattr(reproduce, "read_recipe", released.__getitem__)
-    monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path / "cache"))
     return ["--data.data_dir", str(cartoons), "--data.image_size", "32", "--trainer.accelerator", "cpu"]
 
 
-@pytest.fixture
-def commands(monkeypatch):
-    """Runs the commands in the process of the test, which has loaded PyTorch already; returns their arguments."""
-    done = []
+@pytest.mark.slow
+def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_done_twice(tiny, tmp_path, monkeypatch):
+    commands = []
 
-    def run(command, **_):
-        done.append(command[3:])
+    def run(command, **_):  # in the process of the test, which has loaded PyTorch already
+        commands.append(command[3:])
         return subprocess.CompletedProcess(command, cli.main(command[3:]))
 
     monkeypatch.setattr(reproduce.subprocess, "run", run)
-    return done
-
-
-@pytest.mark.slow
-def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_done_twice(
-    tiny, commands, tmp_path, capsys
-):
     cards = {name: reproduce.make(name, tmp_path, tiny) for name in in_order(["unet"])}
     assert [command[0] for command in commands] == ["fit", "release"] * 3
     assert list(cards) == ["first", "unet-lite0", "unet"]
@@ -155,59 +127,24 @@ def test_teacher_and_student_are_trained_released_and_compared_and_nothing_is_do
         reproduce.make("unet", tmp_path, [*tiny, "--model.warmup", "0.5"])
 
 
-@contextmanager
-def power_cut(epoch, scores, monkeypatch):
-    """A training that ends with an exception in an epoch, counted from 0; its validations have the given scores."""
-    step, log, scores = SegmentationTask.training_step, SegmentationTask.log_dict, iter(scores)
-
-    def dies(self, batch, batch_idx):
-        if self.current_epoch == epoch:
-            raise RuntimeError("power cut")
-        return step(self, batch, batch_idx)
-
-    def chosen(self, values, **settings):
-        if "val/mean_iou" in values and not self.trainer.sanity_checking:
-            values = values | {"val/mean_iou": torch.tensor(next(scores))}
-        log(self, values, **settings)
-
-    with monkeypatch.context() as context:
-        context.setattr(SegmentationTask, "training_step", dies)
-        context.setattr(SegmentationTask, "log_dict", chosen)
-        with pytest.raises(RuntimeError, match="power cut"):
-            yield
-
-
-@pytest.mark.slow
-def test_a_stopped_run_continues_and_its_best_epoch_and_its_log_are_those_of_all_attempts(
-    tiny, commands, tmp_path, monkeypatch
-):
-    flags = [*tiny, "--trainer.max_epochs", "5"]
-    for epoch, scores in ((1, [0.1]), (2, [0.99]), (4, [0.98, 0.97])):
-        with power_cut(epoch, scores, monkeypatch):
-            reproduce.make("first", tmp_path, flags)
-    card = reproduce.make("first", tmp_path, flags)
-    assert [Path(c[c.index("--ckpt_path") + 1]).parts[-3] for c in commands if "--ckpt_path" in c] == [
-        "version_0",
-        "version_1",
-        "version_2",
-    ]
-    assert card.recipe["epochs"] == 2  # that of the second attempt, with the highest score
-    log = read_log(tmp_path / "first" / "log" / "metrics.csv")
-    assert [epoch for epoch, _ in log["train/loss"]] == [1, 2, 3, 4, 5]
-    assert [score for _, score in log["val/mean_iou"]][:4] == [0.1, 0.99, 0.98, 0.97]
-    kept = (tmp_path / "first" / "log" / "config.yaml").read_text()
-    assert str(tmp_path) not in kept
-    assert yaml.safe_load(kept)["ckpt_path"] is None
-    best = reproduce.best_checkpoint(tmp_path / "first" / "runs")
+def test_a_stopped_run_continues_and_its_best_epoch_is_that_of_all_attempts(tmp_path, monkeypatch):
+    runs, keys = tmp_path / "runs", ("seed_everything", "trainer", "model", "data", "average")
+    state = dict.fromkeys(("global_step", "state_dict", "optimizer_states"))
+    last = None
+    for number, score in enumerate((0.1, 0.99, 0.98)):
+        folder = runs / f"version_{number}" / "checkpoints"
+        folder.mkdir(parents=True)
+        (folder.parent / "config.yaml").write_text(yaml.safe_dump({**dict.fromkeys(keys), "ckpt_path": last}))
+        state |= {"epoch": number, "callbacks": {"BestCheckpoint": {"best_model_score": torch.tensor(score)}}}
+        last = str(folder / "last.ckpt")
+        for file in (folder / "last.ckpt", folder / "best.ckpt"):
+            torch.save(state, file)
+            os.utime(file, (number, number))
+    given = []
+    monkeypatch.setattr(reproduce, "petseg", lambda name, *arguments: given.extend(arguments))
+    reproduce.train(tmp_path, {"trainer": {"max_epochs": 4}})
+    assert given[-2:] == ["--ckpt_path", last]
+    best = reproduce.best_checkpoint(runs)
     assert best.parts[-3] == "version_1"
     best.write_bytes(best.read_bytes()[:1000])  # cut off, it does not count
-    assert reproduce.best_checkpoint(tmp_path / "first" / "runs").parts[-3] == "version_2"
-
-
-def test_a_card_says_how_its_model_was_trained():
-    for name in zoo.available():
-        recipe, card = read_recipe(name), zoo.card(name).recipe
-        assert card["seed"] == recipe["seed_everything"]
-        assert card["max_epochs"] == recipe["trainer"]["max_epochs"]
-        assert card["learning_rate"] == recipe["model"]["learning_rate"]
-        assert card["augment"]["degrees"] == recipe["model"]["augment"]["degrees"]
+    assert reproduce.best_checkpoint(runs).parts[-3] == "version_2"

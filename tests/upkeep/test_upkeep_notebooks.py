@@ -127,7 +127,7 @@ def test_asking_for_no_notebook_there_is_one_sentence(checkout: Path, capsys: An
     assert capsys.readouterr().err == "petseg: notebooks/ holds no notebook 07.\n"
 
 
-def test_a_page_needs_no_network_for_its_formulas_and_leads_to_the_other_pages() -> None:
+def test_a_page_needs_no_network_for_formulas_and_badges_and_leads_to_the_other_pages() -> None:
     source = (
         "Price `$5`: $m/\\sqrt{v}$, see [training](03_train.ipynb#Loss), [why](glossary.md) and [x](https://x.org)."
     )
@@ -138,12 +138,8 @@ def test_a_page_needs_no_network_for_its_formulas_and_leads_to_the_other_pages()
     links = re.findall(r'<a href="([^"#]+[^"]*)"', html)
     assert links == ["03_train.html#Loss", notebooks.REPOSITORY + "glossary.md", "https://x.org"]
     assert "prefers-color-scheme: dark" in html
-
-
-def test_badges_are_words_on_a_page_that_needs_no_network() -> None:
-    html = notebooks.page(
-        new_notebook(cells=[new_markdown_cell("[![Open in Colab](https://x.org/b.svg)](https://y.org)")])
-    )
+    badge = new_markdown_cell("[![Open in Colab](https://x.org/b.svg)](https://y.org)")
+    html = notebooks.page(new_notebook(cells=[badge]))
     assert "x.org" not in html
     assert '<a href="https://y.org">Open in Colab</a>' in html
 
