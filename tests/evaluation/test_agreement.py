@@ -4,7 +4,7 @@ import torch
 from petseg import metrics
 from petseg.data.cache import Pixels
 from petseg.data.datamodule import PetDataModule, PixelDataset
-from petseg.data.duplicates import Pair, Photo, aligned, duplicates
+from petseg.data.duplicates import Pair, Photo, aligned
 from petseg.evaluation.evaluate import annotator_matrices
 
 
@@ -35,12 +35,11 @@ def test_masks_are_compared_only_of_the_same_crop_and_each_photo_once(data):
 
 
 @pytest.mark.real_data
-def test_two_masks_of_one_photo_of_oxford_agree_to_a_mean_iou_of_0_82(oxford_data):
-    pairs = duplicates(oxford_data)
-    comparable = aligned(oxford_data, pairs)
+def test_two_masks_of_one_photo_of_oxford_agree_to_a_mean_iou_of_0_82(oxford_data, oxford_pairs):
+    comparable = aligned(oxford_data, oxford_pairs)
     photos = [photo.name for pair in comparable for photo in pair[:2]]
     assert len(set(photos)) == len(photos)
-    assert 30 < len(comparable) < len(pairs)
+    assert 30 < len(comparable) < len(oxford_pairs)
     matrices = annotator_matrices(oxford_data, comparable)
     assert metrics.iou(matrices.sum(dim=0)).tolist() == pytest.approx([0.916, 0.948, 0.609], abs=0.003)
     interval = metrics.bootstrap(matrices, metrics.mean_iou)

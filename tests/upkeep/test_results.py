@@ -7,7 +7,7 @@ import pictures
 import pytest
 import torch
 import yaml
-from PIL import Image
+from PIL import Image, ImageSequence
 from skimage.data import cat
 
 from petseg import course
