@@ -55,8 +55,11 @@ def serving(
             time.sleep(0.2)
         yield server
     finally:
-        if process.poll() is None:
-            server.stop()
+        try:
+            if process.poll() is None:
+                server.stop()
+        finally:
+            process.kill()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from pathlib import Path
 
-import duplicates
 import elsewhere
 import matting
 import numpy as np
@@ -13,33 +12,11 @@ import torch
 from PIL import Image
 
 from petseg.course.record import published
-from petseg.data.datamodule import PetDataModule
 from petseg.files import read_json
 from petseg.inference.matting import MatteSettings
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import PET_THRESHOLD
 from petseg.labels import BACKGROUND, PET
-
-
-@pytest.mark.parametrize(
-    ("size", "shape"),
-    [((128, 128), (128, 128)), ((500, 375), (112, 144)), ((375, 500), (144, 112)), ((2, 900), (256, 64))],
-)
-def test_a_pass_in_own_proportions_keeps_them_and_costs_no_more_pixels(size, shape):
-    assert refinement.own_shape(size, 128) == shape
-
-
-def test_a_guided_filter_takes_the_photos_edge_for_that_of_the_mask():
-    class Ramp:
-        def photo_logits(self, photo, count):
-            ramp = torch.linspace(-4, 4, 32).expand(32, 32)
-            return torch.stack([ramp, -ramp, -9 + 0 * ramp])
-
-    pixels = np.zeros((64, 64, 3), np.uint8)
-    pixels[:, 32:] = 255
-    pet = refinement.guided(Ramp(), Image.fromarray(pixels))[PET]
-    step = pet[30, 1:] - pet[30, :-1]
-    assert int(step.argmax()) == 31  # between columns 31 and 32
 
 
 def test_a_photo_in_a_wider_frame_keeps_its_labels_and_is_surrounded_by_background():
@@ -80,13 +57,6 @@ def test_scores_of_a_matte_with_six_pixels_equal_the_fractions_on_paper():
     )
 
 
-def test_a_better_cut_out_misses_the_goals_by_less():
-    good = {"see_through": 0.01, "haze": 0.01, "spoilt": 0.0, "iou": 0.97}
-    misses = [matting.missed(good | change) for change in ({}, {"haze": 0.02}, {"haze": 0.03}, {"iou": 0.0})]
-    assert misses == sorted(set(misses))
-    assert misses[0] == 0
-
-
 def test_the_recorded_settings_of_the_matte_are_the_defaults_and_beat_the_plain_ramp():
     record = read_json(published("matting.json"))
     assert record["settings"] == asdict(MatteSettings())
@@ -103,16 +73,6 @@ def test_the_record_of_duplicates_lists_each_pair_once_and_the_boundary_agrees_l
     scores = {name: ends[0] for name, ends in record["agreement"].items()}
     assert scores["iou_boundary"] < scores["iou_pet"] < scores["iou_background"] < 1
     assert scores["mean_iou"] == pytest.approx(sum(scores[name] for name in scores if name != "mean_iou") / 3, abs=1e-3)
-
-
-def test_duplicates_are_recorded_with_their_agreement(cartoons, tmp_path, monkeypatch):
-    monkeypatch.setenv("PETSEG_CACHE_DIR", str(tmp_path))
-    data = PetDataModule("oxford", cartoons, image_size=32, progress=False)
-    data.prepare_data()
-    data.setup()
-    record = duplicates.record(data, threshold=0.5)
-    assert set(record["agreement"]) == {"mean_iou", "iou_pet", "iou_background", "iou_boundary"}
-    assert len(record["pairs"]) > 0
 
 
 def test_the_record_says_what_the_threshold_of_the_package_does():

@@ -50,20 +50,6 @@ def test_clean_removes_what_was_built_and_nothing_else(tmp_path: Path) -> None:
     assert [name for name in (*built, *own) if (tmp_path / name).exists()] == list(own)
 
 
-@pytest.mark.parametrize(("name", "kept"), [(".git/HEAD", True), ("app.py", False)])
-def test_make_space_replaces_its_own_folder_but_no_clone(tmp_path: Path, name: str, kept: bool) -> None:
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    file = tmp_path / "build/space" / name
-    file.parent.mkdir(parents=True)
-    file.touch()
-    (tmp_path / "pyproject.toml").touch()
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv/.place").write_text(str(tmp_path))
-    (tmp_path / ".venv/.petseg-dev").touch()
-    make("space", folder=tmp_path)  # there is no Python to make it with
-    assert file.exists() == kept
-
-
 def test_the_conda_environment_equals_pyproject() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     conda = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
@@ -90,16 +76,14 @@ def test_the_core_admits_what_colab_has_and_no_malicious_release(name: str, vers
 
 def test_ci_runs_everything_on_admitted_pythons_with_pins_and_with_the_oldest_releases_and_windows_too() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
-    test, lowest = workflow["jobs"]["test"], workflow["jobs"]["lowest"]["steps"]
-    versions = test["strategy"]["matrix"]["python"]
-    assert all(SpecifierSet(PROJECT["requires-python"]).contains(f"{version}.0") for version in versions)
-    assert test["steps"][-1]["run"] == ".ci/run"
+    jobs = workflow["jobs"]
+    for version in jobs["test"]["strategy"]["matrix"]["python"]:
+        assert SpecifierSet(PROJECT["requires-python"]).contains(f"{version}.0")
+    assert jobs["test"]["steps"][-1]["run"] == ".ci/run"
     assert "make test" in (ROOT / ".ci/run").read_text()
     assert workflow["env"]["PIP_CONSTRAINT"].endswith("/.ci/constraints.txt")
-    assert not any("==" in str(each.specifier) for each in CORE.values())  # the package itself keeps ranges
-    assert any("--resolution lowest-direct" in step.get("run", "") for step in lowest)
-    assert f">={lowest[1]['with']['python-version']}" == PROJECT["requires-python"]
-    systems = workflow["jobs"]["elsewhere"]["strategy"]["matrix"]["include"]
+    assert any("--resolution lowest-direct" in step.get("run", "") for step in jobs["lowest"]["steps"])
+    systems = jobs["elsewhere"]["strategy"]["matrix"]["include"]
     assert {"system": "windows-latest", "notebooks": ""} in systems  # runs all notebooks
 
 

@@ -1,6 +1,7 @@
-"""The package stays small: names in its top level, one module per name, lengths of files and functions."""
+"""The package stays small: names in its top level, one module per name, lengths of files and functions; and UTF-8."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -45,3 +46,15 @@ def own_lines(function: ast.FunctionDef) -> int:
 
 def span(function: ast.FunctionDef) -> int:
     return (function.end_lineno or 0) - function.lineno + 1
+
+
+#: Statements that open text, as `ast.unparse` writes them: of a file, or of a process.
+TEXT = re.compile(r"\.(?:read|write)_text\(|text=True|\bopen\((?:[^()]*'[rwax]t?\+?'|\))")
+
+
+def test_every_file_and_process_is_read_and_written_as_utf_8_whatever_the_encoding_of_the_machine() -> None:
+    sources = [*PACKAGE.rglob("*.py"), *PACKAGE.with_name("figures").rglob("*.py")]
+    lines = [line for path in sources for line in ast.unparse(ast.parse(path.read_bytes())).splitlines()]
+    calls = [line for line in lines if TEXT.search(line)]
+    assert len(calls) > 20  # the search finds them
+    assert [call for call in calls if "encoding=" not in call] == []
