@@ -79,7 +79,7 @@ photo-named:
 # --- Tests ---------------------------------------------------------------------------------------------------------
 
 # One thread in each process: threads of several processes would wait for each other.
-PYTEST = OMP_NUM_THREADS=1 $(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST = OMP_NUM_THREADS=1 $(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 NBMAKE = -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=1200
 
 static: $(STAMP)

@@ -17,6 +17,7 @@ from disks import NoDiskError, small_disk
 
 from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
+from petseg.data.duplicates import Pair, Photo, duplicates
 from petseg.files import cache_folder
 from petseg.labels import PET
 from petseg.models import zoo
@@ -27,8 +28,8 @@ from petseg.models.zoo import ModelCard
 # a shell starts what runs in its background with Ctrl-C ignored, and commands that the tests start would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-#: More than any test takes, its fixtures included.
-SECONDS = 300
+#: Modules of long tests: they are begun first, so that in the end no process waits for them.
+LONG = {"test_torture", "test_site", "test_distribution", "test_webapp", "test_live_page", "test_webapp_browser"}
 
 CACHE = cache_folder()
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -42,21 +43,9 @@ def _real(folder: str, variable: str) -> Path:
     return root
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Ends a test that hangs, whatever it waits for: Linux and macOS interrupt a wait for an alarm."""
-
-    def late(*_: object) -> None:
-        pytest.fail(f"{item.nodeid} takes more than {SECONDS} seconds")  # an error that no `except Exception` catches
-
-    if not hasattr(signal, "SIGALRM"):
-        return (yield)
-    signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS, 30)  # again for a process whose end is awaited
-    try:
-        return (yield)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts long modules first."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +81,12 @@ def oxford_data(oxford: Path) -> PetDataModule:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PETSEG_CACHE_DIR", str(CACHE))
         return _ready(oxford)
+
+
+@pytest.fixture(scope="session")
+def oxford_pairs(oxford_data: PetDataModule) -> list[Pair[Photo]]:
+    """The photos that it holds twice."""
+    return duplicates(oxford_data)
 
 
 @pytest.fixture(scope="session")
