@@ -17,7 +17,7 @@ from disks import NoDiskError, small_disk
 
 from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
-from petseg.data.duplicates import Pair, Photo, duplicates
+from petseg.data.duplicates import Pair, duplicates
 from petseg.files import cache_folder
 from petseg.labels import PET
 from petseg.models import zoo
@@ -84,7 +84,7 @@ def oxford_data(oxford: Path) -> PetDataModule:
 
 
 @pytest.fixture(scope="session")
-def oxford_pairs(oxford_data: PetDataModule) -> list[Pair[Photo]]:
+def oxford_pairs(oxford_data: PetDataModule) -> list[Pair]:
     """The photos that it holds twice."""
     return duplicates(oxford_data)
 

@@ -90,23 +90,6 @@ def test_pooled_iou_is_not_the_mean_over_images():
     assert float(metrics.iou(matrices)[:, 0].mean()) == pytest.approx(0.5)
 
 
-<<<<<<< HEAD
-def test_scores_do_not_depend_on_how_the_split_is_cut_into_batches():
-    generator = torch.Generator().manual_seed(2)
-    predicted, true = (torch.randint(0, 3, (7, 8, 8), generator=generator) for _ in range(2))
-    results = []
-    for batch in (7, 3, 1):  # 3 leaves a short last batch
-        collected = SplitConfusion()
-        for start in range(0, 7, batch):
-            part = slice(start, start + batch)
-            collected.update(predicted[part], true[part], torch.arange(7)[part])
-        results.append(collected.compute())
-    assert torch.equal(results[0], results[1])
-    assert torch.equal(results[0], results[2])
-
-
-=======
->>>>>>> 5e35f07 (Oxford's pairs are found once per session, a tiny model is exported once)
 def test_an_image_that_a_sampler_repeats_counts_once():
     collected = SplitConfusion()
     collected.update(PREDICTED, TRUE, torch.tensor([4]))
