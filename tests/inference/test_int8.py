@@ -52,9 +52,8 @@ def test_int8_gives_nearly_the_logits_of_float32_and_keeps_the_card(model, expor
 
 
 def test_a_file_against_itself_gains_no_point_and_one_that_answers_otherwise_its_difference(
-    model, images, validation, monkeypatch
+    model, exported, images, validation, monkeypatch
 ):
-    exported = export_onnx(model, model.with_name("tiny.onnx"))
     same = int8.compare(exported, exported, validation, rounds=2)
     assert (same.points, same.speedup > 0) == (0, True)
     segmenter, _ = zoo.load(model)

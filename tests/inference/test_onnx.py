@@ -65,7 +65,7 @@ def test_the_classifier_gives_the_probabilities_of_pytorchs_and_takes_a_third_of
 
 
 def test_the_export_is_one_file_with_the_card(model, exported):
-    assert sorted(path.name for path in exported.parent.glob("tiny*")) == ["tiny.onnx", "tiny.safetensors"]
+    assert sorted(path.name for path in exported.parent.glob("tiny.*")) == ["tiny.onnx", "tiny.safetensors"]
     header = session(exported).get_modelmeta().custom_metadata_map
     assert ModelCard.from_header(header) == zoo.card(model)
 
