@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from petseg.apps.webapp.session import NOT_STORED
+
 log = logging.getLogger(__name__)
 
 MAX_PHOTOS: Final = 10  # at a time
@@ -25,9 +27,6 @@ MAX_JSON_MEGABYTES: Final = 1  # everything but uploads: names of files and valu
 REFUSED: Final = (
     "The server cannot do this with these files and values. Load the page again, and choose the photo again."
 )
-
-#: What a visitor reads if a file cannot be written; in the braces stands why.
-NOT_STORED: Final = "The machine that runs this page cannot store the file ({}). Free some space there, then try again."
 
 
 class Requests:

@@ -19,7 +19,6 @@ from PIL import Image
 from petseg.apps import display
 from petseg.apps.cutouts import encode, photo_notes
 from petseg.apps.edits import Edit, edited
-from petseg.apps.webapp.limits import NOT_STORED
 from petseg.errors import ModelError, PhotoError, SettingsError
 from petseg.inference.photo import Photo, decode_photo
 from petseg.inference.predictor import Predictor
@@ -27,6 +26,9 @@ from petseg.inference.segmentation import Segmentation
 from petseg.models import zoo
 
 MAX_EDITS: Final = 200  # of a photo
+
+#: What a visitor reads if a file cannot be written; in the braces stands why.
+NOT_STORED: Final = "The machine that runs this page cannot store the file ({}). Free some space there, then try again."
 
 
 @dataclass(frozen=True)
