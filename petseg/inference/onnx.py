@@ -30,7 +30,9 @@ from petseg.models import zoo
 from petseg.models.classifier import SIZE, WEIGHTS, load_classifier
 
 
-def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False, bytes_only: bool = False) -> Path:
+def export_onnx(
+    model: str | Path | None, out: str | Path, *, half: bool = False, bytes_only: bool = False, any_size: bool = False
+) -> Path:
     """Writes a model as ONNX, whole or not at all, and returns the file's path.
 
     The graph takes `image`, float32 (batch, 3, h, w): RGB from 0 to 1, resized to the card's working size; and gives
@@ -40,6 +42,8 @@ def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False
     `half` stores the weights in float16, as in a weights file: half the bytes and not one value changed. `bytes_only`
     stores those of convolutions as integers of 8 bits, with one scale per output channel: a quarter of the bytes. The
     network still computes in float32; see `int8` for one that does not.
+
+    With `any_size`, height and width may be any multiples of the working size, as the first look at small pets needs.
 
     Raises:
         ModelError: there is no such model, the name does not end in `.onnx`, or the extra `export` is missing.
@@ -51,6 +55,8 @@ def export_onnx(model: str | Path | None, out: str | Path, *, half: bool = False
     _extra("onnxscript")  # PyTorch's exporter needs it; its own message names no remedy
     segmenter, card = zoo.load(model)
     graph = _graph(segmenter, card.size, fold=not half)
+    if any_size:
+        _free_size(graph.graph, onnx)
     if bytes_only:
         _quantize(graph.graph, onnx)
     if half:
@@ -102,6 +108,24 @@ def _graph(module: nn.Module, size: tuple[int, int], fold: bool, output: str = "
         optimizer.fold_constants(program.model)
         optimizer.remove_unused_nodes(program.model)
     return program.model_proto
+
+
+def _free_size(graph: Any, onnx: Any) -> None:
+    """Has each enlargement multiply height and width, where the exporter wrote the size that came of it."""
+    values = [*graph.input, *graph.output, *graph.value_info]
+    shapes = {value.name: [side.dim_value for side in value.type.tensor_type.shape.dim] for value in values}
+    for node in graph.node:
+        if node.op_type == "Resize":
+            (h, w), (H, W) = (shapes[name][2:] for name in (node.input[0], node.output[0]))
+            scales = onnx.numpy_helper.from_array(
+                np.array([1, 1, H / h, W / w], np.float32), f"{node.output[0]}.scales"
+            )
+            graph.initializer.append(scales)
+            node.input[:] = [node.input[0], "", scales.name]
+    for value in (*graph.input, *graph.output):
+        for side, name in zip(value.type.tensor_type.shape.dim[2:], ("height", "width"), strict=True):
+            side.dim_param = name
+    del graph.value_info[:]
 
 
 def _halve(graph: Any, onnx: Any) -> None:

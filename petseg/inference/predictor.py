@@ -18,7 +18,7 @@ from petseg.errors import ModelError, PetsegWarning, SettingsError
 from petseg.inference import photo as photos
 from petseg.inference.photo import PhotoInput
 from petseg.inference.segmentation import PET_THRESHOLD, Segmentation
-from petseg.inference.two_pass import merge_logits, pet_boxes, pet_squares
+from petseg.inference.two_pass import merge_logits, pet_boxes, pet_squares, pets_are_small
 from petseg.labels import CLASSES
 from petseg.models import zoo
 from petseg.models.classifier import SIZE, load_classifier
@@ -34,7 +34,8 @@ class Predictor:
         device: as PyTorch names it; default: "cuda" if there is one, else "mps", else "cpu".
         max_pixels: the largest photo that is decoded.
         passes: how often the network runs on a photo: 1, on the whole of it; 2, then also on each pet alone, where a
-            small pet gets more pixels; see `two_pass`. More repeat the second pass.
+            small pet gets more pixels, and before that on the whole photo at twice the size, if its pets are small;
+            see `two_pass`. More repeat the second pass.
         check_pet: whether a classifier is asked as well if there is a cat or a dog, for `Segmentation.found`. It takes
             some 20 ms and changes no pixel. Default: yes for a released model; yours may know other pets.
 
@@ -125,6 +126,10 @@ class Predictor:
         """
         passes = self.passes if passes is None else _checked_passes(passes)
         logits = self.logits(self.prepare(photo))[0]  # (3, h, w)
+        if passes > 1 and pets_are_small(logits):
+            h, w = self.card.size
+            larger = self.logits(resize_to_model(photo, (2 * h, 2 * w)))[0]  # (3, 2 h, 2 w)
+            logits = merge_logits(logits, larger, (0, 0, *photo.size), photo.size)  # the box is the whole photo
         for _ in range(passes - 1):
             for box in pet_boxes(logits, photo.size):  # none if no pet was found: there is nothing to enlarge
                 closer = self.logits(self.prepare(photo.crop(box)))[0]  # (3, h, w) of the box alone

@@ -4,6 +4,10 @@ At 128x128 pixels for the whole photo, a pet that fills a quarter of it has 64x6
 pets that fill most of theirs. So the pet is cropped with a margin, resized to the working size as the whole photo was,
 and segmented again. The result is a weighted mean of both. Pets that stand apart are cropped one by one: in a box
 around two of them both would stay as small as before.
+
+A pet that the first pass misses gets no box; of several small ones it misses some. So where it finds little, the whole
+photo is segmented at twice the size as well, and merged as if it were a box. Where it finds a large pet, twice the size
+makes the mask worse; where it finds nothing, twice the size finds pets on photos without one.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from torch import Tensor
 
 from petseg.labels import BACKGROUND, PET
 
+SMALL: Final = (0.002, 0.15)  # the photo is segmented at twice the size if pets fill a fraction of it between these
 BEYOND: Final = 0.01  # fraction of the pet that may lie beyond each side of its box: specks do not widen the box
 SMALLEST_PET: Final = 0.15  # a region is a pet if it has at least this fraction of the largest region's pixels
 MOST_PETS: Final = 6  # only the largest pets are segmented again: each takes a pass
@@ -35,6 +40,16 @@ SQUARE_MARGIN: Final = 0.1
 
 #: Edges of a rectangle in pixels of a photo: left, top, right, bottom, as `PIL.Image.Image.crop` takes them.
 Box = tuple[int, int, int, int]
+
+
+def pets_are_small(logits: Tensor) -> bool:
+    """Whether the photo is worth a pass at twice the size: pets and their boundary fill little of it, but not nothing.
+
+    Args:
+        logits: float (3, h, w), of the whole photo, in the order of `labels.CLASSES`.
+    """
+    filled = float((logits.softmax(dim=0)[BACKGROUND] < 0.5).float().mean())
+    return SMALL[0] <= filled < SMALL[1]
 
 
 def pet_boxes(logits: Tensor, size: tuple[int, int]) -> list[Box]:

@@ -146,7 +146,7 @@ def write_live(pages: Path) -> None:
     write_text(folder / "comparison.css", CSS)
     for name, load in sample_photos().items():
         load().save(folder / f"{name}.png")
-    export_onnx(MODEL, folder / "model.onnx", bytes_only=True)
+    export_onnx(MODEL, folder / "model.onnx", bytes_only=True, any_size=True)
     export_classifier(folder / "classifier.onnx")
     sizes = {name: (folder / name).stat().st_size for name in ("model.onnx", RUNTIME_FILES[-1])}
     write_json(folder / "settings.json", {**live_settings(), "bytes": sizes})
@@ -169,7 +169,7 @@ def _write_offline(pages: Path) -> None:
 
 def live_settings() -> Mapping[str, Any]:
     """The numbers that the live page computes with, all of them the package's own."""
-    passes = ("BEYOND", "SMALLEST_PET", "MOST_PETS", "MARGIN", "WEIGHT", "FADE")
+    passes = ("SMALL", "BEYOND", "SMALLEST_PET", "MOST_PETS", "MARGIN", "WEIGHT", "FADE")
     return {
         "model": MODEL,
         "size": zoo.card(MODEL).size,

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from axe import axe_faults
-from PIL import Image
+from PIL import Image, ImageOps
 from servers import free_port, serving
 from skimage.data import camera
 
@@ -279,6 +279,7 @@ def kinds() -> dict[str, bytes]:
         "grey.png": encoded(chelsea.convert("L"), "PNG"),
         "print.jpg": encoded(chelsea.convert("CMYK"), "JPEG", quality=95),
         "large.jpg": encoded(chelsea.resize((1600, 1200)), "JPEG", quality=90),
+        "far.jpg": encoded(ImageOps.expand(chelsea, 300, (90, 110, 70)), "JPEG", quality=92),  # a small pet
         "narrow.webp": encoded(chelsea.crop((100, 0, 190, 300)), "WEBP", lossless=True),
     }
 

@@ -7,7 +7,7 @@ from photo_files import noise
 
 from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
-from petseg.inference.two_pass import WEIGHT, merge_logits, pet_boxes, pet_squares
+from petseg.inference.two_pass import WEIGHT, merge_logits, pet_boxes, pet_squares, pets_are_small
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 
 ROWS, COLUMNS = slice(40, 60), slice(20, 50)
@@ -107,16 +107,46 @@ def test_at_the_frame_of_the_photo_the_second_pass_does_not_fade():
     assert merged[0, 19, 20] < WEIGHT / 2  # the box's lower end lies within the photo
 
 
-def test_the_default_is_two_passes(model):
+LARGE = (slice(10, 90), slice(10, 90))
+SMALL_ONES = (slice(10, 30), slice(10, 30)), (slice(60, 80), slice(60, 80))
+
+
+@pytest.mark.parametrize(
+    ("pets", "passes", "sizes"),
+    [
+        ([LARGE], 1, [(30, 48)]),
+        ([LARGE], 2, [(30, 48)] * 2),
+        (SMALL_ONES, 1, [(30, 48)]),
+        (SMALL_ONES, 2, [(30, 48), (60, 96), (30, 48), (30, 48)]),
+        ([], 2, [(30, 48)]),
+    ],
+)
+def test_each_pet_is_segmented_again_after_the_photo_at_twice_the_size_if_its_pets_are_small(
+    model, pets, passes, sizes
+):
     seen = []
 
     class Spy(Predictor):
         def logits(self, image: torch.Tensor) -> torch.Tensor:
-            seen.append(tuple(image.shape))
-            return with_pets((slice(10, 20), slice(10, 20)), size=30)[None]
+            seen.append(tuple(image.shape[2:]))
+            return torch.nn.functional.interpolate(with_pets(*pets)[None], image.shape[2:], mode="nearest")
 
-    Spy(model)(noise(400, 100))
-    assert seen == [(1, 3, 30, 48)] * 2
+    logits = Spy(model).photo_logits(noise(400, 100), passes)
+    assert seen == sizes
+    assert logits.shape == (3, 30, 48)
+
+
+def test_the_default_is_two_passes(model):
+    assert Predictor(model).passes == 2
+
+
+def test_pets_are_small_if_there_are_some_and_with_their_boundary_they_fill_less_than_15_percent_of_the_photo():
+    labels = np.full((20, 20), BACKGROUND)
+    labels[:10, :3], labels[:10, 3:6] = PET, BOUNDARY
+    assert not pets_are_small(scores(labels))
+    labels[0, 0] = BACKGROUND
+    assert pets_are_small(scores(labels))
+    assert not pets_are_small(scores(np.full((20, 20), BACKGROUND)))
 
 
 def test_fewer_passes_than_one_are_refused(model):

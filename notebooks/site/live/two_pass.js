@@ -6,7 +6,19 @@ import { boxOf, label, largest } from "./regions.js";
 /** @typedef {import("./planes.js").Planes} Planes */
 /** @typedef {import("./planes.js").Size} Size */
 /** @typedef {import("./regions.js").Box} Box */
-/** @typedef {Record<"beyond" | "smallest_pet" | "most_pets" | "margin" | "weight" | "fade", number>} TwoPass */
+/** @typedef {Record<"beyond" | "smallest_pet" | "most_pets" | "margin" | "weight" | "fade", number> & {small: [number, number]}} TwoPass */
+
+/**
+ * Whether the photo is worth a pass at twice the size: pets and their boundary fill little of it, but not nothing.
+ * @param {Planes} logits of the whole photo
+ * @param {TwoPass} settings
+ */
+export function petsAreSmall(logits, { small: [least, most] }) {
+  let count = 0;
+  eachPixel(logits, logits, (values) => (count += Number(probability(1, values) < 0.5)));
+  const filled = count / (logits.width * logits.height);
+  return least <= filled && filled < most;
+}
 
 /**
  * The parts of a photo that the second pass runs on, one for each pet.
