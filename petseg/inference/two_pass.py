@@ -24,7 +24,7 @@ from torch import Tensor
 
 from petseg.labels import BACKGROUND, PET
 
-SMALL: Final = (0.002, 0.15)  # the photo is segmented at twice the size if pets fill a fraction of it between these
+SMALL: Final = (0.002, 0.25)  # the photo is segmented at twice the size if pets fill a fraction of it between these
 BEYOND: Final = 0.01  # fraction of the pet that may lie beyond each side of its box: specks do not widen the box
 SMALLEST_PET: Final = 0.15  # a region is a pet if it has at least this fraction of the largest region's pixels
 MOST_PETS: Final = 6  # only the largest pets are segmented again: each takes a pass

@@ -140,9 +140,9 @@ def test_the_default_is_two_passes(model):
     assert Predictor(model).passes == 2
 
 
-def test_pets_are_small_if_there_are_some_and_with_their_boundary_they_fill_less_than_15_percent_of_the_photo():
+def test_pets_are_small_if_there_are_some_and_with_their_boundary_they_fill_less_than_a_quarter_of_the_photo():
     labels = np.full((20, 20), BACKGROUND)
-    labels[:10, :3], labels[:10, 3:6] = PET, BOUNDARY
+    labels[:10, :5], labels[:10, 5:10] = PET, BOUNDARY
     assert not pets_are_small(scores(labels))
     labels[0, 0] = BACKGROUND
     assert pets_are_small(scores(labels))
