@@ -18,7 +18,7 @@ from petseg.errors import ModelError, PetsegWarning, SettingsError
 from petseg.inference import photo as photos
 from petseg.inference.photo import PhotoInput
 from petseg.inference.segmentation import PET_THRESHOLD, Segmentation
-from petseg.inference.two_pass import merge_logits, pet_boxes, pet_squares, pets_are_small
+from petseg.inference.two_pass import mean_logits, merge_logits, pet_boxes, pet_squares, pets_are_small
 from petseg.labels import CLASSES
 from petseg.models import zoo
 from petseg.models.classifier import SIZE, load_classifier
@@ -129,7 +129,7 @@ class Predictor:
         if passes > 1 and pets_are_small(logits):
             h, w = self.card.size
             larger = self.logits(resize_to_model(photo, (2 * h, 2 * w)))[0]  # (3, 2 h, 2 w)
-            logits = merge_logits(logits, larger, (0, 0, *photo.size), photo.size)  # the box is the whole photo
+            logits = mean_logits(logits, larger)
         for _ in range(passes - 1):
             for box in pet_boxes(logits, photo.size):  # none if no pet was found: there is nothing to enlarge
                 closer = self.logits(self.prepare(photo.crop(box)))[0]  # (3, h, w) of the box alone

@@ -6,8 +6,8 @@ and segmented again. The result is a weighted mean of both. Pets that stand apar
 around two of them both would stay as small as before.
 
 A pet that the first pass misses gets no box; of several small ones it misses some. So where it finds little, the whole
-photo is segmented at twice the size as well, and merged as if it were a box. Where it finds a large pet, twice the size
-makes the mask worse; where it finds nothing, twice the size finds pets on photos without one.
+photo is segmented at twice the size as well, and the first pass is the mean of both. Where it finds a large pet, twice
+the size makes the mask worse; where it finds nothing, twice the size finds pets on photos without one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from torch import Tensor
 from petseg.labels import BACKGROUND, PET
 
 SMALL: Final = (0.002, 0.25)  # the photo is segmented at twice the size if pets fill a fraction of it between these
+LEAST: Final = 1e-8  # probability whose logarithm is still a logit like others
 BEYOND: Final = 0.01  # fraction of the pet that may lie beyond each side of its box: specks do not widen the box
 SMALLEST_PET: Final = 0.15  # a region is a pet if it has at least this fraction of the largest region's pixels
 MOST_PETS: Final = 6  # only the largest pets are segmented again: each takes a pass
@@ -50,6 +51,15 @@ def pets_are_small(logits: Tensor) -> bool:
     """
     filled = float((logits.softmax(dim=0)[BACKGROUND] < 0.5).float().mean())
     return SMALL[0] <= filled < SMALL[1]
+
+
+def mean_logits(logits: Tensor, larger: Tensor) -> Tensor:
+    """Logits (3, h, w) of the mean probabilities of both: of `logits` (3, h, w) and of `larger`, (3, 2 h, 2 w).
+
+    With the mean of the logits, a pet that only one of them sees could be lost: the other is often more certain.
+    """
+    likely = F.adaptive_avg_pool2d(larger.softmax(dim=0), logits.shape[1:])  # (3, h, w)
+    return torch.lerp(logits.softmax(dim=0), likely, 0.5).clamp(min=LEAST).log()
 
 
 def pet_boxes(logits: Tensor, size: tuple[int, int]) -> list[Box]:

@@ -169,7 +169,7 @@ def _write_offline(pages: Path) -> None:
 
 def live_settings() -> Mapping[str, Any]:
     """The numbers that the live page computes with, all of them the package's own."""
-    passes = ("SMALL", "BEYOND", "SMALLEST_PET", "MOST_PETS", "MARGIN", "WEIGHT", "FADE")
+    passes = ("SMALL", "LEAST", "BEYOND", "SMALLEST_PET", "MOST_PETS", "MARGIN", "WEIGHT", "FADE")
     return {
         "model": MODEL,
         "size": zoo.card(MODEL).size,

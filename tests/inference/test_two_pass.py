@@ -7,7 +7,7 @@ from photo_files import noise
 
 from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
-from petseg.inference.two_pass import WEIGHT, merge_logits, pet_boxes, pet_squares, pets_are_small
+from petseg.inference.two_pass import WEIGHT, mean_logits, merge_logits, pet_boxes, pet_squares, pets_are_small
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 
 ROWS, COLUMNS = slice(40, 60), slice(20, 50)
@@ -134,6 +134,13 @@ def test_each_pet_is_segmented_again_after_the_photo_at_twice_the_size_if_its_pe
     logits = Spy(model).photo_logits(noise(400, 100), passes)
     assert seen == sizes
     assert logits.shape == (3, 30, 48)
+
+
+def test_the_mean_of_both_sizes_is_that_of_their_probabilities():
+    logits, larger = torch.randn(3, 5, 7), torch.randn(3, 10, 14)
+    likely = larger.softmax(dim=0).reshape(3, 5, 2, 7, 2).mean(dim=(2, 4))
+    expected = (logits.softmax(dim=0) + likely) / 2
+    torch.testing.assert_close(mean_logits(logits, larger).softmax(dim=0), expected)
 
 
 def test_the_default_is_two_passes(model):

@@ -2,7 +2,7 @@
 
 import { eachPixel, probability, toPlanes } from "./planes.js";
 import { BILINEAR, crop, resize } from "./resample.js";
-import { mergeLogits, petBoxes, petsAreSmall, petSquares } from "./two_pass.js";
+import { meanLogits, mergeLogits, petBoxes, petsAreSmall, petSquares } from "./two_pass.js";
 
 /** @typedef {import("./planes.js").Planes} Planes */
 /** @typedef {import("./planes.js").Size} Size */
@@ -37,7 +37,7 @@ function input(part, { size: [height, width] }) {
 }
 
 /**
- * Logits of a photo at the working size, after both passes; where pets are small, the first is merged with one at twice
+ * Logits of a photo at the working size, after both passes. Where pets are small, the first also sees the photo at twice
  * the size.
  * @param {Pixels} photo RGB
  * @param {(image: Planes) => Promise<Planes>} run the network, from pixels of 0 to 1 to logits
@@ -48,7 +48,7 @@ export async function photoLogits(photo, run, settings) {
   if (petsAreSmall(logits, settings.two_pass)) {
     const [height, width] = settings.size;
     const larger = await run(input(photo, { size: [2 * height, 2 * width] }));
-    logits = mergeLogits(logits, larger, [0, 0, photo.width, photo.height], photo, settings.two_pass);
+    logits = meanLogits(logits, larger, settings.two_pass);
   }
   for (const box of petBoxes(logits, photo, settings.two_pass)) {
     logits = mergeLogits(logits, await run(input(crop(photo, box), settings)), box, photo, settings.two_pass);

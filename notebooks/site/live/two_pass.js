@@ -6,7 +6,7 @@ import { boxOf, label, largest } from "./regions.js";
 /** @typedef {import("./planes.js").Planes} Planes */
 /** @typedef {import("./planes.js").Size} Size */
 /** @typedef {import("./regions.js").Box} Box */
-/** @typedef {Record<"beyond" | "smallest_pet" | "most_pets" | "margin" | "weight" | "fade", number> & {small: [number, number]}} TwoPass */
+/** @typedef {Record<"least" | "beyond" | "smallest_pet" | "most_pets" | "margin" | "weight" | "fade", number> & {small: [number, number]}} TwoPass */
 
 /**
  * Whether the photo is worth a pass at twice the size: pets and their boundary fill little of it, but not nothing.
@@ -18,6 +18,26 @@ export function petsAreSmall(logits, { small: [least, most] }) {
   eachPixel(logits, logits, (values) => (count += Number(probability(1, values) < 0.5)));
   const filled = count / (logits.width * logits.height);
   return least <= filled && filled < most;
+}
+
+/**
+ * Logits of the mean probabilities of both.
+ * @param {Planes} logits of the whole photo
+ * @param {Planes} larger of the whole photo at twice the size
+ * @param {TwoPass} settings
+ */
+export function meanLogits(logits, larger, { least }) {
+  const { width, height, channels } = logits;
+  const mean = zeros(channels, width, height);
+  const add = (/** @type {ArrayLike<number>} */ values, /** @type {number} */ at, /** @type {number} */ weight) => {
+    for (let c = 0; c < channels; c++) mean.data[c * width * height + at] += weight * probability(c, values);
+  };
+  eachPixel(logits, logits, (values, i) => add(values, i, 1 / 2));
+  eachPixel(larger, larger, (values, i) => {
+    const [row, column] = [Math.floor(i / larger.width), i % larger.width];
+    add(values, Math.floor(row / 2) * width + Math.floor(column / 2), 1 / 8); // four of them lie in each pixel
+  });
+  return { ...mean, data: mean.data.map((value) => Math.log(Math.max(least, value))) };
 }
 
 /**
