@@ -43,7 +43,8 @@ def export_onnx(
     stores those of convolutions as integers of 8 bits, with one scale per output channel: a quarter of the bytes. The
     network still computes in float32; see `int8` for one that does not.
 
-    With `any_size`, height and width may be any multiples of the working size, as the first look at small pets needs.
+    With `any_size`, an image may also be a multiple of the working size, as the first pass over small pets needs. This
+    is not for a network that pads images of its working size.
 
     Raises:
         ModelError: there is no such model, the name does not end in `.onnx`, or the extra `export` is missing.
