@@ -58,7 +58,7 @@ def mean_logits(logits: Tensor, larger: Tensor) -> Tensor:
 
     With the mean of the logits, a pet that only one of them sees could be lost: the other is often more certain.
     """
-    likely = F.adaptive_avg_pool2d(larger.softmax(dim=0), logits.shape[1:])  # (3, h, w)
+    likely = F.avg_pool2d(larger.softmax(dim=0), 2)  # (3, h, w)
     return torch.lerp(logits.softmax(dim=0), likely, 0.5).clamp(min=LEAST).log()
 
 
