@@ -29,7 +29,16 @@ from petseg.models.zoo import ModelCard
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Modules of long tests: they are begun first, so that in the end no process waits for them.
-LONG = {"test_torture", "test_site", "test_distribution", "test_webapp", "test_live_page", "test_webapp_browser"}
+LONG = {
+    "test_practice",
+    "test_torture",
+    "test_site",
+    "test_distribution",
+    "test_webapp",
+    "test_live_page",
+    "test_panel_browser",
+    "test_webapp_browser",
+}
 
 CACHE = cache_folder()
 CHECKOUT = Path(__file__).resolve().parents[1]
