@@ -234,6 +234,7 @@ def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_
     page.get_by_role("button", name="Correct it").click()
     page.get_by_label("Remove", exact=True).check()
     page.evaluate("scrollTo(0, 0)")
+    page.locator(".petseg-brush").wait_for()  # the picture is drawn anew, for a moment without a size
     box = page.locator(".petseg-brush").bounding_box()
 
     def paint() -> None:
