@@ -118,7 +118,8 @@ def test_no_text_shows_a_picture_of_another_folder(notebook: Any) -> None:
             assert attached or source.startswith("https://"), source
 
 
-def test_code_cells_are_short_and_at_most_two_stand_in_a_row(notebook: Any, code: list[Any]) -> None:
+def test_cells_are_few_and_those_of_code_are_short_and_at_most_two_in_a_row(notebook: Any, code: list[Any]) -> None:
+    assert len(notebook.cells) <= 65
     lengths = {start(cell): len(cell.source.splitlines()) for cell in code}
     assert {line: length for line, length in lengths.items() if not 1 <= length <= 45} == {}
     assert median(lengths.values()) <= 10
