@@ -22,7 +22,7 @@ class NoBrowserError(Exception):
 def launched() -> Iterator[Any]:
     """A browser without a window."""
     if not find_spec("playwright"):
-        raise NoBrowserError('Playwright is part of pip install "petseg[dev]"')
+        raise NoBrowserError("Playwright is missing: pip install playwright")
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         raise NoBrowserError(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")

@@ -177,4 +177,4 @@ def _extra(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ModelError(f'{module} is not installed. Run `pip install "petseg[export]"`.') from error
+        raise ModelError(f"{module} is not installed. Run `pip install onnx onnxscript onnxruntime`.") from error

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from petseg.errors import ModelError
 from petseg.models.segmenter import IMAGENET, Statistics
 
-REMEDY = 'Install segmentation-models-pytorch and timm: pip install "petseg[pretrained]"'
+REMEDY = "Install both libraries: pip install segmentation-models-pytorch timm"
 
 #: Pixels of the enlarged image, along each side, per pixel of the encoder's last feature map: five halvings.
 STRIDE = 32

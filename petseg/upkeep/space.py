@@ -72,7 +72,7 @@ def _readme() -> str:
     try:
         gradio = metadata.version("gradio")
     except metadata.PackageNotFoundError as error:
-        raise MissingError('the Space needs Gradio\'s version. Install it with: pip install "petseg[web]"') from error
+        raise MissingError('the Space needs Gradio\'s version. Install it with: pip install "gradio>=6.31"') from error
     card, python = zoo.card(), f"{sys.version_info.major}.{sys.version_info.minor}"
     return README.read_text(encoding="utf-8").format(
         gradio=gradio, python=python, model=card.name, parameters=card.parameters / 1e6

@@ -128,7 +128,7 @@ def test_without_gradio_the_command_says_what_to_install(monkeypatch: Any, capsy
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
     assert cli.main(["app", "--port", "0"]) == 1
-    assert capsys.readouterr().err == 'petseg: the web app needs Gradio. Install it with: pip install "petseg[web]"\n'
+    assert capsys.readouterr().err == 'petseg: the web app needs Gradio. Install it with: pip install "gradio>=6.31"\n'
 
 
 def test_old_photos_and_their_folders_are_deleted_while_the_app_runs_and_samples_stay(tmp_path: Path) -> None:

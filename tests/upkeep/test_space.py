@@ -70,7 +70,7 @@ def test_without_gradio_the_command_says_what_to_install(
     assert space.main([str(tmp_path / "space")]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert 'pip install "petseg[web]"' in error
+    assert 'pip install "gradio>=6.31"' in error
     assert not list(tmp_path.iterdir())
 
 

@@ -77,7 +77,7 @@ def _server(session: Session, folder: Path, root_path: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("gradio", "uvicorn"):
             raise
-        raise MissingError('the web app needs Gradio. Install it with: pip install "petseg[web]"') from error
+        raise MissingError('the web app needs Gradio. Install it with: pip install "gradio>=6.31"') from error
     root = root_path.strip("/")
     app = web_app(session, folder, f"/{root}" if root and "://" not in root else root)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=CLOSING)
