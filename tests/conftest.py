@@ -28,17 +28,17 @@ from petseg.models.zoo import ModelCard
 # a shell starts what runs in its background with Ctrl-C ignored, and commands that the tests start would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-#: Modules of long tests: they are begun first, so that in the end no process waits for them.
-LONG = {
+#: Modules of long tests, the longest first: they are begun first, so that in the end no process waits for them.
+LONG = [
     "test_practice",
     "test_torture",
-    "test_site",
-    "test_distribution",
+    "test_webapp_browser",
     "test_webapp",
     "test_live_page",
     "test_panel_browser",
-    "test_webapp_browser",
-}
+    "test_site",
+    "test_distribution",
+]
 
 CACHE = cache_folder()
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -53,8 +53,8 @@ def _real(folder: str, variable: str) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts long modules first."""
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    """Puts long modules first, the longest before all."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @pytest.fixture(autouse=True)
