@@ -80,6 +80,8 @@ photo-named:
 
 # One thread in each process: threads of several processes would wait for each other.
 PYTEST = OMP_NUM_THREADS=1 $(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Their runs and answers stay apart from yours.
+RUNS_APART = PETSEG_RUNS_DIR="$(CURDIR)/build/test-runs"
 NBMAKE = -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=1200
 
 static: $(STAMP)
@@ -94,7 +96,8 @@ check: static ## The quick checks, in under a minute: style, types, import layer
 test: static ## All checks: also the slow tests with their coverage, and every notebook
 	@$(PYTEST) --cov=petseg --cov-report=term:skip-covered tests/
 	@echo "== the notebooks and their solutions"
-	@OMP_NUM_THREADS=1 $(IN_VENV) $(PROFILE) .venv/bin/python $(NBMAKE) $(filter-out $(WIDGETS),$(wildcard notebooks/*.ipynb)) notebooks/solutions/
+	@rm -rf build/test-runs
+	@OMP_NUM_THREADS=1 $(IN_VENV) $(PROFILE) $(RUNS_APART) .venv/bin/python $(NBMAKE) $(filter-out $(WIDGETS),$(wildcard notebooks/*.ipynb)) notebooks/solutions/
 	@$(MAKE) --no-print-directory course-colab
 
 torture: $(STAMP) ## Try broken photos, data, caches, runs and requests by the thousand, for an hour; ARGS="photos" chooses
@@ -108,7 +111,7 @@ WIDGETS = $(shell grep -lE 'course\.explore|segment_panel' notebooks/*.ipynb)
 
 course-colab: $(COLAB)/.done
 	@echo "== the notebooks that use widgets, with ipywidgets 7.7.1, the version of Colab"
-	@OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(COLAB)/bin:$$PATH" $(PROFILE) $(COLAB)/bin/python $(NBMAKE) $(WIDGETS)
+	@OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(COLAB)/bin:$$PATH" $(PROFILE) $(RUNS_APART) $(COLAB)/bin/python $(NBMAKE) $(WIDGETS)
 
 $(COLAB)/.done: $(STAMP)
 	@.venv/bin/python -m venv --clear --without-pip $(COLAB)
