@@ -51,6 +51,10 @@ BACKGROUNDS: Final = {
 #: How the edge can be drawn: `grow` and `feather` of `CutoutSettings`.
 EDGES: Final = {"tighter": (-3.0, 0.0), "as found": (0.0, 0.0), "looser": (3.0, 0.0), "softer": (0.0, 2.0)}
 
+#: How far the edge can be moved and softened, in per mille of the photo's longest side.
+GROW: Final = (-10.0, 10.0)
+FEATHER: Final = (0.0, 10.0)
+
 #: A crop shows each pixel with at least this alpha, and a margin: a fraction of the crop's longer side.
 VISIBLE: Final = 64
 MARGIN: Final = 0.05
@@ -72,12 +76,12 @@ class CutoutSettings:
         background: None (transparent), "blur" (the photo, out of focus), a colour in CSS notation, or an image.
         crop: whether to show only the pet with a margin, instead of the whole photo.
         format: of the file; see `encode`.
-        grow: how far the edge moves outwards (below 0: inwards), in per mille of the photo's longest side.
-        feather: standard deviation of the blur of the edge, in the same unit.
+        grow: how far the edge moves outwards, -10 to 10 per mille of the photo's longest side.
+        feather: standard deviation of the blur of the edge, 0 to 10 in the same unit.
         shadow: whether the pet casts a soft shadow.
 
     Raises:
-        SettingsError: a value is not one of those, or a JPEG would be transparent.
+        SettingsError: a value is out of range, or a JPEG would be transparent.
     """
 
     background: str | Image.Image | None = None
@@ -106,6 +110,9 @@ class CutoutSettings:
                 "A cut-out without a background cannot be a JPEG: a JPEG cannot be transparent. "
                 "Choose webp or png, or a background such as white."
             )
+        for name, value, (least, most) in (("grow", self.grow, GROW), ("feather", self.feather, FEATHER)):
+            if not least <= value <= most:
+                raise SettingsError(f"{name} {value}: expected {least:g} to {most:g}, per mille of the longest side.")
         if isinstance(self.background, str) and self.background != "blur":
             rgb(self.background)
 

@@ -145,6 +145,8 @@ def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypat
         ({"format": "jpg"}, "a JPEG cannot be transparent. Choose webp or png, or a background such as white"),
         ({"format": "gif"}, "format 'gif': expected one of png, webp, jpg"),
         ({"background": "#ff"}, "colour '#ff': not a colour"),
+        ({"grow": 11}, "grow 11: expected -10 to 10, per mille"),
+        ({"feather": -1}, "feather -1: expected 0 to 10, per mille"),
     ],
 )
 def test_impossible_settings_are_one_sentence(settings, words):
