@@ -28,7 +28,7 @@ FIGURES: Final = CHECKOUT / "figures"
 MARKS: Final = ("<!-- results: written by make figures -->", "<!-- end of results -->")
 
 #: The columns of the table after the network's own, as keys of a score.
-SHOWN: Final = ("mean_iou", *(f"iou_{name}" for name in CLASSES), "iou_foreground")
+SHOWN: Final = ("iou_foreground", "mean_iou", *(f"iou_{name}" for name in CLASSES))
 
 
 def model_results(name: str, runs: Path = FIGURES / "runs") -> dict[str, Any]:
@@ -62,17 +62,18 @@ def results_table(results: Mapping[str, Any], references: Sequence[Mapping[str, 
 
     References without an IoU are left out; a dash stands for what the others do not state.
     """
-    header = ["network", "parameters", "pixels", "scored on", "encoder", "mean IoU", *CLASSES, "pet and boundary"]
-    rows = [header, ["---", "--:", "--:", "---", "---", *["--:"] * len(SHOWN)]]
+    header = ["network", "pixels", "scored on", "pet and boundary", "mean IoU", *CLASSES, "parameters", "encoder"]
+    rows = [header, ["---", "--:", "---", *["--:"] * len(SHOWN), "--:", "---"]]
     for name, model in results["models"].items():
-        costs = [_million(model["parameters"]), str(model["size"]), "test", f"{model['encoder']}, with teachers"]
+        costs = [_million(model["parameters"]), f"{model['encoder']}, with teachers"]
         scores = model["test"] | {"iou_foreground": foreground_iou(model["test"]["confusion"])}
-        rows.append([f"**`{name}`**", *costs, *(f"{scores[key]:.4f}" for key in SHOWN)])
+        rows.append([f"**`{name}`**", str(model["size"]), "test", *(f"{scores[key]:.4f}" for key in SHOWN), *costs])
     scored = [entry for entry in references if entry["mean_iou"] or entry["iou_foreground"]]
     for entry in sorted(scored, key=lambda entry: -(entry["mean_iou"] or 0)):
         name = f"[{entry['name']}]({entry['url']})" if entry["url"] else f"{entry['name']} (no public page found)"
-        costs = [_million(entry["parameters"]), str(entry["size"] or "-"), entry["split"], entry["encoder"]]
-        rows.append([name, *costs, *("-" if entry[key] is None else f"{entry[key]:g}" for key in SHOWN)])
+        scores = ["-" if entry[key] is None else f"{entry[key]:g}" for key in SHOWN]
+        costs = [_million(entry["parameters"]), entry["encoder"]]
+        rows.append([name, str(entry["size"] or "-"), entry["split"], *scores, *costs])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 

@@ -1,5 +1,6 @@
 """The web site: what Sphinx reads, and the pages that it makes, which need the extra `site`."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from petseg.apps import display
 from petseg.files import read_json
 from petseg.models import zoo
 from petseg.upkeep import site
@@ -99,6 +101,12 @@ def test_the_first_page_leads_to_live_page_colab_and_every_lesson_with_its_time(
     times = [row.text.split("\n")[2] for row in first.select("table tr")[1:]]
     assert len(times) == len(read_json(ROOT / "figures/minutes.json"))
     assert all(time.endswith((" s", " min")) for time in times)
+
+
+def test_the_site_has_the_accent_of_the_apps_light_and_dark() -> None:
+    colors = re.findall(r"--pst-color-primary: (.+);", (ROOT / site.TEXTS / "static/site.css").read_text())
+    front = (ROOT / site.FRONT / "front.css").read_text()
+    assert colors == [display.COLOR, re.search(r"color-scheme: dark; --petseg-mark: (#\w+)", front)[1]]  # type: ignore[index]
 
 
 def test_the_lock_file_of_the_live_page_names_no_server() -> None:
