@@ -56,13 +56,14 @@ def exercise(number: str, title: str, reference: Any = None) -> Callable[[Check]
 
 
 def gap(
-    number: str, title: str, cases: Sequence[tuple[Any, ...]], fact: str
+    number: str, title: str, cases: Sequence[tuple[Any, ...]], fact: str, kind: Callable[[Any, Any], str] = other_kind
 ) -> Callable[[Callable[..., Iterator[Any]]], Callable[..., Any]]:
     """Registers a gap, or an exercise, whose answer is a function that must give the right result on every case.
 
     It decorates a generator that takes a case and yields the right result, then the wrong ones by the hints that they
     earn; in its place stands the function of the right results. A hint is given only if its mistake explains the answer
-    on every case. `fact` is printed after a right answer.
+    on every case. `fact` is printed after a right answer. `kind` compares a result whose numbers are right with the
+    expected one and says what else is wrong, or nothing.
     """
 
     def register(results_of: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
@@ -85,7 +86,7 @@ def gap(
                     break  # an earlier case says more
             wrong = [index for index, result in enumerate(results) if not close(result, expected[index])]
             if not wrong:
-                if hint := next(filter(None, map(other_kind, results, expected)), ""):
+                if hint := next(filter(None, map(kind, results, expected)), ""):
                     raise NotYetError(hint)
                 return fact
             case, index = cases[wrong[0]], wrong[0]

@@ -12,6 +12,7 @@ from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_ed
 from torch import Tensor
 
 from petseg.course.checks import exercise, gap
+from petseg.course.comparison import close
 from petseg.course.hints import NotYetError, ask
 from petseg.evaluation.mistakes import confident_disagreement
 from petseg.labels import BOUNDARY
@@ -140,6 +141,8 @@ def bootstrap_draws(answer: Any) -> str:
         raise NotYetError(f"{seen}. Does each draw have N images?")
     if abs(result.mean() - right.mean()) > right.std() / 3:
         raise NotYetError(f"the scores have the mean {result.mean():.3f}, expected {right.mean():.3f}.")
+    if not close(ask(answer, matrices, 20, 1), ask(answer, matrices, 20, 1)):
+        raise NotYetError("the same seed gives other draws. Pass `generator=generator` to `torch.randint`.")
     return "It needs only the counts of each image, so it takes seconds."
 
 
@@ -217,15 +220,21 @@ def _boundary_f(prediction: Region, truth: Region, tolerance: float) -> Iterator
     apart = [distance_transform_edt(~other)[one] for one, other in (pair, pair[::-1])]
     p, r = ((distances <= tolerance).mean() for distances in apart)
     strict_p, strict_r = ((distances < tolerance).mean() for distances in apart)
+    inside = [(distance_transform_edt(other)[one] <= tolerance).mean() for one, other in (pair, pair[::-1])]
+    everywhere = [(distance_transform_edt(~other) <= tolerance).mean() for other in pair[::-1]]
     yield {
         "that is the mean of precision and recall. Take the harmonic mean.": (p + r) / 2,
         "that is the precision alone.": p,
         "that is the recall alone.": r,
-        "a pixel at exactly the tolerance counts as near: `<=`.": (
-            2 * strict_p * strict_r / max(strict_p + strict_r, 1e-12)
-        ),
+        "a pixel at exactly the tolerance counts as near: `<=`.": _harmonic(strict_p, strict_r),
         "the harmonic mean has a factor 2.": p * r / (p + r),
+        "`distance_transform_edt` measures from true to false pixels: give it `~true`.": _harmonic(*inside),
+        "count the pixels of the contours alone: `[predicted]` and `[true]`.": _harmonic(*everywhere),
     }
+
+
+def _harmonic(precision: float, recall: float) -> float:
+    return 2 * precision * recall / max(precision + recall, 1e-12)
 
 
 PROBABILITY = (3 * torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(4))).softmax(dim=1)
@@ -236,11 +245,13 @@ DOUBTS = [(PROBABILITY, _labels(5, 2, 9, 9), confidence) for confidence in (0.9,
 def _disagreement(probability: Tensor, mask: Tensor, confidence: float) -> Iterator[Any]:
     yield confident_disagreement(probability, mask, confidence)
     top, label = probability.max(dim=1)
-    differ, sure = label != mask, top >= confidence
+    differ, sure, counted = label != mask, top >= confidence, (label != BOUNDARY) & (mask != BOUNDARY)
     pixels = {
         "pixels that the network or the mask calls boundary do not count.": differ & sure,
         "pixels that the mask calls boundary do not count, either.": differ & sure & (label != BOUNDARY),
         "pixels that the network calls boundary do not count, either.": differ & sure & (mask != BOUNDARY),
-        "the confidence is missing.": differ & (label != BOUNDARY) & (mask != BOUNDARY),
+        "the confidence is missing.": differ & counted,
     }
-    yield {hint: wrong.float().mean(dim=(1, 2)) for hint, wrong in pixels.items()}
+    of_counted = (differ & counted & sure).sum(dim=(1, 2)) / counted.sum(dim=(1, 2))
+    wrong = {hint: chosen.float().mean(dim=(1, 2)) for hint, chosen in pixels.items()}
+    yield wrong | {"the fraction is that of all pixels of an image, boundary included.": of_counted}

@@ -83,6 +83,7 @@ def _paired(first: Tensor, second: Tensor, draws: Tensor) -> Iterator[Any]:
         "an image that is drawn twice counts twice.": _paired(first, second, (draws > 0).double()),
         "these are differences per class. Take the mean over the classes.": iou(sums[0]) - iou(sums[1]),
         "that is the score of the first network. Subtract the second's.": mean_iou(sums[0]),
+        "that is the score of a difference of counts. Score each network, then subtract.": mean_iou(sums[0] - sums[1]),
     }
 
 
@@ -100,6 +101,8 @@ def _change(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[Any]:
         "you average over the tensors. Take all weights as one vector first.": sum(ratios) / len(ratios),
         "you divide by the length of the weights after the training.": change / new.norm(),
         "that is the length of the change. Divide it by the length of the weights before.": change,
+        "that is the difference of two lengths. Take the length of the difference.": (new.norm() - old.norm())
+        / old.norm(),
         "that is a ratio of squared lengths. Take the root.": (change / old.norm()) ** 2,
         "a length is the root of the sum of squares, no sum of absolute values.": (new - old).abs().sum()
         / old.abs().sum(),

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from petseg.course import gaps_08_runs  # noqa: F401 (registers the gaps from 08.i on)
 from petseg.course.checks import exercise, gap
-from petseg.course.comparison import close
+from petseg.course.comparison import close, other_kind
 from petseg.course.hints import NotYetError, as_number, ask, hint_for
 from petseg.models.device import finish
 
@@ -154,6 +154,7 @@ def _cost(B: int, i: int, o: int, k: int, H: int, W: int) -> Iterator[Any]:
         "the multiply-adds are right; a float32 number has 4 bytes.": (products, moved // 4),
         "the multiply-adds are right; the weights, i * o * k * k, are read too.": (products, 4 * (read + written)),
         "the multiply-adds are right; the output, B * o * H * W, is written.": (products, 4 * (read + weights)),
+        "the weights are read once per batch, not once per image.": (products, 4 * (read + written + B * weights)),
         "these are operations. A product that is added to a sum counts once here.": (2 * products, moved),
     }
 
@@ -172,7 +173,17 @@ def _attainable(intensity: float, peak: float, bandwidth: float) -> Iterator[Any
 PIXELS = torch.arange(120).view(5, 2, 4, 3).to(torch.uint8), torch.arange(40).view(5, 2, 4).to(torch.uint8)
 
 
-@gap("08.g", "a batch by its index", [(*PIXELS, torch.tensor([3, 0, 4]))], "One copy for the whole batch.")
+def _copied(result: Any, expected: Any) -> str:
+    """What is wrong with a batch whose channels do not lie side by side in memory."""
+    last = torch.channels_last
+    another = "the numbers are right, but their order in memory is another: after `permute`, copy nothing."
+    return other_kind(result, expected) or ("" if result[0].is_contiguous(memory_format=last) else another)
+
+
+ROWS = [(*PIXELS, torch.tensor([3, 0, 4]))]
+
+
+@gap("08.g", "a batch by its index", ROWS, "One copy for the whole batch.", kind=_copied)
 def _gather(images: Tensor, masks: Tensor, index: Tensor) -> Iterator[Any]:
     chosen, mask = images[index], masks[index]
     image = chosen.permute(0, 3, 1, 2)
@@ -199,7 +210,9 @@ def _finished(launch: float, compute: float, steps: int, wait: bool) -> Iterator
     yield {
         "here they never overlap. Without wait, the CPU goes on at once.": _finished(launch, compute, steps, True),
         "the device cannot begin before the CPU has queued the step.": steps * compute,
-        "the device may still be busy with the step before.": steps * launch + compute,
+        "the device may still be busy with the step before.": _finished(launch, compute, steps, True)
+        if wait
+        else steps * launch + compute,
         "that is when the CPU is done; the device finishes later.": steps * launch,
         "with wait, the CPU goes on when the device is done.": _finished(launch, compute, steps, False),
     }

@@ -48,7 +48,7 @@ def accumulation(answer: Any) -> str:
     F.cross_entropy(reference(image), mask).backward()
     result, whole = network.weight.grad, reference.weight.grad
     if result is None:
-        raise UnfilledError
+        raise UnfilledError(missing="the weights hold no gradient: `backward` fills it, and `zero_grad` empties it.")
     each = []
     for x, y in zip(image.chunk(2), mask.chunk(2), strict=True):
         each.append(torch.autograd.grad(F.cross_entropy(reference(x), y), reference.weight)[0])
@@ -71,12 +71,14 @@ def _relative_cost(sizes: Sequence[float], size_starts: Sequence[float]) -> Iter
     stages = [(end - start, size) for size, (start, end) in zip(sizes, pairwise([*size_starts, 1.0]), strict=True)]
     right = sum(span * size**2 for span, size in stages)
     yield right
+    begins = sum(start * size**2 for start, size in zip(size_starts, sizes, strict=True))
     span, last = stages[-1]
     yield {
         "half the height and half the width: which fraction of the pixels is left?": sum(
             s * size for s, size in stages
         ),
         "the last stage is missing. It ends where the run ends, at 1.": right - span * last**2,
+        "`size_starts` says when a stage begins. Its length is the distance to the next beginning.": begins,
         "that is how many times cheaper the run is.": 1 / right,
         "the stages are not equally long.": sum(size**2 for size in sizes) / len(sizes),
     }

@@ -17,12 +17,15 @@ class NotYetError(Exception):
 
 
 class UnfilledError(NotYetError):
-    """An answer that is still the `...` of the exercise; `left` are the comments above those that are left."""
+    """An answer that is still the `...` of the exercise; `left` are the comments above those that are left.
 
-    def __init__(self, left: Sequence[str] = ()) -> None:
+    `missing` is the sentence where no `...` is left, but something that the answer should do.
+    """
+
+    def __init__(self, left: Sequence[str] = (), missing: str = "") -> None:
         named = [repr(comment) for comment in left if comment]
         below = " below " + " and below ".join(named) if named else ""
-        super().__init__(f"put your answer in place of the `...`{below} and run the cell again.")
+        super().__init__(missing or f"put your answer in place of the `...`{below} and run the cell again.")
 
 
 def ask(function: Any, *arguments: Any) -> Any:
@@ -33,7 +36,9 @@ def ask(function: Any, *arguments: Any) -> Any:
         NotYetError: it is no function, or it raises; the message says what.
     """
     returned = call(function, *arguments)
-    if returned is None or returned is ...:
+    if returned is None:
+        raise UnfilledError(missing=f"{_name(function)} returns nothing. Fill its `...`, and end it with `return`.")
+    if returned is ...:
         raise UnfilledError
     return returned
 
@@ -47,8 +52,11 @@ def call(function: Any, *arguments: Any) -> Any:
     except NotImplementedError:
         raise UnfilledError from None
     except Exception as error:
-        name = getattr(function, "__name__", "your function")
-        raise NotYetError(f"{name} failed with {type(error).__name__}: {error}") from error
+        raise NotYetError(f"{_name(function)} failed with {type(error).__name__}: {error}") from error
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", "your function"))
 
 
 def as_number(result: Any) -> float:

@@ -130,6 +130,7 @@ CASES = [
     ("04.g", draws(lambda matrices: metrics.iou(matrices.sum(dim=0))[0]), "expected 0."),
     ("04.g", draws(pooled, size=8), "Does each draw have N images?"),
     ("04.g", lambda matrices, resamples, seed: [0.5], "expected 500 scores"),
+    ("04.g", lambda matrices, resamples, seed: draws(pooled)(matrices, resamples, None), "the same seed gives other"),
     ("04.i", simulation(lambda population, split, other: (pooled(population), pooled(other))), "right."),
     ("04.i", simulation(lambda population, split, other: (pooled(other), pooled(population))), "are exchanged"),
     ("04.i", simulation(lambda population, split, other: (pooled(population), pooled(split))), "another draw"),

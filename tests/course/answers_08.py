@@ -80,6 +80,21 @@ def cross_entropies(weigh=lambda loss, x, image: loss * len(x) / len(image), bef
     return answer
 
 
+def emptied(network, image, mask, parts):
+    accumulate(network, image, mask, parts)
+    network.zero_grad()
+
+
+def finished_too_early(launch, compute, steps, wait):
+    """The device begins a step as soon as it is queued, though it is still busy with the one before."""
+    cpu = device = 0.0
+    for _ in range(steps):
+        cpu += launch
+        device = cpu + compute
+        cpu = device if wait else cpu
+    return device
+
+
 def nothing(network, image, mask, parts):
     for _ in range(parts):
         ...
@@ -162,7 +177,10 @@ CASES = [
     ("08.d", Unfilled, "still to do"),
     ("08.g", lambda images, masks, index: (images.permute(0, 3, 1, 2)[index], masks[index]), "right."),
     ("08.g", lambda images, masks, index: (images.movedim(-1, 1)[index].float(), masks[index].long()), "right."),
+    ("08.g", lambda images, masks, index: (images[index].permute(0, 3, 1, 2).contiguous(), masks[index]), "in memory"),
+    ("08.h", finished_too_early, "the device may still be busy"),
     ("08.j", accumulate, "right."),
+    ("08.j", emptied, "`zero_grad` empties it"),
     ("08.j", cross_entropies(lambda loss, x, image: loss), "add up to too much"),
     ("08.j", cross_entropies(lambda loss, x, image: loss / 2), "not equally large"),
     ("08.j", cross_entropies(lambda loss, x, image: loss, lambda network: network.zero_grad()), "only the last part"),

@@ -11,6 +11,7 @@ import pytest
 
 from petseg import course
 from petseg.files import read_json
+from petseg.training.runs import read_logs
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -19,12 +20,12 @@ PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: records, which tests below and in tests/test_figures.py compare.
 GIVEN = {
     "01": {"0.98", "0.8"},
-    "02": {"31.0", "0.005", "0.8"},
+    "02": {"31.0", "0.005", "0.8", "0.772", "0.793"},
     "03": {"0.995", "0.36", "1.10"},
     "04": {"1.15", "0.87", "1.30", "0.77", "1.96", "1.39", "4.0", "35 %"},
     "05": {"0.016", "0.022", "0.04", "0.001", "1.5", "0.17", "0.06", "0.75", "0.2 %", "4 %"},
     "06": {"1.28", "4.0", "0.8", "95 %"},
-    "07": {"4.0"},
+    "07": {"4.0", "0.038", "0.001"},
     "08": {"2.6", "2.7"},
 }
 
@@ -75,6 +76,12 @@ def lesson(number: str) -> Path:
 def test_notebook_02_says_how_far_five_equal_runs_differ() -> None:
     scores = [run["val"]["averaged"]["mean_iou"] for run in course.ablation(long=True)["base"]]
     assert f"five equal runs differ by up to {max(scores) - min(scores):.3f}" in text_of(lesson("02"))
+
+
+def test_notebook_02_quotes_the_test_scores_of_the_separable_and_the_default_network() -> None:
+    text, models = text_of(lesson("02")), course.results()["models"]
+    separable, default = (models[name]["test"]["mean_iou"] for name in ("unet-separable", "unet"))
+    assert f"separable network has a mean IoU of {separable:.3f} and the default one {default:.3f}" in text
 
 
 def test_notebook_03_quotes_the_ablations_and_its_own_outputs() -> None:
@@ -151,6 +158,17 @@ def test_notebook_07_says_that_every_corruption_lowers_the_score_at_every_streng
     assert "every corruption lowers the score at every strength" in text_of(lesson("07"))
 
 
+def test_notebook_07_says_how_far_losses_rise_after_their_lowest_value() -> None:
+    text, rises = text_of(lesson("07")), {}
+    for name, log in read_logs(course.published("runs/ablation-long.csv")).items():
+        losses = [loss for _, loss in log["val/loss"]]
+        rises[name] = losses[-1] - min(losses)
+    assert f"rises by {rises['augment-none']:.3f} in the last third of the run" in text
+    assert rises["augment-none"] > rises["flips-and-color"] > 0.01
+    base = max(rise for name, rise in rises.items() if name.startswith("base"))
+    assert f"in the base by {base:.3f} at most" in text
+
+
 def test_notebook_07_quotes_what_the_encoder_s_weights_gain_and_lose() -> None:
     runs = course.ablation()["variants"]
     (pretrained,) = (run["points"] for run in runs if run["change"].endswith("encoder from ImageNet"))
@@ -166,7 +184,23 @@ def test_notebook_08_quotes_the_step_of_an_h100_and_of_two_cores_and_the_run_at_
     )
     assert f"takes {sum(gpu.values()):.0f} ms instead of {sum(cpu.values()):.0f} on two CPU cores" in text
     assert f"{gpu['weight averaging']:.1f} and {cpu['weight averaging']:.1f} ms" in text
+    formats = {k: v["median"] for k, v in read_json(course.published("benchmark.json"))["formats"]["values"].items()}
+    ways = ("contiguous, float32", "channels_last, float32", "channels_last, bfloat16")
+    plain, last, half = (f"{formats[way]:.0f}" for way in ways)
+    assert f"{plain} ms per step for contiguous float32, {last} for channels-last float32, and {half} for" in text
     run = next(variant for variant in course.ablation()["variants"] if variant["change"] == "128 pixels throughout")
     assert f"scored {run['points']:.1f} points of mean IoU above the base run" in text
     assert f"chance alone explains {run['limit']:.1f}" in text
     assert run["points"] < run["limit"]
+
+
+def test_notebook_08_says_what_precision_and_larger_batches_did_in_its_own_outputs() -> None:
+    text, said = text_of(lesson("08")), said_by(lesson("08"))
+    slower = [float(x) for x in re.findall(r"bfloat16: slower, (\d+\.\d+) times the time", said)]
+    assert [round(min(slower)), round(max(slower))] == [7, 10]
+    assert "bfloat16 takes about seven to ten times as long" in text
+    assert "channels-last, float32: no clear difference" in said
+    behind = re.search(r"batch 8 then differs by \+(\d\.\d+)", said)[1]  # type: ignore[index]
+    assert f"the large batch stays {behind} behind" in text
+    steps = re.findall(r"^batch \d.*? (\d+)$", said, re.MULTILINE)
+    assert f"two epochs give it {steps[1]} steps instead of {steps[0]}" in text
