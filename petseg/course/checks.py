@@ -1,6 +1,6 @@
 """Checks of gaps and exercises: whether an answer is right, a hint if it is not, and a table of those that pass.
 
-The answers to those of notebook 03, for instance, are checked by functions in `petseg.course.exercises_03`.
+Those of notebook 03, for instance, are declared in `petseg.course.lesson_03`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from copy import deepcopy
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -30,8 +30,7 @@ class Exercise(NamedTuple):
     check: Check
     title: str
     reference: Any = None  # what the notebook uses until a gap is filled
-    cases: Sequence[tuple[Any, ...]] = ()  # see `gap`
-    mistakes: Callable[..., Wrong] | None = None
+    wrong: Callable[[], Mapping[str, Any]] = dict  # answers with a mistake, by the hints that they earn
 
 
 #: Every exercise by its number, and every gap by its letter: `02.1` is the first exercise of notebook 02, `02.a` its
@@ -95,8 +94,36 @@ def gap(
             explained = {hint: tuple(table.get(hint) for table in tables) for hint in tables[index]}
             raise hint_for(tuple(results), explained, otherwise)
 
-        EXERCISES[number] = Exercise(compare, title, reference, cases, mistakes)
+        def mistaken(hint: str, *case: Any) -> Any:
+            return mistakes(*case)[hint]
+
+        wrong = lambda: {hint: partial(mistaken, hint) for hint in mistakes(*cases[0])}  # noqa: E731
+        EXERCISES[number] = Exercise(compare, title, reference, wrong)
         return reference
+
+    return register
+
+
+def trial(
+    number: str, title: str, reference: Any, bugs: Mapping[str, Any], fact: str, otherwise: str
+) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Registers a gap whose answer is run, for instance in a training: it must end as with the reference.
+
+    It decorates the run, a function of the answer. `reference` takes an argument `bug`; `bugs` are its values by the
+    hints for answers that end as with this bug. `otherwise` is the hint for all others.
+    """
+    wrong = {hint: partial(reference, bug=bug) for hint, bug in bugs.items()}
+
+    def register(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def compare(answer: Any) -> str:
+            result, expected = run(answer), run(reference)
+            if not close(result, expected):
+                said = otherwise.format(expected=shown(expected), result=shown(result))
+                raise hint_for(result, {hint: run(version) for hint, version in wrong.items()}, said)
+            return fact
+
+        EXERCISES[number] = Exercise(compare, title, reference, lambda: wrong)
+        return run
 
     return register
 
@@ -151,7 +178,7 @@ def progress(notebook: str | None = None) -> pd.DataFrame:
 
 
 def _notebooks() -> list[str]:
-    return sorted(path.stem[-2:] for path in Path(__file__).parent.glob("exercises_*.py"))
+    return sorted({module.split("_")[1] for module in _modules()})
 
 
 def _numbers(notebook: str) -> list[str]:
@@ -178,9 +205,13 @@ def _save(number: str) -> None:
 
 
 def _registered(number: str) -> Exercise:
-    for kind in ("exercises", "gaps"):
-        with suppress(ImportError):  # not every notebook has both
-            import_module(f"petseg.course.{kind}_{number.partition('.')[0]}")
+    for module in _modules(number.partition(".")[0]):
+        import_module(f"petseg.course.{module}")
     if number not in EXERCISES:
         raise ValueError(f"{number}: no such exercise. Give notebook and exercise, for instance '02.1'.")
     return EXERCISES[number]
+
+
+def _modules(notebook: str = "") -> list[str]:
+    """The modules that check the gaps and exercises of one or all notebooks."""
+    return sorted(path.stem for path in Path(__file__).parent.glob(f"lesson_{notebook}*.py"))

@@ -80,15 +80,6 @@ def hint_for(result: Any, mistakes: Mapping[str, Any], otherwise: str) -> NotYet
     return NotYetError(next((hint for hint, value in mistakes.items() if close(result, value)), otherwise))
 
 
-def same_run(
-    run: Callable[[Any], Any], answer: Any, reference: Any, wrong: Mapping[str, Callable[..., Any]], otherwise: str
-) -> None:
-    """A hint unless a run with the answer ends as one with the reference: that of the wrong version that ends alike."""
-    result = run(answer)
-    if not close(result, run(reference)):
-        raise hint_for(result, {hint: run(version) for hint, version in wrong.items()}, otherwise)
-
-
 def same_weights(name: str, made: Any, reference: nn.Module, of_shapes: str = "") -> nn.Module:
     """The answer's module in eval mode, with the reference's weights; a hint unless names and shapes agree."""
     if not isinstance(made, nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,13 +77,16 @@ def groups(network: Any, rate: float, scale: float) -> Groups:
     return [{"params": others, "lr": rate}] + ([{"params": encoder, "lr": rate * scale}] if encoder else [])
 
 
-def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, *, bug: str = "") -> float:
+def train_step(
+    network: nn.Module, optimizer: Any, x: Tensor, y: Tensor, *, bug: str = "", clip: float = math.inf
+) -> float:
     """One step on normalised images and their masks; returns the loss. `bug` names what is wrong, for the hints."""
     logits = network(x)
     loss = F.cross_entropy(logits.softmax(dim=1) if bug == "softmax" else logits, y)
     if bug != "kept":
         optimizer.zero_grad()
     loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), clip)
     if bug != "still":
         optimizer.step()
     return loss.item()

@@ -9,12 +9,12 @@ def ramp(n, fade, low, high):
     return torch.minimum(rising if low else torch.ones(n), rising.flip(0) if high else torch.ones(n))
 
 
-def blended(first, second, box, fade, weight=2 / 3, frame=False, outside=0):
+def blended(first, second, box, fade):
     left, top, right, bottom = box
-    across = ramp(right - left, fade, frame or left > 0, frame or right < first.shape[2])
-    down = ramp(bottom - top, fade, frame or top > 0, frame or bottom < first.shape[1])
-    first = first + outside
-    first[:, top:bottom, left:right] += weight * down[:, None] * across * (second - first[:, top:bottom, left:right])
+    across = ramp(right - left, fade, left > 0, right < first.shape[2])
+    down = ramp(bottom - top, fade, top > 0, bottom < first.shape[1])
+    first = first.clone()
+    first[:, top:bottom, left:right] += 2 / 3 * down[:, None] * across * (second - first[:, top:bottom, left:right])
     return first
 
 
@@ -25,26 +25,13 @@ def padded(photo, factor):
     return frame
 
 
-WRONG = {
-    "05.1": {
-        "expected an array of the shape (3, 12, 16)": lambda first, second, box, fade: second,
-        "values differ": lambda *parts: blended(*parts, outside=1),
-        "only the second pass counts": lambda *parts: blended(*parts, weight=1),
-        "a seam": lambda first, second, box, fade: blended(first, second, box, 1),
-        "an edge of the photo": lambda *parts: blended(*parts, frame=True),
-    },
-}
-
-RIGHT = {
-    "05.1": blended,
-}
-
 MEASURED = "right. IoU by passes: 1 0.500, 2 0.900, 3 0.800. Largest: 2,"
 AGREEMENT = {1: 0.5, 2: 0.9, 3: 0.8}.get
 
 CASES = [
-    *((number, answer, "right.") for number, answer in RIGHT.items()),
-    *((number, answer, hint) for number, answers in WRONG.items() for hint, answer in answers.items()),
+    ("05.1", blended, "right."),
+    ("05.1", lambda first, second, box, fade: second, "expected an array of the shape (3, 12, 16)"),
+    ("05.1", lambda first, *rest: blended(first + 1, *rest), "values differ"),
     ("05.2", (2, padded, AGREEMENT), f"{MEASURED} as you predicted"),
     ("05.2", (1, padded, AGREEMENT), f"{MEASURED} you predicted 1"),
     ("05.2", ("two", padded, AGREEMENT), "predict first"),

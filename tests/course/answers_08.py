@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from petseg.course.gaps_08 import Operators
-from petseg.course.gaps_08_runs import accumulate, checkpoint
+from petseg.course.lesson_08 import Operators
+from petseg.course.lesson_08_runs import accumulate, checkpoint
 
 
 def timing(before=True, after=True, warm_up=True, reduce=median, keep_first=False, own_clock=None):

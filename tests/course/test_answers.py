@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from petseg.course import exercises_01
+from petseg.course import lesson_01
 from petseg.course.checks import EXERCISES, check, progress
-from petseg.course.exercises_04 import CHANGES
+from petseg.course.lesson_04 import CHANGES
 
 LESSONS = sorted(path.stem for path in Path(__file__).parent.glob("answers_*.py"))
 CASES = [case for lesson in LESSONS for case in import_module(lesson).CASES]
@@ -25,7 +25,7 @@ def test_a_right_answer_passes_and_a_usual_mistake_gets_its_hint(
     number: str, answer: Any, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.manual_seed(0)
-    monkeypatch.setattr(exercises_01, "_species_scores", lambda: ({"cat": 0.4, "dog": 0.35}, [0.45, 0.5]))
+    monkeypatch.setattr(lesson_01, "_species_scores", lambda: ({"cat": 0.4, "dog": 0.35}, [0.45, 0.5]))
     check(number, *(answer if isinstance(answer, tuple) else (answer,)))
     said = capsys.readouterr().out
     assert words in said
@@ -33,18 +33,16 @@ def test_a_right_answer_passes_and_a_usual_mistake_gets_its_hint(
     assert said.startswith(f"{kind} {number}, right.") == words.startswith("right.")
 
 
-GAPS = [number for lesson in LESSONS for number in progress(lesson[-2:]).index if EXERCISES[number].cases]
+REFERENCES = [n for lesson in LESSONS for n in progress(lesson[-2:]).index if EXERCISES[n].reference]
 
 
-@pytest.mark.parametrize("number", GAPS)
+@pytest.mark.parametrize("number", REFERENCES)
 def test_petsegs_version_of_a_gap_passes_and_each_mistake_earns_its_hint(number: str, capsys: Any) -> None:
-    reference, cases, mistakes = EXERCISES[number][2:]
-    assert mistakes
-    check(number, reference)
+    exercise = EXERCISES[number]
+    check(number, exercise.reference)
     assert f" {number}, right." in capsys.readouterr().out
-    for hint in mistakes(*cases[0]):
-        answer = lambda *case, hint=hint: mistakes(*case)[hint]  # noqa: E731
-        assert check(number, answer) is (None if number[-1].isdigit() else reference)
+    for hint, answer in exercise.wrong().items():
+        assert check(number, answer) is (None if number[-1].isdigit() else exercise.reference)
         assert f"not yet: {hint}" in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import torch
 from matplotlib.colors import to_hex
 
 from petseg import metrics
-from petseg.course.gaps_08 import _finished
+from petseg.course.lesson_08 import _finished
 from petseg.labels import COLORS
 from petseg.models import inspection
 from petseg.models.unet import UNet

@@ -1,4 +1,4 @@
-"""Checks of the gaps of notebook 02: each layer by hand, the blocks of the U-Net and the whole, and what it can see."""
+"""Checks of notebook 02: each layer by hand, the blocks of the U-Net and the whole, and what it can see."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from torch import Tensor, nn
 
 from petseg.course.checks import exercise, gap
 from petseg.course.comparison import close
-from petseg.course.hints import NotYetError, ask, same_shape, same_weights
+from petseg.course.hints import NotYetError, as_numbers, ask, one_of, same_shape, same_weights, verdict
+from petseg.labels import CLASSES
 from petseg.models import unet, zoo
 
 Layers = list[tuple[int, int]]
 
 IMAGE, KERNEL = torch.arange(20.0).view(4, 5).sin(), torch.tensor([[1.0, 0, 2], [0, -1, 0], [3, 0, 0]])
 FEATURES = torch.arange(96.0).view(2, 3, 4, 4).sin() * torch.tensor([1.0, 5, 2]).view(3, 1, 1) + 3
+STACKS = [[(3, 1), (3, 1)], [(2, 2), (3, 1)], [(3, 2), (3, 2), (3, 1)], [(5, 1), (2, 2), (7, 3)], []]
+SEEN = "The bottleneck of the default U-Net sees 284 x 284 pixels."
 
 
 @gap("02.a", "a convolution by hand", [(IMAGE, KERNEL)], "PyTorch's layers compute the same, faster.")
@@ -136,10 +139,6 @@ def _double(i: int, o: int) -> Iterator[Any]:
     }
 
 
-STACKS = [[(3, 1), (3, 1)], [(2, 2), (3, 1)], [(3, 2), (3, 2), (3, 1)], [(5, 1), (2, 2), (7, 3)], []]
-SEEN = "The bottleneck of the default U-Net sees 284 x 284 pixels."
-
-
 @gap("02.i", "receptive field of a sequence of layers", [(stack,) for stack in STACKS], SEEN)
 def _field_size(layers: Layers, stride_first: bool = False) -> Iterator[Any]:
     size, step = 1, 1
@@ -155,3 +154,50 @@ def _field_size(layers: Layers, stride_first: bool = False) -> Iterator[Any]:
         ),
         "a stride widens the steps of the layers after it, not of its own kernel.": _field_size(layers, True),
     }
+
+
+@exercise("02.1", "build: a decoder stage with bilinear upsampling")
+def decoder_stage(answer: Any) -> str:
+    """`DecoderStage(below, out)` upsamples bilinearly, concatenates the skip, and convolves twice."""
+    generator = torch.Generator().manual_seed(0)
+    for below, out, h, w in ((6, 3, 6, 7), (8, 8, 8, 8)):
+        stage = ask(answer, below, out)
+        if not isinstance(stage, nn.Module):
+            raise NotYetError(f"expected an nn.Module, but got {type(stage).__name__}.")
+        x = torch.randn(2, below, h, w, generator=generator)
+        skip = torch.randn(2, out, 2 * h, 2 * w, generator=generator)
+        result = ask(stage.eval(), x, skip)
+        same_shape(f"x {tuple(x.shape)} with skip {tuple(skip.shape)}", result, skip)
+        _check_stage(stage, x, skip, result)
+    return "Such a stage has fewer parameters than one with a transposed convolution, and no 2x2 pattern of its own."
+
+
+def _check_stage(stage: nn.Module, x: Tensor, skip: Tensor, result: Tensor) -> None:
+    if any(isinstance(layer, nn.ConvTranspose2d) for layer in stage.modules()):
+        raise NotYetError("this stage has a transposed convolution. Use bilinear upsampling and a 1x1 convolution.")
+    if torch.allclose(ask(stage, x, skip + 1), result):
+        raise NotYetError("the result does not depend on the skip. Concatenate it along the channels, `dim=1`.")
+    if torch.allclose(ask(stage, x + 1, skip), result):
+        raise NotYetError("the result does not depend on x, the features from below.")
+    kernels = sorted(m.kernel_size[0] for m in stage.modules() if isinstance(m, nn.Conv2d))
+    if kernels != [1, 3, 3]:
+        raise NotYetError(f"its convolutions have kernels of {kernels}; expected one of 1x1, and a DoubleConv.")
+    impulse = torch.zeros_like(x)
+    impulse[..., x.shape[2] // 2, x.shape[3] // 2] = 1
+    changed = (ask(stage, impulse, skip) - ask(stage, 0 * x, skip)).abs().sum(dim=(0, 1)) > 1e-7
+    if int(changed.any(dim=1).sum()) <= 6:  # 2 rows by nearest neighbour, 4 bilinearly; the convolutions add 2 each
+        raise NotYetError("upsampling copies pixels. Ask for mode='bilinear'.")
+
+
+@exercise("02.2", "experiment: a U-Net without skips")
+def without_skips(prediction: Any, with_skips: Any, without: Any) -> str:
+    """Which class loses most IoU when a small U-Net is trained without its skips."""
+    one_of(prediction, CLASSES)
+    scores = []
+    for name, values in (("with", with_skips), ("without", without)):
+        expected = f"{name} skips: expected the IoU of the three classes, three numbers from 0 to 1."
+        scores.append(as_numbers(values, lambda x: len(x) == len(CLASSES) and 0 <= min(x) <= max(x) <= 1, expected))
+    loss = {name: scores[0][i] - scores[1][i] for i, name in enumerate(CLASSES)}
+    if not any(loss.values()):
+        raise NotYetError("both networks have the same scores. Is one without skips, and are both trained?")
+    return f"Lost without skips: {verdict(prediction, loss)} One short run each, so another seed may differ."

@@ -1,28 +1,37 @@
-"""Checks of the gaps of notebook 03: the loss, gradients, the optimiser, flips, the schedule and averaged weights.
+"""Checks of notebook 03: losses, gradients, the optimiser, flips, the schedule, averaged weights, overfitting.
 
-Those of the loops are in `petseg.course.loops`.
+Those of its loops are in `lesson_03_loops`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from petseg.course.checks import exercise, gap
-from petseg.course.hints import ask, same_run
-from petseg.course.loops import batches, normalise, numbers, small_network
+from petseg.course.checks import exercise, gap, trial
+from petseg.course.hints import NotYetError, ask
+from petseg.course.lesson_03_loops import batches, normalise, numbers, small_network
+from petseg.course.references_06 import train_step
 from petseg.models.segmenter import best_device
 from petseg.training import ema
+from petseg.training.loss import soft_dice_loss
 
 RANDOM = torch.Generator().manual_seed(0)
 LOGITS = 2 * torch.randn(2, 3, 2, 4, generator=RANDOM)  # (B, 3, H, W)
 LABELS = torch.randint(0, 3, (2, 2, 4), generator=RANDOM)  # (B, H, W)
+PIXEL = [(LOGITS[0, :, 0, :2], torch.tensor([0.5, -2.0]), label) for label in range(3)]
+FIRST_STEPS = [(2.0, 0.1, 0.0, 0.0, 1, 0.1, 0.5), (1.5, -0.3, 0.02, 0.05, 4, 0.01, 2.0)]
+SIZE_CANCELS = "After the first gradient, a weight moves by the learning rate whatever the gradient's size."
+FLIPS = [(LOGITS, LABELS, torch.tensor([True, False])), (LOGITS, LABELS, torch.tensor([True, True]))]
+CURVES = [(0.1, 1.0, 0.25), (1.0, 0.1, 0.25), (3.0, 0.0, 0.9), (2.0, 5.0, 0.0), (2.0, 5.0, 1.0)]
+UPDATES = [(5, 0.98), (0, 0.98), (500, 0.98), (3, 0.2)]
+FIRST_COPIES = "The first update copies the weights; after that, more and more of the average is kept."
 
 
 @gap("03.a", "cross-entropy", [(LOGITS, LABELS)], "From here on, `F.cross_entropy` does the same.")
@@ -41,9 +50,6 @@ def _entropy(logits: Tensor, target: Tensor, dim: int = 1) -> Iterator[Any]:
     }
 
 
-PIXEL = [(LOGITS[0, :, 0, :2], torch.tensor([0.5, -2.0]), label) for label in range(3)]
-
-
 @gap("03.b", "gradients by hand", PIXEL, "That is backpropagation; autograd does it for every layer.")
 def _gradients(weight: Tensor, x: Tensor, label: int) -> Iterator[Any]:
     p = (weight @ x).softmax(dim=0)
@@ -56,10 +62,6 @@ def _gradients(weight: Tensor, x: Tensor, label: int) -> Iterator[Any]:
         "subtract 1 at the true class only.": (loss, (p - 1)[:, None] * x),
         "a logit is weight times x: its gradient is multiplied by x.": (loss, right / x),
     }
-
-
-FIRST_STEPS = [(2.0, 0.1, 0.0, 0.0, 1, 0.1, 0.5), (1.5, -0.3, 0.02, 0.05, 4, 0.01, 2.0)]
-SIZE_CANCELS = "After the first gradient, a weight moves by the learning rate whatever the gradient's size."
 
 
 @gap("03.c", "a step of AdamW", FIRST_STEPS, SIZE_CANCELS)
@@ -80,41 +82,30 @@ def _adamw(w: float, g: float, m: float, v: float, n: int, rate: float, decay: f
 
 
 def _step(network: nn.Module, optimizer: Any, image: Tensor, mask: Tensor, *, bug: str = "") -> float:
-    loss = F.cross_entropy(network(image if bug == "raw" else normalise(image)), mask)
-    if bug != "kept":
-        optimizer.zero_grad()
-    loss.backward()
-    if bug != "unclipped":
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    if bug != "still":
-        optimizer.step()
-    return loss.item()
+    clip = math.inf if bug == "unclipped" else 1.0
+    return train_step(network, optimizer, image if bug == "raw" else normalise(image), mask, bug=bug, clip=clip)
 
 
-@exercise("03.d", "a training step", _step)
-def training_step(answer: Any) -> str:
-    """`train_step(network, optimizer, image, mask)` changes the weights and returns the loss."""
-
-    def steps(step: Any) -> Tensor:
-        network, losses = small_network(), []
-        optimizer = torch.optim.SGD(network.parameters(), 0.2)
-        for image, mask, _ in batches(2, 2, 2):
-            pixels, labels = image.to(best_device()).float() / 255, mask.to(best_device()).long()
-            losses.append(float(ask(step, network, optimizer, pixels, labels)))
-        return torch.cat([torch.tensor(losses), numbers(network)])
-
-    bugs = {
+@trial(
+    "03.d",
+    "a training step",
+    _step,
+    {
         "the gradients of earlier steps are added to those of this one. Which call empties them?": "kept",
         "no weight has changed. The step comes after `backward`, nothing between empties the gradients.": "still",
         "the network must see normalised images.": "raw",
         "the gradient is not shortened to a length of at most 1.": "unclipped",
-    }
-    wrong = {hint: partial(_step, bug=bug) for hint, bug in bugs.items()}
-    same_run(steps, answer, _step, wrong, "after three steps the weights are not those that were expected.")
-    return "Every training loop of the course calls these six lines."
-
-
-FLIPS = [(LOGITS, LABELS, torch.tensor([True, False])), (LOGITS, LABELS, torch.tensor([True, True]))]
+    },
+    "Every training loop of the course calls these six lines.",
+    "after three steps the weights are not those that were expected.",
+)
+def _three_steps(step: Any) -> Tensor:
+    network, losses = small_network(), []
+    optimizer = torch.optim.SGD(network.parameters(), 0.2)
+    for image, mask, _ in batches(2, 2, 2):
+        pixels, labels = image.to(best_device()).float() / 255, mask.to(best_device()).long()
+        losses.append(float(ask(step, network, optimizer, pixels, labels)))
+    return torch.cat([torch.tensor(losses), numbers(network)])
 
 
 @gap("03.f", "flip some images and their masks", FLIPS, "What moves the image moves its mask; the other examples stay.")
@@ -132,9 +123,6 @@ def _flipped(image: Tensor, mask: Tensor, chosen: Tensor, axis: int = -1) -> Ite
     }
 
 
-CURVES = [(0.1, 1.0, 0.25), (1.0, 0.1, 0.25), (3.0, 0.0, 0.9), (2.0, 5.0, 0.0), (2.0, 5.0, 1.0)]
-
-
 @gap("03.g", "half a cosine", CURVES, "It starts and ends flat. `OneCycleLR` joins two of them.")
 def _cosine(start: float, end: float, fraction: float) -> Iterator[Any]:
     falling = math.cos(math.pi * fraction)
@@ -148,10 +136,6 @@ def _cosine(start: float, end: float, fraction: float) -> Iterator[Any]:
     }
 
 
-UPDATES = [(5, 0.98), (0, 0.98), (500, 0.98), (3, 0.2)]
-FIRST_COPIES = "The first update copies the weights; after that, more and more of the average is kept."
-
-
 @gap("03.h", "how much of the average to keep", UPDATES, FIRST_COPIES)
 def _keep(n: int, decay: float) -> Iterator[Any]:
     yield ema.keep(n, decay)
@@ -163,3 +147,59 @@ def _keep(n: int, decay: float) -> Iterator[Any]:
         "update 0 copies the weights: it keeps nothing.": min(decay, warm),
         "that is the fraction of the new weights.": 1 - ema.keep(n, decay),
     }
+
+
+def _batch(seed: int, labels: list[int]) -> tuple[Tensor, Tensor]:
+    """Logits (3, 3, 4, 5), which have a gradient, and a target (3, 4, 5) whose images differ in what they show."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(3, 3, 4, 5, generator=generator)
+    target = torch.tensor(labels)[torch.randint(0, len(labels), (3, 4, 5), generator=generator)]
+    target[0] = labels[0]
+    return logits.requires_grad_(), target
+
+
+BATCHES = [_batch(seed, labels) for seed, labels in enumerate(([0, 1, 2], [0, 1], [1]))]
+
+
+@gap("03.1", "build: the soft Dice loss", BATCHES, "`petseg.training.loss.soft_dice_loss` gives the same values.")
+def _soft_dice(logits: Tensor, target: Tensor) -> Iterator[Any]:
+    yield soft_dice_loss(logits, target)
+    p, truth, hard = (
+        logits.softmax(dim=1),
+        *(F.one_hot(t, 3).movedim(-1, 1).float() for t in (target, logits.argmax(1))),
+    )
+    present = truth.sum(dim=(0, 2, 3)) > 0
+
+    def dice(guess: Tensor, over: tuple[int, ...] = (0, 2, 3), power: int = 1) -> Tensor:
+        return (2 * (guess * truth).sum(dim=over) / (guess**power + truth).sum(dim=over))[..., present].mean()
+
+    everything = 2 * (p * truth).sum(dim=(0, 2, 3)) / (p + truth).sum(dim=(0, 2, 3))
+    yield {
+        "that is the Dice score. A loss must fall as the prediction improves.": dice(p),
+        "that compares class maps. The argmax has no gradient: take the probabilities.": 1 - dice(hard),
+        "a class that does not occur in the batch counts as missed. Leave it out.": 1 - everything.mean(),
+        "you average over images. Sum over all pixels of the batch first.": 1 - dice(p, (2, 3)),
+        "the denominator has squares; here it is the plain sum of both areas.": 1 - dice(p, power=2),
+        "that lacks the factor 2 in the numerator.": 1 - dice(p) / 2,
+        "these are logits. Which function turns them into probabilities?": 1 - dice(logits),
+    }
+
+
+@exercise("03.2", "experiment: when does validation turn?")
+def turning_point(prediction: Any, table: Any) -> str:
+    """The epoch with the lowest loss on validation, predicted and measured in a run that overfits."""
+    if not isinstance(prediction, int | float) or not prediction >= 1:
+        raise NotYetError(f"expected an epoch from 1 on as your prediction, but got {prediction!r}.")
+    if not isinstance(table, pd.DataFrame) or not {"train loss", "val loss"} <= set(table.columns):
+        raise NotYetError("expected the table of `fit`, with the columns `train loss` and `val loss`.")
+    epochs, lowest = len(table), table["val loss"].idxmin()
+    if epochs < 20:
+        raise NotYetError(f"the run has {epochs} epochs, too few to see a turn. Train for at least 20.")
+    if lowest > 0.9 * epochs:
+        raise NotYetError(f"validation is lowest at epoch {lowest} of {epochs}: it has not turned yet. Train longer.")
+    if not table["train loss"].iloc[-1] < table["val loss"].iloc[-1]:
+        raise NotYetError("the loss on the training images is not the lower one at the end. Is it the same network?")
+    rise = table["val loss"].iloc[-1] - table["val loss"].min()
+    return (
+        f"Validation turns after epoch {lowest} of {epochs}; you predicted {prediction:g}. It then rises by {rise:.2f}."
+    )

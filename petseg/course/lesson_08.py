@@ -1,4 +1,4 @@
-"""Checks of the gaps of notebook 08: timing, Amdahl's law, operators, the roofline, batches by index, waits."""
+"""Checks of notebook 08: timing, Amdahl's law, operators, the roofline, batches by index, waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from petseg.course import gaps_08_runs  # noqa: F401 (registers the gaps from 08.i on)
 from petseg.course.checks import exercise, gap
 from petseg.course.comparison import close, other_kind
 from petseg.course.hints import NotYetError, as_number, ask, hint_for
@@ -58,6 +57,12 @@ def median_seconds(
     return median(times)
 
 
+ROUNDS = [10.0, 40.0, 12.0, 11.0, 10.5], [8.0, 30.0, 10.0, 11.0, 5.0]
+PIXELS = torch.arange(120).view(5, 2, 4, 3).to(torch.uint8), torch.arange(40).view(5, 2, 4).to(torch.uint8)
+ROWS = [(*PIXELS, torch.tensor([3, 0, 4]))]
+TIMES = [(1.0, 3.0, 4, False), (3.0, 1.0, 4, False), (1.0, 3.0, 4, True), (2.0, 2.0, 3, True)]
+
+
 @exercise("08.a", "a timer", median_seconds)
 def timer(answer: Any) -> str:
     """The timer leaves out the first call, waits for the device, and takes the median."""
@@ -80,9 +85,6 @@ def timer(answer: Any) -> str:
         otherwise = f"on a device whose calls take {first:g}, then {', '.join(f'{w:g}' for w in work)} it says"
         raise hint_for(result, mistakes, f"{otherwise} {result:g}; expected {median(work):g}.")
     return "The first call is left out, and one slow call changes little."
-
-
-ROUNDS = [10.0, 40.0, 12.0, 11.0, 10.5], [8.0, 30.0, 10.0, 11.0, 5.0]
 
 
 @gap("08.b", "a paired comparison", [ROUNDS], "A slow minute slows both sides of a ratio.")
@@ -170,17 +172,11 @@ def _attainable(intensity: float, peak: float, bandwidth: float) -> Iterator[Any
     }
 
 
-PIXELS = torch.arange(120).view(5, 2, 4, 3).to(torch.uint8), torch.arange(40).view(5, 2, 4).to(torch.uint8)
-
-
 def _copied(result: Any, expected: Any) -> str:
     """What is wrong with a batch whose channels do not lie side by side in memory."""
     last = torch.channels_last
     another = "the numbers are right, but their order in memory is another: after `permute`, copy nothing."
     return other_kind(result, expected) or ("" if result[0].is_contiguous(memory_format=last) else another)
-
-
-ROWS = [(*PIXELS, torch.tensor([3, 0, 4]))]
 
 
 @gap("08.g", "a batch by its index", ROWS, "One copy for the whole batch.", kind=_copied)
@@ -194,9 +190,6 @@ def _gather(images: Tensor, masks: Tensor, index: Tensor) -> Iterator[Any]:
         "rows and columns of the images are exchanged.": (image.transpose(2, 3), mask),
         "the images have been chosen, but not the masks.": (image, masks),
     }
-
-
-TIMES = [(1.0, 3.0, 4, False), (3.0, 1.0, 4, False), (1.0, 3.0, 4, True), (2.0, 2.0, 3, True)]
 
 
 @gap("08.h", "CPU and device side by side", TIMES, "Without waits, the slower of the two sets the pace.")

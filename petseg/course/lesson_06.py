@@ -1,21 +1,24 @@
-"""Checks of the gaps of notebook 06 that compute: the linear probe, a training step, and what the runs say."""
+"""Checks of notebook 06 that compute: the linear probe, a training step, and what the runs say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from petseg.course import gaps_06_network  # noqa: F401 (registers the gaps that take a network)
-from petseg.course.checks import exercise, gap
-from petseg.course.hints import as_number, ask, same_run
+from petseg.course.checks import gap, trial
+from petseg.course.hints import as_number, ask
 from petseg.course.references_06 import train_step
 from petseg.metrics.confusion import iou, mean_iou
 
 X, Y = torch.arange(28.0).view(7, 4).sin().double(), torch.arange(21.0).view(7, 3).cos().double()
+DRAWS = torch.tensor([[1, 1, 1, 1], [2, 0, 1, 1], [0, 3, 0, 1]]).double()
+FIRST, SECOND = (torch.arange(36).view(4, 3, 3) * factor % 11 + 9 * torch.eye(3).long() + 1 for factor in (5, 7))
+BEFORE = (torch.tensor([[3.0, 0.0], [0.0, 4.0]]), torch.tensor([0.0, 12.0]))
+AFTER = (torch.tensor([[3.0, 3.0], [0.0, 4.0]]), torch.tensor([4.0, 12.0]))
+LABELS = [(torch.arange(6.0).cos() * 3, [1, 2, 5])]
 
 
 @gap("06.b", "ridge regression", [(X, Y, 0.5), (X, Y[:, :1], 2.0)], "No steps, no learning rate.")
@@ -46,29 +49,24 @@ def _positions(H: int, W: int, first: float = -1) -> Iterator[Any]:
     }
 
 
-@exercise("06.h", "a training step", train_step)
-def one_step(answer: Any) -> str:
-    """Two steps on a small network have the losses and weights that they should have."""
-    bugs = {
+@trial(
+    "06.h",
+    "a training step",
+    train_step,
+    {
         "gradients add up over the steps. Set them to zero in each: `optimizer.zero_grad()`.": "kept",
         "the weights have not changed: first `loss.backward()`, then `optimizer.step()`.": "still",
         "cross-entropy takes logits: no softmax before it.": "softmax",
-    }
-    wrong = {hint: partial(train_step, bug=bug) for hint, bug in bugs.items()}
-    same_run(_two_steps, answer, train_step, wrong, "after two steps, losses or weights are not as they should be.")
-    return "The same step trains all three methods; the groups decide what moves."
-
-
+    },
+    "The same step trains all three methods; the groups decide what moves.",
+    "after two steps, losses or weights are not as they should be.",
+)
 def _two_steps(step: Callable[..., Any]) -> tuple[Any, ...]:
     torch.manual_seed(0)
     x, y, network = torch.arange(48.0).view(1, 3, 4, 4).sin(), torch.arange(16).view(1, 4, 4) % 3, nn.Conv2d(3, 3, 1)
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
     losses = [as_number(torch.as_tensor(ask(step, network, optimizer, x, y)).detach()) for _ in range(2)]
     return (losses, network.weight.detach())
-
-
-DRAWS = torch.tensor([[1, 1, 1, 1], [2, 0, 1, 1], [0, 3, 0, 1]]).double()
-FIRST, SECOND = (torch.arange(36).view(4, 3, 3) * factor % 11 + 9 * torch.eye(3).long() + 1 for factor in (5, 7))
 
 
 @gap("06.i", "a paired difference", [(FIRST, SECOND, DRAWS)], "Hard images are hard for both networks.")
@@ -87,10 +85,6 @@ def _paired(first: Tensor, second: Tensor, draws: Tensor) -> Iterator[Any]:
     }
 
 
-BEFORE = (torch.tensor([[3.0, 0.0], [0.0, 4.0]]), torch.tensor([0.0, 12.0]))
-AFTER = (torch.tensor([[3.0, 3.0], [0.0, 4.0]]), torch.tensor([4.0, 12.0]))
-
-
 @gap("06.j", "how far the weights moved", [(BEFORE, AFTER)], "The example moves by 5 of 13.")
 def _change(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[Any]:
     old, new = (torch.cat([part.flatten() for part in parts]) for parts in (before, after))
@@ -107,9 +101,6 @@ def _change(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[Any]:
         "a length is the root of the sum of squares, no sum of absolute values.": (new - old).abs().sum()
         / old.abs().sum(),
     }
-
-
-LABELS = [(torch.arange(6.0).cos() * 3, [1, 2, 5])]
 
 
 @gap("06.k", "the probability of several labels", LABELS, "All labels share one.")

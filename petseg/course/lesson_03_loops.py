@@ -1,9 +1,7 @@
-"""Checks of the gaps of notebook 03 that train: a step, validation, a loop with three bugs, a LightningModule."""
+"""Checks of notebook 03 that train: validation, a loop with three bugs, a LightningModule."""
 
 from __future__ import annotations
 
-from copy import deepcopy
-from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -13,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from petseg.course.checks import exercise
-from petseg.course.comparison import shown
-from petseg.course.hints import NotYetError, ask, call, same_run
+from petseg.course.checks import trial
+from petseg.course.hints import NotYetError, ask, call
+from petseg.course.references_06 import train_step
 from petseg.data.augment import Augment, AugmentSettings
 from petseg.data.datamodule import Batch
 from petseg.metrics.confusion import class_map, confusion_matrices, mean_iou
@@ -67,35 +65,32 @@ def _validate(network: nn.Module, loader: Any, *, bug: str = "") -> dict[str, fl
     }
 
 
-@exercise("03.e", "validate", _validate)
-def validation(answer: Any) -> str:
-    """`validate(network, loader)` returns the mean loss and the pooled mean IoU, and leaves no trace."""
-    network, loader, graphs = small_network(), batches(3, 3, 1), list[bool]()
-    for image, _, _ in loader:  # running statistics that differ from those of a batch
-        network.train()(normalise(image.to(best_device()) / 255))
-
-    def run(validate: Any) -> tuple[float, ...]:
-        copy = deepcopy(network)
-        hook = copy.register_forward_hook(lambda module, image, logits: graphs.append(logits.requires_grad))
-        scores = ask(validate, copy, loader)
-        hook.remove()
-        if not isinstance(scores, dict) or set(scores) != {"val loss", "val mean IoU"}:
-            raise NotYetError(f'expected a dictionary with "val loss" and "val mean IoU", but got {scores!r}.')
-        if validate is answer and not torch.equal(numbers(copy), numbers(network)):
-            raise NotYetError("BatchNorm used the batch, and not its running statistics. Which call switches that?")
-        return tuple(float(scores[name]) for name in ("val loss", "val mean IoU"))
-
-    bugs = {
+@trial(
+    "03.e",
+    "validate",
+    _validate,
+    {
         "your loss is a mean of batch means, in which a small batch weighs as much as a large one.": "means",
         "your IoU is a mean over batches. Sum the confusion matrices first.": "single",
         "the network must see normalised images, pixels from 0 to 1 before that.": "raw",
-    }
-    wrong = {hint: partial(_validate, bug=bug) for hint, bug in bugs.items()}
-    otherwise = f"expected loss and mean IoU {shown(run(_validate))}, but got {shown(run(answer))}."
-    same_run(run, answer, _validate, wrong, otherwise)
+    },
+    "The same images give the same numbers, whatever the batch size.",
+    "expected loss and mean IoU {expected}, but got {result}.",
+)
+def _validated(validate: Any) -> tuple[float, ...]:
+    network, loader, graphs = small_network(), batches(3, 3, 1), list[bool]()
+    for image, _, _ in loader:  # running statistics that differ from those of a batch
+        network.train()(normalise(image.to(best_device()) / 255))
+    before = numbers(network)
+    network.register_forward_hook(lambda module, image, logits: graphs.append(logits.requires_grad))
+    scores = ask(validate, network, loader)
+    if not isinstance(scores, dict) or set(scores) != {"val loss", "val mean IoU"}:
+        raise NotYetError(f'expected a dictionary with "val loss" and "val mean IoU", but got {scores!r}.')
+    if not torch.equal(numbers(network), before):
+        raise NotYetError("BatchNorm used the batch, and not its running statistics. Which call switches that?")
     if any(graphs):
-        raise NotYetError("the numbers are right, but gradients were prepared, which costs memory: see `no_grad`.")
-    return "The same images give the same numbers, whatever the batch size."
+        raise NotYetError("gradients were prepared, which costs memory: see `no_grad`.")
+    return tuple(float(scores[name]) for name in ("val loss", "val mean IoU"))
 
 
 BUGS = {
@@ -105,52 +100,40 @@ BUGS = {
 }
 
 
-def _repaired(network: nn.Module, optimizer: Any, loader: Any, val_loader: Any, *, bugs: tuple[str, ...] = ()) -> float:
+def _repaired(network: nn.Module, optimizer: Any, loader: Any, val_loader: Any, *, bug: tuple[str, ...] = ()) -> float:
     network.train()
     for image, mask, _ in loader:
         image = normalise(image.to(best_device()) / 255)
-        loss = F.cross_entropy(network(normalise(image) if "twice" in bugs else image), mask.to(best_device()).long())
-        if "zero_grad" not in bugs:
-            optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    if "eval" not in bugs:
-        network.eval()
-    matrix = torch.zeros(3, 3, dtype=torch.int64)
-    with torch.no_grad():
-        for image, mask, _ in val_loader:
-            logits = network(normalise(image.to(best_device()) / 255))
-            matrix += confusion_matrices(class_map(logits), mask.to(best_device())).sum(dim=0)
-    return mean_iou(matrix).item()
+        image = normalise(image) if "twice" in bug else image
+        train_step(network, optimizer, image, mask.to(best_device()).long(), bug="kept" if "zero_grad" in bug else "")
+    return _validate(network, val_loader, bug="train" if "eval" in bug else "")["val mean IoU"]
 
 
-@exercise("03.i", "a loop with three bugs", _repaired)
-def repaired_loop(answer: Any) -> str:
-    """`repaired(network, optimizer, loader, val_loader)` trains one epoch and returns the mean IoU on validation."""
-
-    def epoch(loop: Any) -> Tensor:
-        network = small_network()
-        optimizer = torch.optim.SGD(network.parameters(), 0.1)
-        score = float(ask(loop, network, optimizer, batches(2, 2, 2, 2), batches(3, 3, 1)))
-        return torch.cat([torch.tensor([score]), numbers(network)])
-
-    left = [bugs for count in (1, 2, 3) for bugs in combinations(BUGS, count)]
-    wrong = {
-        f"{len(bugs)} of 3 left: {'; '.join(BUGS[bug] for bug in bugs)}.": partial(_repaired, bugs=bugs)
-        for bugs in left
-    }
-    same_run(epoch, answer, _repaired, wrong, "your loop trains in another way. Change only what is wrong.")
-    return "All three bugs are repaired."
+@trial(
+    "03.i",
+    "a loop with three bugs",
+    _repaired,
+    {
+        f"{count} of 3 left: {'; '.join(BUGS[bug] for bug in left)}.": left
+        for count in (1, 2, 3)
+        for left in combinations(BUGS, count)
+    },
+    "All three bugs are repaired.",
+    "your loop trains in another way. Change only what is wrong.",
+)
+def _epoch(loop: Any) -> Tensor:
+    network = small_network()
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    score = float(ask(loop, network, optimizer, batches(2, 2, 2, 2), batches(3, 3, 1)))
+    return torch.cat([torch.tensor([score]), numbers(network)])
 
 
 class _PetTask(L.LightningModule):
     """The module of the notebook; `bug` names what is wrong with it."""
 
-    bug = ""
-
-    def __init__(self, network: nn.Module, rate: float, augment: nn.Module) -> None:
+    def __init__(self, network: nn.Module, rate: float, augment: nn.Module, *, bug: str = "") -> None:
         super().__init__()
-        self.network, self.rate, self.augment = network, rate, augment
+        self.network, self.rate, self.augment, self.bug = network, rate, augment, bug
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         image, mask = batch.image.float() / 255, batch.mask
@@ -183,27 +166,26 @@ class _PetTask(L.LightningModule):
         }
 
 
-@exercise("03.j", "a LightningModule", _PetTask)
-def lightning_module(answer: Any) -> str:
-    """`PetTask(network, rate, augment)` trains as the loop by hand does."""
-
-    def fit(task: Any) -> Tensor:
-        network = small_network()
-        module = ask(task, network, 1e-2, Augment(AugmentSettings(flip=1.0)))
-        off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-        settings: dict[str, Any] = {"accelerator": best_device(), "devices": 1, **dict.fromkeys(off, False)}
-        with quiet():
-            trainer = L.Trainer(max_epochs=2, gradient_clip_val=1.0, limit_val_batches=0, **settings)
-            loader: Any = DataLoader(batches(2, 2, 2), batch_size=None)  # type: ignore[arg-type]  # a list will do
-            call(trainer.fit, module, loader, loader)
-        return numbers(network)
-
-    bugs = {
+@trial(
+    "03.j",
+    "a LightningModule",
+    _PetTask,
+    {
         "the images are not augmented.": "augment",
         "the network must see normalised images.": "raw",
         "the learning rate stays constant. Return the schedule, too.": "constant",
         'the schedule changes once per epoch. Its "interval" is "step".': "epoch",
-    }
-    wrong: dict[str, Any] = {hint: type("_Wrong", (_PetTask,), {"bug": bug}) for hint, bug in bugs.items()}
-    same_run(fit, answer, _PetTask, wrong, "after six steps the weights are not those of the loop by hand.")
-    return "The Trainer calls these methods; the loop is its own."
+    },
+    "The Trainer calls these methods; the loop is its own.",
+    "after six steps the weights are not those of the loop by hand.",
+)
+def _fitted(task: Any) -> Tensor:
+    network = small_network()
+    module = ask(task, network, 1e-2, Augment(AugmentSettings(flip=1.0)))
+    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    settings: dict[str, Any] = {"accelerator": best_device(), "devices": 1, **dict.fromkeys(off, False)}
+    with quiet():
+        trainer = L.Trainer(max_epochs=2, gradient_clip_val=1.0, limit_val_batches=0, **settings)
+        loader: Any = DataLoader(batches(2, 2, 2), batch_size=None)  # type: ignore[arg-type]  # a list will do
+        call(trainer.fit, module, loader, loader)
+    return numbers(network)

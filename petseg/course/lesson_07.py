@@ -1,4 +1,4 @@
-"""Checks of the gaps of notebook 07: seeds, paired differences, many comparisons, calibration, corruption, cost."""
+"""Checks of notebook 07: seeds, paired differences, many comparisons, calibration, corruption, cost, power."""
 
 from __future__ import annotations
 
@@ -7,30 +7,45 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t
+from scipy import stats
 from torch import Tensor
 
-from petseg.course.checks import gap
-from petseg.course.gaps_04 import random_matrices
-from petseg.evaluation.corruptions import flattened
+from petseg.course.checks import exercise, gap
+from petseg.course.hints import NotYetError, as_number, ask, one_of, verdict
+from petseg.course.lesson_04 import random_matrices
+from petseg.evaluation.corruptions import CORRUPTIONS, Corruption, flattened
 from petseg.metrics.calibration import expected_calibration_error
 from petseg.metrics.confusion import iou, mean_iou
 
 Segment = Callable[[Tensor], Tensor]
 
 RUNS = [([67.0, 67.7, 66.7, 67.2],), ([1.0, 2.0],)]
+IMAGE = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+FIRST, SECOND = random_matrices(12, seed=6), random_matrices(12, seed=7)
+INDEX = torch.tensor([0, 0, 3, 5, 5, 5, 7, 8, 9, 11, 11, 2])
+SPREADS = [(0.3, 0.4, 0.9), (0.3, 0.4, 0.0)]
+SWAP = torch.arange(12) % 3 == 0
+SURE = torch.rand(200, generator=torch.Generator().manual_seed(1))
+RIGHT = torch.rand(200, generator=torch.Generator().manual_seed(2)) < 0.6
+LOGITS = 3 * torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(3))
+TARGET = torch.randint(0, 3, (2, 4, 5), generator=torch.Generator().manual_seed(4))
+PROBABILITY = LOGITS.softmax(dim=1)
+PIXELS = torch.randint(0, 256, (2, 3, 4, 5), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
+PIXELS[1] //= 2
+NETWORKS = [([0.7, 0.8, 0.75, 0.8, 0.6], [1, 4, 5, 6, 0.5]), ([0.7, 0.7, 0.7], [2, 2, 3])]
 
 
 @gap("07.a", "the limit for one more run", RUNS, "With two runs it is 16 times their standard deviation.")
 def _limit(scores: Sequence[float]) -> Iterator[Any]:
     n = len(scores)
-    right = float(t.ppf(0.975, n - 1) * np.std(scores, ddof=1) * np.sqrt(1 + 1 / n))
+    t = float(stats.t.ppf(0.975, n - 1))
+    right = float(t * np.std(scores, ddof=1) * np.sqrt(1 + 1 / n))
     yield right
     yield {
         "the root is missing: the new run and the mean are both uncertain.": right / np.sqrt(1 + 1 / n),
         "1/n alone is for the mean of the runs. The new run adds 1.": right / np.sqrt(n + 1),
         "divide by n - 1 in the standard deviation: `ddof=1`.": right * np.sqrt((n - 1) / n),
-        "1.96 is for many runs. Use the t that is given.": right / t.ppf(0.975, n - 1) * 1.959964,
+        "1.96 is for many runs. Use the t that is given.": right / t * 1.959964,
     }
 
 
@@ -38,9 +53,6 @@ def _probabilities(image: Tensor) -> Tensor:
     """A network's probabilities that depend on the column, so that a mirrored image gets others."""
     column = torch.linspace(-1, 1, image.shape[-1])
     return (image * (2 + column)).softmax(dim=1)
-
-
-IMAGE = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
 
 
 @gap("07.b", "the mirror image", [(_probabilities, IMAGE)], "It costs a second pass.")
@@ -53,10 +65,6 @@ def _mirrored(segment: Segment, image: Tensor) -> Iterator[Any]:
         "that is the mirror image alone. Average it with the plain probabilities.": other.flip(-1),
         "that flips rows. The last axis holds the columns.": (plain + segment(image.flip(-2)).flip(-2)) / 2,
     }
-
-
-FIRST, SECOND = random_matrices(12, seed=6), random_matrices(12, seed=7)
-INDEX = torch.tensor([0, 0, 3, 5, 5, 5, 7, 8, 9, 11, 11, 2])
 
 
 @gap("07.c", "a paired difference", [(FIRST, SECOND, INDEX)], "What is hard for both cancels out.")
@@ -73,9 +81,6 @@ def _difference(first: Tensor, second: Tensor, index: Tensor) -> Iterator[Any]:
     }
 
 
-SPREADS = [(0.3, 0.4, 0.9), (0.3, 0.4, 0.0)]
-
-
 @gap("07.d", "the deviation of a difference", SPREADS, "At a correlation of 0.95 it is 4.5 times smaller.")
 def _deviation(first: float, second: float, correlation: float) -> Iterator[Any]:
     variance, common = first**2 + second**2, correlation * first * second
@@ -87,9 +92,6 @@ def _deviation(first: float, second: float, correlation: float) -> Iterator[Any]
         "with a plus, that is the deviation of a sum. Take the last term away.": np.sqrt(variance + 2 * common),
         "the last term has a factor 2.": np.sqrt(variance - common),
     }
-
-
-SWAP = torch.arange(12) % 3 == 0
 
 
 @gap("07.e", "exchanged images", [(FIRST, SECOND, SWAP)], "Without any effect, all exchanges are alike.")
@@ -118,10 +120,6 @@ def _at_least_one(comparisons: int, level: float) -> Iterator[Any]:
     }
 
 
-SURE = torch.rand(200, generator=torch.Generator().manual_seed(1))
-RIGHT = torch.rand(200, generator=torch.Generator().manual_seed(2)) < 0.6
-
-
 @gap("07.g", "the calibration error", [(SURE, RIGHT, 10), (SURE, RIGHT, 3)], "Say how many bins.")
 def _calibration_error(probability: Tensor, correct: Tensor, bins: int = 15) -> Iterator[Any]:
     index = (probability * bins).long().clamp(max=bins - 1)
@@ -136,11 +134,6 @@ def _calibration_error(probability: Tensor, correct: Tensor, bins: int = 15) -> 
         "the weight is a fraction of all pixels, not their number.": (weights * gaps.abs()).sum() * len(correct),
         "squares weigh large gaps more. Take the absolute difference.": (weights * gaps**2).sum(),
     }
-
-
-LOGITS = 3 * torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(3))
-TARGET = torch.randint(0, 3, (2, 4, 5), generator=torch.Generator().manual_seed(4))
-PROBABILITY = LOGITS.softmax(dim=1)
 
 
 @gap("07.h", "temperature scaling", [(PROBABILITY, 2.0), (PROBABILITY, 0.5)], "The class map stays the same.")
@@ -170,10 +163,6 @@ def _log_loss(probability: Tensor, target: Tensor) -> Iterator[Any]:
     }
 
 
-PIXELS = torch.randint(0, 256, (2, 3, 4, 5), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
-PIXELS[1] //= 2
-
-
 @gap("07.j", "low contrast", [(PIXELS, 0.5), (PIXELS, 0.25)], "Rounding loses grey levels for good.")
 def _flattened(image: Tensor, contrast: float) -> Iterator[Any]:
     yield flattened(image, contrast)
@@ -192,9 +181,6 @@ def _flattened(image: Tensor, contrast: float) -> Iterator[Any]:
     }
 
 
-NETWORKS = [([0.7, 0.8, 0.75, 0.8, 0.6], [1, 4, 5, 6, 0.5]), ([0.7, 0.7, 0.7], [2, 2, 3])]
-
-
 @gap("07.k", "dominated networks", NETWORKS, "Equal networks do not dominate each other.")
 def _undominated(scores: Sequence[float], costs: Sequence[float]) -> Iterator[Any]:
     pairs = list(zip(scores, costs, strict=True))
@@ -207,3 +193,58 @@ def _undominated(scores: Sequence[float], costs: Sequence[float]) -> Iterator[An
             not any(s > score and c < cost for s, c in pairs) for score, cost in pairs
         ],
     }
+
+
+#: Corruptions of the experiment: those that leave the mask as it is.
+DAMAGES = ("blur", "noise", "JPEG", "darkness", "low contrast")
+
+
+def found(effect: float, deviation: float, runs: int, normal: bool = False, one: bool = False) -> float:
+    """Probability that a t-test finds an effect; wrong versions: a `normal` quantile, the limit of `one` more run."""
+    freedom = 2 * runs - 2
+    error = deviation * np.sqrt((1 + 1 / runs) if one else 2 / runs)
+    limit = 1.959964 if normal else float(stats.t.ppf(0.975, freedom))
+    shift = effect / error
+    return float(stats.nct.sf(limit, freedom, shift) + stats.nct.cdf(-limit, freedom, shift))
+
+
+@exercise("07.1", "how many runs?")
+def power(answer: Any) -> str:
+    """The probability that an experiment finds an effect, within 0.03, for several effects and numbers of runs."""
+    for effect, deviation, runs in ((0.0, 0.4, 4), (1.0, 0.4, 3), (0.5, 0.42, 8), (2.0, 0.5, 2)):
+        result = as_number(ask(answer, effect, deviation, runs))
+        right = found(effect, deviation, runs)
+        if abs(result - right) < 0.03:
+            continue
+        mistakes = {
+            "That is the probability of missing it.": 1 - right,
+            "Without an effect, the rule still finds one in 5 % of all experiments.": 0.0 if effect == 0 else -1,
+            "1.96 is the factor for many runs. The rule has the quantile of t.": found(effect, deviation, runs, True),
+            "Both means come from `runs` runs: sqrt(2 / runs).": found(effect, deviation, runs, one=True),
+        }
+        hint = next((hint for hint, value in mistakes.items() if abs(result - value) < 0.03), "Draw both groups.")
+        raise NotYetError(f"power({effect:g}, {deviation:g}, {runs}) is {result:.2f}, expected {right:.2f}. {hint}")
+    enough = next(n for n in range(2, 50) if found(1.0, 0.42, n) > 0.8)
+    return f"To find 1 point with a deviation of 0.42 in 80 % of experiments takes {enough} runs of each recipe."
+
+
+@exercise("07.2", "experiment: confidence on damaged images")
+def damaged_confidence(guess: Any, overconfidence: Any) -> str:
+    """A guess, and a function that measures mean confidence minus accuracy on changed images."""
+    one_of(guess, DAMAGES)
+    unchanged = as_number(ask(overconfidence, lambda image, mask: (image, mask)))
+    wrong = as_number(ask(overconfidence, lambda image, mask: (image, ((mask.int() + 1) % 3).to(mask.dtype))))
+    if wrong < unchanged:
+        raise NotYetError("with wrong masks it falls. Take confidence minus accuracy, not the other way round.")
+    if not -1 <= unchanged < wrong <= 1:
+        seen = f"it is {unchanged:.3f}, and {wrong:.3f} with wrong masks; both must lie between -1 and 1"
+        raise NotYetError(f"{seen}. Wrong masks lower the accuracy: score the masks that `change` returns.")
+    black = as_number(ask(overconfidence, lambda image, mask: (torch.zeros_like(image), mask)))
+    if black == unchanged:
+        raise NotYetError("black images change nothing. Give the changed images to the network.")
+    values = {name: as_number(ask(overconfidence, _medium(CORRUPTIONS[name]))) for name in DAMAGES}
+    return f"Undamaged {unchanged:+.3f}; {verdict(guess, values)}"
+
+
+def _medium(corruption: Corruption) -> Any:
+    return lambda image, mask: corruption(image, mask, "medium", seed=0)

@@ -1,10 +1,10 @@
-"""Checks of the gaps of notebook 05: the steps of a photo, from its pixels to the colours of a cut-out."""
+"""Checks of notebook 05: the steps of a photo, from its pixels to the colours of a cut-out; passes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from petseg.course.checks import gap
+from petseg.course.checks import exercise, gap
+from petseg.course.hints import NotYetError, as_number, ask, one_of, verdict
 
 Pixels = NDArray[Any]
 
@@ -24,6 +25,15 @@ LOGITS = 3 * torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
 #: Quarter turns anticlockwise from the stored photo to the upright one, by EXIF orientation.
 QUARTERS = {1: 0, 3: 2, 6: -1, 8: 1}
 STORED = [(np.arange(18).reshape(2, 3, 3), orientation) for orientation in (6, 8, 3, 1)]
+PROFILES = [(torch.tensor([0.0, 0, 0.02, 1, 3, 2, 1, 0.01, 0, 0]), 200), (torch.tensor([5.0, 4, 1, 0, 0]), 100)]
+RAMPS = [(torch.linspace(-0.3, 1.3, 33), 0.2, *ends) for ends in ((True, True), (True, False), (False, False))]
+CLASSES = (np.array([0.0, 0.2, 0.4, 0.5, 0.7, 0.9]), np.array([0.1, 0.3, 0.3, 0.2, 0.1, 0.0]))
+INSIDE = np.pad(np.ones((6, 7), dtype=bool), ((3, 0), (2, 3)))
+BANDS = [(INSIDE, 3.0, 4.0), (~INSIDE, 2.5, 2.0)]
+MIXED = (np.array([[0.0, 0.3, 1.0]]), np.arange(9.0).reshape(3, 1, 3), np.full((3, 1, 3), 7.0))
+COLORS, FRONT, BACK = np.random.default_rng(1).uniform(0, 1, (3, 3, 4, 5))
+ALPHA = np.linspace(0.05, 1, 20).reshape(4, 5)
+FITTED = [(COLORS, ALPHA, FRONT, BACK), (COLORS, ALPHA, FRONT**2, BACK**2)]
 
 
 @gap("05.a", "upright by EXIF", STORED, "Four more orientations mirror the photo; `load_photo` handles them all.")
@@ -81,9 +91,6 @@ def _class_map(logits: Tensor, height: int, width: int) -> Iterator[Any]:
     }
 
 
-PROFILES = [(torch.tensor([0.0, 0, 0.02, 1, 3, 2, 1, 0.01, 0, 0]), 200), (torch.tensor([5.0, 4, 1, 0, 0]), 100)]
-
-
 @gap("05.e", "the box of the pet, along one side", PROFILES, "Single wrong pixels far away do not widen the box.")
 def _span(profile: Tensor, length: int, tail: float = 0.01) -> Iterator[Any]:
     ends = torch.cat([torch.zeros(1), profile.cumsum(0) / profile.sum()]).numpy()
@@ -96,9 +103,6 @@ def _span(profile: Tensor, length: int, tail: float = 0.01) -> Iterator[Any]:
         "every pixel counts. 1 % of the sum may lie beyond each side.": _span(profile, length, 0),
         "the box leaves the photo: at least 0, at most `length`.": wide,
     }
-
-
-RAMPS = [(torch.linspace(-0.3, 1.3, 33), 0.2, *ends) for ends in ((True, True), (True, False), (False, False))]
 
 
 @gap("05.f", "the ramp at the edges of the box", RAMPS, "No seam is visible; nothing fades at the edge of the photo.")
@@ -114,9 +118,6 @@ def _weights(inside: Tensor, fade: float, rises: bool, falls: bool) -> Iterator[
     }
 
 
-CLASSES = (np.array([0.0, 0.2, 0.4, 0.5, 0.7, 0.9]), np.array([0.1, 0.3, 0.3, 0.2, 0.1, 0.0]))
-
-
 @gap("05.g", "from probabilities to a soft edge", [CLASSES], "It is level at both ends: no edge is visible there.")
 def _soft_edge(pet: Pixels, boundary: Pixels) -> Iterator[Any]:
     p = pet + boundary / 2
@@ -128,10 +129,6 @@ def _soft_edge(pet: Pixels, boundary: Pixels) -> Iterator[Any]:
         "half of the boundary counts as pet.": _soft_edge(pet, 0 * boundary),
         "only half of the boundary counts as pet.": _soft_edge(pet, 2 * boundary),
     }
-
-
-INSIDE = np.pad(np.ones((6, 7), dtype=bool), ((3, 0), (2, 3)))
-BANDS = [(INSIDE, 3.0, 4.0), (~INSIDE, 2.5, 2.0)]
 
 
 @gap("05.h", "the unknown band", BANDS, "Half of the band is free; in the other half the limits close gradually.")
@@ -148,9 +145,6 @@ def _limits(inside: Pixels, inner: float, outer: float) -> Iterator[Any]:
     }
 
 
-MIXED = (np.array([[0.0, 0.3, 1.0]]), np.arange(9.0).reshape(3, 1, 3), np.full((3, 1, 3), 7.0))
-
-
 @gap("05.i", "a cut-out on a new background", [MIXED], "The same equation, solved for alpha, is matting.")
 def _mixture(alpha: Pixels, foreground: Pixels, background: Pixels) -> Iterator[Any]:
     yield np.asarray(alpha * foreground + (1 - alpha) * background)
@@ -159,11 +153,6 @@ def _mixture(alpha: Pixels, foreground: Pixels, background: Pixels) -> Iterator[
         "the background has to become weaker where the pet is: 1 - alpha.": alpha * foreground + background,
         "the background is missing.": alpha * foreground,
     }
-
-
-COLORS, FRONT, BACK = np.random.default_rng(1).uniform(0, 1, (3, 3, 4, 5))
-ALPHA = np.linspace(0.05, 1, 20).reshape(4, 5)
-FITTED = [(COLORS, ALPHA, FRONT, BACK), (COLORS, ALPHA, FRONT**2, BACK**2)]
 
 
 @gap("05.j", "the foreground's colour", FITTED, "Where alpha is 1, the result is the photo's own colour.")
@@ -176,3 +165,65 @@ def _corrected(colors: Pixels, alpha: Pixels, front: Pixels, back: Pixels) -> It
         "that moves away from the photo: the error is the photo minus the mixture.": (front - alpha * error).clip(0, 1),
         "that divides by alpha, which makes errors huge where it is small.": (front + error / alpha).clip(0, 1),
     }
+
+
+Box = tuple[int, int, int, int]
+
+#: Numbers of passes that the experiment compares.
+PASSES: Final = (1, 2, 3)
+
+FIRST = torch.randn(3, 12, 16, generator=torch.Generator().manual_seed(0))
+BOXES = [(FIRST, 5 - FIRST[:, 1:10, 2:12], (4, 2, 14, 11), 3), (FIRST, 5 - FIRST, (0, 0, 16, 12), 4)]
+BOXES += [(FIRST, 5 - FIRST[:, 2:11, 3:12], (0, 3, 9, 12), 2)]
+FEWER_PIXELS = "`merge_logits` does it at the working size, so that a large photo costs no more."
+
+
+@gap("05.1", "build: the blend of two passes", BOXES, FEWER_PIXELS)
+def _blended(
+    first: Tensor, second: Tensor, box: Box, fade: int, weight: float = 2 / 3, frame: bool = False
+) -> Iterator[Any]:
+    left, top, right, bottom = box
+    H, W = first.shape[1:]
+    across = _ramp(right - left, fade, frame or left > 0, frame or right < W)
+    down = _ramp(bottom - top, fade, frame or top > 0, frame or bottom < H)
+    mixed = first.clone()
+    region = mixed[:, top:bottom, left:right]
+    region += weight * down[:, None] * across * (second - region)
+    yield mixed
+    seam = "there is a seam: at an edge inside the photo the weight must rise over `fade` pixels."
+    whole = "at an edge of the photo the weight must not fall: nothing lies beyond it to fade to."
+    yield {
+        "in the middle only the second pass counts. Its weight is 2/3.": _blended(first, second, box, fade, 1),
+        seam: _blended(first, second, box, 1),
+        whole: _blended(first, second, box, fade, frame=True),
+    }
+
+
+def _ramp(n: int, fade: int, low: bool, high: bool) -> Tensor:
+    """Weights (n,): rising from each end that fades, at the centre of pixel i (i + 0.5) / fade, at most 1."""
+    rising, ones = ((torch.arange(n) + 0.5) / fade).clamp(max=1), torch.ones(n)
+    return torch.minimum(rising if low else ones, rising.flip(0) if high else ones)
+
+
+@exercise("05.2", "experiment: a small pet")
+def small_pet(guess: Any, padded: Any, agreement: Any) -> str:
+    """A guess, a function that pads a photo, and one that measures how well the mask survives it."""
+    one_of(guess, PASSES)
+    _check_padding(padded)
+    measured = {passes: as_number(ask(agreement, passes)) for passes in PASSES}
+    for passes, value in measured.items():
+        if not 0 <= value <= 1:
+            raise NotYetError(f"agreement({passes}) returns {value:.3f}; an IoU lies between 0 and 1.")
+    if len(set(measured.values())) == 1:
+        raise NotYetError("one, two and three passes give the same IoU. Does your predictor get `passes`?")
+    return f"IoU by passes: {verdict(guess, measured, '.3f')}"
+
+
+def _check_padding(padded: Any) -> None:
+    colors = np.random.default_rng(0).integers(0, 100, (4, 6, 3), dtype=np.uint8)  # another grey than the frame's
+    result = ask(padded, Image.fromarray(colors), 3)
+    if not isinstance(result, Image.Image) or result.size != (18, 12):
+        came = result.size if isinstance(result, Image.Image) else type(result).__name__
+        raise NotYetError(f"padded: a photo of (6, 4) with factor 3 must be an image of (18, 12), but got {came}.")
+    if not np.array_equal(np.asarray(result.convert("RGB"))[4:8, 6:12], colors):
+        raise NotYetError("padded: the photo must be in the middle, in its own size.")
