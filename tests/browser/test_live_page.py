@@ -554,6 +554,8 @@ def test_a_phone_offers_its_camera_and_no_paste(chromium: Any, address: str) -> 
     page.locator(".petseg-zone").wait_for()
     assert page.get_by_text("Take a photo").is_visible()
     assert page.get_by_text("or paste one").is_hidden()
+    assert page.get_by_text("Photos of your pet", exact=True).is_visible()
+    assert page.get_by_text("Drop photos of your pet here").is_hidden()
     context.close()
 
 
@@ -576,6 +578,13 @@ def test_the_page_has_no_fault_that_axe_finds(page: Any) -> None:
             page.set_viewport_size({"width": width, "height": 900})
             faults[theme, width] = axe_faults(page, ".petseg-front")
     assert not any(faults.values()), faults
+
+
+def test_a_browser_offers_to_install_the_page(page: Any) -> None:
+    session = page.context.new_cdp_session(page)
+    assert session.send("Page.getAppManifest")["url"].endswith("/live/manifest.json")
+    faults = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert {fault["errorId"] for fault in faults} <= {"in-incognito"}  # as every page of these tests is
 
 
 def test_after_the_first_visit_the_page_works_without_a_network(chromium: Any, address: str) -> None:

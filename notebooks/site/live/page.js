@@ -54,4 +54,6 @@ engine.onChange("photos", () => {
   requestAnimationFrame(() => results?.scrollIntoView({ block: "nearest" }));
 }, front.signal);
 
+// Chromium takes a manifest from the head alone; without one, no phone offers to install the page.
+document.head.append(/** @type {HTMLElement} */ (document.querySelector("link[rel=manifest]")));
 if ("serviceWorker" in navigator && location.protocol === "https:") navigator.serviceWorker.register("offline.js");

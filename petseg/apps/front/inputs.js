@@ -20,7 +20,8 @@ function zone(front) {
   const choose = fileButton("Choose photos", take, { multiple: true }, "petseg-primary");
   const camera = fileButton("Take a photo", take, { capture: "environment", accept: "image/*" }, "petseg-camera");
   const paste = make("span", { className: "petseg-paste" }, "or paste one");
-  const words = make("p", {}, make("strong", {}, "Drop photos of your pet here"), paste);
+  const drop = make("strong", { className: "petseg-paste" }, "Drop photos of your pet here");
+  const words = make("p", {}, drop, make("strong", { className: "petseg-camera" }, "Photos of your pet"), paste);
   const area = make("div", { className: "petseg-zone" }, words, choose, camera);
   area.insertAdjacentHTML("afterbegin", ICON);
   area.onclick = (event) => /** @type {Element} */ (event.target).closest("label") || choose.click();
