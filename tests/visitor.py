@@ -167,7 +167,7 @@ class Visitor:
 
     def details(self, *overlay: Any) -> tuple[list[Image.Image], str]:
         """Overlay, class map and confidence map, and HTML of the legend."""
-        self.data("expand", "Details: what the network sees")
+        self.data("expand", "Details: overlay, class map, confidence")
         pictures, legend = self.data("input", "Opacity of the overlay", None, None, *(overlay or OVERLAY))
         return [self.file(picture["image"]) for picture in pictures], legend
 

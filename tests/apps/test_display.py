@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
@@ -23,6 +25,30 @@ def halves(left: int, right: int, size: tuple[int, int] = (40, 20), logit: float
     logits[left, :, :20] = logit
     logits[right, :, 20:] = logit
     return Segmentation(Image.new("RGB", size, (90, 90, 90)), logits)
+
+
+def test_the_web_app_has_the_words_and_colours_of_panel_and_live_page():
+    here = Path(display.__file__).parent
+    app, front = (
+        "".join(path.read_text(encoding="utf-8") for path in (here / folder).iterdir() if path.is_file())
+        for folder in ("webapp", "front")
+    )
+    words = [
+        "Drop photos of your pet here",
+        "Or try:",
+        "Download",
+        "Download all (ZIP)",
+        "Background",
+        "Edge",
+        "File format",
+    ]
+    words += ["Colour of the background", "Crop to the pet", "Soft shadow", "Pets, from left to right"]
+    words += ["Correct", "Paint over what to", "Keep", "Remove", "Brush size", "Undo", "Show it anyway"]
+    words += ["Details: overlay, class map, confidence", "Overlay", "Class map", "Confidence: light is sure"]
+    assert [text for text in words if f'"{text}' not in app and f">{text}<" not in app] == []
+    assert [text for text in words if f'"{text}"' not in front] == []
+    swatches = re.findall(r'\["([\w ]+)", "(#\w{6})"\]', front)
+    assert swatches == [(name, color) for color, name in re.findall(r'(#\w{6})" title="([\w ]+)"', app)]
 
 
 def test_the_boundary_has_lines_on_the_screen_and_none_in_the_file():

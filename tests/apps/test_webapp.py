@@ -347,7 +347,7 @@ def test_of_two_pets_one_can_be_left_out(server: Server) -> None:
     for left in (50, 900):
         scene.paste(chelsea(300, 200), (left, 50))
     visitor.choose((encoded(scene, "PNG"), "two.png"))
-    (pets,) = visitor.data("expand", "Correct it", None)
+    (pets,) = visitor.data("expand", "Correct", None)
     assert (pets["visible"], pets["value"]) == (True, [0, 1])
     visitor.data("input", "Pets, from left to right", None, [1])
     alpha = np.asarray(picture(visitor.compared()))[..., 3]
@@ -382,7 +382,7 @@ def test_the_cut_out_is_downloaded_upright_at_the_photos_own_size(server: Server
 
 
 @pytest.mark.parametrize(
-    ("kind", "button"), [("overlay", "Download overlay (PNG)"), ("mask", "Download class map (PNG)")]
+    ("kind", "button"), [("overlay", "Download overlay"), ("mask", "Download class map")]
 )
 def test_the_other_pictures_have_the_photos_own_size_and_its_name(server: Server, kind: str, button: str) -> None:
     visitor, result = Visitor(server), Predictor("unet")(on_its_side())

@@ -231,7 +231,7 @@ def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_
     choose(page, file(chelsea(), "cat.jpg", quality=95))
     page.locator(CUTOUT).wait_for()
     first = page.get_attribute(CUTOUT, "src")
-    page.get_by_role("button", name="Correct it").click()
+    page.get_by_role("button", name="Correct").click()
     page.get_by_label("Remove", exact=True).check()
     page.evaluate("scrollTo(0, 0)")
     page.locator(".petseg-brush").wait_for()  # the picture is drawn anew, for a moment without a size
@@ -255,7 +255,7 @@ def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_
     assert page.get_attribute(CUTOUT, "src") == first
     page.locator(".petseg-brush").press("Escape")
     page.get_by_role("slider", name="Move the line").wait_for()
-    assert page.get_by_role("button", name="Correct it").get_attribute("aria-expanded") == "false"
+    assert page.get_by_role("button", name="Correct").get_attribute("aria-expanded") == "false"
 
 
 def test_a_picture_that_cannot_be_read_leaves_the_background_as_it_is(page: Any) -> None:
@@ -279,6 +279,7 @@ def test_on_a_phone_samples_stand_in_one_row_and_the_download_needs_no_scrolling
     page.set_viewport_size({"width": 400, "height": height})
     assert len({round(sample.bounding_box()["y"]) for sample in page.locator("button.sample").all()}) == 1
     assert "paste" not in page.inner_text("#photos").lower()
+    assert not page.locator("footer .divider").last.is_visible()
     page.get_by_role("button", name="Chelsea the cat").click()
     page.locator(CUTOUT).wait_for()
     page.wait_for_timeout(500)
@@ -290,7 +291,7 @@ def test_on_a_phone_samples_stand_in_one_row_and_the_download_needs_no_scrolling
 def test_the_page_has_no_fault_that_axe_finds(page: Any) -> None:
     page.get_by_role("button", name="Chelsea the cat").click()
     page.locator(CUTOUT).wait_for()
-    page.get_by_role("button", name="Correct it").click()
+    page.get_by_role("button", name="Correct").click()
     page.get_by_label("Remove", exact=True).wait_for()
     assert axe_faults(page, ".gradio-container") == []
 
@@ -415,7 +416,7 @@ def test_an_error_of_the_server_is_a_sentence_and_no_button_turns_for_ever(chrom
         page.locator(CUTOUT).wait_for()
         for name in ("Download", "Download all (ZIP)"):
             fails(button(name))
-        page.get_by_role("button", name="Correct it").click()
+        page.get_by_role("button", name="Correct").click()
         page.locator(".petseg-brush").wait_for()
         fails(lambda: page.locator(".petseg-brush").press("Space"))
         fails(button("Undo"))
@@ -424,7 +425,7 @@ def test_an_error_of_the_server_is_a_sentence_and_no_button_turns_for_ever(chrom
         fails(lambda: choose(page, file(chelsea(), "sea.png"), field="#own-picture"))
         fails(page.get_by_role("img", name="cat.jpg", exact=True).click)
         page.get_by_role("button", name="Details").click()
-        fails(button("Download overlay (PNG)"))
+        fails(button("Download overlay"))
         changes(page, PHOTO, page.get_by_role("button", name="cartoon dog").click)
     page.close()
 
@@ -474,7 +475,7 @@ def test_the_keyboard_alone_is_enough(page: Any) -> None:
     assert order[1] == "Chelsea the cat"
     page.keyboard.press("Enter")
     page.locator(CUTOUT).wait_for()
-    wanted = ["Move the line", DOWNLOAD, "Correct it", "Transparent", "As found", "Crop to the pet", "PNG", "Details"]
+    wanted = ["Move the line", DOWNLOAD, "Correct", "Transparent", "As found", "Crop to the pet", "PNG", "Details"]
     for _ in range(30):
         if wanted and wanted[0] in tab():
             wanted.pop(0)
@@ -498,7 +499,7 @@ def test_every_field_and_picture_has_a_name_and_details_are_folded_away(page: An
         "The photo Chelsea the cat",
         "Overlay",
         "Class map",
-        "Confidence: dark where unsure",
+        "Confidence: light is sure",
     ]
     cutout = page.get_attribute(CUTOUT, "src")
     changes(page, OVERLAY, lambda: page.get_by_role("slider", name="Opacity").press("End"))
@@ -521,7 +522,7 @@ def test_it_is_readable_narrow_and_wide_light_and_dark(page: Any, app_url: str, 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Chelsea the cat").click()
     page.locator(CUTOUT).wait_for()
-    page.get_by_role("button", name="Correct it").click()
+    page.get_by_role("button", name="Correct").click()
     page.get_by_role("button", name="Details").click()
     page.locator(OVERLAY).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

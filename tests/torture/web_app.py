@@ -78,7 +78,7 @@ def visit(tally: Tally, server: Server, number: int, masks: dict[int, Any]) -> N
         answer = visitor.choose((some_photo(number % 10), f"{number}.jpg"))
         assert answer.status.startswith('<p class="done">'), answer.status
     with tally.case(f"class map of photo {number}", seconds=WAIT):
-        mask, name = visitor.saved("Download class map (PNG)", 0.5, ["pet"])
+        mask, name = visitor.saved("Download class map", 0.5, ["pet"])
         assert name == f"{number}.mask.png"
         assert wrong(mask, masks[number % 10]) < 1e-3
 
@@ -91,7 +91,7 @@ def fields(server: Server) -> Iterator[Case]:
         ("input", "Crop to the pet"): [None, False, *CUTOUT],
         ("click", "Download"): [None, *CUTOUT],
         ("click", "Download all (ZIP)"): [None, *CUTOUT],
-        ("click", "Download overlay (PNG)"): [None, 0.5, ["pet"]],
+        ("click", "Download overlay"): [None, 0.5, ["pet"]],
         ("input", "Opacity of the overlay"): [None, True, 0.5, ["pet"]],
     }
     for (event, label), values in handlers.items():

@@ -19,7 +19,7 @@ from petseg.apps.webapp.messages import done, message, messages, sentence_of, se
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session, Store, Visit
 
 #: The pictures under "Details", with their captions.
-CAPTIONS = {"overlay": "Overlay", "mask": "Class map", "confidence": "Confidence: dark where unsure"}
+CAPTIONS = {"overlay": "Overlay", "mask": "Class map", "confidence": "Confidence: light is sure"}
 
 Upload = Mapping[str, Any]  # as `ChosenPhoto.from_upload` takes it
 

@@ -95,7 +95,7 @@ class Page:
             with gr.Column(scale=4, min_width=300):
                 self.photos = gr.File(label="Photos", file_count="multiple", height=260, elem_id="photos")
             with gr.Column(scale=1, min_width=300):
-                gr.Markdown("No photo at hand? Try one of these.", elem_classes="try")
+                gr.Markdown("Or try:", elem_classes="try")
                 with gr.Row():
                     self.samples = [
                         (gr.Button(file.name, icon=file.path, size="md", min_width=80, elem_classes="sample"), file)
@@ -140,7 +140,7 @@ class Page:
     def _correction(self) -> None:
         """The brush, which paints on the comparison, and the choice among several pets."""
         self.correcting = gr.State(False)
-        with gr.Accordion("Correct it", open=False, elem_id="correction") as self.correct:
+        with gr.Accordion("Correct", open=False, elem_id="correction") as self.correct:
             self.tool = gr.Radio(TOOLS, value="keep", label="Paint over what to", elem_id="tool")
             self.brush = gr.Slider(0.05, 1, 0.3, step=0.05, label="Brush size", elem_id="brush-size", buttons=[])
             self.pets = gr.CheckboxGroup([], label="Pets, from left to right", visible=False)
@@ -149,7 +149,7 @@ class Page:
     def _details(self, session: Session) -> None:
         """What the network sees, the choice of the model, and the other downloads."""
         self.unfolded = gr.State(False)
-        with gr.Accordion("Details: what the network sees", open=False) as self.fold:
+        with gr.Accordion("Details: overlay, class map, confidence", open=False) as self.fold:
             self.pictures = gr.Gallery(columns=3, object_fit="contain", elem_id="pictures", **GALLERY)
             self.legend = gr.HTML(elem_id="legend")
             with gr.Row():
@@ -159,8 +159,8 @@ class Page:
                 )
                 self.model = gr.Dropdown(session.choices, value=session.first, label="Model", filterable=False)
             with gr.Row():
-                self.download_overlay = gr.Button("Download overlay (PNG)")
-                self.download_mask = gr.Button("Download class map (PNG)")
+                self.download_overlay = gr.Button("Download overlay")
+                self.download_mask = gr.Button("Download class map")
 
     def _connect(self) -> None:
         """Connects events to handlers."""
