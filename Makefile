@@ -84,6 +84,10 @@ PYTEST = OMP_NUM_THREADS=1 $(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) -
 RUNS_APART = PETSEG_RUNS_DIR="$(CURDIR)/build/test-runs"
 NBMAKE = -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=1200
 
+# The live page's runtime, axe-core, which finds what people who cannot see or use a mouse would miss, and TypeScript.
+LIVE := notebooks/site/live
+NPM_ARGS := --no-save --ignore-scripts --no-audit --no-fund --silent
+
 static: $(STAMP)
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
@@ -94,6 +98,8 @@ check: static ## The quick checks, in under a minute: style, types, import layer
 	@$(PYTEST) -q -m "not slow and not browser and not notebooks" tests/
 
 test: static ## All checks: also the slow tests with their coverage, and every notebook
+	@command -v npm >/dev/null && { [ -d $(LIVE)/node_modules/axe-core ] || npm install --prefix $(LIVE) $(NPM_ARGS); } || \
+	  echo "Without npm and a network, tests of the live page, of its types and with axe-core may be skipped."
 	@$(PYTEST) --cov=petseg --cov-report=term:skip-covered tests/
 	@echo "== the notebooks and their solutions"
 	@rm -rf build/test-runs
