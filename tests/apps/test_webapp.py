@@ -381,9 +381,7 @@ def test_the_cut_out_is_downloaded_upright_at_the_photos_own_size(server: Server
     assert difference(cutout, right) < (0.05 if format == "png" else 4)
 
 
-@pytest.mark.parametrize(
-    ("kind", "button"), [("overlay", "Download overlay"), ("mask", "Download class map")]
-)
+@pytest.mark.parametrize(("kind", "button"), [("overlay", "Download overlay"), ("mask", "Download class map")])
 def test_the_other_pictures_have_the_photos_own_size_and_its_name(server: Server, kind: str, button: str) -> None:
     visitor, result = Visitor(server), Predictor("unet")(on_its_side())
     visitor.choose((on_its_side(), "my dog.jpg"))
