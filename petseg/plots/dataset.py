@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from petseg.labels import BACKGROUND, CLASSES, COLORS, HATCHES, INK, PET
-from petseg.plots.style import class_legend, figure, listed
+from petseg.plots.style import box, canvas, class_legend, figure, listed, write
 
 Region = NDArray[np.bool_]  # (H, W)
 Fractions = NDArray[np.float64]  # 0 to 1
@@ -40,7 +39,7 @@ def vision_tasks(image: NDArray[np.uint8], animals: Sequence[Region], name: str)
         _, classification, detection, semantic, instance, panoptic = axes.flat
         _label(classification, image.shape[1] / 2, 8, name, INK)
         for number, (animal, color) in enumerate(zip(animals, INSTANCES, strict=True), start=1):
-            _box(detection, animal, f"{name} {number}")
+            _detected(detection, animal, f"{name} {number}")
             _paint(semantic, animal, COLORS[PET])
             for ax in (instance, panoptic):
                 _paint(ax, animal, color)
@@ -68,24 +67,18 @@ def overlap(true: Region, predicted: Region) -> Figure:
             ((2 * W + 5.5, 0.0), both, "intersection"),
             ((2 * W + 5.5, H + 1.0), either, "union"),
         ):
-            _squares(ax, place, region)
+            for (row, column), inside in np.ndenumerate(region):
+                color = COLORS[PET] if inside else "white"
+                box(ax, place[0] + column, place[1] + row, 1, 1, facecolor=color)
             beside = place[0] > 2 * W + 2
             x, y = (place[0] + W + 0.5, place[1] + H / 2) if beside else (place[0] + W / 2, place[1] - 0.5)
-            ax.text(x, y, f"{name}: {region.sum()}", fontsize=11, ha="left" if beside else "center", va="center")
+            write(ax, x, y, f"{name}: {region.sum()}", fontsize=11, ha="left" if beside else "center")
         ax.plot([2 * W + 5.3, 3 * W + 5.7], [H + 0.5, H + 0.5], color=INK, linewidth=2)
-        ax.text(2 * W + 5.0, H + 0.5, "IoU =", ha="right", va="center", fontsize=12)
+        write(ax, 2 * W + 5.0, H + 0.5, "IoU =", ha="right", fontsize=12)
         result = f"= {both.sum()} / {either.sum()} = {both.sum() / either.sum():.2f}"
-        ax.text(3 * W + 6.0, H + 0.5, result, va="center", fontsize=12, fontweight="bold")
-        ax.set(xlim=(-0.2, 3 * W + 11), ylim=(large + 0.3, -0.2), aspect="equal")
-        ax.axis("off")
+        write(ax, 3 * W + 6.0, H + 0.5, result, ha="left", fontsize=12, fontweight="bold")
+        canvas(ax, (-0.2, 3 * W + 11), (large + 0.3, -0.2))
     return drawing
-
-
-def _squares(ax: Axes, place: tuple[float, float], region: Region) -> None:
-    """A mask as squares, its upper left corner at a place; pixels that are true are coloured."""
-    for (row, column), inside in np.ndenumerate(region):
-        color = COLORS[PET] if inside else "white"
-        ax.add_patch(Rectangle((place[0] + column, place[1] + row), 1, 1, facecolor=color, edgecolor=INK))
 
 
 def region_bars(fractions: Mapping[str, Fractions], title: str) -> Figure:
@@ -98,8 +91,8 @@ def region_bars(fractions: Mapping[str, Fractions], title: str) -> Figure:
             widths = [float(parts[label]) for parts in fractions.values()]
             bars = ax.barh(list(fractions), widths, left=left, color=color, hatch=hatch, edgecolor=INK, linewidth=0.5)
             texts = [f"{w:.0%}" if w > 0.05 else "" for w in widths]
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            ax.bar_label(bars, texts, label_type="center", fontsize=9, bbox=box)
+            ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            ax.bar_label(bars, texts, label_type="center", fontsize=9, bbox=ground)
             left += widths
         ax.set(xlim=(0, 1), xlabel="fraction of the region's pixels", title=title)
         ax.invert_yaxis()
@@ -112,14 +105,12 @@ def _paint(ax: Axes, region: Region, color: str) -> None:
     ax.imshow(np.where(region, 1.0, np.nan), cmap=ListedColormap([color]), alpha=0.75, interpolation="nearest")
 
 
-def _box(ax: Axes, region: Region, text: str) -> None:
+def _detected(ax: Axes, region: Region, text: str) -> None:
     rows, columns = np.nonzero(region)
-    corner = (columns.min() - 0.5, rows.min() - 0.5)
-    size = (float(np.ptp(columns)) + 1, float(np.ptp(rows)) + 1)
-    ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=INK, linewidth=2))
+    size = np.ptp(columns) + 1.0, np.ptp(rows) + 1.0
+    box(ax, columns.min() - 0.5, rows.min() - 0.5, *size, fill=False, linewidth=2)
     _label(ax, float(columns.mean()), 8, text, INK)
 
 
 def _label(ax: Axes, x: float, y: float, text: str, color: str) -> None:
-    box = {"facecolor": "white", "edgecolor": color, "pad": 2, "linewidth": 1}
-    ax.text(x, y, text, ha="center", va="center", fontsize=9, bbox=box)
+    write(ax, x, y, text, fontsize=9, bbox={"facecolor": "white", "edgecolor": color, "pad": 2, "linewidth": 1})

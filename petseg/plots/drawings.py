@@ -9,12 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from petseg.labels import BACKGROUND, BOUNDARY, COLORS, HATCHES, INK, PET
 from petseg.models.inspection import Step
-from petseg.plots.style import by, figure
+from petseg.plots.style import arrow, box, by, canvas, figure, write
 
 Numbers = NDArray[Any]
 Shape = tuple[int, ...]
@@ -33,26 +32,23 @@ def channel_convolution(patch: Numbers, kernels: Numbers) -> Figure:
     listed = " + ".join(f"{value:g}" for value in sums)
     alt = f"Channel by channel a patch is multiplied with a kernel and added up: {listed} = {sums.sum():g}."
     C, h, w = patch.shape
+    total = -(C * (h + 0.8) - 0.8) / 2
     with figure(6.6, 1.15 * C + 0.35, alt=alt) as (drawing, ax):
         for channel, name in enumerate(("red", "green", "blue")[:C]):
             y, color = -channel * (h + 0.8), CHANNELS[channel]
             _grid(ax, 0, y, patch[channel], color)
             _grid(ax, w + 2, y, kernels[channel], PLAIN)
             middle = y - h / 2
-            _write(ax, -0.5, middle, name, ha="right")
-            _write(ax, w + 1, middle, "x", fontsize=14)
-            _write(ax, 2 * w + 3, middle, "=", fontsize=14)
+            write(ax, -0.5, middle, name, ha="right")
+            write(ax, w + 1, middle, "x", fontsize=14)
+            write(ax, 2 * w + 3, middle, "=", fontsize=14)
             _square(ax, 2 * w + 4, middle + 0.5, color, f"{sums[channel]:g}")
-            ends = ((2 * w + 5.1, middle), (2 * w + 7.9, -(C * (h + 0.8) - 0.8) / 2))
-            ax.annotate(
-                "", ends[1], ends[0], arrowprops={"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 2}
-            )
-        total = -(C * (h + 0.8) - 0.8) / 2
+            arrow(ax, (2 * w + 5.1, middle), (2 * w + 7.9, total), shrinkA=0, shrinkB=2)
         _square(ax, 2 * w + 8, total + 0.5, USED, f"{sums.sum():g}")
-        _write(ax, 2 * w + 9.2, total, f"= {listed}".replace("+ -", "- "), ha="left")
+        write(ax, 2 * w + 9.2, total, f"= {listed}".replace("+ -", "- "), ha="left")
         for x, text in ((w / 2, "patch"), (1.5 * w + 2, "kernels"), (2 * w + 8.5, "one output")):
-            _write(ax, x, 0.2, text, va="bottom", fontweight="bold")
-        _frame(ax, (-2.6, 2 * w + 13), (-C * (h + 0.8) + 0.5, 1.4))
+            write(ax, x, 0.2, text, va="bottom", fontweight="bold")
+        canvas(ax, (-2.6, 2 * w + 13), (-C * (h + 0.8) + 0.5, 1.4))
     return drawing
 
 
@@ -64,13 +60,13 @@ def transposed_convolution(image: Numbers, kernel: Numbers, result: Numbers) -> 
     )
     with figure(6.6, 2.4, alt=alt) as (drawing, ax):
         _grid(ax, 0, -1, image, PIXELS)
-        _write(ax, 2.9, -2, "x", fontsize=14)
+        write(ax, 2.9, -2, "x", fontsize=14)
         _grid(ax, 3.8, -1, kernel, PLAIN)
-        _write(ax, 6.7, -2, "=", fontsize=14)
+        write(ax, 6.7, -2, "=", fontsize=14)
         _grid(ax, 7.6, 0, result, [PIXELS[2 * (r // 2) + c // 2] for r in range(4) for c in range(4)])
         for x, y, text in ((1, -0.8, "image"), (4.8, -0.8, "kernel"), (9.6, 0.2, "result, stride 2")):
-            _write(ax, x, y, text, va="bottom", fontweight="bold")
-        _frame(ax, (-0.3, 12.2), (-4.3, 0.9))
+            write(ax, x, y, text, va="bottom", fontweight="bold")
+        canvas(ax, (-0.3, 12.2), (-4.3, 0.9))
     return drawing
 
 
@@ -84,10 +80,10 @@ def concatenation(skip: tuple[int, ...], upsampled: tuple[int, ...]) -> Figure:
         _stack(ax, 6.2, -0.4, [SKIP] * 4 + [USED] * 4, f"concatenated\n{by(both)}")
         _stack(ax, 14.2, -0.4, [PLAIN] * 4, f"next\n{by(skip)}")
         for start, end in (((3.6, 2.2), (6.0, 1.0)), ((3.6, -1.2), (6.0, 0.0)), ((11.3, 0.6), (14.0, 0.6))):
-            ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.4})
-        _write(ax, 4.6, 2.7, "torch.cat, dim=1", ha="left")
-        _write(ax, 12.6, 1.0, "DoubleConv", va="bottom")
-        _frame(ax, (-0.3, 18), (-4.4, 4.1))
+            arrow(ax, start, end, linewidth=1.4)
+        write(ax, 4.6, 2.7, "torch.cat, dim=1", ha="left")
+        write(ax, 12.6, 1.0, "DoubleConv", va="bottom")
+        canvas(ax, (-0.3, 18), (-4.4, 4.1))
     return drawing
 
 
@@ -109,18 +105,17 @@ def receptive_field(layers: Sequence[tuple[str, int, int]]) -> Figure:
             extra = int((low + 0.5) // step)  # squares beside them that fit over the image
             for i in range(-extra, count + extra):
                 x, seen = low + i * step, 0 <= i < count
-                box = Rectangle((x - 0.43 * step, level), 0.86 * step, 0.62, facecolor=USED if seen else "white")
-                box.set_edgecolor(INK if seen else "#BBBBBB")
-                ax.add_patch(box)
+                colors = {"facecolor": USED if seen else "white", "edgecolor": INK if seen else "#BBBBBB"}
+                box(ax, x - 0.43 * step, level, 0.86 * step, 0.62, **colors)
             name = f"after {layers[level - 1][0]}" if level else "image"
-            _write(ax, -1.2, level + 0.3, name, ha="right")
-            _write(ax, wide + 0.2, level + 0.3, f"sees {sizes[level]}" if level else f"{wide} pixels", ha="left")
+            write(ax, -1.2, level + 0.3, name, ha="right")
+            write(ax, wide + 0.2, level + 0.3, f"sees {sizes[level]}" if level else f"{wide} pixels", ha="left")
             if level:
                 reach = (layers[level - 1][1] - 1) * steps[level - 1] / 2
                 for edge, side in ((low, -1), (high, 1)):
                     ax.plot([edge, edge + side * reach], [level, level - 0.38], color=INK, linewidth=1)
                 low, high = low - reach, high + reach
-        _frame(ax, (-6.6, wide + 3.8), (-0.25, n + 0.9))
+        canvas(ax, (-6.6, wide + 3.8), (-0.25, n + 0.9))
     return drawing
 
 
@@ -138,18 +133,18 @@ def shapes_beside_code(steps: Sequence[Step]) -> Figure:
     with figure(7.2, height, alt=f"Lines of forward with the shape of each result. {listed}.") as (drawing, ax):
         y = 0.0
         for headline, lines in blocks:
-            _write(ax, 0, y, headline, ha="left", fontweight="bold")
+            write(ax, 0, y, headline, ha="left", fontweight="bold")
             for code, row in lines.items():
                 y -= 1
-                _write(ax, 0.1, y, code, ha="left", family="monospace")
+                write(ax, 0.1, y, code, ha="left", family="monospace")
                 for i, shape in enumerate(row):
                     share = 0.12 + 0.6 * (np.log2(np.prod(shape)) - min(numbers)) / (max(numbers) - min(numbers))
-                    place = (2.78 + 1.1 * i, y - 0.45)
-                    ax.add_patch(Rectangle(place, 1.06, 0.9, facecolor=to_rgba("#56B4E9", share), edgecolor="white"))
-                    _write(ax, place[0] + 0.53, y, "x".join(map(str, shape)), fontsize=9.5)
+                    style: Any = {"facecolor": to_rgba("#56B4E9", share), "edgecolor": "white"}
+                    box(ax, 2.78 + 1.1 * i, y - 0.45, 1.06, 0.9, **style)
+                    write(ax, 3.31 + 1.1 * i, y, "x".join(map(str, shape)), fontsize=9.5)
             y -= 1.15
         widest = max(len(row) for _, row in rows)
-        _frame(ax, (0, 2.8 + 1.1 * widest), (y + 0.5, 0.6), equal=False)
+        canvas(ax, (0, 2.8 + 1.1 * widest), (y + 0.5, 0.6), "auto")
     return drawing
 
 
@@ -197,22 +192,11 @@ def _grid(ax: Axes, x: float, y: float, numbers: Numbers, colors: str | Sequence
 
 
 def _square(ax: Axes, x: float, y: float, color: str, text: str) -> None:
-    ax.add_patch(Rectangle((x, y - 1), 1, 1, facecolor=color, edgecolor=INK, linewidth=0.8))
-    _write(ax, x + 0.5, y - 0.5, text)
+    box(ax, x, y - 1, 1, 1, text, facecolor=color, linewidth=0.8)
 
 
 def _stack(ax: Axes, x: float, y: float, colors: Sequence[str], text: str) -> None:
     """Channels as sheets, one behind the other, the first in front; its name below."""
     for i in range(len(colors) - 1, -1, -1):
-        ax.add_patch(Rectangle((x + 0.4 * i, y + 0.12 * i), 1.8, 1.6, facecolor=colors[i], edgecolor=INK))
-    _write(ax, x + 0.2 * (len(colors) - 1) + 0.9, y - 0.15, text, va="top")
-
-
-def _write(ax: Axes, x: float, y: float, text: str, **style: Any) -> None:
-    ax.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": 10, **style})
-
-
-def _frame(ax: Axes, x: tuple[float, float], y: tuple[float, float], equal: bool = True) -> None:
-    ax.set(xlim=x, ylim=y)
-    ax.set_aspect("equal" if equal else "auto")
-    ax.axis("off")
+        box(ax, x + 0.4 * i, y + 0.12 * i, 1.8, 1.6, facecolor=colors[i])
+    write(ax, x + 0.2 * (len(colors) - 1) + 0.9, y - 0.15, text, va="top")

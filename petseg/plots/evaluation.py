@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from petseg.labels import INK
 from petseg.metrics.intervals import Interval
-from petseg.plots.style import DescribedFigure, figure
+from petseg.plots.style import DescribedFigure, box, canvas, figure, write
 
 Region = NDArray[np.bool_]
 
@@ -98,13 +98,11 @@ def bootstrap_drawing(
     with figure(7.2, 2.6, 1, 2, alt=alt, width_ratios=(1.2, 1), title=title) as (drawing, (left, right)):
         for row, indices in enumerate([range(n), *draws]):
             name = "the images" if row == 0 else f"draw {row}"
-            left.text(-0.3, -1.25 * row, name, ha="right", va="center", fontsize=10)
+            write(left, -0.3, -1.25 * row, name, ha="right")
             for column, index in enumerate(indices):
                 face = colormaps["Blues"](0.1 + 0.5 * index / n)
-                left.add_patch(Rectangle((column, -1.25 * row - 0.42), 0.84, 0.84, facecolor=face, edgecolor=INK))
-                left.text(column + 0.42, -1.25 * row, str(index + 1), ha="center", va="center", fontsize=10)
-        left.set(xlim=(-3.2, n), ylim=(-1.25 * len(draws) - 0.6, 0.6))
-        left.axis("off")
+                box(left, column, -1.25 * row - 0.42, 0.84, 0.84, str(index + 1), facecolor=face)
+        canvas(left, (-3.2, n), (-1.25 * len(draws) - 0.6, 0.6), "auto")
         right.hist(scores, 40, color="#7FB2D9")
         for end, side in zip(ends, ("right", "left"), strict=True):
             right.axvline(end, color=INK, linewidth=1.4)

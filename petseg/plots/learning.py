@@ -12,7 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from petseg.labels import INK
 from petseg.plots.speed import OURS
-from petseg.plots.style import DescribedFigure, figure
+from petseg.plots.style import DescribedFigure, arrow, canvas, figure
 from petseg.plots.training import ACCENT, MUTED
 
 #: Colours of the parts of a run: training, validation.
@@ -36,8 +36,7 @@ def descents(paths: Mapping[str, Sequence[float]]) -> DescribedFigure:
         for ax, (name, path) in zip(axes[0], paths.items(), strict=True):
             ax.plot(curve, curve**2, color=MUTED, linewidth=1.5)
             for start, end in pairwise(path):
-                arrow = {"arrowstyle": "->", "color": OURS, "linewidth": 1.6}
-                ax.annotate("", (end, end**2), (start, start**2), arrowprops=arrow)
+                arrow(ax, (start, start**2), (end, end**2), arrowstyle="->", color=OURS, linewidth=1.6)
             ax.plot(path, np.square(path), "o", color=ACCENT, markersize=5)
             ax.set(xlabel="weight", xlim=(-1.5, 1.5), ylim=(-0.15, 2.2))
             ax.set_title(name, fontweight="normal", fontsize=10)
@@ -62,8 +61,7 @@ def modes() -> DescribedFigure:
             ax.annotate(f"epoch {epoch}", ((start + left) / 2, 1.62), ha="center", fontweight="bold")
             left += 0.15
         ax.annotate("time", (left - 0.2, -0.12), (0, -0.12), va="center", arrowprops={"arrowstyle": "->", "color": INK})
-        ax.set(xlim=(-0.05, left), ylim=(-0.25, 1.8))
-        ax.axis("off")
+        canvas(ax, (-0.05, left), (-0.25, 1.8), "auto")
     return drawing
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from petseg.labels import CLASSES, COLORS, INK
 from petseg.models.inspection import Step
-from petseg.plots.style import GRID, by, figure, listed
+from petseg.plots.style import GRID, Point, arrow, box, by, canvas, figure, listed, write
 
 SKIP = "#009E73"
 ARROWS: dict[str, dict[str, Any]] = {
@@ -52,13 +52,13 @@ def unet_diagram(
     )
     with figure(7.4, 0.9 * n + 1.7, alt=alt) as (drawing, ax):
         middle = SHIFT * n + 1.6
-        _box(ax, middle, -n, shapes["bottleneck"][0], "bottleneck")
+        _stage(ax, middle, -n, shapes["bottleneck"][0], "bottleneck")
         for level, (encoded, upsampled, out) in enumerate(zip(encoder, up[::-1], decoder[::-1], strict=True)):
             left, right = SHIFT * level, 2 * middle - SHIFT * level
-            _box(ax, left, -level, encoded, f"encoder {level + 1}")
-            _box(ax, right, -level, out, f"decoder {level + 1}", joined=True)
+            _stage(ax, left, -level, encoded, f"encoder {level + 1}")
+            _stage(ax, right, -level, out, f"decoder {level + 1}", joined=True)
             _arrow(ax, "skip", (left + HALF, -level + 0.12), (right - HALF, -level + 0.12))
-            ax.text(middle, -level + 0.2, f"{encoded[0]} + {upsampled[0]}", ha="center", va="bottom", fontsize=10)
+            write(ax, middle, -level + 0.2, f"{encoded[0]} + {upsampled[0]}", va="bottom")
             below = SHIFT if level + 1 < n else SHIFT + 1.2
             _arrow(ax, "pool", (left + 0.2, -level - 0.34), (left + below - 0.2, -level - 0.66))
             _arrow(ax, "up", (right - below + 0.2, -level - 0.66), (right - 0.2, -level - 0.34))
@@ -67,8 +67,8 @@ def unet_diagram(
         for name, label in (("pool", down), ("up", upwards), ("skip", "skip: channels of both halves")):
             ax.plot([], [], linewidth=1.8, label=label, **ARROWS[name])
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=10)
-        ax.set(xlim=(-HALF - 0.05, 2 * middle + HALF + 0.05), ylim=(-n - 0.45, 1.15), title=title)
-        ax.axis("off")
+        ax.set_title(title)
+        canvas(ax, (-HALF - 0.05, 2 * middle + HALF + 0.05), (-n - 0.45, 1.15), "auto")
     return drawing
 
 
@@ -135,24 +135,22 @@ def skip_scores(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
     return drawing
 
 
-def _box(ax: Axes, x: float, y: float, shape: Sequence[int], name: str, joined: bool = False) -> None:
+def _stage(ax: Axes, x: float, y: float, shape: Sequence[int], name: str, joined: bool = False) -> None:
     """One stage; if `joined`, a strip at its left shows the two halves that are concatenated."""
-    ax.add_patch(Rectangle((x - HALF, y - 0.34), 2 * HALF, 0.68, facecolor="#F2F2F2", edgecolor=INK))
+    box(ax, x - HALF, y - 0.34, 2 * HALF, 0.68, facecolor="#F2F2F2")
     if joined:
-        ax.add_patch(Rectangle((x - HALF, y), 0.14, 0.34, facecolor="white", edgecolor=SKIP, hatch="/////"))
-        ax.add_patch(Rectangle((x - HALF, y - 0.34), 0.14, 0.34, facecolor=ARROWS["up"]["color"], edgecolor=INK))
+        box(ax, x - HALF, y, 0.14, 0.34, facecolor="white", edgecolor=SKIP, hatch="/////")
+        box(ax, x - HALF, y - 0.34, 0.14, 0.34, facecolor=ARROWS["up"]["color"])
     shift = 0.07 if joined else 0
-    ax.text(x + shift, y + 0.13, name, ha="center", va="center", fontsize=10, fontweight="bold")
-    ax.text(x + shift, y - 0.14, by(shape), ha="center", va="center", fontsize=10)
+    write(ax, x + shift, y + 0.13, name, fontweight="bold")
+    write(ax, x + shift, y - 0.14, by(shape))
 
 
-def _arrow(ax: Axes, name: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-    style: Any = {"arrowstyle": "-|>", "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0, **ARROWS[name]}
-    ax.annotate("", end, start, arrowprops=style)
+def _arrow(ax: Axes, name: str, start: Point, end: Point) -> None:
+    arrow(ax, start, end, **{"linewidth": 1.6, "shrinkA": 0, "shrinkB": 0, **ARROWS[name]})
 
 
 def _end(ax: Axes, x: float, text: str, inwards: bool) -> None:
-    points = ((x, 0.74), (x, 0.36)) if inwards else ((x, 0.36), (x, 0.74))
-    ax.annotate("", points[1], points[0], arrowprops={"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0})
-    side = "left" if inwards else "right"
-    ax.text(x + (-HALF if inwards else HALF), 0.8, text, ha=side, va="bottom", fontsize=10)
+    heights = (0.74, 0.36) if inwards else (0.36, 0.74)
+    arrow(ax, (x, heights[0]), (x, heights[1]), shrinkA=0, shrinkB=0)
+    write(ax, x + (-HALF if inwards else HALF), 0.8, text, ha="left" if inwards else "right", va="bottom")

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from petseg.files import atomic_write
@@ -38,6 +38,8 @@ STYLE: Final[Any] = {
     "legend.frameon": False,
     "hatch.linewidth": 0.6,
 }
+
+Point = tuple[float, float]
 
 #: Lines of the grid behind a plot.
 GRID: Final[Any] = {"color": "#DDDDDD", "linewidth": 0.6}
@@ -120,6 +122,29 @@ def listed(table: Mapping[Any, Mapping[Any, Any]], form: str) -> str:
 def by(shape: Sequence[int]) -> str:
     """A shape in words: `3 x 128 x 128`."""
     return " x ".join(map(str, shape))
+
+
+def write(ax: Axes, x: float, y: float, text: str, **style: Any) -> None:
+    """Text of 10 points with its centre at (x, y); `style` as matplotlib's `text` takes it."""
+    ax.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": 10, **style})
+
+
+def box(ax: Axes, x: float, y: float, width: float, height: float, text: str = "", **style: Any) -> None:
+    """A rectangle from (x, y) on with text in its middle; `style` as matplotlib's `Rectangle` takes it."""
+    ax.add_patch(Rectangle((x, y), width, height, **{"edgecolor": INK, **style}))
+    if text:
+        write(ax, x + width / 2, y + height / 2, text)
+
+
+def arrow(ax: Axes, start: Point, end: Point, **style: Any) -> None:
+    """An arrow; `style` as the `arrowprops` of matplotlib's `annotate`."""
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, **style})
+
+
+def canvas(ax: Axes, x: Point, y: Point, aspect: str = "equal") -> None:
+    """Shows what is drawn between these limits, and no axes."""
+    ax.set(xlim=x, ylim=y, aspect=aspect)
+    ax.axis("off")
 
 
 def class_legend(axes: Axes | Figure, **settings: Any) -> None:

@@ -7,13 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from torch import nn
 
 from petseg.labels import INK
 from petseg.models.inspection import Step
 from petseg.plots.network import unet_diagram
-from petseg.plots.style import GRID, DescribedFigure, figure, listed
+from petseg.plots.style import GRID, DescribedFigure, arrow, box, canvas, figure, listed, write
 
 #: Each method differs in colour, dashes and marker, so that colour is never the only cue.
 STYLES: Final[dict[str, dict[str, Any]]] = {
@@ -49,9 +48,8 @@ def freezing(moves: Mapping[str, Mapping[str, tuple[bool, bool]]], title: str) -
         for ax, (name, parts) in zip(np.atleast_1d(axes), moves.items(), strict=True):
             for column, (part, pair) in enumerate(parts.items()):
                 _part(ax, 3.2 * column, part, pair, last=column == len(parts) - 1)
-            ax.set(xlim=(-0.1, 3.2 * len(parts) - 0.5), ylim=(-0.35, 1.75))
             ax.set_title(name, fontsize=10, fontweight="normal")
-            ax.axis("off")
+            canvas(ax, (-0.1, 3.2 * len(parts) - 0.5), (-0.35, 1.75), "auto")
     return drawing
 
 
@@ -61,19 +59,17 @@ def _moved(pair: tuple[bool, bool]) -> str:
 
 def _part(ax: Axes, x: float, part: str, pair: tuple[bool, bool], last: bool) -> None:
     """A box with a field for the weights and one for the statistics, and arrows to the next part."""
-    ax.add_patch(Rectangle((x, 0), 2.5, 1.5, facecolor="white", edgecolor=INK))
-    ax.text(x + 1.25, 1.25, part, ha="center", va="center", fontsize=10, fontweight="bold")
+    box(ax, x, 0, 2.5, 1.5, facecolor="white")
+    write(ax, x + 1.25, 1.25, part, fontweight="bold")
     for y, name, moved in zip((0.58, 0.08), ("weights", "statistics"), pair, strict=True):
-        style: Any = {"facecolor": MOVES if moved else STAYS, "edgecolor": INK, "linewidth": 0.6}
-        ax.add_patch(Rectangle((x + 0.1, y), 2.3, 0.44, hatch="" if moved else "....", **style))
-        text = f"{name} {'move' if moved else 'stay'}"
-        box = {"facecolor": style["facecolor"], "edgecolor": "none", "pad": 1}
-        ax.text(x + 1.25, y + 0.21, text, ha="center", va="center", fontsize=9, bbox=box)
+        color = MOVES if moved else STAYS
+        box(ax, x + 0.1, y, 2.3, 0.44, facecolor=color, linewidth=0.6, hatch="" if moved else "....")
+        text, ground = f"{name} {'move' if moved else 'stay'}", {"facecolor": color, "edgecolor": "none", "pad": 1}
+        write(ax, x + 1.25, y + 0.21, text, fontsize=9, bbox=ground)
     if not last:
-        ax.annotate("", (x + 3.2, 1.0), (x + 2.5, 1.0), arrowprops={"arrowstyle": "-|>", "color": INK})
+        arrow(ax, (x + 2.5, 1.0), (x + 3.2, 1.0))
         if pair[0]:  # the backward pass reaches this part
-            back = {"arrowstyle": "-|>", "color": "#D55E00", "linestyle": "--"}
-            ax.annotate("", (x + 2.5, 0.5), (x + 3.2, 0.5), arrowprops=back)
+            arrow(ax, (x + 3.2, 0.5), (x + 2.5, 0.5), color="#D55E00", linestyle="--")
 
 
 def probe_scores(scores: Mapping[str, Mapping[int, float]], title: str) -> DescribedFigure:
