@@ -30,7 +30,7 @@ def shown(value: Any) -> str:
         array = _numbers(sorted(value) if isinstance(value, set) else value)
     except (TypeError, ValueError, RuntimeError):
         return type(value).__name__
-    text = " ".join(np.array2string(array, precision=3, separator=", ").split())
+    text = " ".join(np.array2string(array, precision=3, separator=", ").split()).removesuffix(".")
     return text if len(text) < 200 else f"an array of the shape {array.shape}"
 
 

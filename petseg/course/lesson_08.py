@@ -12,12 +12,17 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from petseg.course.checks import exercise, gap
+from petseg.course.checks import exercise, gap, trial
 from petseg.course.comparison import close, other_kind
-from petseg.course.hints import NotYetError, as_number, ask, hint_for
+from petseg.course.hints import NotYetError, as_number, ask
 from petseg.models.device import finish
 
 Times = Sequence[float]
+
+ROUNDS = [10.0, 40.0, 12.0, 11.0, 10.5], [8.0, 30.0, 10.0, 11.0, 5.0]
+PIXELS = torch.arange(120).view(5, 2, 4, 3).to(torch.uint8), torch.arange(40).view(5, 2, 4).to(torch.uint8)
+ROWS = [(*PIXELS, torch.tensor([3, 0, 4]))]
+TIMES = [(1.0, 3.0, 4, False), (3.0, 1.0, 4, False), (1.0, 3.0, 4, True), (2.0, 2.0, 3, True)]
 
 
 class _Device:
@@ -43,48 +48,51 @@ class _Device:
 
 
 def median_seconds(
-    call: Callable[[], object], repeats: int = 5, clock: Callable[[], float] = time.perf_counter, finish: Any = finish
+    call: Callable[[], object],
+    repeats: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
+    finish: Any = finish,
+    *,
+    bug: str = "",
 ) -> float:
     """Median time of a call, without the first; the device's work is waited for before each reading of the clock."""
-    call()
+    if bug not in ("cold", "first"):
+        call()
     times = []
-    for _ in range(repeats):
-        finish()
+    for _ in range(repeats + (bug == "first")):
+        if bug != "before":
+            finish()
         start = clock()
         call()
-        finish()
+        if bug != "after":
+            finish()
         times.append(clock() - start)
-    return median(times)
+    reduce: Any = {"mean": mean, "min": min}.get(bug, median)
+    return float(reduce(times))
 
 
-ROUNDS = [10.0, 40.0, 12.0, 11.0, 10.5], [8.0, 30.0, 10.0, 11.0, 5.0]
-PIXELS = torch.arange(120).view(5, 2, 4, 3).to(torch.uint8), torch.arange(40).view(5, 2, 4).to(torch.uint8)
-ROWS = [(*PIXELS, torch.tensor([3, 0, 4]))]
-TIMES = [(1.0, 3.0, 4, False), (3.0, 1.0, 4, False), (1.0, 3.0, 4, True), (2.0, 2.0, 3, True)]
-
-
-@exercise("08.a", "a timer", median_seconds)
-def timer(answer: Any) -> str:
-    """The timer leaves out the first call, waits for the device, and takes the median."""
+@trial(
+    "08.a",
+    "a timer",
+    median_seconds,
+    {
+        "the device is still working when you read the clock. Call `finish()` before each reading.": "after",
+        "the warm-up's work falls into the first time: `finish()` before it.": "before",
+        "the first call counts, though it is a warm-up.": "first",
+        "there is no warm-up: one call before the loop.": "cold",
+        "that is the mean. The median ignores a single slow call.": "mean",
+        "that is the shortest time.": "min",
+    },
+    "The first call is left out, and one slow call changes little.",
+    f"on a device whose calls take {', then '.join(f'{1 + work:g}' for work in _Device.WORK)} "
+    "it says {result}; expected {expected}.",
+)
+def _timed(timer: Any) -> float:
     device = _Device()
-    result = as_number(ask(answer, device.call, 4, device.clock, device.finish))
+    result = as_number(ask(timer, device.call, 4, device.clock, device.finish))
     if not device.readings:
         raise NotYetError("it reads another clock. Call `clock()`, which is `time.perf_counter` unless told otherwise.")
-    first, *work = (1 + w for w in device.WORK)
-    if not close(result, median(work)):
-        mistakes = {
-            "the device is still working when you read the clock. Call `finish()` before each reading.": 1.0,
-            "the warm-up's work falls into the first time: `finish()` before it.": median(
-                [first + work[0] - 1, *work[1:]]
-            ),
-            "the first call counts, though it is a warm-up.": median([first, *work]),
-            "there is no warm-up: one call before the loop.": median([first, *work[:-1]]),
-            "that is the mean. The median ignores a single slow call.": mean(work),
-            "that is the shortest time.": min(work),
-        }
-        otherwise = f"on a device whose calls take {first:g}, then {', '.join(f'{w:g}' for w in work)} it says"
-        raise hint_for(result, mistakes, f"{otherwise} {result:g}; expected {median(work):g}.")
-    return "The first call is left out, and one slow call changes little."
+    return result
 
 
 @gap("08.b", "a paired comparison", [ROUNDS], "A slow minute slows both sides of a ratio.")
