@@ -37,7 +37,7 @@ def ask(function: Any, *arguments: Any) -> Any:
     """
     returned = call(function, *arguments)
     if returned is None:
-        raise UnfilledError(missing=f"{_name(function)} returns nothing. Fill its `...`, and end it with `return`.")
+        raise UnfilledError(missing=f"{_name(function)} returns nothing. End it with `return`.")
     if returned is ...:
         raise UnfilledError
     return returned

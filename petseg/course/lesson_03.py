@@ -66,11 +66,21 @@ def _gradients(weight: Tensor, x: Tensor, label: int) -> Iterator[Any]:
 
 @gap("03.c", "a step of AdamW", FIRST_STEPS, SIZE_CANCELS)
 def _adamw(w: float, g: float, m: float, v: float, n: int, rate: float, decay: float) -> Iterator[Any]:
-    m, v, decayed = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2, w * (1 - rate * decay)
+
+    def moments(gradient: float) -> tuple[float, float, float]:  # the new m and v, and the step
+        new_m, new_v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        return new_m, new_v, rate * new_m / (1 - 0.9**n) / math.sqrt(new_v / (1 - 0.999**n))
+
+    coupled_m, coupled_v, coupled = moments(g + decay * w)
+    (m, v, step), decayed = moments(g), w * (1 - rate * decay)
     m_hat, v_hat = m / (1 - 0.9**n), v / (1 - 0.999**n)
-    step = rate * m_hat / math.sqrt(v_hat)
     yield decayed - step, m, v
     yield {
+        "that is Adam: the decay is in the gradient. AdamW multiplies the weight by 1 - rate * decay instead.": (
+            (w - coupled, coupled_m, coupled_v)
+        ),
+        "return m and v without the bias correction: the next step starts from them.": (decayed - step, m_hat, v_hat),
+        "the decay acts on the weight before the step.": ((w - step) * (1 - rate * decay), m, v),
         "the bias correction is missing: divide m by 1 - 0.9 ** n and v by 1 - 0.999 ** n.": (
             (decayed - rate * m / math.sqrt(v), m, v)
         ),
@@ -82,7 +92,7 @@ def _adamw(w: float, g: float, m: float, v: float, n: int, rate: float, decay: f
 
 
 def _step(network: nn.Module, optimizer: Any, image: Tensor, mask: Tensor, *, bug: str = "") -> float:
-    clip = math.inf if bug == "unclipped" else 1.0
+    clip, image = math.inf if bug == "unclipped" else 1.0, image / 255 if bug == "dark" else image
     return train_step(network, optimizer, image if bug == "raw" else normalise(image), mask, bug=bug, clip=clip)
 
 
@@ -94,7 +104,9 @@ def _step(network: nn.Module, optimizer: Any, image: Tensor, mask: Tensor, *, bu
         "the gradients of earlier steps are added to those of this one. Which call empties them?": "kept",
         "no weight has changed. The step comes after `backward`, nothing between empties the gradients.": "still",
         "the network must see normalised images.": "raw",
-        "the gradient is not shortened to a length of at most 1.": "unclipped",
+        "the gradient is not shortened to a length of at most 1: clip it after `backward`.": "unclipped",
+        "the pixels run from 0 to 1 already: do not divide by 255.": "dark",
+        "cross-entropy takes logits: no softmax before it.": "softmax",
     },
     "Every training loop of the course calls these six lines.",
     "after three steps the weights are not those that were expected.",
@@ -133,6 +145,7 @@ def _cosine(start: float, end: float, fraction: float) -> Iterator[Any]:
         "half a cosine takes an angle from 0 to pi.": end + (start - end) * (1 + math.cos(fraction)) / 2,
         "1 + cos falls from 2 to 0: halve it.": end + (start - end) * (1 + falling),
         "cos falls from 1 to -1. Shift and halve it: from 1 to 0.": end + (start - end) * falling,
+        "around the middle, the curve moves by half of the difference.": (start + end) / 2 + (start - end) * falling,
     }
 
 
@@ -145,6 +158,7 @@ def _keep(n: int, decay: float) -> Iterator[Any]:
         "the fraction may not exceed the decay.": warm if n else 0.0,
         "the fraction has to begin small, or the random start stays in the average.": decay,
         "update 0 copies the weights: it keeps nothing.": min(decay, warm),
+        "update 0 keeps nothing of the average: 0, not 1.": min(decay, warm) if n else 1.0,
         "that is the fraction of the new weights.": 1 - ema.keep(n, decay),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import Any
 
@@ -53,11 +54,13 @@ def _validate(network: nn.Module, loader: Any, *, bug: str = "") -> dict[str, fl
     with torch.no_grad():
         for image, mask, _ in loader:
             pixels, mask = image.to(best_device()) / 255, mask.to(best_device())
+            pixels = 255 * pixels if bug == "bytes" else pixels
             logits = network(pixels if bug == "raw" else normalise(pixels))
             losses.append(F.cross_entropy(logits, mask.long()).item())
             matrices.append(confusion_matrices(class_map(logits), mask).sum(dim=0))
             counts.append(1 if bug == "means" else len(mask))
-    loss = sum(x * n for x, n in zip(losses, counts, strict=True)) / sum(counts)
+    weights = [1] * len(counts) if bug == "unweighted" else counts
+    loss = sum(x * n for x, n in zip(losses, weights, strict=True)) / sum(counts)
     single = sum(mean_iou(matrix).item() for matrix in matrices) / len(matrices)
     return {
         "val loss": loss,
@@ -71,7 +74,9 @@ def _validate(network: nn.Module, loader: Any, *, bug: str = "") -> dict[str, fl
     _validate,
     {
         "your loss is a mean of batch means, in which a small batch weighs as much as a large one.": "means",
+        "the loss of a batch is a mean: multiply it by the number of its images before you add it up.": "unweighted",
         "your IoU is a mean over batches. Sum the confusion matrices first.": "single",
+        "these pixels run from 0 to 255: divide by 255 before `normalise`.": "bytes",
         "the network must see normalised images, pixels from 0 to 1 before that.": "raw",
     },
     "The same images give the same numbers, whatever the batch size.",
@@ -105,7 +110,8 @@ def _repaired(network: nn.Module, optimizer: Any, loader: Any, val_loader: Any, 
     for image, mask, _ in loader:
         image = normalise(image.to(best_device()) / 255)
         image = normalise(image) if "twice" in bug else image
-        train_step(network, optimizer, image, mask.to(best_device()).long(), bug="kept" if "zero_grad" in bug else "")
+        kept, clip = "kept" if "zero_grad" in bug else "", 1.0 if "clipping" in bug else math.inf
+        train_step(network, optimizer, image, mask.to(best_device()).long(), bug=kept, clip=clip)
     return _validate(network, val_loader, bug="train" if "eval" in bug else "")["val mean IoU"]
 
 
@@ -117,6 +123,11 @@ def _repaired(network: nn.Module, optimizer: Any, loader: Any, val_loader: Any, 
         f"{count} of 3 left: {'; '.join(BUGS[bug] for bug in left)}.": left
         for count in (1, 2, 3)
         for left in combinations(BUGS, count)
+    }
+    | {
+        "all three are repaired, but you clip the gradient, too. That `broken` does not is none of its bugs.": (
+            "clipping",
+        )
     },
     "All three bugs are repaired.",
     "your loop trains in another way. Change only what is wrong.",
@@ -136,7 +147,7 @@ class _PetTask(L.LightningModule):
         self.network, self.rate, self.augment, self.bug = network, rate, augment, bug
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        image, mask = batch.image.float() / 255, batch.mask
+        image, mask = batch.image.float() / (1 if self.bug == "bytes" else 255), batch.mask
         if self.bug != "augment":
             image, mask = self.augment(image, mask)
         loss = F.cross_entropy(self.network(image if self.bug == "raw" else normalise(image)), mask.long())
@@ -159,7 +170,8 @@ class _PetTask(L.LightningModule):
         if self.bug == "constant":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.rate, steps, pct_start=0.2)
+        rising = 0.3 if self.bug == "rising" else 0.2
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.rate, steps, pct_start=rising)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "epoch" if self.bug == "epoch" else "step"},
@@ -173,7 +185,9 @@ class _PetTask(L.LightningModule):
     {
         "the images are not augmented.": "augment",
         "the network must see normalised images.": "raw",
+        "the pixels run from 0 to 255: divide by 255 before the augmentation.": "bytes",
         "the learning rate stays constant. Return the schedule, too.": "constant",
+        "the rate rises for another part of the run than in the loop by hand: `pct_start=0.2`.": "rising",
         'the schedule changes once per epoch. Its "interval" is "step".': "epoch",
     },
     "The Trainer calls these methods; the loop is its own.",

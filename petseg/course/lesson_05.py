@@ -96,10 +96,12 @@ def _span(profile: Tensor, length: int, tail: float = 0.01) -> Iterator[Any]:
     ends = torch.cat([torch.zeros(1), profile.cumsum(0) / profile.sum()]).numpy()
     low, high = np.interp([tail, 1 - tail], ends, np.linspace(0, 1, len(ends)))
     margin = 0.15 * (high - low)
-    wide = int((low - margin) * length), math.ceil((high + margin) * length)
+    places = (low - margin) * length, (high + margin) * length
+    wide = int(places[0]), math.ceil(places[1])
     yield max(0, wide[0]), min(length, wide[1])
     yield {
         "the margin is missing: 15 % of the pet's extent on each side.": (int(low * length), math.ceil(high * length)),
+        "round the first end down and the last one up.": (max(0, round(places[0])), min(length, round(places[1]))),
         "every pixel counts. 1 % of the sum may lie beyond each side.": _span(profile, length, 0),
         "the box leaves the photo: at least 0, at most `length`.": wide,
     }

@@ -144,5 +144,5 @@ def test_a_function_that_fails_becomes_a_hint_and_an_open_one_is_still_to_do() -
     for nothing in (None, ...):
         with pytest.raises(UnfilledError):
             ask(lambda result=nothing: result)
-    with pytest.raises(UnfilledError, match=r"print returns nothing\. .* end it with `return`"):
+    with pytest.raises(UnfilledError, match=r"print returns nothing\. End it with `return`\."):
         ask(print)
