@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -30,6 +31,16 @@ def test_every_make_command_in_the_documents_is_one_that_a_plain_make_explains()
     call = re.compile(r"""(?:`|^ *|run: |  |" )make (?:[A-Z_]+="?[^`"\n]*"? )*([a-z]+)\b""", re.MULTILINE)
     named = {name for document in DOCUMENTS for name in call.findall((ROOT / document).read_text())}
     assert {"course", "test", "site", "space"} <= named <= listed
+
+
+def test_the_two_buttons_of_readme_are_drawings_with_the_words_of_their_alt_texts() -> None:
+    button = re.compile(r"^\[!\[(.+)\]\((figures/button-\w+\.svg)\)\]\(https:.+\)$", re.MULTILINE)
+    buttons = button.findall((ROOT / "README.md").read_text())
+    assert [words for words, _ in buttons] == ["Try it in your browser", "Build your first U-Net"]
+    for words, name in buttons:
+        drawing = ElementTree.parse(ROOT / name).getroot()
+        assert drawing.attrib["aria-label"] == "".join(drawing.itertext()).strip() == words
+        assert int(drawing.attrib["width"]) < 300  # fits a phone
 
 
 def test_segment_without_a_photo_is_one_sentence_and_installs_nothing(tmp_path: Path) -> None:
