@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from petseg.course.checks import exercise, gap
-from petseg.course.comparison import close, difference
+from petseg.course.comparison import close, difference, other_kind
 from petseg.course.hints import NotYetError, as_number, ask, call, hint_for, one_of, verdict
 from petseg.labels import CLASSES
 from petseg.metrics.confusion import batch_confusion, confusion_matrices, iou
@@ -76,7 +76,16 @@ def _confusion(prediction: Tensor, truth: Tensor) -> Iterator[Any]:
     }
 
 
-@gap("04.e", "IoU from a confusion matrix", [(MATRIX,)], "`metrics.iou` does this for many matrices at once.")
+def _rounded(result: Any, expected: Tensor) -> str:
+    """What is wrong with IoUs that are not float64, as the notebook compares them exactly with `metrics.iou`."""
+    double = "the numbers are right, but in float32, since int64 / int64 is that. Divide `.double()` numbers."
+    return other_kind(result, expected) or ("" if result.dtype == expected.dtype else double)
+
+
+MANY = "`metrics.iou` does this for many matrices at once."
+
+
+@gap("04.e", "IoU from a confusion matrix", [(MATRIX,)], MANY, kind=_rounded)
 def _iou(matrix: Tensor) -> Iterator[Any]:
     yield iou(matrix)
     both, true, predicted = matrix.diagonal().double(), matrix.sum(1).double(), matrix.sum(0).double()

@@ -124,6 +124,7 @@ CASES = [
     ("04.c", lambda j: 1 - (1 - j) / (1 + j), "right."),
     ("04.c", lambda j: [j], "for 0.5 expected"),
     ("04.c", lambda j: 1 / 0, "ZeroDivisionError"),
+    ("04.e", lambda m: (d := m.diagonal()) / (m.sum(dim=0) + m.sum(dim=1) - d), "`.double()`"),
     ("04.g", draws(pooled), "right."),
     ("04.g", draws(pooled, replacement=False), "all draws have the same score"),
     ("04.g", draws(lambda matrices: metrics.iou(matrices).mean()), "mean over the images"),
