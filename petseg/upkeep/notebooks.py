@@ -31,6 +31,11 @@ from petseg.upkeep.practice import NOTEBOOKS, write_practice
 
 PAGES: Final = Path("build/course")
 SLIDES: Final = Path("build/slides")
+SCRIPTS: Final = {
+    "reveal_url_prefix": "node_modules/reveal.js",
+    "require_js_url": "node_modules/requirejs/require.js",
+    "jquery_url": "node_modules/jquery/dist/jquery.min.js",
+}
 INDEX: Final = Path(__file__).with_name("index.html")
 REPOSITORY: Final = "https://github.com/petseg/petseg/blob/main/notebooks/"
 
@@ -86,12 +91,22 @@ def page(notebook: NotebookNode) -> str:
 
 
 def slides(notebook: NotebookNode) -> str:
-    """HTML of a notebook as slides: each section is a column, each text a slide, with the code below it."""
+    """HTML of a notebook as slides: each section is a column, each text a slide, with the code below it.
+
+    Scripts come from `SLIDES` where they were installed, see the site's page for teachers, else from the network.
+    """
+    cells: list[NotebookNode] = []
     for cell in notebook.cells:
-        kind = "subslide" if cell.cell_type == "markdown" else "-"
-        kind = "slide" if re.match(r"##? ", cell.source) and kind == "subslide" else kind
-        cell.metadata["slideshow"] = {"slide_type": "skip" if "setup" in cell.metadata.get("tags", []) else kind}
-    html: str = SlidesExporter(reveal_scroll=True).from_notebook_node(notebook)[0]
+        text = cell.cell_type == "markdown"
+        for source in re.split(r"^(?=## )", cell.source, flags=re.MULTILINE) if text else [cell.source]:
+            kind = "slide" if text and re.match(r"##? ", source) else "subslide" if text and source else "-"
+            shown = "skip" if "setup" in cell.metadata.get("tags", []) else kind
+            source = FORMULA.sub(_as_mathml, source) if text else source
+            own = {"id": f"slide-{len(cells)}", "metadata": {"slideshow": {"slide_type": shown}}}
+            cells.append(NotebookNode(cell, source=source, **own))
+    notebook.cells = cells
+    scripts = SCRIPTS if (SLIDES / "node_modules").is_dir() else {}
+    html: str = SlidesExporter(reveal_scroll=True, **scripts).from_notebook_node(notebook)[0]
     return html
 
 

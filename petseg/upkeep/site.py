@@ -139,7 +139,7 @@ def write_live(pages: Path) -> None:
     """Writes the files that the live page loads: its modules, the runtime, the model, samples and settings."""
     folder = pages / "live"
     (folder / "front").mkdir(parents=True)
-    for path in [*LIVE.glob("*.js"), LIVE / "icon.svg", *(RUNTIME / name for name in RUNTIME_FILES)]:
+    for path in [*LIVE.glob("*.js"), *LIVE.glob("icon.*"), *(RUNTIME / name for name in RUNTIME_FILES)]:
         shutil.copy(path, folder)
     for path in FRONT.iterdir():
         shutil.copy(path, folder / "front")

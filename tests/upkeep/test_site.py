@@ -5,9 +5,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from petseg.apps import display
 from petseg.files import read_json
@@ -107,6 +109,25 @@ def test_the_site_has_the_accent_of_the_apps_light_and_dark() -> None:
     colors = re.findall(r"--pst-color-primary: (.+);", (ROOT / site.TEXTS / "static/site.css").read_text())
     front = (ROOT / site.FRONT / "front.css").read_text()
     assert colors == [display.COLOR, re.search(r"color-scheme: dark; --petseg-mark: (#\w+)", front)[1]]  # type: ignore[index]
+
+
+def test_a_phone_finds_an_icon_of_the_live_page_without_transparent_corners() -> None:
+    name = re.search(r'<link rel="apple-touch-icon" href="live/(.+)">', (ROOT / site.LIVE / "page.html").read_text())
+    with Image.open(ROOT / site.LIVE / name[1]) as icon:  # type: ignore[index]
+        assert icon.size == (180, 180)
+        assert icon.convert("RGBA").getextrema()[3] == (255, 255)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_the_timetable_of_a_lesson_has_its_parts_in_order_and_adds_up_to_its_study_time(path: Path) -> None:
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    headings = [line for cell in cells for line in re.findall("^## (.+)", cell.source, re.MULTILINE)]
+    hours = re.search(r"\*\*Time and hardware\*\*: (two|three) hours", cells[0].source)
+    text = (ROOT / site.TEXTS / "teach.md").read_text()
+    table = text[text.index(f"{{dropdown}} {path.stem[:2]} ") :].split(":::")[0]
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", table, re.MULTILINE)
+    assert [part for _, parts in rows if parts[0] != "*" for part in parts.split("; ")] == headings
+    assert sum(int(minutes) for minutes, _ in rows) == {"two": 120, "three": 180}[hours[1]]  # type: ignore[index]
 
 
 def test_the_lock_file_of_the_live_page_names_no_server() -> None:

@@ -145,7 +145,7 @@ def test_a_page_needs_no_network_for_formulas_and_badges_and_leads_to_the_other_
 
 
 def test_slides_begin_a_column_at_each_section_and_leave_the_set_up_out() -> None:
-    texts = ["# Cats", "## Purr", "How?", "## Sleep"]
+    texts = ["# Cats", "## Purr", "How? $x^2$\n\n## Sleep"]
     cells = [new_markdown_cell(text) for text in texts]
     html = notebooks.slides(
         new_notebook(cells=[*cells, tagged("x = 1"), new_code_cell("y", metadata={"tags": ["setup"]})])
@@ -154,6 +154,19 @@ def test_slides_begin_a_column_at_each_section_and_leave_the_set_up_out() -> Non
     columns = body.split("<section><section>")[1:]
     assert ["Cats" in columns[0], "Purr" in columns[1] and "How" in columns[1], "Sleep" in columns[2]] == [True] * 3
     assert len(columns) == 3
+    assert "<msup>" in columns[1]  # a formula that needs no script
+
+
+def test_slides_take_their_scripts_from_the_folder_where_those_were_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lesson = new_notebook(cells=[new_markdown_cell("# Cats")])
+    assert "https://unpkg.com/reveal.js" in notebooks.slides(lesson)
+    (notebooks.SLIDES / "node_modules").mkdir(parents=True)
+    html = notebooks.slides(lesson)
+    assert "unpkg" not in html
+    assert all(f'"{notebooks.SCRIPTS[key]}' in html for key in notebooks.SCRIPTS)
 
 
 def test_the_index_lists_each_page_by_its_heading(tmp_path: Path) -> None:

@@ -54,6 +54,6 @@ engine.onChange("photos", () => {
   requestAnimationFrame(() => results?.scrollIntoView({ block: "nearest" }));
 }, front.signal);
 
-// Chromium takes a manifest from the head alone; without one, no phone offers to install the page.
-document.head.append(/** @type {HTMLElement} */ (document.querySelector("link[rel=manifest]")));
+// Chromium takes a manifest from the head alone; without one, no phone offers to install the page. An iPhone takes the icon.
+document.head.append(...document.querySelectorAll("link[rel=manifest], link[rel=apple-touch-icon]"));
 if ("serviceWorker" in navigator && location.protocol === "https:") navigator.serviceWorker.register("offline.js");
