@@ -16,7 +16,7 @@ from petseg.evaluation.corruptions import STRENGTHS
 from petseg.labels import CLASSES, COLORS, HATCHES, INK
 from petseg.metrics.calibration import expected_calibration_error, reliability
 from petseg.metrics.intervals import Interval
-from petseg.plots.style import GRID, DescribedFigure, figure
+from petseg.plots.style import GRID, DescribedFigure, figure, listed
 
 #: Colours of a gain and a loss above the noise between seeds, and of a difference within it.
 BETTER, WORSE, NOISE = "#0072B2", "#D55E00", "#999999"
@@ -191,4 +191,27 @@ def ablation_bars(ablation: Mapping[str, Any], title: str) -> DescribedFigure:
         ax.margins(x=0.2, y=0.02)  # space for the numbers beside the bars
         ax.tick_params(axis="y", labelsize=9)
         ax.set(xlabel="points of mean IoU, against the base")
+    return drawing
+
+
+def grouped_bars(values: Mapping[str, Mapping[str, float]], label: str) -> DescribedFigure:
+    """Bars of a table: a group for each row, a colour for each name, and the numbers beside them."""
+    names = list(next(iter(values.values())))
+    height = 0.8 / len(names)
+    alt = f"Bars, {label}: {listed(values, '{} {:,.4g}')}.".replace("_", " ")
+    with figure(7, 1 + 0.24 * len(values) * (len(names) + 0.4), alt=alt) as (drawing, ax):
+        for k, name in enumerate(names):
+            places = np.arange(len(values)) + height * (k - (len(names) - 1) / 2)
+            style: Any = {
+                "color": (BETTER, "#E69F00", NOISE, INK)[k],
+                "label": name.replace("_", " ").replace("iou", "IoU"),
+            }
+            bars = ax.barh(places, [row[name] for row in values.values()], height, **style)
+            ax.bar_label(bars, fmt="{:,.4g}", padding=3, fontsize=9)
+        ax.set_yticks(range(len(values)), [row.replace("_", " ").replace("iou", "IoU") for row in values])
+        ax.invert_yaxis()
+        ax.margins(x=0.1)
+        ax.set(xlabel=label)
+        if len(names) > 1:
+            drawing.legend(loc="outside lower center", ncols=len(names), fontsize=9)
     return drawing

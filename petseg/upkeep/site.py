@@ -25,7 +25,6 @@ from petseg.apps import cutouts, display, edge
 from petseg.apps.cutouts import no_pet
 from petseg.apps.display import COLOR, CSS, sample_photos
 from petseg.apps.panel.widget import PanelWidget
-from petseg.course.record import references, results
 from petseg.errors import PetsegError, exit_with_sentence
 from petseg.files import read_json, write_json, write_text
 from petseg.inference import correction, matting, segmentation, two_pass
@@ -36,8 +35,7 @@ from petseg.labels import CLASSES, rgb
 from petseg.models import zoo
 from petseg.models.classifier import SIZE
 from petseg.upkeep.notebooks import REPOSITORY, alt_texts
-from petseg.upkeep.record_pages import draw_chart, record_page
-from petseg.upkeep.results import results_table
+from petseg.upkeep.record_pages import draw_chart, record_page, released_page
 
 BUILD: Final = Path("build/site")
 TEXTS: Final = Path("notebooks/site")
@@ -73,7 +71,7 @@ def build() -> Path:
 
 def assemble(source: Path, live: bool) -> None:
     """Writes the folder that Sphinx reads."""
-    shutil.copytree(TEXTS, source, ignore=shutil.ignore_patterns("live", "static", "templates", "conf.py"))
+    shutil.copytree(TEXTS, source, ignore=shutil.ignore_patterns("live", "static", "templates", "*.py", "*.yaml"))
     copies = {"notebooks/glossary.md": "glossary.md", "CHANGELOG.md": "changelog.md", "data/README.md": "data.md"}
     for original, name in (copies | {"figures/chelsea.jpg": "chelsea.jpg"}).items():
         shutil.copy(original, source / name)
@@ -83,10 +81,7 @@ def assemble(source: Path, live: bool) -> None:
         nbformat.write(prepared(nbformat.read(path, as_version=4)), page)
     for card in zoo.cards():
         write_text(source / f"results/model-{card.name}.md", card.markdown())
-    write_text(
-        source / "results/released.md",
-        f"# Released models, and results of others\n\n{results_table(results(), references())}",
-    )
+    write_text(source / "results/released.md", released_page())
     for path in sorted(Path("figures").glob("*.json")):
         record = read_json(path)
         chart = draw_chart(source / "results", path.stem, record)

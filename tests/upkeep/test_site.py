@@ -1,5 +1,6 @@
 """The web site: what Sphinx reads, and the pages that it makes, which need the extra `site`."""
 
+import itertools
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from chrome import NoBrowserError, launched
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
@@ -15,7 +17,7 @@ from petseg.apps import display
 from petseg.files import read_json
 from petseg.models import zoo
 from petseg.upkeep import site
-from petseg.upkeep.record_pages import record_page
+from petseg.upkeep.record_pages import bars, described, record_page, released_page
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,9 +51,31 @@ def test_a_record_s_page_has_a_table_for_each_kind_of_row() -> None:
     assert "skips" not in page
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "figures").glob("*.json")), ids=lambda path: path.stem)
+def test_a_record_s_page_begins_with_its_result_in_numbers_and_its_bars_are_numbers(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    record = read_json(path)
+    result = record_page(path.stem, record).split("\n\n")[1]
+    assert re.search(r"\d", result)
+    assert result.endswith(".")
+    if chart := described(path.stem)["bars"]:
+        assert all(value > 0 for row in bars(record, **chart).values() for value in row.values())
+
+
+def test_the_page_of_released_models_ranks_them_and_folds_what_others_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown, folded = released_page().split(":::{dropdown}")
+    models = re.findall(r"^\| \[(.+)\]\(model-.+\.md\) \| (0\.\d+) \| \S+ M \| \S+ MB \|$", shown, re.MULTILINE)
+    assert sorted(name for name, _ in models) == sorted(zoo.available())
+    assert models == sorted(models, key=lambda model: -float(model[1]))
+    assert "SegFormer" in folded
+
+
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BeautifulSoup]:
-    """The pages of this checkout's site by name; Sphinx fails where a link leads nowhere."""
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this checkout's site; Sphinx fails where a link leads nowhere."""
     if find_spec("sphinx") is None or find_spec("myst_nb") is None:
         pytest.skip("needs the extra `site`")
     folder = tmp_path_factory.mktemp("site")
@@ -63,6 +87,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BeautifulSoup]:
         patch.setattr(site, "install_runtime", lambda: False)  # tests/browser opens the live page
         html = folder / site.build()
     assert not list(html.rglob(".doctrees"))
+    return html
+
+
+@pytest.fixture(scope="module")
+def pages(html: Path) -> dict[str, BeautifulSoup]:
+    """The site's pages by name."""
     return {
         path.relative_to(html).with_suffix("").as_posix(): BeautifulSoup(path.read_text(), "html.parser")
         for path in html.rglob("*.html")
@@ -103,6 +133,22 @@ def test_the_first_page_leads_to_live_page_colab_and_every_lesson_with_its_time(
     times = [row.text.split("\n")[2] for row in first.select("table tr")[1:]]
     assert len(times) == len(read_json(ROOT / "figures/minutes.json"))
     assert all(time.endswith((" s", " min")) for time in times)
+
+
+@pytest.mark.slow
+def test_no_page_is_wider_than_its_window_on_a_phone_and_on_a_laptop_light_and_dark(html: Path) -> None:
+    too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    try:
+        with launched() as browser:
+            for width, scheme in itertools.product((400, 1280), ("light", "dark")):
+                page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+                for name in ("index", "02_build_the_unet", "results/released"):
+                    page.goto((html / f"{name}.html").as_uri())
+                    assert page.locator("html").get_attribute("data-theme") == scheme
+                    assert page.evaluate(too_wide) <= 0, (name, width)
+                page.close()
+    except NoBrowserError as error:
+        pytest.skip(str(error))
 
 
 def test_the_site_has_the_accent_of_the_apps_light_and_dark() -> None:
