@@ -168,12 +168,12 @@ def test_a_phone_finds_an_icon_of_the_live_page_without_transparent_corners() ->
 def test_the_timetable_of_a_lesson_has_its_parts_in_order_and_adds_up_to_its_study_time(path: Path) -> None:
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
     headings = [line for cell in cells for line in re.findall("^## (.+)", cell.source, re.MULTILINE)]
-    hours = re.search(r"\*\*Time and hardware\*\*: (two|three) hours", cells[0].source)
+    hours = re.search(r"\*\*Time and hardware\*\*: (three|four) hours", cells[0].source)
     text = (ROOT / site.TEXTS / "teach.md").read_text()
     table = text[text.index(f"{{dropdown}} {path.stem[:2]} ") :].split(":::")[0]
     rows = re.findall(r"^\| (\d+) \| (.+) \|$", table, re.MULTILINE)
     assert [part for _, parts in rows if parts[0] != "*" for part in parts.split("; ")] == headings
-    assert sum(int(minutes) for minutes, _ in rows) == {"two": 120, "three": 180}[hours[1]]  # type: ignore[index]
+    assert sum(int(minutes) for minutes, _ in rows) == {"three": 180, "four": 240}[hours[1]]  # type: ignore[index]
 
 
 def test_the_lock_file_of_the_live_page_names_no_server() -> None:
