@@ -12,7 +12,7 @@ import stat
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
@@ -158,15 +158,11 @@ def _cutout_settings(args: argparse.Namespace) -> CutoutSettings:
         return CutoutSettings(background, args.crop, args.format, shadow=args.shadow)
     if args.background or args.crop or args.shadow or args.keep_metadata:
         raise SettingsError("--background, --crop, --shadow and --keep-metadata change the cut-out. Add --only cutout.")
-    return CutoutSettings()
+    return CutoutSettings("white", format=args.format)  # of the overlay; nothing is cut out
 
 
 def parse_background(text: str) -> str | Image.Image:
-    """The value of `--background`: "blur" or a colour as it is, otherwise the image in that file.
-
-    Raises:
-        SettingsError: it is none of these, or the file cannot be used.
-    """
+    """The value of `--background`: "blur" or a colour as it is, otherwise the image in that file."""
     from petseg.apps.cutouts import rgb
     from petseg.inference.photo import load_photo
 
@@ -191,10 +187,9 @@ def _segment_all(photos: Sequence[Path], settings: CutoutSettings, args: argpars
         jobs = [job for job in jobs if not job.is_done(args.anyway)]
     skipped, done = len(photos) - len(jobs), 0
     if jobs:
-        max_pixels = math.ceil(1e6 * args.max_megapixels)
-        check = False if args.anyway else None
-        predictor = Predictor(args.model, device=args.device, max_pixels=max_pixels, check_pet=check)
-        done = segment_jobs(jobs, predictor, settings)
+        max_pixels, check_pet = math.ceil(1e6 * args.max_megapixels), False if args.anyway else None
+        predictor = Predictor(args.model, device=args.device, max_pixels=max_pixels, check_pet=check_pet)
+        done = segment_jobs(jobs, predictor, settings, args.keep_metadata)
     if args.out != PIPE:
         rest = f", {skipped} skipped since their results exist" if skipped else ""
         say(f"{done} of {len(photos)} photos done{rest}; see {printable(args.out)}", sys.stdout)
@@ -203,21 +198,22 @@ def _segment_all(photos: Sequence[Path], settings: CutoutSettings, args: argpars
 
 def _jobs(photos: Sequence[Path], args: argparse.Namespace) -> list[Job]:
     out: Path = args.out
-    formats: Mapping[str, Format] = {
-        kind: "png" if kind == "mask" else args.format for kind in KINDS if kind in (args.only or KINDS)
-    }
     if names_a_file(out):
         if len(photos) > 1:
             raise SettingsError(f"--out {out}: is one file, but there are {len(photos)} photos. Name a folder.")
         if absolute(out) == absolute(photos[0]) and out != PIPE:
             raise SettingsError(f"--out {out}: is the photo itself. Name another file.")
-        return [Job(photos[0], out.parent, out.stem, formats, args.keep_metadata, target=out)]
+        return [Job(photos[0], dict.fromkeys(args.only, out))]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"--out {out}: cannot be made ({error.strerror}). Name another folder.") from error
     names = result_names([Path("stdin") if photo == PIPE else photo for photo in photos], out)
-    return [Job(photo, out, name, formats, args.keep_metadata) for photo, name in zip(photos, names, strict=True)]
+    endings = {kind: f"{kind}.{'png' if kind == 'mask' else args.format}" for kind in args.only or KINDS}
+    return [
+        Job(photo, {kind: out / f"{name}.{ending}" for kind, ending in endings.items()}, out / name)
+        for photo, name in zip(photos, names, strict=True)
+    ]
 
 
 # --- The photos ------------------------------------------------------------------------------------------------------
@@ -313,29 +309,24 @@ def result_names(photos: Sequence[Path], folder: Path) -> list[str]:
     """
     used = {folded(absolute(photo)) for photo in photos}
     names: dict[Path, str] = {}
-
-    def assign(photo: Path, name: str) -> None:
-        files = {folded(absolute(folder / f"{name}{ending}")) for ending in RESULT_ENDINGS}
-        if not files & used:
-            used.update(files)
-            names[photo] = name
-
-    for level in range(3):
-        proposed = {photo: shortened(_candidates(photo)[level]) for photo in photos if photo not in names}
+    for level in count():
+        proposed = {photo: _candidate(photo, level) for photo in photos if photo not in names}
         times = Counter(map(folded, proposed.values()))
         for photo, name in proposed.items():
-            if times[folded(name)] == 1:
-                assign(photo, name)
-    for photo in photos:
-        attempts = count()
-        while photo not in names:
-            assign(photo, _hashed(photo.stem, f"{absolute(photo)}{next(attempts) or ''}"))
+            files = {folded(absolute(folder / f"{name}{ending}")) for ending in RESULT_ENDINGS}
+            if times[folded(name)] == 1 and not files & used:
+                used |= files
+                names[photo] = name
+        if all(photo in names for photo in photos):
+            break
     return [names[photo] for photo in photos]
 
 
-def _candidates(photo: Path) -> tuple[str, str, str]:
+def _candidate(photo: Path, level: int) -> str:
     with_format = f"{photo.stem}_{photo.suffix.lstrip('.')}".rstrip("_")
-    return photo.stem, with_format, f"{Path(absolute(photo)).parent.name}_{with_format}".lstrip("_")
+    with_folder = f"{Path(absolute(photo)).parent.name}_{with_format}".lstrip("_")
+    plain = (photo.stem, with_format, with_folder)
+    return shortened(plain[level]) if level < 3 else _hashed(photo.stem, f"{absolute(photo)}{level - 3 or ''}")
 
 
 def shortened(name: str, most: int = LONGEST_NAME) -> str:
@@ -360,28 +351,21 @@ def folded(path: str) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """A photo and its results: `formats` by kind, in a folder, with a common name; or a single one, in `target`."""
+    """A photo and the files of its results, by kind."""
 
     photo: Path  # or PIPE
-    folder: Path
-    name: str
-    formats: Mapping[str, Format]
-    keep_metadata: bool = False
-    target: Path | None = None  # or PIPE
-
-    def file(self, kind: str) -> Path:
-        """The file of a result."""
-        return self.target or self.folder / f"{self.name}.{kind}.{self.formats[kind]}"
+    files: Mapping[str, Path]  # or PIPE
+    stem: Path | None = None  # the files' common path without endings; None if the user names the only file
 
     @property
-    def no_pet(self) -> Path:
+    def no_pet(self) -> Path | None:
         """An empty, hidden file instead of the cut-out of a photo without a pet, so that `--skip-existing` skips it."""
-        return self.folder / f".{self.name}.no-pet"
+        return self.stem and self.stem.with_name(f".{self.stem.name}.no-pet")
 
     def is_done(self, anyway: bool = False) -> bool:
         """Whether all results exist and are newer than the photo; `anyway` wants a cut-out also without a pet."""
-        missing = [kind for kind in self.formats if not self._is_current(self.file(kind))]
-        return not missing or (missing == ["cutout"] and not (self.target or anyway) and self._is_current(self.no_pet))
+        missing = [kind for kind, file in self.files.items() if not self._is_current(file)]
+        return not missing or (missing == ["cutout"] and not anyway and self._is_current(self.no_pet))
 
     def write(self, result: Segmentation, settings: CutoutSettings, photo: str, **metadata: Any) -> None:
         """Writes the results, each file completely or not at all; `photo` is used in messages.
@@ -395,46 +379,52 @@ class Job:
 
         draw = {"mask": result.mask_image, "overlay": result.overlay, "cutout": lambda: settings.draw(result)}
         try:
-            if not self.target:
-                self._remove_stale(result.found)
-            for kind, format in self.formats.items():
+            self._remove_stale(result.found)
+            for kind, file in self.files.items():
                 if kind == "cutout" and not result.found:
-                    if not self.target:
-                        self.no_pet.touch()
                     continue
+                format = "png" if kind == "mask" else settings.format
                 data = encode(draw[kind](), format, photo, **metadata if kind == "cutout" else {})
-                if self.target == PIPE:
+                if file == PIPE:
                     sys.stdout.buffer.write(data)
                     sys.stdout.buffer.flush()
                     continue
-                with atomic_write(self.file(kind)) as partial:
+                with atomic_write(file) as partial:
                     partial.write_bytes(data)
         except (OSError, MissingError) as error:
             reason = getattr(error.__cause__ or error, "strerror", None) or error  # of `atomic_write`, or of the rest
+            place = printable(self.stem.parent if self.stem else next(iter(self.files.values())))
             raise PhotoError(
-                f"{photo}: the results cannot be written to {printable(self.target or self.folder)} ({reason}). "
+                f"{photo}: the results cannot be written to {place} ({reason}). "
                 "Check its permissions and the space on the disk."
             ) from error
 
     def _remove_stale(self, found: bool) -> None:
         """Removes results of an older version of the photo, and what contradicts the new result about a pet."""
-        for path in [self.folder / f"{self.name}{ending}" for ending in RESULT_ENDINGS]:
-            if not self._is_current(path) or (".cutout." in path.name[len(self.name) :] and not found):
+        if not (self.stem and self.no_pet):
+            return
+        for ending in RESULT_ENDINGS:
+            path = self.stem.with_name(f"{self.stem.name}{ending}")
+            if not self._is_current(path) or (ending.startswith(".cutout.") and not found):
                 path.unlink(missing_ok=True)
         if found or not self._is_current(self.no_pet):
             self.no_pet.unlink(missing_ok=True)
+        if "cutout" in self.files and not found:
+            self.no_pet.touch()
 
-    def _is_current(self, result: Path) -> bool:
+    def _is_current(self, result: Path | None) -> bool:
         """Whether a result exists and was written after the photo was."""
         try:
             photo = self.photo.stat()
             # a copied or moved photo often keeps its date, but not the time of its entry in the file system
-            return result.stat().st_mtime_ns >= max(photo.st_mtime_ns, photo.st_ctime_ns)
+            return result is not None and result.stat().st_mtime_ns >= max(photo.st_mtime_ns, photo.st_ctime_ns)
         except (OSError, ValueError):
             return False
 
 
-def segment_jobs(jobs: Sequence[Job], predictor: Predictor, settings: CutoutSettings) -> int:
+def segment_jobs(
+    jobs: Sequence[Job], predictor: Predictor, settings: CutoutSettings, keep_metadata: bool = False
+) -> int:
     """Segments photos: while one is decoded, another is in the network and a third is written.
 
     Returns:
@@ -442,41 +432,36 @@ def segment_jobs(jobs: Sequence[Job], predictor: Predictor, settings: CutoutSett
     """
     from tqdm import tqdm
 
-    from petseg.apps.cutouts import photo_notes
+    from petseg.apps.cutouts import date_and_resolution, no_pet, photo_notes, sentence
+    from petseg.inference.photo import open_photo
+
+    large = Lock()
+
+    def segment(job: Job) -> tuple[bool, list[str]]:
+        """Whether a photo is done, and sentences for the user."""
+        name, problems = "stdin" if job.photo == PIPE else printable(job.photo), []
+        try:
+            photo = open_photo(sys.stdin.buffer.read() if job.photo == PIPE else job.photo, name=name)
+            metadata = date_and_resolution(photo.image) if keep_metadata else {}
+            W, H = photo.image.size
+            with large if W * H > LARGE else nullcontext():
+                result = predictor(photo, name=name)
+                job.write(result, settings, name, **metadata)
+            if "cutout" in job.files and not result.found:
+                problems = [no_pet(name, result.doubtful, "If it is one, add --anyway to write its cut-out.")]
+        except Exception as error:  # whatever happens to one photo, the others go on
+            problems = [sentence(error, name)]
+        return not problems, [*take_notes(), *problems]
 
     done = 0
-    large = Lock()
     with photo_notes() as take_notes, ThreadPoolExecutor(WORKERS) as pool, ExitStack() as stack:
         stack.callback(pool.shutdown, cancel_futures=True)  # after Ctrl-C, no further photo is started
-        futures = [pool.submit(_segment, job, predictor, settings, large, take_notes) for job in jobs]
         # a bar only on a terminal (None), and not for a single photo
-        for future in tqdm(futures, unit="photo", disable=None if len(jobs) > 1 else True):
+        bar = tqdm([pool.submit(segment, job) for job in jobs], unit="photo", disable=None if len(jobs) > 1 else True)
+        for future in bar:
             is_done, notes = future.result()
             done += is_done
             with tqdm.external_write_mode(sys.stderr):  # above the bar
                 for note in notes:
                     say(f"petseg: {note}")
     return done
-
-
-def _segment(
-    job: Job, predictor: Predictor, settings: CutoutSettings, large: Lock, take_notes: Callable[[], list[str]]
-) -> tuple[bool, list[str]]:
-    """Segments a photo; returns whether it is done, and sentences for the user."""
-    from petseg.apps.cutouts import date_and_resolution, no_pet, sentence
-    from petseg.inference.photo import open_photo
-
-    is_piped, problems = job.photo == PIPE, []
-    name = "stdin" if is_piped else printable(job.photo)
-    try:
-        photo = open_photo(sys.stdin.buffer.read() if is_piped else job.photo, name=name)
-        metadata = date_and_resolution(photo.image) if job.keep_metadata else {}
-        W, H = photo.image.size
-        with large if W * H > LARGE else nullcontext():
-            result = predictor(photo, name=name)
-            job.write(result, settings, name, **metadata)
-        if "cutout" in job.formats and not result.found:
-            problems = [no_pet(name, result.doubtful, "If it is one, add --anyway to write its cut-out.")]
-    except Exception as error:  # whatever happens to one photo, the others go on
-        problems = [sentence(error, name)]
-    return not problems, [*take_notes(), *problems]

@@ -526,12 +526,12 @@ def test_several_photos_are_processed_at_a_time_but_only_one_large_photo(photos,
 def test_after_an_interruption_no_further_photo_is_started(photos, pet_model, monkeypatch, capsys):
     started = []
 
-    def interrupted(job: batch.Job, *_: Any) -> None:
-        started.append(job)
+    def interrupted(self: Predictor, photo: Any, name: str) -> None:
+        started.append(name)
         time.sleep(0.05)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch, "_segment", interrupted)
+    monkeypatch.setattr(Predictor, "__call__", interrupted)
     monkeypatch.setattr(batch, "WORKERS", 1)
     for number in range(50):
         plain(photos / f"{number}.png")
