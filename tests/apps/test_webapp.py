@@ -74,8 +74,8 @@ def photo_file(folder: Path, name: str, image: Image.Image) -> ChosenPhoto:
 def test_what_is_kept_of_a_large_photo_is_small_and_draws_the_same_mask(session: Session, tmp_path: Path) -> None:
     file = photo_file(tmp_path, "large.jpg", chelsea(4000, 3000))
     result, _ = session.segment(file, "unet")
-    photo = SegmentedPhoto.from_result(file, result, "unet")
-    assert len(photo.jpeg) + len(photo.alpha) + photo.logits.nbytes < 1_200_000
+    photo = SegmentedPhoto.from_result(file, result)
+    assert len(photo.jpeg) + len(photo.alpha) + photo.result.logits.nbytes < 1_200_000
     assert np.array_equal(photo.preview().mask, display.preview(result).mask)
     assert photo.caption.startswith("4000 x 3000 pixels (12.0 megapixels), segmented by unet")
     assert np.array_equal(session.full_size(photo).cutout(), result.cutout())
@@ -86,7 +86,7 @@ def test_transparent_parts_of_a_photo_stay_transparent(session: Session, tmp_pat
     hole.paste(0, (900, 600, 1300, 1000))  # amid the cat's face
     image.putalpha(hole)
     file = photo_file(tmp_path, "hole.png", image)
-    photo = SegmentedPhoto.from_result(file, session.segment(file, "unet")[0], "unet")
+    photo = SegmentedPhoto.from_result(file, session.segment(file, "unet")[0])
     large = np.asarray(session.full_size(photo).cutout())[..., 3]
     small = np.asarray(photo.preview().cutout())[..., 3]
     assert large[620:980, 920:1280].max() == small[447:705, 663:921].max() == 0

@@ -13,10 +13,11 @@ from PIL import ImageOps
 
 from petseg.apps import display, downloads
 from petseg.apps.cutouts import CutoutSettings, Format, no_pet
-from petseg.apps.edits import Pet, Stroke, shown_pets
+from petseg.apps.edits import Pet, Stroke
 from petseg.apps.webapp.limits import MAX_PHOTOS
-from petseg.apps.webapp.messages import done, message, messages, sentence_of, sentences
+from petseg.apps.webapp.messages import answers, done, message, messages, present, sentence_of, sentences
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session, Store, Visit
+from petseg.errors import PhotoError
 
 #: The pictures under "Details", with their captions.
 CAPTIONS = {"overlay": "Overlay", "mask": "Class map", "confidence": "Confidence: light is sure"}
@@ -41,7 +42,7 @@ class Handlers:
 
     def again(self, visit: Visit | None, model: str) -> Iterator[list[Any]]:
         """Segments the same photos with another model; yields what `segment` does."""
-        yield from self.segment([photo.file for photo in _present(visit).photos], model)
+        yield from self.segment([photo.file for photo in present(visit).photos], model)
 
     def segment(self, files: Sequence[ChosenPhoto], model: str) -> Iterator[list[Any]]:
         """Segments photos and shows the first with a pet; a sentence for each photo without a pet or with a fault.
@@ -59,7 +60,7 @@ class Handlers:
             yield [f"<p><progress></progress>Cutting out {escape(file.name)}{count}</p>", *[gr.skip()] * 5]
             try:
                 result, photo_notes = self.session.segment(file, model)
-                photos.append(SegmentedPhoto.from_result(file, result, model))
+                photos.append(SegmentedPhoto.from_result(file, result))
                 notes += photo_notes
                 failed += [] if result.found else [no_pet(file.name, result.doubtful)]
             except Exception as error:  # the other photos are segmented all the same
@@ -86,36 +87,37 @@ class Handlers:
             gr.update(visible=visit.pets > 1),
         ]
 
-    def anyway(self, visit: Visit | None) -> list[Any]:
+    @answers
+    def anyway(self, visit: Visit) -> list[Any]:
         """Shows the cut-out of a doubtful photo; values for the status, the visit and the button for all cut-outs."""
-        visit = _present(visit).without_doubt()
+        visit = visit.changed(visit.shown.without_doubt())
         return [messages([], [], done([visit.shown])), visit, gr.update(visible=visit.pets > 1)]
 
-    def show(self, visit: Visit | None, selected: gr.SelectData) -> Visit:
+    @answers
+    def show(self, visit: Visit, selected: gr.SelectData) -> Visit:
         """Shows another of the photos."""
-        return replace(_present(visit), index=int(selected.index))
+        return replace(visit, index=int(selected.index))
 
-    def stroke(self, visit: Visit | None, event: gr.EventData) -> Visit:
+    @answers
+    def stroke(self, visit: Visit, event: gr.EventData) -> Visit:
         """Follows a stroke of the brush on the shown photo."""
-        visit = _present(visit)
-        with sentences(visit.shown.file.name):
-            return visit.edited([*visit.shown.edits, Stroke.from_message(event._data)])
+        return visit.changed(visit.shown.edited([*visit.shown.edits, Stroke.from_message(event._data)]))
 
-    def undo(self, visit: Visit | None) -> Visit:
+    @answers
+    def undo(self, visit: Visit) -> Visit:
         """Takes back the last correction of the shown photo."""
-        visit = _present(visit)
-        return visit.edited(visit.shown.edits[:-1])
+        return visit.changed(visit.shown.edited(visit.shown.edits[:-1]))
 
-    def choose_pets(self, visit: Visit | None, chosen: Sequence[int]) -> Visit:
+    @answers
+    def choose_pets(self, visit: Visit, chosen: Sequence[int]) -> Visit:
         """Shows the chosen ones of several pets."""
-        visit = _present(visit)
-        shown = enumerate(shown_pets(visit.shown.found(), visit.shown.edits))
-        changes = [Pet(index, not was) for index, was in shown if was != (index in chosen)]
-        return visit.edited([*visit.shown.edits, *changes])
+        pets = enumerate(visit.shown.pets())
+        changes = [Pet(index, not shown) for index, shown in pets if shown != (index in chosen)]
+        return visit.changed(visit.shown.edited([*visit.shown.edits, *changes]))
 
     def pets(self, visit: Visit | None) -> dict[str, Any]:
         """The choice among the pets of the shown photo, if there are several."""
-        shown = shown_pets(visit.shown.found(), visit.shown.edits) if visit else []
+        shown = visit.shown.pets() if visit else []
         choices = [(str(index + 1), index) for index in range(len(shown))]
         return gr.update(choices=choices, value=[i for i, on in enumerate(shown) if on], visible=len(shown) > 1)
 
@@ -129,66 +131,62 @@ class Handlers:
             return [before and before["path"], gr.skip()]
         return [gr.skip(), upload]
 
-    def compare(self, visit: Visit | None, correcting: bool, *fields: Any) -> str:
+    @answers
+    def compare(self, visit: Visit, correcting: bool, *fields: Any) -> str:
         """HTML of photo and cut-out, compared; of the photo alone if no pet was found.
 
         While it is being corrected, the whole photo is shown, on a transparent background.
         """
-        photo = _present(visit).shown
-        result = photo.preview()
-        with sentences(photo.file.name):
-            settings = CutoutSettings() if correcting else self._settings(*fields, preview=True)
-            shown = display.compared(photo.file.name, result, settings)
-            image, alt = shown.before
-            after = (display.data_uri(shown.after[0]), shown.after[1]) if shown.after else None
-            return display.comparison((display.data_uri(image), alt), after, image.size, shown.line, result.doubtful)
+        result = visit.shown.preview()
+        settings = CutoutSettings() if correcting else self._settings(*fields, preview=True)
+        shown = display.compared(visit.shown.file.name, result, settings)
+        image, alt = shown.before
+        after = (display.data_uri(shown.after[0]), shown.after[1]) if shown.after else None
+        return display.comparison((display.data_uri(image), alt), after, image.size, shown.line, result.doubtful)
 
+    @answers
     def details(
-        self, visit: Visit | None, unfolded: bool, opacity: float, classes: Sequence[str]
+        self, visit: Visit, unfolded: bool, opacity: float, classes: Sequence[str]
     ) -> tuple[list[tuple[str, str]], str]:
         """Overlay, class map and confidence map, each with its caption, and HTML of the legend; empty while folded."""
         if not unfolded:
             return [], ""
-        photo = _present(visit).shown
-        result = display.preview(photo.preview(), display.DETAIL_SIDE)
-        with sentences(photo.file.name):
-            pictures = [
-                (self.store.picture(display.detail(kind, result, opacity, classes)), words)
-                for kind, words in CAPTIONS.items()
-            ]
-        return pictures, f"{display.legend(result.fractions)}<p>{escape(photo.caption)}</p>"
+        result = display.preview(visit.shown.preview(), display.DETAIL_SIDE)
+        pictures = {kind: display.detail(kind, result, opacity, classes) for kind in CAPTIONS}
+        files = [(self.store.picture(picture), CAPTIONS[kind]) for kind, picture in pictures.items()]
+        return files, f"{display.legend(result.fractions)}<p>{escape(visit.shown.caption)}</p>"
 
-    def cutout(self, visit: Visit | None, *fields: Any) -> str:
+    @answers
+    def cutout(self, visit: Visit, *fields: Any) -> str:
         """Writes the cut-out at the photo's own size; returns the file's path."""
-        photo = _present(visit).shown
-        with sentences(photo.file.name):
-            return self._write(photo.file.name, "cutout", self.session.full_size(photo), self._settings(*fields))
+        return self._write(
+            visit.shown.file.name, "cutout", self.session.full_size(visit.shown), self._settings(*fields)
+        )
 
-    def archive(self, visit: Visit | None, *fields: Any) -> tuple[str, str]:
+    @answers
+    def archive(self, visit: Visit, *fields: Any) -> tuple[str, str]:
         """Writes a ZIP file of all cut-outs; returns its path, and HTML that says which are missing."""
-        photos = _present(visit).photos
-        with sentences("cut-outs.zip"):
-            settings = self._settings(*fields)
+        settings = self._settings(*fields)
         failed: list[str] = []
 
         def pictures() -> Iterator[tuple[str, bytes]]:
-            for photo in photos:
+            for photo in visit.photos:
                 try:
                     yield downloads.file(photo.file.name, "cutout", self.session.full_size(photo), settings)
                 except Exception as error:  # the other photos are cut out all the same
                     failed.append(sentence_of(error, photo.file.name))
 
-        with sentences("cut-outs.zip"), self.store.new("cut-outs.zip") as path, path.open("wb") as file:
+        with self.store.new("cut-outs.zip") as path, path.open("wb") as file:
             downloads.write_archive(file, pictures())
-        if len(failed) == len(photos):
-            raise message(failed[0])
+        if len(failed) == len(visit.photos):
+            raise PhotoError(failed[0])
         return str(path), messages(failed)
 
-    def detail(self, kind: str, visit: Visit | None, *overlay: Any) -> str:
+    @answers
+    def detail(self, visit: Visit, *overlay: Any, kind: str) -> str:
         """Writes the overlay or the mask at the photo's own size; returns the file's path."""
-        photo = _present(visit).shown
-        with sentences(photo.file.name):
-            return self._write(photo.file.name, kind, self.session.full_size(photo), CutoutSettings(), *overlay)
+        result = self.session.full_size(visit.shown)
+        return self._write(visit.shown.file.name, kind, result, CutoutSettings(), *overlay)
 
     def program(
         self,
@@ -239,10 +237,3 @@ class Handlers:
 
     def _write(self, photo: str, kind: str, *result_settings_and_overlay: Any) -> str:
         return self.store.write(*downloads.file(photo, kind, *result_settings_and_overlay))
-
-
-def _present(visit: Visit | None) -> Visit:
-    """The visit, or a message if the visitor was away for so long that the photos were deleted."""
-    if visit is None:
-        raise message("The photo was deleted in the meantime. Choose it again.")
-    return visit

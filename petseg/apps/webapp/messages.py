@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from html import escape
+from typing import Any
 
 import gradio as gr
 
 from petseg.apps.cutouts import sentence
-from petseg.apps.webapp.session import SegmentedPhoto
+from petseg.apps.webapp.session import SegmentedPhoto, Visit
 from petseg.errors import PetsegError
 
 log = logging.getLogger(__name__)
@@ -25,7 +27,7 @@ def messages(failed: Iterable[str], notes: Iterable[str] = (), ready: str = "") 
 
 def done(photos: Sequence[SegmentedPhoto]) -> str:
     """What is ready, for those who cannot see it; empty if no pet was found."""
-    names = [photo.file.name for photo in photos if photo.preview().found]
+    names = [photo.file.name for photo in photos if photo.result.found]
     of = names[0] if len(names) == 1 else f"{len(names)} photos"
     return f"Ready: the pet of {of} is cut out." if names else ""
 
@@ -49,3 +51,21 @@ def sentence_of(error: Exception, photo: str) -> str:
     if not isinstance(error, PetsegError):
         log.error("%s", photo, exc_info=error)
     return sentence(error, photo)
+
+
+def present(visit: Visit | None) -> Visit:
+    """The visit, or a message if the visitor was away for so long that the photos were deleted."""
+    if visit is None:
+        raise message("The photo was deleted in the meantime. Choose it again.")
+    return visit
+
+
+def answers(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a handler whose first value is the visit: it is present, and what fails is a message about its photo."""
+
+    @wraps(handler)
+    def answer(self: Any, visit: Visit | None, *values: Any, **options: Any) -> Any:
+        with sentences(present(visit).shown.file.name):
+            return handler(self, visit, *values, **options)
+
+    return answer

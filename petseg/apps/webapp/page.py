@@ -218,7 +218,7 @@ class Page:
         overlay = [self.opacity, self.classes]
         gr.on(changes, handlers.details, [self.visit, self.unfolded, *overlay], [self.pictures, self.legend], **DRAW)
         for kind, button in (("overlay", self.download_overlay), ("mask", self.download_mask)):
-            self._saves(button, partial(handlers.detail, kind), [self.visit, *overlay])
+            self._saves(button, partial(handlers.detail, kind=kind), [self.visit, *overlay])
 
     def _endpoint(self) -> None:
         """The one endpoint for programs; all but the photo may be left out."""

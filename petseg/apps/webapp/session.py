@@ -12,13 +12,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from petseg.apps import display
 from petseg.apps.cutouts import encode, photo_notes
-from petseg.apps.edits import Edit, edited
+from petseg.apps.edits import Edit, edited, shown_pets
 from petseg.errors import ModelError, PhotoError, SettingsError
 from petseg.inference.photo import Photo, decode_photo
 from petseg.inference.predictor import Predictor
@@ -53,51 +51,46 @@ class ChosenPhoto:
 
 @dataclass(frozen=True, eq=False)
 class SegmentedPhoto:
-    """What is kept of a segmented photo: enough to redraw it, little enough to keep for many visitors.
-
-    Attributes:
-        file: where the photo is.
-        jpeg: a copy of the photo whose longest side is at most `display.PREVIEW_SIDE`.
-        alpha: a PNG of the copy's opacity; empty if all of it is opaque.
-        logits: float32 (3, h, w), as in `Segmentation`.
-        model: a name in `Session.choices`.
-        caption: size, model and time.
-        pet_probability: as in `Segmentation`.
-        edits: corrections by hand.
-        corrected: the logits after them.
-    """
+    """What is kept of a segmented photo: enough to redraw it, little enough to keep for many visitors."""
 
     file: ChosenPhoto
-    jpeg: bytes = field(repr=False)
-    alpha: bytes = field(repr=False)
-    logits: NDArray[np.float32] = field(repr=False)
-    model: str
+    jpeg: bytes = field(repr=False)  # a copy of the photo whose longest side is at most `display.PREVIEW_SIDE`
+    alpha: bytes = field(repr=False)  # a PNG of the copy's opacity; empty if all of it is opaque
     caption: str
-    pet_probability: float | None
+    original: Segmentation  # what the model found, without the photo
+    result: Segmentation  # the same after the edits
     edits: Sequence[Edit] = ()
-    corrected: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @classmethod
-    def from_result(cls, file: ChosenPhoto, result: Segmentation, model: str) -> SegmentedPhoto:
+    def from_result(cls, file: ChosenPhoto, result: Segmentation) -> SegmentedPhoto:
         """What is kept of a result."""
-        small = display.preview(result)
+        small, bare = display.preview(result), _without_photo(result)
         jpeg, alpha = encode(small.photo, "jpg"), encode(small.photo_alpha, "png") if small.photo_alpha else b""
-        return cls(file, jpeg, alpha, result.logits, model, display.caption(result), result.pet_probability)
+        return cls(file, jpeg, alpha, display.caption(result), bare, bare)
 
-    def preview(self) -> Segmentation:
-        """The result for the small copy."""
+    def preview(self, edits: Sequence[Edit] | None = None) -> Segmentation:
+        """The result for the small copy, or what it would be after other edits."""
         alpha = Image.open(BytesIO(self.alpha)) if self.alpha else None
-        return self.result(Image.open(BytesIO(self.jpeg)), alpha)
+        result = self.result if edits is None else self.original
+        return edited(replace(result, photo=Image.open(BytesIO(self.jpeg)), photo_alpha=alpha), edits or ())
 
-    def found(self) -> Segmentation:
-        """The result for the small copy before all corrections."""
-        return replace(self.preview(), logits=self.logits)
+    def pets(self) -> list[bool]:
+        """Which of several pets are shown; empty for a single one."""
+        return shown_pets(self.preview(edits=()), self.edits)
 
-    def result(self, photo: Image.Image, alpha: Image.Image | None) -> Segmentation:
-        """The result for the photo at some size, with its transparency."""
-        logits = self.logits if self.corrected is None else self.corrected
-        pet = self.pet_probability
-        return Segmentation(photo, logits, model=self.model, photo_alpha=alpha, pet_probability=pet)
+    def edited(self, edits: Sequence[Edit]) -> SegmentedPhoto:
+        """The photo corrected by hand; raises SettingsError after too many corrections."""
+        if len(edits) > MAX_EDITS:
+            raise SettingsError(f"{self.file.name}: {MAX_EDITS} corrections at most. Undo some.")
+        return replace(self, edits=edits, result=_without_photo(self.preview(edits)))
+
+    def without_doubt(self) -> SegmentedPhoto:
+        """The photo after the visitor said that it shows a pet."""
+        return replace(self, original=self.original.without_doubt(), result=self.result.without_doubt())
+
+
+def _without_photo(result: Segmentation) -> Segmentation:
+    return replace(result, photo=Image.new("RGB", (1, 1)), photo_alpha=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +103,7 @@ class Visit:
     @classmethod
     def of(cls, photos: Sequence[SegmentedPhoto]) -> Visit:
         """A visit that shows the first photo with a pet, or else the first."""
-        return cls(photos, next((index for index, photo in enumerate(photos) if photo.preview().found), 0))
+        return cls(photos, next((index for index, photo in enumerate(photos) if photo.result.found), 0))
 
     @property
     def shown(self) -> SegmentedPhoto:
@@ -120,21 +113,10 @@ class Visit:
     @property
     def pets(self) -> int:
         """How many photos show a pet."""
-        return sum(photo.preview().found for photo in self.photos)
+        return sum(photo.result.found for photo in self.photos)
 
-    def without_doubt(self) -> Visit:
-        """The visit after the visitor said that the shown photo is of a pet."""
-        return self._changed(pet_probability=None)
-
-    def edited(self, edits: Sequence[Edit]) -> Visit:
-        """The visit after the shown photo was corrected by hand; raises SettingsError after too many corrections."""
-        if len(edits) > MAX_EDITS:
-            raise SettingsError(f"{self.shown.file.name}: {MAX_EDITS} corrections at most. Undo some.")
-        result = edited(self.shown.found(), edits)
-        return self._changed(edits=edits, corrected=result.logits, pet_probability=result.pet_probability)
-
-    def _changed(self, **values: Any) -> Visit:
-        shown = replace(self.shown, **values)
+    def changed(self, shown: SegmentedPhoto) -> Visit:
+        """The visit with another state of the shown photo."""
         return replace(self, photos=[shown if photo is self.shown else photo for photo in self.photos])
 
 
@@ -158,12 +140,7 @@ class Session:
         self._lock = Lock()  # large photos side by side would need memory side by side
 
     def segment(self, file: ChosenPhoto, model: str) -> tuple[Segmentation, list[str]]:
-        """Segments a photo; also returns sentences about how it was read.
-
-        Raises:
-            PhotoError: the photo cannot be used.
-            ModelError: no model of this name is offered.
-        """
+        """Segments a photo; also returns sentences about how it was read. Raises PhotoError and ModelError."""
         with self._lock, photo_notes() as notes:
             result = self._predictor(model)(file.present(), name=file.name)
             return result, notes()
@@ -175,7 +152,8 @@ class Session:
 
     def full_size(self, photo: SegmentedPhoto) -> Segmentation:
         """The result for the photo at its own size; raises what `decode` does."""
-        return photo.result(*self.decode(photo.file))
+        image, alpha = self.decode(photo.file)
+        return replace(photo.result, photo=image, photo_alpha=alpha)
 
     def _predictor(self, model: str) -> Predictor:
         if model not in [name for _, name in self.choices]:
