@@ -29,49 +29,31 @@ OVERLAY: Final = ("opacity", "classes")
 
 @dataclass(frozen=True)
 class Entry:
-    """An open photo.
+    """An open photo."""
 
-    Attributes:
-        number: of the photo, which no other has had.
-        original: what the model found.
-        edits: corrections by hand.
-        result: the original after the edits.
-        preview: a small copy of the result, which is fast to redraw.
-    """
-
-    number: int
     name: str
-    original: Segmentation
-    edits: tuple[Edit, ...]
-    result: Segmentation
-    preview: Segmentation
+    original: Segmentation  # what the model found
+    edits: tuple[Edit, ...]  # corrections by hand
+    result: Segmentation  # the original after the edits
+    preview: Segmentation  # a small copy of the result, which is fast to redraw
 
     @classmethod
-    def of(cls, number: int, name: str, original: Segmentation, edits: tuple[Edit, ...] = ()) -> Entry:
+    def of(cls, name: str, original: Segmentation, edits: tuple[Edit, ...] = ()) -> Entry:
         """The photo after some edits, which are followed on its small copy."""
         preview = edited(display.preview(original), edits)
         result = replace(original, logits=preview.logits, pet_probability=preview.pet_probability)
-        return cls(number, name, original, edits, result, preview)
-
-    @property
-    def key(self) -> str:
-        """The key of the photo's thumbnail among the pictures."""
-        return f"photo {self.number}"
+        return cls(name, original, edits, result, preview)
 
 
 class Gallery:
-    """Shows one of the open photos in a panel's widget, and again whenever a setting changes.
-
-    Attributes:
-        entries: the open photos, oldest first.
-    """
+    """Shows one of the open photos in a panel's widget, and again whenever a setting changes."""
 
     def __init__(self, widget: PanelWidget) -> None:
-        self.entries: list[Entry] = []
+        self.entries: dict[int, Entry] = {}  # the open photos, oldest first, by numbers that are never used again
         self._widget = widget
         self._numbers = count(1)
         self._background: Image.Image | None = None  # the user's own
-        self._before: Any = None  # photo and frame of the comparison's left side, and whether it is sharp
+        self._before: Any = None  # number, frame and size of the photo on the comparison's left side
         self._settled = False  # whether a photo of the last batch is shown that has a pet
         widget.observe(lambda _: self._draw_cutout(), list(CUTOUT))
         widget.observe(lambda _: self._draw_details("overlay"), list(OVERLAY))
@@ -79,40 +61,45 @@ class Gallery:
 
     def current(self) -> Entry | None:
         """The photo that is shown."""
-        return next((entry for entry in self.entries if entry.number == self._widget.photo), None)
+        return self.entries.get(self._widget.photo)
 
     def add(self, name: str, result: Segmentation, new_batch: bool = True) -> None:
         """Opens a photo; the first of a batch that has a pet is shown, by the observer of this choice."""
-        entry = Entry.of(next(self._numbers), name, result)
-        closed, self.entries = self.entries[: 1 - MAX_OPEN], [*self.entries, entry][-MAX_OPEN:]
-        for old in closed:
-            self._widget.shown.pop(old.key)
-        self._show({entry.key: (ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL)), "")})
-        self._widget.photos = [[entry.number, entry.name] for entry in self.entries]
+        number, entry = next(self._numbers), Entry.of(name, result)
+        for old in list(self.entries)[: 1 - MAX_OPEN]:
+            self._forget(old)
+        self.entries[number] = entry
+        self._show({_key(number): (ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL)), "")})
+        self._list()
         if new_batch or not self._settled or self.current() is None:
-            self._widget.photo = entry.number
+            self._widget.photo = number
             self._settled = result.found
 
     def close(self, number: int) -> None:
         """Closes a photo and shows its neighbour."""
-        index = [entry.number for entry in self.entries].index(number)
-        self._widget.shown.pop(self.entries.pop(index).key)
-        self._widget.photos = [[entry.number, entry.name] for entry in self.entries]
-        neighbours = self.entries[max(0, index - 1) :][:1]
-        self._widget.photo = neighbours[0].number if neighbours else 0
+        index = list(self.entries).index(number)
+        self._forget(number)
+        self._list()
+        neighbours = list(self.entries)[max(0, index - 1) :]
+        self._widget.photo = neighbours[0] if neighbours else 0
         if not neighbours:
             self._widget.caption = ""
 
-    def replace(self, entry: Entry, original: Segmentation, edits: tuple[Edit, ...] = ()) -> None:
-        """Shows another result for an open photo, or the same with other edits."""
-        index = self.entries.index(entry)
-        self.entries[index] = Entry.of(entry.number, entry.name, original, edits)
+    def _forget(self, number: int) -> None:
+        del self.entries[number], self._widget.shown[_key(number)]
+
+    def _list(self) -> None:
+        self._widget.photos = [[number, entry.name] for number, entry in self.entries.items()]
+
+    def replace(self, original: Segmentation, edits: tuple[Edit, ...] = ()) -> None:
+        """Shows another result for the photo that is shown, or the same with other edits."""
+        number = self._widget.photo
+        self.entries[number] = Entry.of(self.entries[number].name, original, edits)
         self.show()
 
     def in_photo(self, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
         """Points in the part of the photo that is shown, as points in the photo, all 0 to 1."""
-        _, (left, top, right, bottom), _ = self._before
-        W, H = self._drawn().photo.size
+        _, (left, top, right, bottom), (W, H) = self._before
         return [((left + x * (right - left)) / W, (top + y * (bottom - top)) / H) for x, y in points]
 
     def use_background(self, name: str, image: Image.Image) -> None:
@@ -146,43 +133,30 @@ class Gallery:
         )
 
     def file(self, entry: Entry, kind: str) -> tuple[str, bytes]:
-        """Name and bytes of a picture's file at the photo's own size: `cutout`, `copy`, `overlay` or `mask`.
-
-        Raises:
-            PhotoError: the picture is too large for its format.
-        """
+        """Name and bytes of a picture's file at the photo's own size: `cutout`, `copy`, `overlay` or `mask`."""
         settings = self.settings()
         if kind == "copy":  # programs that paste expect PNG
             kind, settings = "cutout", replace(settings, format="png")
         return downloads.file(entry.name, kind, entry.result, settings, self._widget.opacity, self._widget.classes)
 
     def archive(self) -> tuple[str, bytes]:
-        """Name and bytes of a ZIP file with all cut-outs.
-
-        Raises:
-            PhotoError: there are none.
-        """
-        pets = [entry for entry in self.entries if entry.result.found]
+        """Name and bytes of a ZIP file with all cut-outs; raises PhotoError if there are none."""
+        pets = [entry for entry in self.entries.values() if entry.result.found]
         if not pets:
             raise PhotoError("No pet found in any of the open photos, so there is nothing to download.")
         file = BytesIO()
         downloads.write_archive(file, (self.file(entry, "cutout") for entry in pets))
         return "petseg-cutouts.zip", file.getvalue()
 
-    def _drawn(self) -> Segmentation:
-        """The result of which the comparison shows pictures."""
-        entry = next(entry for entry in self.entries if entry.number == self._widget.photo)
-        return entry.result if self._widget.sharp else entry.preview
-
     def _draw_cutout(self) -> None:
         """Sends the comparison's pictures: the photo only if the part of it that is shown has changed."""
         if (entry := self.current()) is None:
             return
-        drawn = self._drawn()
+        drawn = entry.result if self._widget.sharp else entry.preview
         settings = CutoutSettings() if self._widget.correcting else self.settings()
         shown = display.compared(entry.name, drawn, settings)
         pictures = {}
-        if self._before != (before := (entry.number, shown.frame, drawn.photo.size)):
+        if self._before != (before := (self._widget.photo, shown.frame, drawn.photo.size)):
             pictures["before"], self._before = shown.before, before
         if shown.after:
             pictures["after"] = shown.after
@@ -207,3 +181,8 @@ class Gallery:
         """Sends pictures, each with its alt text, by key."""
         encoded = [Picture(key, alt, *display.for_screen(image)) for key, (image, alt) in pictures.items()]
         self._widget.show(encoded, *size_and_line)
+
+
+def _key(number: int) -> str:
+    """The key of a photo's thumbnail among the pictures."""
+    return f"photo {number}"

@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from petseg.apps.cutouts import photo_notes, sentence
 from petseg.apps.display import model_choices, sample_photos, sample_thumbnails
-from petseg.apps.edits import Pet, Stroke
-from petseg.apps.panel.gallery import Gallery
+from petseg.apps.edits import Edit, Pet, Stroke
+from petseg.apps.panel.gallery import Entry, Gallery
 from petseg.apps.panel.widget import MAX_BYTES, Message, PanelWidget
 from petseg.errors import PhotoError
 from petseg.inference.photo import load_photo
@@ -70,27 +70,38 @@ class Panel:
 
     def _receive(self, message: Message, data: bytes) -> None:
         """Answers a message from a browser; `data` is the file that it sends."""
-        match message["type"]:
-            case "ready":
+        entry = self.gallery.current()
+        match message:
+            case {"type": "ready"}:
                 self.widget.show_again(sample_thumbnails())
-            case "too large" | "unreadable":
+            case {"type": "too large" | "unreadable"}:
                 self.widget.add_message(_refusal(message))
-            case "part" if message["purpose"] == "background":
-                self._use_background(message["name"], data)
-            case "part":
-                self._segment(message["name"], lambda: data, message["index"], message["of"])
-            case "open":
-                self._open(message["text"])
-            case "sample":
-                self._segment(message["name"], self._samples[message["name"]])
-            case "anyway" if entry := self.gallery.current():
-                self.gallery.replace(entry, entry.original.without_doubt())
-            case "close":
-                self.gallery.close(message["number"])
-            case "stroke" | "pet" | "undo":
-                self._correct(message)
-            case "save":
-                self._save(message["view"], message["picture"])
+            case {"type": "part", "purpose": "background", "name": name}:
+                with self._working(f"Reading {name} …", name):
+                    image = load_photo(data, name=name)
+                    image.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
+                    self.gallery.use_background(name, image)
+            case {"type": "part", "name": name, "index": index, "of": of}:
+                self._segment(name, lambda: data, index, of)
+            case {"type": "open", "text": text}:
+                with self._working(f"Opening {text} …", text):
+                    name, source = typed_photo(text)
+                    self._segment(name, lambda: source)
+            case {"type": "sample", "name": name}:
+                self._segment(name, self._samples[name])
+            case {"type": "close", "number": number}:
+                self.gallery.close(number)
+            case {"type": "anyway"} if entry:
+                self.gallery.replace(entry.original.without_doubt())
+            case {"type": "stroke", "points": points} if entry:
+                stroke = Stroke(message["keep"], message["radius"], self.gallery.in_photo(points))
+                self._correct(entry, *entry.edits, stroke)
+            case {"type": "pet", "index": index, "shown": shown} if entry:
+                self._correct(entry, *entry.edits, Pet(index, shown))
+            case {"type": "undo"} if entry:
+                self._correct(entry, *entry.edits[:-1])
+            case {"type": "save", "view": view, "picture": picture} if entry:
+                self._save(entry, view, picture)
 
     @contextmanager
     def _working(self, text: str, name: str, index: int = 1, of: int = 1) -> Iterator[None]:
@@ -102,12 +113,6 @@ class Panel:
                 self.widget.add_message(sentence(error, name))
             for note in take_notes():
                 self.widget.add_message(note)
-
-    def _open(self, text: str) -> None:
-        """Segments the photo at a path or an address."""
-        with self._working(f"Opening {text} …", text):
-            name, source = typed_photo(text)
-            self._segment(name, lambda: source)
 
     def _segment(self, name: str, photo: Callable[[], Any], index: int = 1, of: int = 1) -> None:
         number = f" ({index} of {of})" if of > 1 else ""
@@ -123,7 +128,7 @@ class Panel:
             self.gallery.show()
             return
         with self._working(f"Cutting out {entry.name} …", entry.name):
-            self.gallery.replace(entry, self._predictor()(entry.result.photo, name=entry.name))
+            self.gallery.replace(self._predictor()(entry.result.photo, name=entry.name))
 
     def _predictor(self) -> Predictor:
         name = self.widget.model
@@ -131,35 +136,16 @@ class Panel:
             self._predictors[name] = Predictor(name, device=self._device)
         return self._predictors[name]
 
-    def _use_background(self, name: str, data: bytes) -> None:
-        with self._working(f"Reading {name} …", name):
-            image = load_photo(data, name=name)
-            image.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
-            self.gallery.use_background(name, image)
+    def _correct(self, entry: Entry, *edits: Edit) -> None:
+        with self._working(f"Correcting {entry.name} …", entry.name):
+            self.gallery.replace(entry.original, edits)
 
-    def _save(self, view: str, picture: str) -> None:
+    def _save(self, entry: Entry, view: str, picture: str) -> None:
         """Draws a picture, or the cut-outs of all photos, at the photos' own size, and sends it as a file."""
-        if (entry := self.gallery.current()) is None:
-            return
         subject, file = "all photos" if picture == "all" else entry.name, ("", b"")
         with self._working(f"Preparing the download of {subject} …", entry.name):
             file = self.gallery.archive() if picture == "all" else self.gallery.file(entry, picture)
         self.widget.save(view, picture, *file)  # without a name: a message says what failed
-
-    def _correct(self, message: Message) -> None:
-        """Follows a stroke of the brush or the choice of a pet, or takes the last one back."""
-        if (entry := self.gallery.current()) is None:
-            return
-        with self._working(f"Correcting {entry.name} …", entry.name):
-            match message["type"]:
-                case "stroke":
-                    points = self.gallery.in_photo(message["points"])
-                    edits = (*entry.edits, Stroke(message["keep"], message["radius"], points))
-                case "pet":
-                    edits = (*entry.edits, Pet(message["index"], message["shown"]))
-                case _:
-                    edits = entry.edits[:-1]
-            self.gallery.replace(entry, entry.original, edits)
 
 
 def _refusal(message: Message) -> str:

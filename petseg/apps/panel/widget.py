@@ -122,15 +122,17 @@ class PanelWidget(anywidget.AnyWidget):
         self._size = size or self._size
         self._line = self._line if line is None else line
         self.shown |= {picture.key: picture for picture in pictures}
-        about = [{"key": p.key, "alt": p.alt, "kind": p.kind} for p in pictures]
-        content = {"type": "show", "pictures": about, "size": self._size, "line": self._line}
-        self.send(content, buffers=[p.data for p in pictures])
+        self._send(pictures)
 
     def show_again(self, thumbnails: Mapping[str, str]) -> None:
         """Sends all pictures once more, for a view that is opened later, and thumbnails of the samples: data URIs."""
-        self.show(list(self.shown.values()))
         samples = [{"key": f"sample {name}", "alt": "", "address": uri} for name, uri in thumbnails.items()]
-        self.send({"type": "show", "pictures": samples, "size": self._size, "line": self._line})
+        self._send(list(self.shown.values()), samples)
+
+    def _send(self, pictures: Sequence[Picture], samples: Sequence[Mapping[str, str]] = ()) -> None:
+        about = [{"key": p.key, "alt": p.alt, "kind": p.kind} for p in pictures]
+        content = {"type": "show", "pictures": [*about, *samples], "size": self._size, "line": self._line}
+        self.send(content, buffers=[p.data for p in pictures])
 
     def save(self, view: str, picture: str, name: str, data: bytes) -> None:
         """Gives the browser of a view the file of a picture that it asked for."""

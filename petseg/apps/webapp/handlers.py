@@ -159,9 +159,8 @@ class Handlers:
     @answers
     def cutout(self, visit: Visit, *fields: Any) -> str:
         """Writes the cut-out at the photo's own size; returns the file's path."""
-        return self._write(
-            visit.shown.file.name, "cutout", self.session.full_size(visit.shown), self._settings(*fields)
-        )
+        result, settings = self.session.full_size(visit.shown), self._settings(*fields)
+        return self._write(visit.shown.file.name, "cutout", result, settings)
 
     @answers
     def archive(self, visit: Visit, *fields: Any) -> tuple[str, str]:

@@ -66,8 +66,8 @@ def picture(panel: Panel, key: str) -> Image.Image:
 
 
 def names(panel: Panel) -> list[str]:
-    assert [name for _, name in panel.widget.photos] == [entry.name for entry in panel.gallery.entries]
-    return [entry.name for entry in panel.gallery.entries]
+    assert [name for _, name in panel.widget.photos] == [entry.name for entry in panel.gallery.entries.values()]
+    return [entry.name for entry in panel.gallery.entries.values()]
 
 
 def saved(panel: Panel, monkeypatch: pytest.MonkeyPatch, kind: str = "cutout") -> tuple[str, bytes]:
@@ -90,7 +90,7 @@ def test_an_uploaded_photo_is_shown_beside_its_cutout_with_a_caption(panel: Pane
     assert panel.widget.caption.startswith("my <b>dog.jpg: 60 x 40 pixels")
     assert "pet 100.0%" in panel.widget.legend
     assert (panel.widget.messages, panel.widget.busy, panel.widget.notice) == ([], "", "")
-    assert np.array_equal(panel.gallery.entries[0].result.mask, Predictor(str(pet_model))(photo(seed=3)).mask)
+    assert np.array_equal(panel.gallery.entries[1].result.mask, Predictor(str(pet_model))(photo(seed=3)).mask)
 
 
 def test_a_photo_without_a_pet_is_shown_with_a_sentence(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_two_views_of_one_panel_can_upload_at_once_also_after_an_upload_that_was
         for message in filter(None, pair):
             send(panel, *message)
     assert panel.widget.messages == []
-    sizes = {entry.name: entry.result.photo.size for entry in panel.gallery.entries}
+    sizes = {entry.name: entry.result.photo.size for entry in panel.gallery.entries.values()}
     assert sizes == {"wide.jpg": (60, 40), "high.jpg": (30, 50)}
 
 
@@ -207,7 +207,7 @@ def test_a_closed_photo_is_gone_and_its_neighbour_shown(panel: Panel) -> None:
         send(panel, {"type": "close", "number": number})
         assert names(panel) == left
         assert f"photo {number}" not in panel.widget.shown
-        assert panel.widget.photo == (panel.gallery.entries[-1].number if left else 0)
+        assert panel.widget.photo == (max(panel.gallery.entries) if left else 0)
     assert panel.widget.caption == ""
 
 
@@ -216,17 +216,17 @@ def test_only_the_last_photos_stay_open_and_nothing_is_kept_of_the_others(panel:
         upload(panel, f"{number}.jpg", photo(8, 8))
     assert names(panel) == [f"{number}.jpg" for number in range(2, MAX_OPEN + 2)]
     thumbnails = {key for key in panel.widget.shown if key.startswith("photo")}
-    assert thumbnails == {f"photo {entry.number}" for entry in panel.gallery.entries}
+    assert thumbnails == {f"photo {number}" for number in panel.gallery.entries}
 
 
 def test_another_model_segments_the_shown_photo_and_the_others_when_they_are_chosen(panel: Panel) -> None:
     for name in ("a.jpg", "b.jpg"):
         upload(panel, name, photo())
     panel.widget.model = "unet"
-    assert [entry.result.model for entry in panel.gallery.entries] == ["pet", "unet"]
+    assert [entry.result.model for entry in panel.gallery.entries.values()] == ["pet", "unet"]
     assert "segmented by unet" in panel.widget.caption
     panel.widget.photo = 1
-    assert [entry.result.model for entry in panel.gallery.entries] == ["unet", "unet"]
+    assert [entry.result.model for entry in panel.gallery.entries.values()] == ["unet", "unet"]
 
 
 def test_the_model_is_the_best_or_a_loaded_one_and_a_missing_one_is_one_sentence(pet_model: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_crop_shows_the_same_part_of_photo_and_cutout(gallery: Gallery) -> Non
 
 @pytest.mark.slow
 def test_a_file_shows_what_the_preview_shows_at_the_photos_size(gallery: Gallery) -> None:
-    widget, (entry,) = gallery._widget, gallery.entries
+    widget, (entry,) = gallery._widget, gallery.entries.values()
     widget.background, widget.color, widget.crop, widget.edge = "color", "#ff8800", True, "looser"
     assert entry.preview.photo.size == (1440, 1080)
     small = gallery.settings().draw(entry.preview)
