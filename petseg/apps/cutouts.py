@@ -65,26 +65,14 @@ class Cutout(NamedTuple):
 
 @dataclass(frozen=True)
 class CutoutSettings:
-    """The options of a cut-out.
+    """The options of a cut-out; raises SettingsError if a value is out of range, or a JPEG would be transparent."""
 
-    Attributes:
-        background: None (transparent), "blur" (the photo, out of focus), a colour in CSS notation, or an image.
-        crop: whether to show only the pet with a margin, instead of the whole photo.
-        format: of the file; see `encode`.
-        grow: how far the edge moves outwards, -10 to 10 per mille of the photo's longest side.
-        feather: standard deviation of the blur of the edge, 0 to 10 in the same unit.
-        shadow: whether the pet casts a soft shadow.
-
-    Raises:
-        SettingsError: a value is out of range, or a JPEG would be transparent.
-    """
-
-    background: str | Image.Image | None = None
-    crop: bool = False
-    format: Format = "png"
-    grow: float = 0.0
-    feather: float = 0.0
-    shadow: bool = False
+    background: str | Image.Image | None = None  # None: transparent; "blur": the photo's; a colour in CSS; an image
+    crop: bool = False  # to the pet with a margin
+    format: Format = "png"  # of the file; see `encode`
+    grow: float = 0.0  # how far the edge moves outwards, -10 to 10 per mille of the photo's longest side
+    feather: float = 0.0  # standard deviation of the blur of the edge, 0 to 10 in the same unit
+    shadow: bool = False  # a soft one, below the pet
 
     @classmethod
     def chosen(
@@ -142,11 +130,7 @@ class CutoutSettings:
 
 
 def rgb(color: str) -> tuple[int, int, int]:
-    """Red, green and blue, 0 to 255, of a colour in CSS notation.
-
-    Raises:
-        SettingsError: it is not a colour.
-    """
+    """Red, green and blue, 0 to 255, of a colour in CSS notation; raises SettingsError if it is none."""
     try:
         red, green, blue = ImageColor.getrgb(color)[:3]
     except ValueError as error:
@@ -180,10 +164,7 @@ def pet_middle(alpha: Alpha) -> float:
 def encode(image: Image.Image, format: Format, name: str = "photo", **metadata: Any) -> bytes:
     """The file of a picture: RGB, RGBA (not as jpg) or, as png, with a palette; `name` is the photo's, for messages.
 
-    `metadata` are further arguments of `Image.save`.
-
-    Raises:
-        PhotoError: the picture is too large for the format.
+    `metadata` are further arguments of `Image.save`. Raises PhotoError if the picture is too large for the format.
     """
     W, H = image.size
     most = LONGEST.get(format)
@@ -233,8 +214,7 @@ def sentence(error: Exception, photo: str) -> str:
 def photo_notes() -> Iterator[Callable[[], list[str]]]:
     """Collects the sentences of each `PetsegWarning` inside a `with` block instead of printing them.
 
-    Yields:
-        A function that returns, and forgets, the sentences about photos that the calling thread has decoded.
+    Yields a function that returns, and forgets, the sentences about photos that the calling thread has decoded.
     """
     notes: defaultdict[int, list[str]] = defaultdict(list)
 

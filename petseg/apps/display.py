@@ -6,6 +6,7 @@ Everything here is a function without any widget, so that panel, web app and liv
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -33,8 +34,6 @@ DETAIL_SIDE: Final = 900
 #: the map can also be read in grey.
 CONFIDENCE: Final = ((20, 20, 60), (180, 70, 110), (255, 235, 170))
 
-#: The style sheet of `comparison`, which the page must have.
-CSS: Final = Path(__file__).with_name("comparison.css").read_text(encoding="utf-8")
 
 #: The pictures under "Details", with their alt texts.
 DETAILS: Final = {
@@ -45,6 +44,16 @@ DETAILS: Final = {
 
 #: The background of one colour at first; also the accent of the apps.
 COLOR: Final = "#2e7d6b"
+
+
+def source(*names: str) -> str:
+    """The text of files below this folder; modules of JavaScript as one, without exports and imports of each other."""
+    text = "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in names)
+    return re.sub(r"^(import [^;]*;\n|export (?!default ))", "", text, flags=re.MULTILINE)
+
+
+#: The style sheet of `comparison`, which the page must have.
+CSS: Final = source("comparison.css")
 
 # --- Pictures --------------------------------------------------------------------------------------------------------
 
@@ -62,8 +71,7 @@ def preview(result: Segmentation, side: int = PREVIEW_SIDE) -> Segmentation:
 def hatched_mask(result: Segmentation) -> Image.Image:
     """The mask for the screen: the boundary is hatched as in the legend, so that colour is not its only mark.
 
-    Returns:
-        Palette image, as large as the photo: the labels, and 3 for the lines. Files hold the plain mask.
+    Values of the palette image are the labels, and 3 for the lines. Files hold the plain mask.
     """
     image = Image.fromarray(np.where(hatch(result.mask), np.uint8(len(CLASSES)), result.mask))
     image.putpalette(palette_with_ink())
@@ -169,15 +177,8 @@ def comparison(
     It needs no script except one line in the slider itself, so it works wherever HTML is put into a page. The slider
     is an invisible range input that covers the pictures: mouse, touch, arrow keys and screen readers all work.
 
-    Args:
-        before: the picture on the left of the line.
-        after: that on its right, on a checkerboard; without one, the first says that it shows no pet.
-        size: width and height of both, in pixels: their space is reserved before they are loaded.
-        line: where it is at first, 0 to 1 from the left.
-        doubtful: whether there may be a pet all the same.
-
-    Returns:
-        One `<div class="petseg-comparison">`, as wide as its parent if its height then fits a screen.
+    `after` is right of the line, on a checkerboard; without it, `before` is said to show no pet, or to be `doubtful`.
+    `size` is that of both in pixels, to reserve their space; `line` goes from 0 to 1 from the left.
     """
     W, H = size
     style = f'style="--petseg-ratio:{W / H:.5f};--petseg-position:{line:.1%}"'
@@ -207,11 +208,7 @@ def _side(side: str, picture: Side, title: str) -> str:
 
 
 def sample_photos() -> dict[str, Callable[[], Image.Image]]:
-    """Photos that come with the package: Chelsea, a cat whose photo is in the public domain, and two cartoons.
-
-    Returns:
-        By name, a function that loads the RGB image; only then is anything imported for it.
-    """
+    """Functions that load the photos of the package: Chelsea, a cat in the public domain, and two cartoons."""
     return {"Chelsea the cat": _chelsea, "cartoon cat": lambda: sample("cat"), "cartoon dog": lambda: sample("dog")}
 
 

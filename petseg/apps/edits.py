@@ -25,16 +25,11 @@ MOST_POINTS: Final = 5000
 
 @dataclass(frozen=True)
 class Stroke:
-    """A line of the brush: what it covers belongs to the pet (`keep`) or does not.
-
-    Attributes:
-        radius: of the brush, as a fraction of the photo's longest side.
-        points: from the left and from the top, as fractions of the photo's width and height.
-    """
+    """A line of the brush: what it covers belongs to the pet (`keep`) or does not."""
 
     keep: bool
-    radius: float
-    points: Sequence[tuple[float, float]]
+    radius: float  # of the brush, as a fraction of the photo's longest side
+    points: Sequence[tuple[float, float]]  # from the left and from the top, as fractions of width and height
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> Stroke:

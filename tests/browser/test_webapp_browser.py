@@ -381,10 +381,10 @@ import sys
 from petseg.apps.webapp.handlers import Handlers
 from petseg.cli import main
 
-def broken(*values):
+def broken(*values, **options):
     raise RuntimeError("a defect")
 
-for name in ("cutout", "archive", "detail", "stroke", "undo", "choose_pets", "own_picture", "show"):
+for name in ("download", "archive", "stroke", "undo", "choose_pets", "own_picture", "show"):
     setattr(Handlers, name, broken)
 sys.exit(main(["app", "--port", sys.argv[1]]))
 """

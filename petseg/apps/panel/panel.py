@@ -32,11 +32,8 @@ def segment_panel(
 ) -> PanelWidget:
     """The panel, for the last line of a cell: choose a photo, see the pet cut out, save the cut-out.
 
-    Args:
-        model: the first model: a released one, a path that ends in `.safetensors`, or a loaded predictor; default: the
-            most accurate that this machine can run.
-        images: folder of the data set's photos, to offer samples by breed.
-        device: of models that the panel loads, as `Predictor` takes it.
+    `model` and `device` are as `Predictor` takes them, or the first model is a loaded predictor. `images` is the folder
+    of the data set's photos, to offer samples by breed.
     """
     return Panel(model, images, device).widget
 
@@ -166,8 +163,7 @@ SAFE = "/:;,?&=+$!*'()@~%[]"
 def typed_photo(text: str) -> tuple[str, Path | bytes]:
     """Name and source of the photo at a path of this machine (`~` is the home folder) or at an `http(s)://` address.
 
-    Raises:
-        PhotoError: there is no such photo, or it cannot be fetched.
+    Raises PhotoError if there is no such photo, or it cannot be fetched.
     """
     text = text.strip().strip("\"'")
     if text.lower().startswith(("http://", "https://")):
@@ -200,10 +196,7 @@ def ascii_address(address: str) -> str:
     """An address as people write it, in the characters that the web allows: RFC 3987, section 3.1.
 
     The host is encoded by IDNA (`käse.de` becomes `xn--kse-qla.de`), other characters as UTF-8 with percent signs.
-    Percent signs of characters that are encoded already stay.
-
-    Raises:
-        ValueError: it is not an address.
+    Percent signs of characters that are encoded already stay. Raises ValueError if it is no address.
     """
     parts = urlsplit(re.sub(r"%(?![0-9a-fA-F]{2})", "%25", address))  # a percent sign that encodes nothing
     host = parts.netloc.encode("idna").decode()

@@ -6,21 +6,17 @@ A notebook saves the state of a widget. Photos, pictures and files are not part 
 from __future__ import annotations
 
 import mimetypes
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import anywidget
 import traitlets as t
 
 from petseg.apps.cutouts import BACKGROUNDS, EDGES
-from petseg.apps.display import COLOR, CSS, comparison
+from petseg.apps.display import COLOR, comparison, source
 from petseg.labels import CLASSES
-
-APPS: Final = Path(__file__).parents[1]
 
 #: The modules of the front, which the live page has too, and the panel's own; each imports only earlier ones.
 FRONT: Final = ("elements", "inputs", "brush", "viewer", "options", "results", "front")
@@ -42,20 +38,14 @@ class Picture:
     data: bytes
 
 
-def joined_scripts() -> str:
-    """The modules as one, since a widget's JavaScript is one module: without imports of each other, and exports."""
-    scripts = "\n".join((APPS / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return re.sub(r"^(import [^;]*;\n|export (?!default ))", "", scripts, flags=re.MULTILINE)
-
-
 class PanelWidget(anywidget.AnyWidget):
     """Everything that is visible of the panel.
 
     `receive` is called with each message from a browser, and the bytes of the file that it sends, if any.
     """
 
-    _esm = joined_scripts()
-    _css = CSS + (APPS / "front/front.css").read_text(encoding="utf-8")
+    _esm = source(*SCRIPTS)
+    _css = source("comparison.css", "front/front.css")
 
     # constant
     comparison = t.Unicode(comparison(("", ""), ("", ""), (3, 2))).tag(sync=True)

@@ -42,7 +42,6 @@ def web_app(session: Session, folder: Path, root_path: str = "") -> FastAPI:
     app = FastAPI(openapi_url=None, lifespan=lambda _: _sweeping(folder))
     adapt_gradio()
     app.add_middleware(Requests, root_path=root_path)
-    sources = Path(__file__).parent
     gr.mount_gradio_app(
         app,
         blocks,
@@ -57,8 +56,8 @@ def web_app(session: Session, folder: Path, root_path: str = "") -> FastAPI:
         max_file_size=MAX_MEGABYTES * 1024**2,
         footer_links=["api"],
         theme=_theme(),
-        css=display.CSS + (sources / "page.css").read_text(encoding="utf-8"),
-        head=f"<script>{(sources / 'requests.js').read_text(encoding='utf-8')}</script>",
+        css=display.source("comparison.css", "webapp/page.css"),
+        head=f"<script>{display.source('webapp/requests.js')}</script>",
     )
     app.routes[-1].app.add_exception_handler(KeyError, unknown)  # type: ignore[attr-defined]  # Gradio looks functions up
     return app

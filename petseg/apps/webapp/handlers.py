@@ -115,9 +115,10 @@ class Handlers:
         changes = [Pet(index, not shown) for index, shown in pets if shown != (index in chosen)]
         return visit.changed(visit.shown.edited([*visit.shown.edits, *changes]))
 
-    def pets(self, visit: Visit | None) -> dict[str, Any]:
+    @answers
+    def pets(self, visit: Visit) -> dict[str, Any]:
         """The choice among the pets of the shown photo, if there are several."""
-        shown = visit.shown.pets() if visit else []
+        shown = visit.shown.pets()
         choices = [(str(index + 1), index) for index in range(len(shown))]
         return gr.update(choices=choices, value=[i for i, on in enumerate(shown) if on], visible=len(shown) > 1)
 
@@ -157,10 +158,11 @@ class Handlers:
         return files, f"{display.legend(result.fractions)}<p>{escape(visit.shown.caption)}</p>"
 
     @answers
-    def cutout(self, visit: Visit, *fields: Any) -> str:
-        """Writes the cut-out at the photo's own size; returns the file's path."""
-        result, settings = self.session.full_size(visit.shown), self._settings(*fields)
-        return self._write(visit.shown.file.name, "cutout", result, settings)
+    def download(self, visit: Visit, *values: Any, kind: str) -> str:
+        """Writes a picture at the photo's own size; the values are `fields`, or of another picture the overlay's."""
+        photo = visit.shown
+        settings, overlay = (self._settings(*values), ()) if kind == "cutout" else (CutoutSettings(), values)
+        return self._write(photo.file.name, kind, self.session.full_size(photo), settings, *overlay)
 
     @answers
     def archive(self, visit: Visit, *fields: Any) -> tuple[str, str]:
@@ -180,12 +182,6 @@ class Handlers:
         if len(failed) == len(visit.photos):
             raise PhotoError(failed[0])
         return str(path), messages(failed)
-
-    @answers
-    def detail(self, visit: Visit, *overlay: Any, kind: str) -> str:
-        """Writes the overlay or the mask at the photo's own size; returns the file's path."""
-        result = self.session.full_size(visit.shown)
-        return self._write(visit.shown.file.name, kind, result, CutoutSettings(), *overlay)
 
     def program(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Final
 import gradio as gr
 
 from petseg.apps.cutouts import BACKGROUNDS, EDGES
-from petseg.apps.display import COLOR
+from petseg.apps.display import COLOR, source
 from petseg.apps.webapp.handlers import Handlers
 from petseg.apps.webapp.session import ChosenPhoto, Session
 from petseg.labels import CLASSES
@@ -57,23 +56,8 @@ element.addEventListener("change", ({ target }) => choose(target.value));
 element.addEventListener("click", ({ target }) => target.matches("button") && choose(target.style.background));"""
 
 
-def source(name: str, *front: str) -> str:
-    """The text of a file of this folder, after those of modules of the front, of which it is a part."""
-    here = Path(__file__).parent
-    texts = [
-        path.read_text(encoding="utf-8") for path in (*(here.parent / "front" / file for file in front), here / name)
-    ]
-    return re.sub(r"^(import [^;]*;\n|export )", "", "\n".join(texts), flags=re.MULTILINE)
-
-
 class Page:
-    """The page, as `blocks`.
-
-    Args:
-        session: the models.
-        folder: for all files of visitors.
-        samples: photos to try.
-    """
+    """The page, as `blocks`; `folder` is for all files of visitors."""
 
     def __init__(self, session: Session, folder: Path, samples: Sequence[ChosenPhoto]) -> None:
         self.handlers = Handlers(session, folder)
@@ -87,7 +71,7 @@ class Page:
             gr.Markdown(FOOTER)
             self._connect()
             self._endpoint()
-            self.blocks.load(js=source("whole_page.js"), **IN_BROWSER)
+            self.blocks.load(js=source("webapp/whole_page.js"), **IN_BROWSER)
 
     def _start(self, samples: Sequence[ChosenPhoto]) -> None:
         """Where photos and samples are chosen."""
@@ -109,7 +93,8 @@ class Page:
         with gr.Row(elem_id="hero"):
             with gr.Column(scale=5, min_width=300):
                 self.compared = gr.HTML(
-                    js_on_load=source("comparison.js", "elements.js", "brush.js"), elem_id="comparison"
+                    js_on_load=source("front/elements.js", "front/brush.js", "webapp/comparison.js"),
+                    elem_id="comparison",
                 )
                 self.anyway = gr.Button("Show it anyway", elem_id="anyway")
             with gr.Column(scale=2, min_width=280, elem_id="options"):
@@ -124,7 +109,7 @@ class Page:
         self.color = gr.HTML(
             COLOR,
             label="Colour of the background",
-            html_template=source("colors.html"),
+            html_template=source("webapp/colors.html"),
             js_on_load=CHOOSE_COLOR,
             visible=False,
         )
@@ -139,17 +124,16 @@ class Page:
 
     def _correction(self) -> None:
         """The brush, which paints on the comparison, and the choice among several pets."""
-        self.correcting = gr.State(False)
         with gr.Accordion("Correct", open=False, elem_id="correction") as self.correct:
             self.tool = gr.Radio(TOOLS, value="keep", label="Paint over what to", elem_id="tool")
             self.brush = gr.Slider(0.05, 1, 0.3, step=0.05, label="Brush size", elem_id="brush-size", buttons=[])
             self.pets = gr.CheckboxGroup([], label="Pets, from left to right", visible=False)
             self.undo = gr.Button("Undo")
+        self.correcting = unfolded(self.correct)
 
     def _details(self, session: Session) -> None:
         """What the network sees, the choice of the model, and the other downloads."""
-        self.unfolded = gr.State(False)
-        with gr.Accordion("Details: overlay, class map, confidence", open=False) as self.fold:
+        with gr.Accordion("Details: overlay, class map, confidence", open=False) as fold:
             self.pictures = gr.Gallery(columns=3, object_fit="contain", elem_id="pictures", **GALLERY)
             self.legend = gr.HTML(elem_id="legend")
             with gr.Row():
@@ -161,6 +145,7 @@ class Page:
             with gr.Row():
                 self.download_overlay = gr.Button("Download overlay")
                 self.download_mask = gr.Button("Download class map")
+        self.unfolded = unfolded(fold)
 
     def _connect(self) -> None:
         """Connects events to handlers."""
@@ -194,15 +179,14 @@ class Page:
             **EVENT,
             queue=False,
         )
-        self._saves(self.download, handlers.cutout, [self.visit, *fields])
+        self._saves(self.download, partial(handlers.download, kind="cutout"), [self.visit, *fields])
         self._saves(self.download_all, handlers.archive, [self.visit, *fields], self.status)
 
     def _connect_correction(self) -> None:
         handlers = self.handlers
         gr.on([self.correct.expand, self.visit.change], handlers.pets, self.visit, self.pets, **EVENT)
-        for event, unfolded in ((self.correct.expand, True), (self.correct.collapse, False)):
-            event(lambda unfolded=unfolded: unfolded, None, self.correcting, **EVENT)
-            event(js=f"() => petsegBrush.set('correcting', {str(unfolded).lower()})", **IN_BROWSER)
+        self.correct.expand(js="() => petsegBrush.set('correcting', true)", **IN_BROWSER)
+        self.correct.collapse(js="() => petsegBrush.set('correcting', false)", **IN_BROWSER)
         self.tool.input(inputs=self.tool, js="(tool) => petsegBrush.set('tool', tool)", **IN_BROWSER)
         self.brush.input(inputs=self.brush, js="(size) => petsegBrush.set('brush', size)", **IN_BROWSER)
         self.compared.submit(handlers.stroke, self.visit, self.visit, **EVENT)
@@ -212,13 +196,11 @@ class Page:
 
     def _connect_details(self) -> None:
         handlers = self.handlers
-        for event, unfolded in ((self.fold.expand, True), (self.fold.collapse, False)):
-            event(lambda unfolded=unfolded: unfolded, None, self.unfolded, **EVENT)
         changes = [self.visit.change, self.unfolded.change, self.opacity.input, self.classes.input]
         overlay = [self.opacity, self.classes]
         gr.on(changes, handlers.details, [self.visit, self.unfolded, *overlay], [self.pictures, self.legend], **DRAW)
         for kind, button in (("overlay", self.download_overlay), ("mask", self.download_mask)):
-            self._saves(button, partial(handlers.detail, kind=kind), [self.visit, *overlay])
+            self._saves(button, partial(handlers.download, kind=kind), [self.visit, *overlay])
 
     def _endpoint(self) -> None:
         """The one endpoint for programs; all but the photo may be left out."""
@@ -239,3 +221,11 @@ class Page:
         written = button.click(write, inputs, [file, *status], **SEGMENT)
         written.success(inputs=file, outputs=None if status else self.status, js=SAVE, **IN_BROWSER)
         written.failure(outputs=self.status, js="() => ''", **IN_BROWSER)
+
+
+def unfolded(accordion: gr.Accordion) -> gr.State:
+    """Whether an accordion is unfolded, which is folded at first."""
+    state = gr.State(False)
+    accordion.expand(lambda: True, None, state, **EVENT)
+    accordion.collapse(lambda: False, None, state, **EVENT)
+    return state

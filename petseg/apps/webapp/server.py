@@ -37,17 +37,11 @@ def serve(
 ) -> None:
     """Serves the page until Ctrl+C or SIGTERM ends the program.
 
-    Args:
-        model: the selected model, as `Predictor` takes it.
-        host: address to listen on; `0.0.0.0` and `::` let other machines in.
-        port: to listen on; 0 takes a free one.
-        device: of all models, as `Predictor` takes it.
-        root_path: where a proxy shows the page, such as `/cutouts` or `https://example.com/cutouts`.
+    `model` and `device` are as `Predictor` takes them. The hosts `0.0.0.0` and `::` let other machines in; port 0 is a
+    free one. `root_path` is where a proxy shows the page, such as `/cutouts` or `https://example.com/cutouts`.
 
     Raises:
         MissingError: Gradio is not installed, or the address is not available.
-        ModelError: the model cannot be loaded.
-        KeyboardInterrupt: Ctrl+C.
         SystemExit: SIGTERM; 143.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the photos are removed

@@ -121,17 +121,12 @@ class Visit:
 
 
 class Session:
-    """The models, each loaded at its first use; photos are decoded and segmented one after the other.
-
-    Attributes:
-        choices: for each model a line that describes it, and its name.
-        first: the name of `model`, by default the most accurate.
-    """
+    """The models, each loaded at its first use; photos are decoded and segmented one after the other."""
 
     def __init__(self, model: str | Path | None = None, device: str | None = None) -> None:
         model = zoo.best() if model is None else model
         self.choices = display.model_choices()
-        self.first = str(model)
+        self.first = str(model)  # the selected one
         if Path(model).suffix == ".safetensors":
             self.first = Path(model).name  # visitors need not know its folder
             self.choices = [*self.choices, (f"{self.first}: a model of your own", self.first)]

@@ -18,11 +18,11 @@ from PIL import Image
 from skimage.data import coffee
 
 from petseg.apps import edge
-from petseg.apps.display import sample_photos
+from petseg.apps.display import sample_photos, source
 from petseg.apps.panel import segment_panel
 from petseg.apps.panel.gallery import MAX_OPEN, Gallery
 from petseg.apps.panel.panel import Panel
-from petseg.apps.panel.widget import PanelWidget, joined_scripts
+from petseg.apps.panel.widget import SCRIPTS, PanelWidget
 from petseg.inference import matting
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation
@@ -365,7 +365,7 @@ def test_zoom_shows_the_photo_at_its_own_size(gallery: Gallery) -> None:
 
 
 def test_the_modules_of_the_front_are_one_module_without_two_names_alike(tmp_path: Path) -> None:
-    script = joined_scripts()
+    script = source(*SCRIPTS)
     names = re.findall(r"^(?:async )?(?:function|class|const) (\w+)", script, flags=re.MULTILINE)
     assert [name for name, count in Counter(names).items() if count > 1] == []
     assert re.findall(r"^(?:import|export) .*", script, flags=re.MULTILINE) == ["export default { render };"]
