@@ -5,22 +5,19 @@ from __future__ import annotations
 
 import argparse
 import glob
-import hashlib
 import math
 import os
 import stat
 import sys
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from petseg.apps.names import FORMATS, KINDS, RESULT_ENDINGS, absolute, result_names
 from petseg.errors import MissingError, PhotoError, SettingsError, say
 from petseg.files import atomic_write
 
@@ -31,26 +28,17 @@ if TYPE_CHECKING:
     from petseg.inference.predictor import Predictor
     from petseg.inference.segmentation import Segmentation
 
-KINDS: Final = ("mask", "overlay", "cutout")
-FORMATS: Final = ("png", "webp", "jpg")
-
 #: Formats by the ending of `--out` if it names a file.
 FILE_FORMATS: Final[Mapping[str, Format]] = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
 
 #: As a photo: a pipe into this program; as `--out`: a pipe out of it.
 PIPE: Final = Path("-")
 
-#: Endings of the files that are written; in a folder, they are not photos.
-RESULT_ENDINGS: Final = (".mask.png", *(f".{kind}.{format}" for kind in KINDS[1:] for format in FORMATS))
-
 #: Endings of photos; other files in a folder are ignored.
 PHOTO_ENDINGS: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
     | {".heic", ".heif", ".hif", ".avif"}
 )
-
-#: Bytes of the longest name before the ending of a result: file systems allow 255 in all.
-LONGEST_NAME: Final = 255 - max(map(len, RESULT_ENDINGS))
 
 #: Photos that are processed at a time; of those with more pixels than `LARGE`, only one. A megapixel takes 20 MB.
 WORKERS: Final = min(3, os.cpu_count() or 1)
@@ -290,60 +278,6 @@ def _is_hidden(path: Path) -> bool:
 def printable(path: Path | str) -> str:
     """A path for a message: in one line, with `?` for characters that cannot be printed."""
     return "".join(character if character.isprintable() else "?" for character in str(path))
-
-
-def absolute(path: Path) -> str:
-    """The path from the root, without `..`; links in it stay."""
-    return os.path.abspath(path)  # noqa: PTH100 - `Path.resolve` would take two links to one file for one photo
-
-
-# --- The names of the results ----------------------------------------------------------------------------------------
-
-
-def result_names(photos: Sequence[Path], folder: Path) -> list[str]:
-    """A name for the results of each photo, so that no file is written twice and none replaces a photo.
-
-    The first of these that no other photo has: the stem (`cat`), stem and format (`cat_jpg`), folder, stem and format
-    (`holiday_cat_jpg`), stem and a hash of the path (`cat-1a2b3c4d`). Names that differ only in case, or in how an
-    accent is encoded, count as equal: they are one file in macOS and Windows. The order of the photos has no effect.
-    """
-    used = {folded(absolute(photo)) for photo in photos}
-    names: dict[Path, str] = {}
-    for level in count():
-        proposed = {photo: _candidate(photo, level) for photo in photos if photo not in names}
-        times = Counter(map(folded, proposed.values()))
-        for photo, name in proposed.items():
-            files = {folded(absolute(folder / f"{name}{ending}")) for ending in RESULT_ENDINGS}
-            if times[folded(name)] == 1 and not files & used:
-                used |= files
-                names[photo] = name
-        if all(photo in names for photo in photos):
-            break
-    return [names[photo] for photo in photos]
-
-
-def _candidate(photo: Path, level: int) -> str:
-    with_format = f"{photo.stem}_{photo.suffix.lstrip('.')}".rstrip("_")
-    with_folder = f"{Path(absolute(photo)).parent.name}_{with_format}".lstrip("_")
-    plain = (photo.stem, with_format, with_folder)
-    return shortened(plain[level]) if level < 3 else _hashed(photo.stem, f"{absolute(photo)}{level - 3 or ''}")
-
-
-def shortened(name: str, most: int = LONGEST_NAME) -> str:
-    """The name if it has at most `most` bytes, otherwise its start and a hash."""
-    return name if len(os.fsencode(name)) <= most else _hashed(name, name, most)
-
-
-def _hashed(name: str, origin: str, most: int = LONGEST_NAME) -> str:
-    """The start of a name and a hash of its origin, together at most `most` bytes."""
-    digest = hashlib.sha256(os.fsencode(origin)).hexdigest()[:8]
-    start = os.fsencode(name)[: most - len(digest) - 1].decode("utf-8", "ignore")  # no half character at its end
-    return f"{start}-{digest}"
-
-
-def folded(path: str) -> str:
-    """The same text for all spellings that some file system takes for one name."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
 # --- Segmenting and writing ------------------------------------------------------------------------------------------

@@ -13,13 +13,15 @@ from functools import lru_cache
 from html import escape
 from io import BytesIO
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from petseg.apps.cutouts import Box, CutoutSettings, encode, pet_middle
+from petseg.apps.cutouts import Box, CutoutSettings, encode, no_pet, pet_middle
+from petseg.apps.names import file_name
 from petseg.data.cartoons import sample
+from petseg.errors import PhotoError
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK, hatch, palette_with_ink
 from petseg.models import zoo
@@ -202,6 +204,22 @@ def _side(side: str, picture: Side, title: str) -> str:
         f'<div class="petseg-side petseg-{side}"><img src="{address}" alt="{alt}" draggable="false">'
         f'<span class="petseg-title" aria-hidden="true">{escape(title)}</span></div>'
     )
+
+
+def file(photo: str, kind: str, result: Segmentation, settings: CutoutSettings, *overlay: Any) -> tuple[str, bytes]:
+    """Name and bytes of a picture of a photo to download: `cutout`, `overlay` or `mask`.
+
+    `overlay` are the opacity and the classes of the overlay.
+
+    Raises:
+        PhotoError: no pet was found, or the picture is too large for its format.
+    """
+    if kind != "cutout":
+        image = result.mask_image() if kind == "mask" else result.overlay(*overlay)
+        return file_name(photo, kind), encode(image, "png")
+    if not result.found:
+        raise PhotoError(no_pet(photo, result.doubtful))
+    return file_name(photo, kind, settings.format), encode(settings.draw(result), settings.format, photo)
 
 
 # --- Samples ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from skimage.data import cat, coffee
 
 from petseg import cli
 from petseg.apps import batch
-from petseg.apps.batch import RESULT_ENDINGS, find_photos, parse_background, result_names
+from petseg.apps.batch import find_photos, parse_background
+from petseg.apps.names import RESULT_ENDINGS, result_names
 from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from petseg.apps import display, downloads
+from petseg.apps import display, names
 from petseg.apps.cutouts import CutoutSettings
 from petseg.inference.segmentation import Segmentation
 from petseg.labels import BACKGROUND, BOUNDARY, PET
@@ -100,28 +100,28 @@ def test_the_legend_names_each_class_with_its_fraction_and_hatches_only_the_boun
     ],
 )
 def test_a_download_is_named_after_its_photo_in_at_most_255_bytes(photo, expected):
-    assert downloads.file_name(photo, "cutout", "webp") == expected
-    long = downloads.file_name("ü" * 300 + ".jpg", "confidence", "webp")
+    assert names.file_name(photo, "cutout", "webp") == expected
+    long = names.file_name("ü" * 300 + ".jpg", "confidence", "webp")
     assert 250 <= len(long.encode()) <= 255
     assert long.endswith(".confidence.webp")
 
 
-def zipped(*names: str) -> list[str]:
+def zipped(*files: str) -> list[str]:
     """Names in a ZIP file of pictures with these names, whose contents are checked."""
     file = BytesIO()
-    downloads.write_archive(file, ((name, name.encode()) for name in names))
+    names.write_archive(file, ((name, name.encode()) for name in files))
     with ZipFile(file) as archive:
-        assert [archive.read(info) for info in archive.infolist()] == [name.encode() for name in names]
+        assert [archive.read(info) for info in archive.infolist()] == [name.encode() for name in files]
         return archive.namelist()
 
 
 def test_equal_names_in_a_zip_get_numbers_also_where_only_some_file_system_takes_them_for_equal():
-    names = zipped(
+    files = zipped(
         "rex.cutout.png", "Rex.cutout.png", "rex.cutout.png", "rex-2.cutout.png", "jo\u0308.a.png", "jö.a.png"
     )
-    assert names[:3] == ["rex.cutout.png", "Rex-2.cutout.png", "rex-3.cutout.png"]
-    assert names[4:] == ["jo\u0308.a.png", "jö-2.a.png"]
-    assert len({name.casefold() for name in names}) == 6
+    assert files[:3] == ["rex.cutout.png", "Rex-2.cutout.png", "rex-3.cutout.png"]
+    assert files[4:] == ["jo\u0308.a.png", "jö-2.a.png"]
+    assert len({name.casefold() for name in files}) == 6
     long = zipped(*["ü" * 122 + ".cutout.png"] * 3)
     assert len(set(long)) == 3
     assert max(len(name.encode()) for name in long) <= 255

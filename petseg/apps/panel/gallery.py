@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from PIL import Image, ImageOps
 
-from petseg.apps import display, downloads
+from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings, no_pet
 from petseg.apps.edits import Edit, edited, shown_pets
+from petseg.apps.names import write_archive
 from petseg.apps.panel.widget import PanelWidget, Picture
 from petseg.errors import PhotoError
 from petseg.inference.segmentation import Segmentation
@@ -137,7 +138,7 @@ class Gallery:
         settings = self.settings()
         if kind == "copy":  # programs that paste expect PNG
             kind, settings = "cutout", replace(settings, format="png")
-        return downloads.file(entry.name, kind, entry.result, settings, self._widget.opacity, self._widget.classes)
+        return display.file(entry.name, kind, entry.result, settings, self._widget.opacity, self._widget.classes)
 
     def archive(self) -> tuple[str, bytes]:
         """Name and bytes of a ZIP file with all cut-outs; raises PhotoError if there are none."""
@@ -145,7 +146,7 @@ class Gallery:
         if not pets:
             raise PhotoError("No pet found in any of the open photos, so there is nothing to download.")
         file = BytesIO()
-        downloads.write_archive(file, (self.file(entry, "cutout") for entry in pets))
+        write_archive(file, (self.file(entry, "cutout") for entry in pets))
         return "petseg-cutouts.zip", file.getvalue()
 
     def _draw_cutout(self) -> None:

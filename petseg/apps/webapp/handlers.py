@@ -11,9 +11,10 @@ from typing import Any
 import gradio as gr
 from PIL import ImageOps
 
-from petseg.apps import display, downloads
+from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings, Format, no_pet
 from petseg.apps.edits import Pet, Stroke
+from petseg.apps.names import write_archive
 from petseg.apps.webapp.limits import MAX_PHOTOS
 from petseg.apps.webapp.messages import answers, done, message, messages, present, sentence_of, sentences
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session, Store, Visit
@@ -173,12 +174,12 @@ class Handlers:
         def pictures() -> Iterator[tuple[str, bytes]]:
             for photo in visit.photos:
                 try:
-                    yield downloads.file(photo.file.name, "cutout", self.session.full_size(photo), settings)
+                    yield display.file(photo.file.name, "cutout", self.session.full_size(photo), settings)
                 except Exception as error:  # the other photos are cut out all the same
                     failed.append(sentence_of(error, photo.file.name))
 
         with self.store.new("cut-outs.zip") as path, path.open("wb") as file:
-            downloads.write_archive(file, pictures())
+            write_archive(file, pictures())
         if len(failed) == len(visit.photos):
             raise PhotoError(failed[0])
         return str(path), messages(failed)
@@ -231,4 +232,4 @@ class Handlers:
         return CutoutSettings.chosen(background, color, image, crop, format, *edge_and_shadow)
 
     def _write(self, photo: str, kind: str, *result_settings_and_overlay: Any) -> str:
-        return self.store.write(*downloads.file(photo, kind, *result_settings_and_overlay))
+        return self.store.write(*display.file(photo, kind, *result_settings_and_overlay))
