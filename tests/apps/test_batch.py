@@ -182,14 +182,45 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def test_mask_overlay_and_cutout_are_pngs_of_the_photos_size(photos, pet_model, capsys):
+def test_the_mask_is_that_of_the_predictor_at_the_photos_size(photos, pet_model, capsys):
     assert segment("cat.png", model=pet_model) == 0
     assert capsys.readouterr() == ("1 of 1 photos done; see out\n", "")
-    images = {path.name: Image.open(path) for path in (photos / "out").iterdir()}
-    expected = {"cat.mask.png": "P", "cat.overlay.png": "RGB", "cat.cutout.png": "RGBA"}
-    assert {name: image.mode for name, image in images.items()} == expected
-    assert {image.size for image in images.values()} == {(451, 300)}
-    assert np.array_equal(np.asarray(images["cat.mask.png"]), Predictor(pet_model)("cat.png").mask)
+    assert {Image.open(path).size for path in (photos / "out").iterdir()} == {(451, 300)}
+    assert np.array_equal(np.asarray(Image.open("out/cat.mask.png")), Predictor(pet_model)("cat.png").mask)
+
+
+MASK, OVERLAY = {"out/cat.mask.png": "PNG P"}, {"out/cat.overlay.png": "PNG RGB"}
+
+
+@pytest.mark.parametrize(
+    ("options", "out", "expected"),
+    [
+        ("", "out", MASK | OVERLAY | {"out/cat.cutout.png": "PNG RGBA"}),
+        ("--only cutout --only mask --format webp", "out", MASK | {"out/cat.cutout.webp": "WEBP RGB"}),
+        ("--only overlay --format jpg", "out", {"out/cat.overlay.jpg": "JPEG RGB"}),  # needs no background
+        ("--only cutout --crop --format webp --background white", "out", {"out/cat.cutout.webp": "WEBP RGB"}),
+        ("--only cutout --crop --format webp --background blur", "out", {"out/cat.cutout.webp": "WEBP RGB"}),
+        ("--only cutout --crop --format jpg --background #ff8800", "out", {"out/cat.cutout.jpg": "JPEG RGB"}),
+        ("--only cutout --crop --format jpg --background beach.png", "out", {"out/cat.cutout.jpg": "JPEG RGB"}),
+        ("", "cut.png", {"cut.png": "PNG RGBA"}),
+        ("", "new/cut.WEBP", {"new/cut.WEBP": "WEBP RGB"}),  # an opaque picture: the pet fills the photo
+        ("--background white", "cut.jpeg", {"cut.jpeg": "JPEG RGB"}),
+        ("--only mask", "mask.png", {"mask.png": "PNG P"}),
+        ("--only cutout", "folder.png", {"folder.png/cat.cutout.png": "PNG RGBA"}),
+    ],
+)
+def test_the_chosen_pictures_are_written_in_their_formats_and_nothing_else(
+    photos, pet_model, options, out, expected, capsys
+):
+    plain(photos / "beach.png", (50, 50))
+    (photos / "folder.png").mkdir()
+    assert segment("cat.png", *options.split(), model=pet_model, out=out) == 0
+    assert capsys.readouterr().out == f"1 of 1 photos done; see {out}\n"
+    files = {path.relative_to(photos).as_posix() for path in photos.rglob("*") if path.is_file()}
+    assert files == {"cat.png", "beach.png", *expected}
+    assert {file: "{0.format} {0.mode}".format(Image.open(file)) for file in expected} == expected
+    assert segment("cat.png", *options.split(), "--skip-existing", model=pet_model, out=out) == 0
+    assert "0 of 1 photos done, 1 skipped" in capsys.readouterr().out
 
 
 def test_the_header_of_a_photo_is_parsed_once(photos, pet_model, monkeypatch):
@@ -238,23 +269,6 @@ def test_a_photo_without_a_pet_gets_no_cutout_and_a_line_that_says_so(photos, sm
     assert names(photos / "out") == ["cat.mask.png", "cat.overlay.png"]
     assert capsys.readouterr().err.startswith("petseg: No pet found in cat.png, so there is no cut-out of it.")
     assert segment("cat.png", "--only", "mask", model=small_model) == 0
-
-
-@pytest.mark.parametrize(("format", "name"), [("webp", "WEBP"), ("jpg", "JPEG")])
-def test_format_background_and_crop_shape_the_cutout(format, name, photos, pet_model):
-    plain(photos / "beach.png", (50, 50))
-    for background in ("white", "#ff8800", "beach.png", "blur"):
-        assert segment("cat.png", "--crop", "--format", format, "--background", background, model=pet_model) == 0
-    assert names(photos / "out") == [f"cat.cutout.{format}", "cat.mask.png", f"cat.overlay.{format}"]
-    images = [Image.open(photos / "out" / file) for file in names(photos / "out")]
-    assert [(image.format, image.mode) for image in images] == [(name, "RGB"), ("PNG", "P"), (name, "RGB")]
-
-
-def test_only_the_chosen_pictures_are_written(photos, pet_model):
-    assert segment("cat.png", "--only", "cutout", "--only", "mask", "--format", "webp", model=pet_model) == 0
-    assert names(photos / "out") == ["cat.cutout.webp", "cat.mask.png"]
-    assert Image.open(photos / "out" / "cat.cutout.webp").format == "WEBP"
-    assert segment("cat.png", "--only", "overlay", "--format", "jpg", model=pet_model) == 0  # needs no background
 
 
 def test_a_background_is_blur_or_a_colour_or_the_image_of_a_file(photos):
@@ -312,23 +326,6 @@ def test_impossible_arguments_are_one_sentence_and_status_2(arguments, words, ph
     assert errors.count("\n") == 1
 
 
-def test_one_photo_and_the_name_of_a_picture_write_this_file_alone(photos: Path, pet_model: Path, capsys: Any) -> None:
-    # the pet fills the photo: as a WebP, an opaque picture has no alpha
-    kinds = {"cut.png": ("PNG", "RGBA"), "new/cut.WEBP": ("WEBP", "RGB"), "cut.jpeg": ("JPEG", "RGB")}
-    for name, kind in kinds.items():
-        options = ["--background", "white"] if kind[0] == "JPEG" else []
-        assert segment("cat.png", *options, model=pet_model, out=name) == 0
-        image = Image.open(photos / name)
-        assert (image.format, image.mode) == kind
-        assert capsys.readouterr().out == f"1 of 1 photos done; see {name}\n"
-    assert segment("cat.png", "--only", "mask", model=pet_model, out="mask.png") == 0
-    assert Image.open("mask.png").mode == "P"
-    assert names(photos) == sorted({"cat.png", "mask.png", "cut.png", "cut.jpeg", "new"})
-    assert names(photos / "new") == ["cut.WEBP"]
-    assert segment("cat.png", "--skip-existing", model=pet_model, out="cut.png") == 0
-    assert "1 skipped" in capsys.readouterr().out
-
-
 def test_a_file_for_a_photo_without_a_pet_is_not_written_and_an_old_one_stays(photos, small_model, capsys):
     (photos / "old.png").write_bytes(b"mine")
     for name in ("new.png", "old.png"):
@@ -336,12 +333,6 @@ def test_a_file_for_a_photo_without_a_pet_is_not_written_and_an_old_one_stays(ph
         assert capsys.readouterr().err.startswith("petseg: No pet found in cat.png")
     assert [path.name for path in sorted(photos.iterdir())] == ["cat.png", "old.png"]
     assert (photos / "old.png").read_bytes() == b"mine"
-
-
-def test_a_folder_may_be_called_like_a_picture(photos, pet_model):
-    (photos / "cut.png").mkdir()
-    assert segment("cat.png", model=pet_model, out="cut.png") == 0
-    assert names(photos / "cut.png") == ["cat.cutout.png", "cat.mask.png", "cat.overlay.png"]
 
 
 def test_a_jpeg_keeps_date_and_resolution_on_request_and_never_the_place(photos, pet_model):
@@ -435,12 +426,6 @@ def test_what_does_not_look_like_a_cat_or_a_dog_is_cut_out_with_anyway(photos, c
     assert "mug.cutout.png" not in names(photos / "out")
 
 
-def test_a_cutout_that_was_never_asked_for_is_not_taken_for_done(photos, pet_model):
-    assert segment("cat.png", "--only", "mask", "--only", "overlay", model=pet_model) == 0
-    assert segment("cat.png", "--skip-existing", model=pet_model) == 0
-    assert (photos / "out" / "cat.cutout.png").is_file()
-
-
 @pytest.mark.parametrize("old_date", [False, True])
 def test_a_replaced_photo_is_not_skipped_even_if_it_keeps_an_old_date(old_date, photos, pet_model):
     assert segment("cat.png", model=pet_model) == 0
@@ -477,9 +462,10 @@ def test_no_result_of_an_older_version_of_a_photo_stays_beside_new_ones(options,
 
 
 def test_results_of_the_same_photo_in_other_formats_stay(photos, pet_model):
-    assert segment("cat.png", "--only", "cutout", model=pet_model) == 0
+    assert segment("cat.png", "--only", "mask", model=pet_model) == 0
+    assert segment("cat.png", "--skip-existing", model=pet_model) == 0  # what was never asked for is not taken for done
     assert segment("cat.png", "--only", "cutout", "--format", "jpg", "--background", "red", model=pet_model) == 0
-    assert names(photos / "out") == ["cat.cutout.jpg", "cat.cutout.png"]
+    assert names(photos / "out") == ["cat.cutout.jpg", "cat.cutout.png", "cat.mask.png", "cat.overlay.png"]
 
 
 # --- The process -----------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from PIL import Image
 
 from petseg.apps import cutouts, edge
 from petseg.apps.cutouts import BACKGROUNDS, EDGES, CutoutSettings, encode, pet_frame, pet_middle
+from petseg.apps.display import compared
+from petseg.apps.edits import Stroke
 from petseg.errors import ModelError, PhotoError, PhotoWarning, SettingsError
 from petseg.inference import matting
 from petseg.inference.segmentation import Segmentation
@@ -45,7 +47,12 @@ def test_the_default_is_the_cutout_of_the_result():
 def test_a_colour_or_an_image_stands_behind_the_pet_and_fills_the_frame():
     stripes = Image.new("RGB", (400, 20), "red")
     stripes.paste("blue", (0, 0, 200, 20))
-    for background, left, right in (("#ff8800", (255, 136, 0), (255, 136, 0)), (stripes, (0, 0, 255), (255, 0, 0))):
+    orange = (255, 136, 0)
+    for background, left, right in (
+        ("#ff8800", orange, orange),
+        ("rgb(255, 136, 0)", orange, orange),  # as a browser writes it
+        (stripes, (0, 0, 255), (255, 0, 0)),
+    ):
         for crop in (False, True):
             picture = CutoutSettings(background, crop).draw(square())
             assert picture.mode == "RGB"
@@ -134,8 +141,7 @@ def test_matte_and_edge_are_computed_once_for_picture_frame_and_middle(monkeypat
     for module, name in ((matting, "matte"), (edge, "moved_edge")):
         original = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given, f=original, n=name: calls.update([n]) or f(*given))
-    cutout = CutoutSettings("blur", crop=True, grow=3, feather=2).cut(square())
-    pet_middle(cutout.alpha)
+    compared("rex.jpg", square(), CutoutSettings("blur", crop=True, grow=3, feather=2))
     assert calls == {"matte": 1, "moved_edge": 1}
 
 
@@ -175,6 +181,14 @@ def test_the_middle_of_the_pet_has_half_of_it_on_each_side():
     alpha[:, 20:] = 0
     alpha[:, :3] = 255
     assert pet_middle(alpha) == 0.15  # where the line is seen
+
+
+@pytest.mark.parametrize("wrong", [{"radius": None}, {"radius": 3}, {"points": [["a", 1]]}, {"points": 1}])
+def test_a_stroke_that_no_brush_of_ours_draws_is_a_sentence(wrong):
+    stroke = {"keep": False, "radius": 0.05, "points": [[0.4, 0.5], [0.6, 0.5]]}
+    assert Stroke.from_message(stroke) == Stroke(False, 0.05, [(0.4, 0.5), (0.6, 0.5)])
+    with pytest.raises(SettingsError, match="stroke"):
+        Stroke.from_message(stroke | wrong)
 
 
 def test_each_choice_of_an_app_is_one_of_a_cutout_and_without_an_image_of_ones_own_the_background_is_transparent():
