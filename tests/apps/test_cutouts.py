@@ -187,8 +187,9 @@ def test_the_middle_of_the_pet_has_half_of_it_on_each_side():
 def test_a_stroke_that_no_brush_of_ours_draws_is_a_sentence(wrong):
     stroke = {"keep": False, "radius": 0.05, "points": [[0.4, 0.5], [0.6, 0.5]]}
     assert Stroke.from_message(stroke) == Stroke(False, 0.05, [(0.4, 0.5), (0.6, 0.5)])
-    with pytest.raises(SettingsError, match="stroke"):
-        Stroke.from_message(stroke | wrong)
+    for message in (stroke | wrong, {}):
+        with pytest.raises(SettingsError, match="stroke"):
+            Stroke.from_message(message)
 
 
 def test_each_choice_of_an_app_is_one_of_a_cutout_and_without_an_image_of_ones_own_the_background_is_transparent():

@@ -71,8 +71,12 @@ class Panel:
         match message:
             case {"type": "ready"}:
                 self.widget.show_again(sample_thumbnails())
-            case {"type": "too large" | "unreadable"}:
-                self.widget.add_message(_refusal(message))
+            case {"type": "unreadable", "name": name}:
+                remedy = "If it is a folder, open it and choose the photos."
+                self.widget.add_message(f"{name}: the browser cannot read it. {remedy}")
+            case {"type": "too large", "name": name, "size": size}:
+                most = f"at most {MAX_BYTES / 1e6:.0f} MB are uploaded. Type its path into the field below."
+                self.widget.add_message(f"{name}: {size / 1e6:.0f} MB; {most}")
             case {"type": "part", "purpose": "background", "name": name}:
                 with self._working(f"Reading {name} …", name):
                     image = load_photo(data, name=name)
@@ -143,15 +147,6 @@ class Panel:
         with self._working(f"Preparing the download of {subject} …", entry.name):
             file = self.gallery.archive() if picture == "all" else self.gallery.file(entry, picture)
         self.widget.save(view, picture, *file)  # without a name: a message says what failed
-
-
-def _refusal(message: Message) -> str:
-    """A sentence about a file that the browser did not send."""
-    name = message["name"]
-    if message["type"] == "unreadable":
-        return f"{name}: the browser cannot read it. If it is a folder, open it and choose the photos."
-    size, most = message["size"] / 1e6, MAX_BYTES / 1e6
-    return f"{name}: {size:.0f} MB; at most {most:.0f} MB are uploaded. Type its path into the field below."
 
 
 # --- Photos that are not uploaded -------------------------------------------------------------------------------------

@@ -140,7 +140,8 @@ class Handlers:
         While it is being corrected, the whole photo is shown, on a transparent background.
         """
         result = visit.shown.preview()
-        settings = CutoutSettings() if correcting else self._settings(*fields, preview=True)
+        # while the format changes together with the background, the two may contradict each other
+        settings = CutoutSettings() if correcting else self._settings(*fields[:4], "png", *fields[5:])
         shown = display.compared(visit.shown.file.name, result, settings)
         image, alt = shown.before
         after = (display.data_uri(shown.after[0]), shown.after[1]) if shown.after else None
@@ -163,7 +164,7 @@ class Handlers:
         """Writes a picture at the photo's own size; the values are `fields`, or of another picture the overlay's."""
         photo = visit.shown
         settings, overlay = (self._settings(*values), ()) if kind == "cutout" else (CutoutSettings(), values)
-        return self._write(photo.file.name, kind, self.session.full_size(photo), settings, *overlay)
+        return self.store.write(*display.file(photo.file.name, kind, self.session.full_size(photo), settings, *overlay))
 
     @answers
     def archive(self, visit: Visit, *fields: Any) -> tuple[str, str]:
@@ -211,25 +212,9 @@ class Handlers:
             result = result.without_doubt() if anyway else result
             background = "image" if background_image else background
             settings = self._settings(background, "", background_image, crop, format, edge, shadow)
-            return self._write(photo.name, kind, result, settings), result.fractions
+            return self.store.write(*display.file(photo.name, kind, result, settings)), result.fractions
 
-    def _settings(
-        self,
-        background: str,
-        color: str,
-        upload: Upload | None,
-        crop: bool,
-        format: Format,
-        *edge_and_shadow: Any,
-        preview: bool = False,
-    ) -> CutoutSettings:
-        """The settings in the page's fields; for a preview with a small image, and in any format."""
-        image = self.session.decode(ChosenPhoto.from_upload(upload)).image if upload and background == "image" else None
-        if image and preview:
-            image.thumbnail((display.PREVIEW_SIDE, display.PREVIEW_SIDE))
-        # while the format changes together with the background, the two may contradict each other
-        format = "png" if preview else format
-        return CutoutSettings.chosen(background, color, image, crop, format, *edge_and_shadow)
-
-    def _write(self, photo: str, kind: str, *result_settings_and_overlay: Any) -> str:
-        return self.store.write(*display.file(photo, kind, *result_settings_and_overlay))
+    def _settings(self, background: str, color: str, upload: Upload | None, *others: Any) -> CutoutSettings:
+        """The settings in the page's fields."""
+        own = self.session.decode(ChosenPhoto.from_upload(upload)).image if upload and background == "image" else None
+        return CutoutSettings.chosen(background, color, own, *others)

@@ -43,17 +43,8 @@ NO_TRANSPARENT_JPEG: Final = (
     "(background, format) => background === 'transparent' && format === 'jpg' ? 'white' : background",
 )
 
-#: The status while the server writes a file, and what saves the file and says so.
+#: The status while the server writes a file.
 PREPARING: Final = "() => '<p><progress></progress>Preparing the download …</p>'"
-SAVE: Final = """({url, orig_name}) => {
-  Object.assign(document.createElement("a"), {href: url, download: orig_name}).click();
-  return `<p class="done">Saved: ${orig_name}</p>`;
-}"""
-
-#: Takes a colour of colors.html.
-CHOOSE_COLOR: Final = """const choose = (color) => { props.value = color; trigger("input"); };
-element.addEventListener("change", ({ target }) => choose(target.value));
-element.addEventListener("click", ({ target }) => target.matches("button") && choose(target.style.background));"""
 
 
 class Page:
@@ -110,7 +101,7 @@ class Page:
             COLOR,
             label="Colour of the background",
             html_template=source("webapp/colors.html"),
-            js_on_load=CHOOSE_COLOR,
+            js_on_load=source("webapp/colors.js"),
             visible=False,
         )
         self.image = gr.File(label="Own picture", height=120, visible=False, elem_id="own-picture")
@@ -219,7 +210,7 @@ class Page:
         file = gr.File(visible=False)
         button.click(js=PREPARING, outputs=self.status, **IN_BROWSER)
         written = button.click(write, inputs, [file, *status], **SEGMENT)
-        written.success(inputs=file, outputs=None if status else self.status, js=SAVE, **IN_BROWSER)
+        written.success(inputs=file, outputs=None if status else self.status, js=source("webapp/save.js"), **IN_BROWSER)
         written.failure(outputs=self.status, js="() => ''", **IN_BROWSER)
 
 
