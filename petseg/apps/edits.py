@@ -94,14 +94,10 @@ def edited(result: Segmentation, edits: Sequence[Edit]) -> Segmentation:
     if not edits:
         return result
     W, H = result.photo.size
-    keep, remove = np.zeros((H, W), bool), np.zeros((H, W), bool)
+    keep, remove = np.zeros((2, H, W), bool)
     regions = pet_regions(result) if any(isinstance(edit, Pet) for edit in edits) else []
     for edit in edits:
         covered = regions[edit.index] if isinstance(edit, Pet) else edit.covered((W, H))
-        remove &= ~covered
-        keep &= ~covered
-        if isinstance(edit, Stroke) and edit.keep:
-            keep |= covered
-        elif isinstance(edit, Stroke) or not edit.shown:
-            remove |= covered
+        keep[covered] = isinstance(edit, Stroke) and edit.keep
+        remove[covered] = not (edit.shown if isinstance(edit, Pet) else edit.keep)
     return result.corrected(keep, remove)
