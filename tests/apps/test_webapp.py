@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -39,7 +37,7 @@ from visitor import (
 from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
-from petseg.errors import ModelError, PhotoError
+from petseg.errors import ModelError
 from petseg.inference.predictor import Predictor
 
 pytestmark = pytest.mark.slow
@@ -91,21 +89,6 @@ def test_transparent_parts_of_a_photo_stay_transparent(session: Session, tmp_pat
     assert large[620:980, 920:1280].max() == small[447:705, 663:921].max() == 0
     assert large[800, 700] == small[576, 504] == 255
     assert len(photo.alpha) < 20_000
-
-
-def test_a_photo_that_was_deleted_is_a_sentence(session: Session, tmp_path: Path) -> None:
-    with pytest.raises(PhotoError, match=r"^dog\.jpg: was deleted in the meantime\. Choose the photo again\.$"):
-        session.segment(ChosenPhoto(tmp_path / "dog.jpg", "dog.jpg"), "unet")
-
-
-def test_notes_on_a_photo_reach_the_thread_that_asked(session: Session, tmp_path: Path) -> None:
-    still = photo_file(tmp_path, "still.jpg", chelsea())
-    moving = ChosenPhoto(tmp_path / "moving.gif", "moving.gif")
-    moving.path.write_bytes(animation())
-    with ThreadPoolExecutor(8) as threads:
-        notes = list(threads.map(lambda file: session.segment(file, "unet")[1], [still, moving] * 8))
-    assert notes[::2] == [[]] * 8
-    assert all(len(sentences) == 1 and sentences[0].startswith("moving.gif: ") for sentences in notes[1::2])
 
 
 def test_an_own_model_is_offered_without_its_folder_and_a_model_that_is_not_offered_is_a_sentence(
@@ -417,11 +400,3 @@ def test_what_was_not_uploaded_is_refused_in_any_field(server: Server, path: str
         assert "data:image" not in answer
         assert "gradio_api" not in answer
         assert "Errno" not in answer
-
-
-def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:
-    page = urllib.request.urlopen(server.address).read().decode()
-    style = urllib.request.urlopen(f"{server.address}/theme.css").read().decode()
-    assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="?(?:https?:)?//', page)
-    assert not re.findall(r"url\([\"']?(?:https?:)?//", style)
-    assert Visitor(server).config["analytics_enabled"] is False
