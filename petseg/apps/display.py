@@ -209,10 +209,7 @@ def _side(side: str, picture: Side, title: str) -> str:
 def file(photo: str, kind: str, result: Segmentation, settings: CutoutSettings, *overlay: Any) -> tuple[str, bytes]:
     """Name and bytes of a picture of a photo to download: `cutout`, `overlay` or `mask`.
 
-    `overlay` are the opacity and the classes of the overlay.
-
-    Raises:
-        PhotoError: no pet was found, or the picture is too large for its format.
+    `overlay` are the opacity and the classes of the overlay. Raises PhotoError if there is no such picture.
     """
     if kind != "cutout":
         image = result.mask_image() if kind == "mask" else result.overlay(*overlay)

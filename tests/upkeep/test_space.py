@@ -25,7 +25,7 @@ from petseg.upkeep import space
 pytestmark = pytest.mark.slow
 
 #: What the package depends on and the Space does not install.
-LEFT_OUT = {"lightning", "torchmetrics", "torchinfo", "ipywidgets", "anywidget", "jsonargparse"}
+LEFT_OUT = {"lightning", "torchmetrics", "torchinfo", "ipywidgets", "anywidget", "jsonargparse", "yarl"}
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +10,8 @@ from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from yarl import URL
 
 from petseg.apps.cutouts import photo_notes, sentence
 from petseg.apps.display import model_choices, sample_photos, sample_thumbnails
@@ -151,9 +151,6 @@ class Panel:
 
 # --- Photos that are not uploaded -------------------------------------------------------------------------------------
 
-#: Characters that stay in an address: those with a meaning, and the percent sign of what is encoded already.
-SAFE = "/:;,?&=+$!*'()@~%[]"
-
 
 def typed_photo(text: str) -> tuple[str, Path | bytes]:
     """Name and source of the photo at a path of this machine (`~` is the home folder) or at an `http(s)://` address.
@@ -173,7 +170,8 @@ def typed_photo(text: str) -> tuple[str, Path | bytes]:
 
 def _fetch(address: str) -> tuple[str, bytes]:
     try:
-        request = urllib.request.Request(ascii_address(address), headers={"User-Agent": "petseg"})
+        url = URL(address).with_fragment(None)  # people write spaces and umlauts; the web has codes for them
+        request = urllib.request.Request(str(url), headers={"User-Agent": "petseg"})
         with urllib.request.urlopen(request, timeout=20) as answer:
             data: bytes = answer.read(MAX_BYTES + 1)
     except (OSError, ValueError, HTTPException) as error:
@@ -181,21 +179,10 @@ def _fetch(address: str) -> tuple[str, bytes]:
         raise PhotoError(
             f"{address}: cannot be fetched ({why}). Save the photo with a browser and upload it."
         ) from error
-    name = unquote(urlsplit(address).path).rpartition("/")[2] or "photo"
+    name = url.name or "photo"
     if len(data) > MAX_BYTES:
         raise PhotoError(f"{name}: larger than {MAX_BYTES / 1e6:.0f} MB. Download it and type its path instead.")
     return name, data
-
-
-def ascii_address(address: str) -> str:
-    """An address as people write it, in the characters that the web allows: RFC 3987, section 3.1.
-
-    The host is encoded by IDNA (`käse.de` becomes `xn--kse-qla.de`), other characters as UTF-8 with percent signs.
-    Percent signs of characters that are encoded already stay. Raises ValueError if it is no address.
-    """
-    parts = urlsplit(re.sub(r"%(?![0-9a-fA-F]{2})", "%25", address))  # a percent sign that encodes nothing
-    host = parts.netloc.encode("idna").decode()
-    return urlunsplit((parts.scheme, host, quote(parts.path, SAFE), quote(parts.query, SAFE), ""))
 
 
 def breed_samples(images: Path | None = None) -> dict[str, Callable[[], Path]]:

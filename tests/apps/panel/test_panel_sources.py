@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from petseg.apps.panel.panel import ascii_address, breed_samples, typed_photo
+from petseg.apps.panel.panel import breed_samples, typed_photo
 from petseg.errors import PhotoError
 
 
@@ -48,10 +50,15 @@ def test_a_photo_is_read_from_its_path_with_or_without_quotes_and_from_its_addre
         ("https://me:secret@[::1]:8000/a.jpg", "https://me:secret@[::1]:8000/a.jpg"),
     ],
 )
-def test_an_address_is_written_in_the_characters_of_the_web_and_what_is_encoded_stays(
-    typed: str, expected: str
+def test_an_address_is_asked_for_in_the_characters_of_the_web_and_what_is_encoded_stays(
+    typed: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ascii_address(typed) == expected
+    def urlopen(request: urllib.request.Request, timeout: float) -> None:
+        raise OSError(request.full_url)
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    with pytest.raises(PhotoError, match=re.escape(f"cannot be fetched ({expected}).")):
+        typed_photo(typed)
 
 
 @pytest.mark.parametrize("address", ["http://", "http://[::1/a.jpg", "http://a..b/ä.jpg", "https://a.org:port/a.jpg"])
