@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import count
@@ -14,7 +14,7 @@ from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings, no_pet
 from petseg.apps.edits import Edit, edited, shown_pets
 from petseg.apps.names import write_archive
-from petseg.apps.panel.widget import PanelWidget, Picture
+from petseg.apps.panel.widget import PanelWidget
 from petseg.errors import PhotoError
 from petseg.inference.segmentation import Segmentation
 
@@ -70,7 +70,7 @@ class Gallery:
         for old in list(self.entries)[: 1 - MAX_OPEN]:
             self._forget(old)
         self.entries[number] = entry
-        self._show({_key(number): (ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL)), "")})
+        self._widget.show({_key(number): (ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL)), "")})
         self._list()
         if new_batch or not self._settled or self.current() is None:
             self._widget.photo = number
@@ -163,7 +163,7 @@ class Gallery:
             pictures["after"] = shown.after
         left, top, right, bottom = shown.frame
         scale = entry.result.photo.width / drawn.photo.width
-        self._show(pictures, (round(scale * (right - left)), round(scale * (bottom - top))), shown.line)
+        self._widget.show(pictures, (round(scale * (right - left)), round(scale * (bottom - top))), shown.line)
 
     def _draw_details(self, *kinds: str) -> None:
         """Sends pictures that are folded away, if they are unfolded."""
@@ -171,17 +171,12 @@ class Gallery:
         if entry is None or not widget.details:
             return
         small = display.preview(entry.preview, display.DETAIL_SIDE)
-        self._show(
+        self._widget.show(
             {
                 kind: (display.detail(kind, small, widget.opacity, widget.classes), display.DETAILS[kind])
                 for kind in kinds
             }
         )
-
-    def _show(self, pictures: Mapping[str, tuple[Image.Image, str]], *size_and_line: Any) -> None:
-        """Sends pictures, each with its alt text, by key."""
-        encoded = [Picture(key, alt, *display.for_screen(image)) for key, (image, alt) in pictures.items()]
-        self._widget.show(encoded, *size_and_line)
 
 
 def _key(number: int) -> str:

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import anywidget
 import traitlets as t
+from PIL import Image
 
 from petseg.apps.cutouts import BACKGROUNDS, EDGES
-from petseg.apps.display import COLOR, comparison, source
+from petseg.apps.display import COLOR, comparison, for_screen, source
 from petseg.labels import CLASSES
 
 #: The modules of the front, which the live page has too, and the panel's own; each imports only earlier ones.
@@ -107,12 +108,18 @@ class PanelWidget(anywidget.AnyWidget):
         if content["part"] == content["parts"] - 1:
             self._receive(content, b"".join(self._parts.pop(view)))
 
-    def show(self, pictures: Sequence[Picture], size: tuple[int, int] | None = None, line: float | None = None) -> None:
-        """Shows new pictures; the others stay. `size` of the comparison and start of its `line` (0 to 1) may change."""
-        self._size = size or self._size
-        self._line = self._line if line is None else line
-        self.shown |= {picture.key: picture for picture in pictures}
-        self._send(pictures)
+    def show(
+        self, pictures: Mapping[str, tuple[Image.Image, str]], size: tuple[int, int] | None = None, line: float = 0.5
+    ) -> None:
+        """Shows new pictures, each with its alt text, by key; the others stay.
+
+        With those of the comparison comes its `size`, and where its line starts, 0 to 1.
+        """
+        if size:
+            self._size, self._line = size, line
+        new = {key: Picture(key, alt, *for_screen(image)) for key, (image, alt) in pictures.items()}
+        self.shown |= new
+        self._send(list(new.values()))
 
     def show_again(self, thumbnails: Mapping[str, str]) -> None:
         """Sends all pictures once more, for a view that is opened later, and thumbnails of the samples: data URIs."""
