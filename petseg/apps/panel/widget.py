@@ -119,14 +119,14 @@ class PanelWidget(anywidget.AnyWidget):
             self._size, self._line = size, line
         new = {key: Picture(key, alt, *for_screen(image)) for key, (image, alt) in pictures.items()}
         self.shown |= new
-        self._send(list(new.values()))
+        self._send_pictures(list(new.values()))
 
     def show_again(self, thumbnails: Mapping[str, str]) -> None:
         """Sends all pictures once more, for a view that is opened later, and thumbnails of the samples: data URIs."""
         samples = [{"key": f"sample {name}", "alt": "", "address": uri} for name, uri in thumbnails.items()]
-        self._send(list(self.shown.values()), samples)
+        self._send_pictures(list(self.shown.values()), samples)
 
-    def _send(self, pictures: Sequence[Picture], samples: Sequence[Mapping[str, str]] = ()) -> None:
+    def _send_pictures(self, pictures: Sequence[Picture], samples: Sequence[Mapping[str, str]] = ()) -> None:
         about = [{"key": p.key, "alt": p.alt, "kind": p.kind} for p in pictures]
         content = {"type": "show", "pictures": [*about, *samples], "size": self._size, "line": self._line}
         self.send(content, buffers=[p.data for p in pictures])
