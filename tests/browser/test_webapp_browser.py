@@ -270,6 +270,14 @@ def test_on_a_phone_samples_stand_in_one_row_and_the_download_needs_no_scrolling
     assert box["y"] + box["height"] <= height
 
 
+def test_the_page_has_no_fault_that_axe_finds(page: Any) -> None:
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(CUTOUT).wait_for()
+    page.get_by_role("button", name="Correct").click()
+    page.get_by_label("Remove", exact=True).wait_for()
+    assert axe_faults(page, ".gradio-container") == []
+
+
 def test_several_photos_are_looked_at_one_after_the_other_and_come_as_a_zip(page: Any, tmp_path: Path) -> None:
     choose(page, file(chelsea().convert("L"), "grey.png"), file(chelsea(200, 300), "tall.jpg"))
     page.locator(CUTOUT).wait_for()
@@ -486,21 +494,47 @@ def test_every_field_and_picture_has_a_name_and_details_are_folded_away(page: An
 
 
 @pytest.mark.parametrize(("width", "theme"), [(400, "light"), (400, "dark"), (1280, "chosen"), (1920, "light")])
-def test_it_fits_and_axe_finds_no_fault_narrow_and_wide_light_and_dark(
-    page: Any, app_url: str, width: int, theme: str
-) -> None:
+def test_it_is_readable_narrow_and_wide_light_and_dark(page: Any, app_url: str, width: int, theme: str) -> None:
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     page.set_viewport_size({"width": width, "height": 900})
     open_page(page, app_url + ("/?__theme=dark" if theme == "chosen" else ""))
-    assert page.evaluate("document.body.classList.contains('dark')") == (theme != "light")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for selector in ("h1", "h1 + p", "#photos button", "button.sample"):
+        assert contrast(page, selector) > 4.5, selector  # WCAG 2.1, success criterion 1.4.3
     shoot(page, f"{width}-{theme}-first")
-    faults = axe_faults(page, ".gradio-container")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Chelsea the cat").click()
     page.locator(CUTOUT).wait_for()
     page.get_by_role("button", name="Correct").click()
     page.get_by_role("button", name="Details").click()
     page.locator(OVERLAY).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for selector in ("#pictures .caption-label", "h1", "#legend p", "button.primary", "#status .done"):
+        assert contrast(page, selector) > 4.5, selector
+    assert (luminance(colors(page, "h1")[1]) < 0.1) == (theme != "light")
     shoot(page, f"{width}-{theme}")
-    assert faults + axe_faults(page, ".gradio-container") == []
+
+
+def contrast(page: Any, selector: str) -> float:
+    light, dark = sorted(map(luminance, colors(page, selector)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def colors(page: Any, selector: str) -> list[str]:
+    """The text's colour, and that of the first background behind it that is not see-through."""
+    found: list[str] = page.eval_on_selector(
+        selector,
+        """e => {
+          const text = getComputedStyle(e).color;
+          let at = e;
+          while (at && /rgba\\(.*, 0\\)|transparent/.test(getComputedStyle(at).backgroundColor)) at = at.parentElement;
+          return [text, at ? getComputedStyle(at).backgroundColor : 'rgb(255, 255, 255)'];
+        }""",
+    )
+    return found
+
+
+def luminance(color: str) -> float:
+    """As WCAG 2.1 defines it, of `rgb(r, g, b)`."""
+    values = np.array([float(value) / 255 for value in color[color.index("(") + 1 : -1].split(",")[:3]])
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
