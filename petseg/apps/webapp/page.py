@@ -120,6 +120,7 @@ class Page:
             self.brush = gr.Slider(0.05, 1, 0.3, step=0.05, label="Brush size", elem_id="brush-size", buttons=[])
             self.pets = gr.CheckboxGroup([], label="Pets, from left to right", visible=False)
             self.undo = gr.Button("Undo")
+        gr.on([self.correct.expand, self.visit.change], self.handlers.pets, self.visit, self.pets, **EVENT)
         self.correcting = unfolded(self.correct)
 
     def _details(self, session: Session) -> None:
@@ -175,7 +176,6 @@ class Page:
 
     def _connect_correction(self) -> None:
         handlers = self.handlers
-        gr.on([self.correct.expand, self.visit.change], handlers.pets, self.visit, self.pets, **EVENT)
         self.correct.expand(js="() => petsegBrush.set('correcting', true)", **IN_BROWSER)
         self.correct.collapse(js="() => petsegBrush.set('correcting', false)", **IN_BROWSER)
         self.tool.input(inputs=self.tool, js="(tool) => petsegBrush.set('tool', tool)", **IN_BROWSER)
