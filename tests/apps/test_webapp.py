@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -37,7 +38,8 @@ from visitor import (
 from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
-from petseg.errors import ModelError
+from petseg.errors import ModelError, PhotoError
+from petseg.inference import matting
 from petseg.inference.predictor import Predictor
 
 pytestmark = pytest.mark.slow
@@ -91,6 +93,21 @@ def test_transparent_parts_of_a_photo_stay_transparent(session: Session, tmp_pat
     assert len(photo.alpha) < 20_000
 
 
+def test_a_photo_that_was_deleted_is_a_sentence(session: Session, tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match=r"^dog\.jpg: was deleted in the meantime\. Choose the photo again\.$"):
+        session.segment(ChosenPhoto(tmp_path / "dog.jpg", "dog.jpg"), "unet")
+
+
+def test_notes_on_a_photo_reach_the_thread_that_asked(session: Session, tmp_path: Path) -> None:
+    still = photo_file(tmp_path, "still.jpg", chelsea())
+    moving = ChosenPhoto(tmp_path / "moving.gif", "moving.gif")
+    moving.path.write_bytes(animation())
+    with ThreadPoolExecutor(8) as threads:
+        notes = list(threads.map(lambda file: session.segment(file, "unet")[1], [still, moving] * 8))
+    assert notes[::2] == [[]] * 8
+    assert all(len(sentences) == 1 and sentences[0].startswith("moving.gif: ") for sentences in notes[1::2])
+
+
 def test_an_own_model_is_offered_without_its_folder_and_a_model_that_is_not_offered_is_a_sentence(
     session: Session, small_model: Path, tmp_path: Path
 ) -> None:
@@ -114,6 +131,14 @@ def visit(session: Session, tmp_path: Path) -> Any:
     image = photo_file(tmp_path, "cat.png", chelsea())
     *_, last = handlers.segment([ChosenPhoto(image.path, '"><script>.png')], "unet")
     return handlers, last[2]
+
+
+def test_another_edge_computes_the_matte_once(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers, shown = visit
+    mattes: list[Any] = []
+    monkeypatch.setattr(matting, "matte", lambda *args, matte=matting.matte: mattes.append(matte(*args)) or mattes[-1])
+    handlers.compare(shown, False, "blur", "", None, True, "png", "looser", False)
+    assert len(mattes) == 1
 
 
 def test_pictures_have_texts_and_a_name_that_is_html_is_shown_as_it_is(visit: Any) -> None:
@@ -287,6 +312,23 @@ def test_the_comparison_follows_the_options_of_the_cut_out(server: Server) -> No
     assert "a JPEG cannot be transparent" in answer["error"]
 
 
+def test_a_stroke_removes_what_it_covers_and_undo_brings_it_back(server: Server) -> None:
+    visitor = Visitor(server)
+    visitor.choose((some_photo(0), "cat.jpg"))
+    before = np.asarray(picture(visitor.compared()))[..., 3]
+    stroke = {"type": "stroke", "keep": False, "radius": 0.05, "points": [[0.4, 0.5], [0.6, 0.5]]}
+    visitor.data("submit", "comparison", None, more=stroke)
+    after = np.asarray(picture(visitor.compared()))[..., 3]
+    assert before[150, 90:120].min() > 200
+    assert after[150, 90:120].max() == 0
+    cutout, _ = visitor.saved("Download", *CUTOUT)
+    assert np.asarray(cutout)[150, 90:120, 3].max() == 0
+    visitor.data("click", "Undo", None)
+    assert np.array_equal(np.asarray(picture(visitor.compared()))[..., 3], before)
+    for wrong_stroke in ({}, stroke | {"radius": 3}, stroke | {"points": [["a", 1]]}, stroke | {"points": 1}):
+        assert "stroke" in visitor.do("submit", "comparison", None, more=wrong_stroke)["error"]
+
+
 def test_of_two_pets_one_can_be_left_out(server: Server) -> None:
     visitor, scene = Visitor(server), Image.new("RGB", (1400, 300), "#808080")
     for left in (50, 900):
@@ -298,6 +340,21 @@ def test_of_two_pets_one_can_be_left_out(server: Server) -> None:
     alpha = np.asarray(picture(visitor.compared()))[..., 3]
     assert alpha[:, :400].max() == 0
     assert alpha[:, 900:].mean() > 30
+
+
+def test_an_own_image_stands_behind_the_pet(server: Server) -> None:
+    visitor = Visitor(server)
+    visitor.choose((some_photo(0), "cat.jpg"))
+    sea = visitor.upload(encoded(Image.new("RGB", (640, 480), "#0000ff"), "PNG"), "sea.png")
+    visitor.data("upload", "Own picture", sea, None)
+    text = visitor.upload(b"no image", "text.png")
+    field, _ = visitor.data("upload", "Own picture", text, None)
+    assert field["orig_name"] == "sea.png"  # a file that fails spoils nothing
+    cutout, name = visitor.saved("Download", "image", *CUTOUT[1:4], "jpg", *CUTOUT[5:])
+    assert name == "cat.cutout.jpg"
+    outside = np.asarray(Predictor("unet")(some_photo(0)).cutout())[..., 3] == 0
+    for image in (cutout, picture(visitor.compared("image", *CUTOUT[1:]))):
+        assert np.abs(np.median(np.asarray(image, dtype=int)[outside], axis=0) - [0, 0, 254]).max() <= 2
 
 
 @pytest.mark.parametrize(
@@ -400,3 +457,11 @@ def test_what_was_not_uploaded_is_refused_in_any_field(server: Server, path: str
         assert "data:image" not in answer
         assert "gradio_api" not in answer
         assert "Errno" not in answer
+
+
+def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:
+    page = urllib.request.urlopen(server.address).read().decode()
+    style = urllib.request.urlopen(f"{server.address}/theme.css").read().decode()
+    assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="?(?:https?:)?//', page)
+    assert not re.findall(r"url\([\"']?(?:https?:)?//", style)
+    assert Visitor(server).config["analytics_enabled"] is False

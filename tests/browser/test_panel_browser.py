@@ -16,7 +16,7 @@ from axe import axe_faults
 from lab import NOTEBOOK, NUMBERS, SECONDS, jupyterlab, open_panel, show, upload, wait_for, write_notebook
 from PIL import Image
 from servers import Server
-from skimage.data import cat
+from skimage.data import camera, cat
 
 #: The two pictures of the comparison.
 BEFORE, AFTER = ".petseg-before img", ".petseg-after img"
@@ -180,6 +180,18 @@ def test_several_photos_at_once_are_all_there_and_in_one_zip(panel: Any, files: 
         assert {name.replace(".jpg", ".cutout.png") for name in (names[0], names[2])} <= set(archive.namelist())
 
 
+def test_the_first_photo_with_a_pet_is_shown_and_each_can_be_closed(panel: Any, files: Path) -> None:
+    names = upload(panel, *(files / name for name in ("orange.png", "chelsea.jpg", "orange.png")))
+    wait_for(panel, f"{names[1]}: 451 x 300 pixels")
+    photos = panel.get_by_role("group", name="Open photos")
+    photos.get_by_role("button", name=names[2]).wait_for()
+    assert photos.get_by_role("button", name=names[1]).get_attribute("aria-pressed") == "true"
+    assert panel.get_by_role("button", name="Download", exact=True).is_visible()
+    panel.get_by_role("button", name="Close", exact=True).click()
+    photos.get_by_role("button", name=names[1]).wait_for(state="detached")
+    wait_for(panel, f"No pet found in {names[0]}")
+
+
 def test_the_brush_removes_what_it_covers_and_undo_takes_it_back(panel: Any, files: Path) -> None:
     show(panel, files / "chelsea.jpg")
     before = pixels(panel, AFTER)
@@ -208,6 +220,26 @@ def test_the_panel_has_no_fault_that_axe_finds(panel: Any, files: Path, width: i
     panel.locator(".petseg-front").evaluate("panel => panel.style.width = ''")
     panel.evaluate(jupyter, "JupyterLab Light")
     assert faults == []
+
+
+def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request(
+    panel: Any, files: Path
+) -> None:
+    Image.fromarray(camera()).convert("RGB").save(files / "man.png")
+    (name,) = upload(panel, files / "man.png")
+    wait_for(panel, f"Is this a cat or a dog? No pet found in {name}")
+    panel.get_by_role("button", name="Show it anyway").click()
+    panel.get_by_role("button", name="Download", exact=True).wait_for()
+    assert not panel.get_by_role("button", name="Show it anyway").is_visible()
+
+
+def test_a_photo_without_a_pet_is_said_to_have_none(panel: Any, files: Path) -> None:
+    (name,) = upload(panel, files / "orange.png")
+    wait_for(panel, f"No pet found in {name}")
+    assert not panel.get_by_role("button", name="Download", exact=True).is_visible()
+    show(panel, files / "chelsea.jpg")
+    assert panel.get_by_role("button", name="Download", exact=True).is_visible()
+    assert panel.get_by_text("No pet found").count() == 0
 
 
 def test_a_sample_and_a_typed_path_are_one_key(panel: Any, files: Path) -> None:
