@@ -256,6 +256,53 @@ def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_
     assert page.get_by_role("button", name="Correct").get_attribute("aria-expanded") == "false"
 
 
+def test_where_no_pet_was_found_the_brush_can_add_one(page: Any, tmp_path: Path) -> None:
+    choose(page, file(Image.new("RGB", (300, 200), "#3a7d2b"), "grass.png"))
+    page.get_by_text("No pet found in grass.png").wait_for()
+    page.get_by_role("button", name=DOWNLOAD, exact=True).wait_for(state="hidden")
+    page.get_by_role("button", name="Correct").click()
+    page.locator(".petseg-correcting .petseg-brush").click(position={"x": 200, "y": 150})
+    page.get_by_role("button", name=DOWNLOAD, exact=True).wait_for()
+    downloaded(page, DOWNLOAD, tmp_path / "grass.png")
+    assert 0 < (np.asarray(Image.open(tmp_path / "grass.png"))[..., 3] > 200).mean() < 0.5
+
+
+def test_the_cut_out_is_copied_shared_and_shown_pixel_by_pixel(context: Any, page: Any) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(CUTOUT).wait_for()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.get_by_text("Copied: paste it elsewhere.").wait_for()
+    assert page.evaluate("navigator.clipboard.read().then((items) => items[0].types)") == ["image/png"]
+    assert not page.get_by_role("button", name="Share").is_visible()  # this browser cannot
+    page.evaluate(
+        """() => {
+          document.body.classList.add("petseg-shares");
+          navigator.share = async ({ files }) => (window.shared = [files[0].name, files[0].type]);
+        }"""
+    )
+    page.get_by_role("button", name="Share").click()
+    assert page.wait_for_function("window.shared").json_value() == ["Chelsea the cat.cutout.png", "image/png"]
+    page.get_by_role("button", name="1:1", exact=True).click()
+    own_size = page.get_by_alt_text("The cut-out at its own size")
+    own_size.wait_for()
+    page.wait_for_function("(image) => image.complete", arg=own_size.element_handle())
+    assert own_size.evaluate("(image) => [image.clientWidth, image.naturalWidth]") == [451, 451]
+    page.keyboard.press("Escape")
+    own_size.wait_for(state="detached")
+
+
+def test_on_a_phone_a_photo_can_be_taken(chromium: Any, app_url: str) -> None:
+    phone = chromium.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
+    page = phone.new_page()
+    open_page(page, app_url)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Take a photo").tap()
+    chooser.value.set_files([file(chelsea(), "taken.jpg")])
+    page.locator(f"{CUTOUT}[alt*='taken.jpg']").wait_for()
+    phone.close()
+
+
 @pytest.mark.parametrize("height", [700, 850])
 def test_on_a_phone_samples_stand_in_one_row_and_the_download_needs_no_scrolling(page: Any, height: int) -> None:
     page.set_viewport_size({"width": 400, "height": height})

@@ -33,7 +33,7 @@ watch("value", () => {
   if (slider && photo() !== shown) slider.value = slider.getAttribute("value");
   slider?.dispatchEvent(new Event("input"));
   shown = photo();
-  const box = element.querySelector(".petseg-comparison:not(.petseg-alone)");
+  const box = element.querySelector(".petseg-comparison");
   box?.append(canvas);
   box?.classList.toggle("petseg-correcting", state.correcting);
   for (const view of front.viewers) view({ pictures: [] });

@@ -69,6 +69,8 @@ class Page:
         with gr.Row():
             with gr.Column(scale=4, min_width=300):
                 self.photos = gr.File(label="Photos", file_count="multiple", height=260, elem_id="photos")
+                camera = gr.Button("Take a photo", elem_id="camera")  # on a phone
+                camera.click(js="() => petsegCamera()", **IN_BROWSER)
             with gr.Column(scale=1, min_width=300):
                 gr.Markdown("Or try:", elem_classes="try")
                 with gr.Row():
@@ -89,10 +91,17 @@ class Page:
                 )
                 self.anyway = gr.Button("Show it anyway", elem_id="anyway")
             with gr.Column(scale=2, min_width=280, elem_id="options"):
-                self.download = gr.Button("Download", variant="primary", size="lg")
+                with gr.Column(elem_id="downloads"):
+                    self.download = gr.Button("Download", variant="primary", size="lg")
+                    with gr.Row():
+                        self.copy, self.share, self.actual = (
+                            gr.Button(words, size="sm", min_width=60, elem_id=words.lower())
+                            for words in ("Copy", "Share", "1:1")
+                        )
                 self.download_all = gr.Button("Download all (ZIP)", visible=False)
                 self._correction()
-                self._options()
+                with gr.Column(elem_id="choices"):
+                    self._options()
 
     def _options(self) -> None:
         backgrounds = [(words, value) for value, words in BACKGROUNDS.items()]
@@ -172,6 +181,9 @@ class Page:
             queue=False,
         )
         self._saves(self.download, partial(handlers.download, kind="cutout"), [self.visit, *fields])
+        for button, script in ((self.share, "webapp/share.js"), (self.actual, "webapp/actual.js")):
+            self._saves(button, partial(handlers.download, kind="cutout"), [self.visit, *fields], script=script)
+        self._saves(self.copy, partial(handlers.download, kind="copy"), [self.visit, *fields], script="webapp/copy.js")
         self._saves(self.download_all, handlers.archive, [self.visit, *fields], self.status)
 
     def _connect_correction(self) -> None:
@@ -205,12 +217,19 @@ class Page:
             self.handlers.program, inputs, outputs, **SEGMENT | {"api_name": "segment", "api_visibility": "public"}
         )
 
-    def _saves(self, button: gr.Button, write: Callable[..., Any], inputs: list[Any], *status: gr.HTML) -> None:
-        """Makes a button save the file whose path is the first value of a function; the second may be the status."""
+    def _saves(
+        self,
+        button: gr.Button,
+        write: Callable[..., Any],
+        inputs: list[Any],
+        *status: gr.HTML,
+        script: str = "webapp/save.js",
+    ) -> None:
+        """Hands the file whose path a function returns to a script, which saves it; a second value is the status."""
         file = gr.File(visible=False)
         button.click(js=PREPARING, outputs=self.status, **IN_BROWSER)
         written = button.click(write, inputs, [file, *status], **SEGMENT)
-        written.success(inputs=file, outputs=None if status else self.status, js=source("webapp/save.js"), **IN_BROWSER)
+        written.success(inputs=file, outputs=None if status else self.status, js=source(script), **IN_BROWSER)
         written.failure(outputs=self.status, js="() => ''", **IN_BROWSER)
 
 

@@ -3,12 +3,21 @@
   document.addEventListener("dragover", (event) => event.preventDefault());
   for (const kind of ["drop", "paste"]) document.addEventListener(kind, (event) => {
     const files = (event.dataTransfer ?? event.clipboardData)?.files;
-    const input = document.querySelector("#photos input[type=file]");
+    const input = pick();
     if (!files?.length || !input || event.defaultPrevented) return;
     event.preventDefault();
     input.files = files;
     input.dispatchEvent(new Event("change"));
   });
+  const pick = () => document.querySelector("#photos input[type=file]");
+  window.petsegCamera = () => {
+    const input = Object.assign(pick(), { accept: "image/*", capture: "environment" });
+    input.click();
+    for (const name of ["accept", "capture"]) input.removeAttribute(name);
+  };
+  document.body.classList.toggle("petseg-copies", Boolean(navigator.clipboard) && "ClipboardItem" in window);
+  const file = new File([], "pet.png", { type: "image/png" });
+  document.body.classList.toggle("petseg-shares", Boolean(navigator.canShare?.({ files: [file] })));
   const say = () => {  // what a sighted visitor sees of a folded part
     for (const head of document.querySelectorAll(".label-wrap")) head.ariaExpanded = head.classList.contains("open");
   };
