@@ -580,11 +580,12 @@ def test_the_page_has_no_fault_that_axe_finds(page: Any) -> None:
     assert not any(faults.values()), faults
 
 
-def test_a_browser_offers_to_install_the_page(page: Any) -> None:
+def test_a_browser_offers_to_install_the_page(page: Any, shared: SharedPage) -> None:
     session = page.context.new_cdp_session(page)
     assert session.send("Page.getAppManifest")["url"].endswith("/live/manifest.json")
     faults = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
     assert {fault["errorId"] for fault in faults} <= {"in-incognito"}  # as every page of these tests is
+    shared.requests.clear()  # the browser fetches manifest and icon when it is asked
 
 
 def test_after_the_first_visit_the_page_works_without_a_network(chromium: Any, address: str) -> None:
