@@ -53,7 +53,7 @@ $(STAMP): pyproject.toml
 	  echo "$(CURDIR)" > .venv/.place; \
 	fi
 	@echo "Installing petseg[$(EXTRAS)] into .venv; the first time this takes minutes and some gigabytes."
-	@.venv/bin/python -m pip install $(PIP_ARGS) -e ".[$(EXTRAS)]" || { \
+	@.venv/bin/python -m pip install --no-compile $(PIP_ARGS) -e ".[$(EXTRAS)]" || { \
 	  echo "The set-up failed, see above. Call make again; if that does not help, 'make distclean' first." >&2; exit 1; }
 	@touch $@
 
