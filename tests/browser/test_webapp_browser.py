@@ -322,7 +322,15 @@ def test_the_page_has_no_fault_that_axe_finds(page: Any) -> None:
     page.locator(CUTOUT).wait_for()
     page.get_by_role("button", name="Correct").click()
     page.get_by_label("Remove", exact=True).wait_for()
-    assert axe_faults(page, ".gradio-container") == []
+    faults = {}
+    for theme in ("light", "dark"):
+        page.evaluate("theme => document.body.classList.toggle('dark', theme === 'dark')", theme)
+        for width in (1280, 400):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(500)  # colours fade from one theme to the other
+            shoot(page, f"{theme}-{width}")
+            faults[theme, width] = axe_faults(page, ".gradio-container")
+    assert not any(faults.values()), faults
 
 
 def test_several_photos_are_looked_at_one_after_the_other_and_come_as_a_zip(page: Any, tmp_path: Path) -> None:
