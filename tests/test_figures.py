@@ -111,7 +111,7 @@ def test_notebook_04_quotes_the_record_of_photos_from_elsewhere():
     text = (Path(__file__).parents[1] / "notebooks" / "04_evaluate.ipynb").read_text(encoding="utf-8")
     everywhere = f"`{record['model']}` has a mean IoU of {groups['all']['mean_iou']:.2f}"
     for number in (
-        f"On {record['photos']} photos from other sources, {everywhere}",
+        f"On the {groups['all']['photos']} photos with pets from other sources, {everywhere}",
         f"with three pets and more {several:.2f}, with small pets {small:.2f}",
         f"{alarms[0]:.0%}".replace("%", " % are said to show a pet"),
         f"leaves {alarms[1]:.0%}".replace("%", " %"),
