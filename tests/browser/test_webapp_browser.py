@@ -263,6 +263,7 @@ def test_where_no_pet_was_found_the_brush_can_add_one(page: Any, tmp_path: Path)
     page.get_by_role("button", name="Correct").click()
     page.locator(".petseg-correcting .petseg-brush").click(position={"x": 200, "y": 150})
     page.get_by_role("button", name=DOWNLOAD, exact=True).wait_for()
+    page.get_by_text("No pet found in grass.png").wait_for(state="detached")
     downloaded(page, DOWNLOAD, tmp_path / "grass.png")
     assert 0 < (np.asarray(Image.open(tmp_path / "grass.png"))[..., 3] > 200).mean() < 0.5
 

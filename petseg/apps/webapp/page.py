@@ -193,6 +193,7 @@ class Page:
         self.tool.input(inputs=self.tool, js="(tool) => petsegBrush.set('tool', tool)", **IN_BROWSER)
         self.brush.input(inputs=self.brush, js="(size) => petsegBrush.set('brush', size)", **IN_BROWSER)
         self.compared.submit(handlers.stroke, self.visit, self.visit, **EVENT)
+        self.compared.submit(js="() => ''", outputs=self.status, **IN_BROWSER)  # it may have said that there is no pet
         self.pets.input(handlers.choose_pets, [self.visit, self.pets], self.visit, **EVENT)
         for event in (self.undo.click, self.compared.delete):
             event(handlers.undo, self.visit, self.visit, **EVENT)

@@ -11,8 +11,9 @@
   });
   const pick = () => document.querySelector("#photos input[type=file]");
   window.petsegCamera = () => {
-    const input = Object.assign(pick(), { accept: "image/*", capture: "environment" });
-    input.click();
+    const input = pick();
+    if (!input) return; // while photos are on their way
+    Object.assign(input, { accept: "image/*", capture: "environment" }).click();
     for (const name of ["accept", "capture"]) input.removeAttribute(name);
   };
   document.body.classList.toggle("petseg-copies", Boolean(navigator.clipboard) && "ClipboardItem" in window);
