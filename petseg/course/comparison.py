@@ -14,7 +14,7 @@ def close(result: Any, expected: Any) -> bool:
     if isinstance(expected, set) or isinstance(result, set):
         return isinstance(expected, set) and isinstance(result, set) and result == expected
     if isinstance(expected, tuple):
-        return isinstance(result, tuple | list) and len(result) == len(expected) and all(map(close, result, expected))
+        return _parts(result) == len(expected) and all(map(close, result, expected))
     try:
         result, expected = _numbers(result), _numbers(expected)
         return bool(result.shape == expected.shape and _agree(result, expected).all())
@@ -36,7 +36,9 @@ def shown(value: Any) -> str:
 
 def difference(result: Any, expected: Any) -> str:
     """What was expected and what came; where both look the same, how many values differ and where most."""
-    if isinstance(expected, tuple) and isinstance(result, tuple | list) and len(result) == len(expected):
+    if isinstance(expected, set) != isinstance(result, set):
+        return f"expected a {type(expected).__name__}, but got a {type(result).__name__}: {shown(result)}."
+    if isinstance(expected, tuple) and _parts(result) == len(expected):
         index = next(i for i, pair in enumerate(zip(result, expected, strict=True)) if not close(*pair))
         return f"part {index + 1} of {len(expected)}: {difference(result[index], expected[index])}"
     came, wanted = shown(result), shown(expected)
@@ -61,6 +63,27 @@ def other_kind(result: Any, expected: Any) -> str:
     if torch.is_tensor(expected) and expected.requires_grad and not getattr(result, "requires_grad", False):
         return "the value is right, but it has no gradient. Use tensors throughout, without `.item()`."
     return ""
+
+
+def same_dtype(result: Any, expected: Any) -> str:
+    """As `other_kind`; the type of the numbers counts as well."""
+    same = torch.is_tensor(result) and result.dtype == expected.dtype
+    return other_kind(result, expected) or (
+        "" if same else f"the numbers are right, but they are {result.dtype}. Return {expected.dtype}."
+    )
+
+
+def changed(part: Any, before: Any) -> bool:
+    """Whether a tensor or an array, or one in a tuple, is no longer what it was before."""
+    if isinstance(before, tuple):
+        return any(map(changed, part, before))
+    return isinstance(before, np.ndarray | torch.Tensor) and not close(part, before)
+
+
+def _parts(value: Any) -> int | None:
+    """How many values a tuple, a list, or the first axis of an array has; None for anything else."""
+    several = isinstance(value, tuple | list) or (isinstance(value, np.ndarray | torch.Tensor) and value.ndim)
+    return len(value) if several else None
 
 
 def _agree(result: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]:

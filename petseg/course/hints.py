@@ -87,7 +87,8 @@ def same_weights(name: str, made: Any, reference: nn.Module, of_shapes: str = ""
     wanted, state = reference.eval().state_dict(), made.eval().state_dict()
     for key in sorted(wanted.keys() ^ state.keys()):
         have, need = (sum(p.numel() for p in module.parameters()) for module in (made, reference))
-        hint = " Do its convolutions have a bias? BatchNorm has one." if key.endswith("bias") else ""
+        biased = any(isinstance(m, nn.Conv2d) and m.bias is not None for m in made.modules())
+        hint = " Do its convolutions have a bias? BatchNorm has one." if biased and key.endswith("bias") else ""
         there = f"there is no {key}." if key in wanted else f"{key} is not needed.{hint}"
         raise NotYetError(f"{name} has {have:,} parameters, expected {need:,}; {there}")
     for key, value in wanted.items():

@@ -28,6 +28,7 @@ TWO_IMAGES = (np.array([[[0, 1, 2, 2]], [[0, 0, 2, 1]]]), np.array([[[0, 1, 1, 2
 MASKS = [(np.array([[[0, 1], [1, 2]], [[1, 1], [1, 0]]]),), (np.array([[[0, 1], [1, 1]]]),)]
 SOME_EMPTY = (np.array([[[0, 1], [1, 1]], [[1, 1], [1, 2]], [[2, 2], [0, 2]], [[1, 1], [1, 1]]]),)
 MANY_PIXELS = 3 * torch.rand((4, 3, 90, 60), generator=torch.Generator().manual_seed(0)) + torch.arange(3).view(3, 1, 1)
+MANY_PIXELS += torch.arange(4).view(4, 1, 1, 1)  # some images are brighter than others
 STD = (
     "Three numbers each: red, green and blue. torch's `std` divides by n - 1, NumPy's by n; of many pixels both agree."
 )
@@ -117,6 +118,10 @@ def _channel_statistics(images: Tensor) -> Iterator[Any]:
         "that is one mean over everything. Keep the channels, axis 1.": (images.mean(), images.std()),
         "you average over the images alone. Rows and columns count too.": (images.mean(dim=0), images.std(dim=0)),
         "the channels are axis 1 of (N, 3, H, W).": (images.mean(dim=(0, 1, 2)), images.std(dim=(0, 1, 2))),
+        "that is the mean of each image's deviation. Take the pixels of all images together.": (
+            images.mean(dim=(0, 2, 3)),
+            images.std(dim=(2, 3)).mean(dim=0),
+        ),
         "that is the variance. What is its root?": (images.mean(dim=(0, 2, 3)), images.var(dim=(0, 2, 3))),
     }
 
@@ -230,7 +235,7 @@ def baseline_by_species(prediction: Any, measured: Any) -> str:
             other = f"{came:.3f} on {kind}s: is the map scored on val, all pixels of a species pooled?"
             raise NotYetError(of_all if any(abs(came - score) < 0.002 for score in mixed) else other)
     said = verdict(prediction, {f"{kind}s": score for kind, score in expected.items()}, ".3f")
-    return f"The map of dogs scores {said} The gap says how differently the two are photographed."
+    return f"The map of dogs scores {said}"
 
 
 def _species_scores() -> tuple[dict[str, float], list[float]]:

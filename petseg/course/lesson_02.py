@@ -67,6 +67,8 @@ def double_convolution(answer: Any) -> str:
         if isinstance(block, nn.Module) and not any(isinstance(layer, nn.ReLU) for layer in block.modules()):
             raise NotYetError("without ReLU the two convolutions are no more than one. It follows each BatchNorm.")
         name = f"DoubleConv({i}, {o}, separable={separable})"
+        if separable and _sizes(block) == _sizes(unet.DoubleConv(i, o)):
+            raise NotYetError(f"{name} is the same as with separable=False. Pass `separable` on to both convolutions.")
         _compare(name, block, unet.DoubleConv(i, o, separable), torch.randn(2, i, 8, 8))
     return "This block is used at every size of the U-Net."
 
@@ -76,7 +78,14 @@ def _compare(name: str, made: Any, reference: nn.Module, x: Tensor) -> None:
     result, expected = ask(same_weights(name, made, reference), x.clone()), reference(x.clone())
     same_shape(f"{name} of {tuple(x.shape)}", result, expected)
     if not torch.equal(result, expected):
-        raise NotYetError(f"{name} has the right weights, but other results. In which order are its layers called?")
+        hint = "In which order are its layers called?"
+        if torch.equal(result.relu(), expected):
+            hint = "Its last layer is a ReLU."
+        raise NotYetError(f"{name} has the right weights, but other results. {hint}")
+
+
+def _sizes(module: Any) -> list[torch.Size]:
+    return [p.shape for p in module.parameters()] if isinstance(module, nn.Module) else []
 
 
 @gap("02.e", "max pooling by hand", [(torch.arange(288.0).view(2, 3, 6, 8).sin(),)], "It has no parameters.")

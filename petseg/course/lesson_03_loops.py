@@ -147,10 +147,13 @@ class _PetTask(L.LightningModule):
         self.network, self.rate, self.augment, self.bug = network, rate, augment, bug
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        image, mask = batch.image.float() / (1 if self.bug == "bytes" else 255), batch.mask
+        image, mask = batch.image.float() / (1 if self.bug in ("bytes", "late") else 255), batch.mask
+        image = normalise(image) if self.bug == "early" else image
         if self.bug != "augment":
             image, mask = self.augment(image, mask)
-        loss = F.cross_entropy(self.network(image if self.bug == "raw" else normalise(image)), mask.long())
+        image = image / 255 if self.bug == "late" else image
+        image = image if self.bug in ("raw", "early") else normalise(image)
+        loss = F.cross_entropy(self.network(image), mask.long())
         self.log("train loss", loss, on_step=False, on_epoch=True, batch_size=len(mask))
         return loss
 
@@ -186,6 +189,8 @@ class _PetTask(L.LightningModule):
         "the images are not augmented.": "augment",
         "the network must see normalised images.": "raw",
         "the pixels run from 0 to 255: divide by 255 before the augmentation.": "bytes",
+        "the augmentation keeps pixels between 0 and 1: divide by 255 before it, not after.": "late",
+        "the augmentation keeps pixels between 0 and 1: normalise after it.": "early",
         "the learning rate stays constant. Return the schedule, too.": "constant",
         "the rate rises for another part of the run than in the loop by hand: `pct_start=0.2`.": "rising",
         'the schedule changes once per epoch. Its "interval" is "step".': "epoch",
@@ -195,7 +200,8 @@ class _PetTask(L.LightningModule):
 )
 def _fitted(task: Any) -> Tensor:
     network = small_network()
-    module = ask(task, network, 1e-2, Augment(AugmentSettings(flip=1.0)))
+    module = ask(task, network, 1e-2, Augment(AugmentSettings(flip=1.0, brightness=0.5)))
+    torch.manual_seed(0)  # of the brightness
     off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     settings: dict[str, Any] = {"accelerator": best_device(), "devices": 1, **dict.fromkeys(off, False)}
     with quiet():

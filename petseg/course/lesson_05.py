@@ -15,6 +15,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from petseg.course.checks import exercise, gap
+from petseg.course.comparison import same_dtype
 from petseg.course.hints import NotYetError, as_number, ask, one_of, verdict
 
 Pixels = NDArray[Any]
@@ -47,7 +48,7 @@ def _upright(pixels: Pixels, orientation: int) -> Iterator[Any]:
     }
 
 
-@gap("05.b", "a photo as the network's input", [(PHOTO, (4, 6))], "Pillow's BILINEAR weighs all pixels.")
+@gap("05.b", "a photo as the network's input", [(PHOTO, (4, 6))], "Pillow's BILINEAR weighs all pixels.", same_dtype)
 def _resize(photo: Image.Image, size: tuple[int, int], method: str = "BILINEAR") -> Iterator[Any]:
     small = photo.resize(size[::-1], Image.Resampling[method])
     right = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].float() / 255
@@ -123,11 +124,13 @@ def _weights(inside: Tensor, fade: float, rises: bool, falls: bool) -> Iterator[
 @gap("05.g", "from probabilities to a soft edge", [CLASSES], "It is level at both ends: no edge is visible there.")
 def _soft_edge(pet: Pixels, boundary: Pixels) -> Iterator[Any]:
     p = pet + boundary / 2
-    t = np.clip(2 * p - 0.5, 0, 1)
+    ramp = 2 * p - 0.5
+    t = np.clip(ramp, 0, 1)
     yield np.asarray(t**2 * (3 - 2 * t))
     yield {
         "that is p. Stretch it: 1/4 becomes 0 and 3/4 becomes 1.": p,
         "that ramp is straight. The last step is t * t * (3 - 2 * t).": t,
+        "t lies between 0 and 1: clip it before the last step.": ramp**2 * (3 - 2 * ramp),
         "half of the boundary counts as pet.": _soft_edge(pet, 0 * boundary),
         "only half of the boundary counts as pet.": _soft_edge(pet, 2 * boundary),
     }
@@ -227,5 +230,9 @@ def _check_padding(padded: Any) -> None:
     if not isinstance(result, Image.Image) or result.size != (18, 12):
         came = result.size if isinstance(result, Image.Image) else type(result).__name__
         raise NotYetError(f"padded: a photo of (6, 4) with factor 3 must be an image of (18, 12), but got {came}.")
-    if not np.array_equal(np.asarray(result.convert("RGB"))[4:8, 6:12], colors):
+    pixels = np.array(result.convert("RGB"))
+    if not np.array_equal(pixels[4:8, 6:12], colors):
         raise NotYetError("padded: the photo must be in the middle, in its own size.")
+    pixels[4:8, 6:12] = 128
+    if not (pixels == 128).all():
+        raise NotYetError("padded: around the photo, every pixel is (128, 128, 128).")

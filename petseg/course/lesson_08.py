@@ -139,17 +139,17 @@ def operators(answer: Any) -> str:
     """`Operators` counts each operator and returns its result."""
     numbers, counter, reference = torch.tensor([1.0, 2.0]), ask(answer), Operators()
     with reference:
-        expected = (numbers * 2 + 1).sum(dim=0, keepdim=True)
+        expected = (numbers * 2 + 1).sum(dim=0, keepdim=True).to(torch.float64)
     try:
         with counter:
-            result = (numbers * 2 + 1).sum(dim=0, keepdim=True)
-    except (AttributeError, TypeError) as error:
+            result = (numbers * 2 + 1).sum(dim=0, keepdim=True).to(torch.float64)
+    except (AttributeError, RuntimeError, TypeError) as error:
         raise NotYetError(f"an operator failed: {error}. Return its result; its kwargs may be None.") from error
-    if not close(result, expected):
+    if not close(result, expected) or result.dtype != expected.dtype:
         raise NotYetError("the operators give other results. Return operator(*args, **(kwargs or {})).")
     if dict(counter.counts) != dict(reference.counts):
         came = dict(counter.counts) or "nothing"
-        raise NotYetError(f"of (x * 2 + 1).sum() it counts {came}, expected {dict(reference.counts)}.")
+        raise NotYetError(f"of (x * 2 + 1).sum().double() it counts {came}, expected {dict(reference.counts)}.")
     return "Each count is one call from Python or from the backward pass to a kernel."
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from petseg.course import lesson_01
+
 
 class Pets:
     """A right answer; the wrong ones below each change one thing."""
@@ -70,6 +72,7 @@ CASES = [
         pets(lambda self, image, trimap: (image.permute(2, 0, 1) // 2, trimap - 1)),
         "image and mask: part 1 of 2: the shape (3, 8, 8) is right, but",
     ),
+    ("01.b", lambda names: sorted(lesson_01._val_names(names)), "expected a set, but got a list"),
     ("01.c", lambda true, predicted: np.sum(true * predicted) / np.sum(true + predicted), "right."),
     ("01.d", lambda predicted, true: [numpy_iou(true == k, predicted == k) for k in range(3)], "right."),
     ("01.f", lambda masks: torch.from_numpy(masks).median(dim=0).values, "that is the median"),
@@ -77,6 +80,7 @@ CASES = [
     ("01.f", lambda masks: torch.from_numpy(masks).mode(dim=0).values.numpy(), "right."),
     ("01.h", lambda images: (images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3), correction=0)), "right. Three"),
     ("01.h", lambda images: (numpy_of(images).mean((0, 2, 3)), numpy_of(images).std((0, 2, 3))), "Return a tensor"),
+    ("01.h", lambda images: torch.stack([images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3))]), "right. Three"),
     ("01.h", lambda images: (images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3)) + 1), "part 2 of 2: expected ["),
     (
         "01.i",
@@ -88,7 +92,7 @@ CASES = [
     (
         "01.1",
         ("cats", {"cat": 0.4, "dog": 0.3501}),
-        "right. The map of dogs scores cats 0.400, dogs 0.350. Largest: cats, as you predicted. The gap",
+        "right. The map of dogs scores cats 0.400, dogs 0.350. Largest: cats, as you predicted.",
     ),
     (
         "01.1",

@@ -115,6 +115,7 @@ LOST = (
 )
 
 CASES = [
+    ("04.h", lambda scores, level: np.quantile(scores, [(1 - level) / 2, (1 + level) / 2]), "right."),
     (
         "04.a",
         lambda p, t, k: [((p == k) & (t == k)).sum(), ((p == k) & (t != k)).sum(), ((p != k) & (t == k)).sum()],

@@ -1,7 +1,9 @@
 """Right answers to the exercises of notebook 05, and usual mistakes with words of their hints."""
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+
+from petseg.course import lesson_05
 
 
 def ramp(n, fade, low, high):
@@ -29,6 +31,7 @@ MEASURED = "right. IoU by passes: 1 0.500, 2 0.900, 3 0.800. Largest: 2,"
 AGREEMENT = {1: 0.5, 2: 0.9, 3: 0.8}.get
 
 CASES = [
+    ("05.b", lambda *case: lesson_05._resize(*case).double(), "Return torch.float32"),
     ("05.1", blended, "right."),
     ("05.1", lambda first, second, box, fade: second, "expected an array of the shape (3, 12, 16)"),
     ("05.1", lambda first, *rest: blended(first + 1, *rest), "values differ"),
@@ -38,6 +41,7 @@ CASES = [
     ("05.2", (2, lambda photo, factor: photo, AGREEMENT), "must be an image of (18, 12)"),
     ("05.2", (2, lambda photo, factor: Image.new("RGB", (18, 12)), AGREEMENT), "in the middle, in its own size"),
     ("05.2", (2, lambda photo, factor: photo.resize((18, 12)), AGREEMENT), "in the middle, in its own size"),
+    ("05.2", (2, lambda photo, factor: ImageOps.expand(photo, (6, 4)), AGREEMENT), "every pixel is (128, 128, 128)"),
     ("05.2", (2, padded, {1: 50, 2: 90, 3: 80}.get), "between 0 and 1"),
     ("05.2", (2, padded, {1: 0.5, 2: 0.5, 3: 0.5}.get), "Does your predictor get `passes`"),
 ]

@@ -4,6 +4,9 @@ import numpy as np
 import torch
 from scipy import stats
 
+from petseg.course import lesson_07
+from petseg.evaluation.corruptions import flattened
+
 
 def simulated(factor=None, single=False, groups=2):
     """An answer to exercise 1 that simulates 20,000 experiments."""
@@ -35,13 +38,21 @@ def confidence(sign=1, changed=True, relabelled=True, scale=1.0):
     return overconfidence
 
 
+def swapped_in_place(first, second, swap):
+    first[swap], second[swap] = second[swap], first[swap]
+    return lesson_07._difference(first, second, slice(None))
+
+
 CASES = [
     ("07.a", lambda x: stats.t.ppf(0.975, len(x) - 1) * stats.sem(x) * (len(x) + 1) ** 0.5, "right."),
     ("07.e", lambda first, second, swap: 0.0, "expected"),
+    ("07.e", swapped_in_place, "changes what it is given"),
     ("07.j", lambda image, contrast: image.float(), "expected"),
+    ("07.j", lambda image, contrast: flattened(image, contrast).float(), "Return torch.uint8"),
     ("07.k", lambda scores, costs: [True] * len(scores), "expected"),
     ("07.1", simulated(), "right. To find 1 point with a deviation of 0.42 in 80 % of experiments takes 4 runs"),
     ("07.1", lambda *case: 1 - simulated()(*case), "missing it"),
+    ("07.1", lambda *case: simulated()(*case) / (1 if case[0] else 2), "0.03, expected 0.05"),
     ("07.1", lambda effect, deviation, runs: 0.0, "in 5 % of all experiments"),
     ("07.1", simulated(factor=1.96), "the quantile of t"),
     ("07.1", simulated(single=True), "Draw both groups"),

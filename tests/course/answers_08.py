@@ -3,6 +3,9 @@
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from queue import Queue
+from threading import Thread
 
 import numpy as np
 import torch
@@ -23,7 +26,10 @@ def timer(call, repeats, clock, finish):
     return np.median(times[1:])
 
 
-def counting(count=lambda counts, operator: counts.update([str(operator)]), result=lambda value: value, both=True):
+def counting(
+    count=lambda counts, operator: counts.update([str(operator)]),
+    call=lambda operator, args, kwargs: operator(*args, **(kwargs or {})),
+):
     """A counter of operators; each argument is a usual mistake."""
 
     class Counting(TorchDispatchMode):
@@ -33,7 +39,7 @@ def counting(count=lambda counts, operator: counts.update([str(operator)]), resu
 
         def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
             count(self.counts, operator)
-            return result(operator(*args, **(kwargs or {})) if both else operator(*args, **kwargs))
+            return call(operator, args, kwargs)
 
     return Counting
 
@@ -118,14 +124,20 @@ def swallowing(batches):
 
 
 def later(batches):
-    batches = list(prefetch(batches))
-    yield from batches
+    yield from list(prefetch(batches))
+
+
+def thirty_ahead(batches):
+    loaded, end = Queue(30), object()
+    Thread(target=lambda: [loaded.put(batch) for batch in chain(batches, [end])], daemon=True).start()
+    return iter(loaded.get, end)
 
 
 LOADERS = [
     (prefetch, "right."),
     (lambda batches: batches, "nothing is loaded"),
     (later, "without a limit"),
+    (thirty_ahead, "without a limit"),
     (swallowing, "an error while loading is lost"),
     (lambda batches: prefetch(list(batches)[::-1]), "it gives [2, 1, 0]"),
     (lambda batches: prefetch([*batches, 5]), "it gives [0, 1, 2, 5]"),
@@ -145,9 +157,11 @@ CASES = [
     ("08.d", counting(), "right."),
     ("08.d", counting(count=lambda counts, operator: None), "it counts nothing"),
     ("08.d", counting(count=lambda counts, operator: counts.update([operator])), "it counts {"),
-    ("08.d", counting(result=lambda value: None), "Return its result"),
-    ("08.d", counting(result=lambda value: value + 1), "other results"),
-    ("08.d", counting(both=False), "right."),
+    ("08.d", counting(call=lambda *call: None), "Return its result"),
+    ("08.d", counting(call=lambda operator, args, kwargs: operator(*args, **(kwargs or {})) + 1), "other results"),
+    ("08.d", counting(call=lambda operator, args, kwargs: operator(*args)), "other results"),
+    ("08.d", counting(call=lambda operator, args, kwargs: operator(args, kwargs)), "an operator failed"),
+    ("08.d", counting(call=lambda operator, args, kwargs: operator(*args, **kwargs)), "right."),
     ("08.d", Unfilled, "still to do"),
     ("08.g", lambda images, masks, index: (images.permute(0, 3, 1, 2)[index], masks[index]), "right."),
     ("08.g", lambda images, masks, index: (images.movedim(-1, 1)[index].float(), masks[index].long()), "right."),
@@ -165,8 +179,8 @@ CASES = [
     (
         "08.2",
         (3.0, SLOW, QUICK),
-        "right. The default U-Net's separable version has 5.7 times fewer multiply-adds; your step is 2.00 times as "
-        "fast (2.00 to 4.00); you predicted 3.",
+        "right. Separable, the default U-Net has 5.7 times fewer multiply-adds, a narrower one saves less. "
+        "Your step is 2.00 times as fast (2.00 to 4.00); you predicted 3.",
     ),
     ("08.2", (..., SLOW, QUICK), "still to do"),
     ("08.2", ("fast", SLOW, QUICK), "expected a factor"),
