@@ -165,8 +165,10 @@ def _export_int8(model: str | None, out: Path) -> object:
     """Calibrates and compares on Oxford-IIIT Pet at the model's working size."""
     from petseg.data.datamodule import PetDataModule
     from petseg.inference.int8 import calibration_rows, export_int8
+    from petseg.inference.onnx import check_export
     from petseg.models import zoo
 
+    check_export(out, "onnxruntime")  # before the data are fetched
     data = PetDataModule(image_size=zoo.card(model).size[0])
     data.prepare_data()
     data.setup()

@@ -36,9 +36,9 @@ def ablation(long: bool = False) -> dict[str, Any]:
     Returns:
         `data`, in words; `recipe` of the base; `base`: a summary for each seed; `noise`: `mean` of their scores and, in
         points, their standard deviation (`seeds`), that of one run's `difference` from the mean, and its `limit` with
-        95 %; `variants`: summaries with `weights` and `score` (mean IoU), `points` above the base's mean, and the
-        `limit` up to which chance explains them. A summary holds `change`, `settings` that differ from the recipe,
-        `seed`, `epochs`, `seconds`, `host`, `val` (scores by weights) and `cost`.
+        95 %; `variants`: summaries with `score` (mean IoU), `points` above the base's mean, and the
+        `limit` up to which chance explains them. A summary holds `change`, `settings`, the flags that change the
+        recipe, `epochs`, `seconds`, `host`, `val` (scores by weights) and `cost`.
     """
     return cast(dict[str, Any], read_json(published("ablation-long.json" if long else "ablation.json")))
 

@@ -158,9 +158,9 @@ class PetDataModule(L.LightningDataModule):
             "test": PixelDataset(test_pixels, range(len(test))),
         }
         if stage == "fit" and self.trainer:
-            self._move_to_gpu(self.trainer.strategy.root_device)
+            self.move_to_gpu(self.trainer.strategy.root_device)
 
-    def _move_to_gpu(self, device: torch.device) -> None:
+    def move_to_gpu(self, device: torch.device) -> None:
         """Keeps the splits of a training on its GPU if they take at most half of the memory that is free there."""
         splits = [self.datasets["train"], self.datasets["val"]]
         size = sum(len(split) for split in splits) * self.image_size**2 * 4  # bytes: three of a pixel, one of its label

@@ -50,10 +50,8 @@ def export_onnx(
         ModelError: there is no such model, the name does not end in `.onnx`, or the extra `export` is missing.
     """
     out = Path(out)
-    if out.suffix != ".onnx":
-        raise ModelError(f"{out.name}: an ONNX file's name ends in .onnx. Rename it.")
-    onnx = _extra("onnx")
-    _extra("onnxscript")  # PyTorch's exporter needs it; its own message names no remedy
+    check_export(out)
+    onnx = import_module("onnx")
     segmenter, card = zoo.load(model)
     graph = _graph(segmenter, card.size, fold=not half)
     if any_size:
@@ -171,6 +169,18 @@ def _put_first(graph: Any, nodes: Sequence[Any]) -> None:
     nodes = [*nodes, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def check_export(out: Path, *more: str) -> None:
+    """Refuses another ending than ONNX's, and a missing library, `more` among them: its own message names no remedy.
+
+    Raises:
+        ModelError: as above.
+    """
+    if out.suffix != ".onnx":
+        raise ModelError(f"{out.name}: an ONNX file's name ends in .onnx. Rename it.")
+    for module in ("onnx", "onnxscript", *more):  # PyTorch's exporter needs onnxscript
+        _extra(module)
 
 
 def _extra(module: str) -> Any:

@@ -107,7 +107,9 @@ def pet_squares(logits: Tensor, size: tuple[int, int]) -> list[Box]:
             across, down = columns.stop * W / w - x, rows.stop * H / h - y
             side = (1 + 2 * SQUARE_MARGIN) * max(across, down)
             left, top = x + (across - side) / 2, y + (down - side) / 2
-            squares.append((max(0, int(left)), max(0, int(top)), min(W, int(left + side)), min(H, int(top + side))))
+            left, top, right, bottom = max(0, int(left)), max(0, int(top)), int(left + side), int(top + side)
+            # a region of a photo smaller than the logits can be less than a pixel
+            squares.append((left, top, max(left + 1, min(W, right)), max(top + 1, min(H, bottom))))
     return squares
 
 

@@ -117,7 +117,7 @@ def ladder(steps: Mapping[str, float], beside: tuple[str, float]) -> DescribedFi
         ax.barh(range(len(values)), values, color="#B9D4E8")
         ax.barh(range(len(values)), rises, left=[v - r for v, r in zip(values, rises, strict=True)], color=OURS)
         for place, (value, rise) in enumerate(zip(values, rises, strict=True)):
-            text = f"{value:.3f}" + (f"  (+{rise:.3f})" if place else "")
+            text = f"{value:.3f}" + (f"  ({rise:+.3f})" if place else "")
             ax.annotate(text, (max(value, beside[1]) + 0.015, place), va="center", fontsize=10)
         ax.set_yticks(range(len(values)), list(steps), fontsize=10)
         name, value = beside

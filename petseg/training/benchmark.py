@@ -72,6 +72,7 @@ class Settings:
         if decode:
             module.prepare_data()
             module.setup()
+            module.move_to_gpu(torch.device(best_device()))  # as `petseg fit` does
         return module
 
 

@@ -24,7 +24,9 @@ def soft_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     # a class that does not occur has no overlap however good the prediction is, so it is left out of the mean; it is
     # multiplied by 0, since picking the others would make a GPU wait until their number is known
     present = (truth.sum(dim=(0, 2, 3)) > 0).to(total.dtype)
-    return 1 - (2 * overlap / total * present).sum() / present.sum()
+    # the total of such a class can round to 0
+    dice = 2 * overlap / total.clamp(min=torch.finfo(total.dtype).tiny)
+    return 1 - (dice * present).sum() / present.sum()
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, dice_weight: float, class_weights: Tensor) -> Tensor:

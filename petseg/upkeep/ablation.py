@@ -20,13 +20,15 @@ import yaml
 from scipy.stats import t
 from torch import Tensor, nn
 
+from petseg.data.datamodule import PetDataModule
 from petseg.errors import DataError, PetsegError, exit_with_sentence
 from petseg.files import home_folder, read_json, write_json
-from petseg.metrics.confusion import SCORES
+from petseg.metrics.confusion import SCORES, pooled_scores
 from petseg.models.device import best_precision, machine, processor
 from petseg.models.inspection import in_eval_mode, trace
 from petseg.models.unet import DoubleConv, UNet
-from petseg.training.runs import Log, joined, last_epoch, logs_of, read_log, read_logs, write_logs
+from petseg.training.runs import Log, joined, last_epoch, logs_of, read_checkpoint, read_log, read_logs, write_logs
+from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 from petseg.upkeep.reproduce import train
 
@@ -101,7 +103,11 @@ def trained(run: Run, plan: Plan, folder: Path) -> tuple[dict[str, Any], Log]:
     if checkpoint is None:
         raise DataError(f"{folder}: holds no checkpoint. Remove it to train the run again.")
     log = joined([read_log(path) for path in logs_of(checkpoint.parents[1])])
-    network = SegmentationTask.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True).network
+    task = SegmentationTask.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    state = read_checkpoint(checkpoint)
+    task.load_state_dict(state.get("current_model_state", state["state_dict"]))
+    raw = pooled_scores(evaluate(task, PetDataModule(**plan.recipe["data"]), "val"))
+    averaged = {score: dict(log[f"val/{score}"])[epochs] for score in SCORES}
     summary = {
         "name": run.name,
         "change": run.change,
@@ -109,8 +115,11 @@ def trained(run: Run, plan: Plan, folder: Path) -> tuple[dict[str, Any], Log]:
         "epochs": epochs,
         "seconds": round(sum(seconds for _, seconds in log["train/seconds"])),
         "host": f"{machine()}, {best_precision()}",
-        "val": {"averaged": {score: round(dict(log[f"val/{score}"])[epochs], 5) for score in SCORES}},
-        "cost": cost(network, plan.recipe["data"]["image_size"]),
+        "val": {
+            name: {score: round(scores[score], 5) for score in SCORES}
+            for name, scores in (("averaged", averaged), ("raw", raw))
+        },
+        "cost": cost(task.network, plan.recipe["data"]["image_size"]),
     }
     return summary, {column: log[column] for column in log if not column.startswith("lr-")}
 
@@ -154,6 +163,9 @@ def collected(plan: Plan, summaries: Mapping[str, dict[str, Any]]) -> dict[str, 
     chance = noise(scores) if len(scores) > 1 else None
     variants = []
     for entry in (summaries[run.name] for run in plan.changes if run.name in summaries):
+        if entry.get("paired"):  # raw against averaged weights of the base's runs: its limit is that of the pairs
+            variants.append(entry)
+            continue
         score = entry["val"]["averaged"]["mean_iou"]
         points = round(100 * (score - mean(scores)), 3) if scores else None
         variants.append({**entry, "score": score, "points": points, "limit": chance and chance["limit"]})

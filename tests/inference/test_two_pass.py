@@ -81,6 +81,12 @@ def test_a_classifier_is_asked_about_a_square_around_each_of_the_three_largest_r
     assert pet_squares(scores(np.full((9, 9), BOUNDARY)), (9, 9)) == []
 
 
+def test_a_square_of_a_photo_far_smaller_than_the_logits_has_a_pixel():
+    labels = np.full((128, 128), BACKGROUND)
+    labels[60:62, 60:62] = PET
+    assert pet_squares(scores(labels), (20, 20)) == [(9, 9, 10, 10)]
+
+
 def test_outside_the_box_the_first_pass_stays_and_inside_it_is_the_weighted_mean_of_both():
     first, closer = torch.zeros(3, 40, 40), torch.ones(3, 40, 40)
     merged = merge_logits(first, closer, (100, 100, 300, 300), (400, 400))

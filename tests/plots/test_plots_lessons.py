@@ -162,10 +162,10 @@ SHAPES = [(16, 32, 32), (24, 16, 16), (40, 8, 8)]
             "true: 2",
         ),
         (
-            lambda: learning.ladder({"low": 0.25, "middle": 0.5, "high": 0.625}, ("beside it", 0.75)),
+            lambda: learning.ladder({"low": 0.25, "middle": 0.5, "high": 0.375}, ("beside it", 0.75)),
             0,
-            ["0.250", "0.500  (+0.250)", "0.625  (+0.125)", "beside it: 0.750"],
-            "low 0.250, middle 0.500, high 0.625. A line marks beside it, 0.750.",
+            ["0.250", "0.500  (+0.250)", "0.375  (-0.125)", "beside it: 0.750"],
+            "low 0.250, middle 0.500, high 0.375. A line marks beside it, 0.750.",
         ),
         (
             lambda: transfer.network_shapes((3, 64, 64), SHAPES, [(8, 16, 16), (4, 32, 32)], "Shapes"),

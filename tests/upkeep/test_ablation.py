@@ -137,16 +137,18 @@ def test_every_run_of_the_published_plans_is_one_that_petseg_fit_takes(name, tmp
     assert len({seed + epoch for seed in seeds for epoch in range(n)}) == len(seeds) * n  # they share no epoch
 
 
-@pytest.mark.parametrize("name", ["ablation", "ablation-long"])
-def test_what_is_published_follows_from_what_was_measured(name):
-    found = json.loads((CHECKOUT / "figures" / f"{name}.json").read_text())
+@pytest.mark.parametrize(("name", "plan"), [("ablation", "short"), ("ablation-long", "long")])
+def test_what_is_published_follows_from_what_was_measured_and_can_be_continued(name, plan):
+    record = CHECKOUT / "figures" / f"{name}.json"
+    found = json.loads(record.read_text())
     curves = read_logs(CHECKOUT / "figures" / "runs" / f"{name}.csv")
     base = [run["val"]["averaged"]["mean_iou"] for run in found["base"]]
     assert noise(base) == found["noise"]
     for run in (run for run in [*found["base"], *found["variants"]] if run["name"] in curves):
         last = dict(curves[run["name"]]["val/mean_iou"])[run["epochs"]]
         assert last == pytest.approx(run["val"]["averaged"]["mean_iou"], abs=1e-5)
-    for run in (run for run in found["variants"] if run["weights"] == "averaged"):
+    assert on_record(read_plan(plan), record).keys() == {run["name"] for run in [*found["base"], *found["variants"]]}
+    for run in (run for run in found["variants"] if not run.get("paired")):
         assert run["points"] == pytest.approx(100 * (run["score"] - sum(base) / len(base)), abs=1e-3)
 
 
