@@ -82,7 +82,7 @@ photo-named:
 PYTEST = OMP_NUM_THREADS=1 $(IN_VENV) .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Their runs and answers stay apart from yours.
 RUNS_APART = PETSEG_RUNS_DIR="$(CURDIR)/build/test-runs"
-NBMAKE = -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=1200
+NBMAKE = -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=1200 --timeout=0
 
 # The live page's runtime, axe-core, which finds what people who cannot see or use a mouse would miss, and TypeScript.
 LIVE := notebooks/site/live

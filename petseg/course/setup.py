@@ -59,7 +59,7 @@ class Setup:
 
 
 def chosen_profile() -> Profile:
-    """`PETSEG_PROFILE`; if unset, `full` with a GPU, else `quick`.
+    """`PETSEG_PROFILE`; if unset, `full` with an NVIDIA GPU, else `quick`.
 
     Raises:
         SettingsError: the variable holds another value.

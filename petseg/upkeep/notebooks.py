@@ -175,8 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", action="store_true", help=f"write how long each took into {MINUTES}")
     parser.add_argument("--force", action="store_true", help="practice: overwrite a student's answers")
     options = parser.parse_intermixed_args(argv)  # flags may stand before the numbers
-    if options.command == "notebooks":
-        os.environ.setdefault("PETSEG_PROFILE", "full")
+    os.environ.setdefault("PETSEG_PROFILE", "full" if options.command == "notebooks" else "quick")
     paths = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.name.startswith(tuple(options.names or [""]))]
     if not paths:
         raise DataError(f"{NOTEBOOKS}/ holds no notebook {' or '.join(options.names)}".rstrip() + ".")
