@@ -79,7 +79,7 @@ def again(predictor: Predictor, photo: Image.Image, side: int, square: bool = Tr
 
 def in_proportion(predictor: Predictor, photo: Image.Image) -> Tensor:
     """Two passes, the second in the pet's own proportions and with about as many pixels as the working size has."""
-    logits = predictor.photo_logits(photo, 1)
+    logits = predictor.first_pass(photo)
     for box in pet_boxes(logits, photo.size):
         part = photo.crop(box)
         size = own_shape(part.size, float(np.prod(predictor.card.size)) ** 0.5)

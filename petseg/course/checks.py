@@ -75,7 +75,7 @@ def gap(
 
         def compare(answer: Any) -> str:
             results: list[Any] = []
-            expected, given = [reference(*case) for case in cases], deepcopy(list(cases))
+            expected, given = [reference(*case) for case in cases], [deepcopy(case) for case in cases]
             for case in given:
                 try:
                     results.append(ask(answer, *case))

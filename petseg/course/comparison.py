@@ -56,6 +56,8 @@ def other_kind(result: Any, expected: Any) -> str:
     """What to return instead where the numbers are right, but the kind of the result is not; else nothing."""
     if isinstance(expected, tuple):
         return next(filter(None, map(other_kind, result, expected)), "")
+    if isinstance(expected, np.ndarray) and expected.ndim and isinstance(result, list | tuple):
+        return f"the numbers are right, but they are in a {type(result).__name__}. Return a NumPy array: `np.array`."
     if torch.is_tensor(expected) and expected.ndim and not torch.is_tensor(result):
         return f"the numbers are right, but they are in a {type(result).__name__}. Return a tensor: `torch.as_tensor`."
     if isinstance(expected, np.ndarray) and expected.ndim and torch.is_tensor(result):

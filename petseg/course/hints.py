@@ -62,14 +62,14 @@ def _name(function: Any) -> str:
 def as_number(result: Any) -> float:
     """A student's result as a number; a hint if it is none."""
     try:
-        return float(result)
-    except (TypeError, ValueError):
+        return float(result.detach() if torch.is_tensor(result) else result)
+    except (TypeError, ValueError, RuntimeError):
         raise NotYetError(f"expected one number, but got {type(result).__name__}.") from None
 
 
 def as_numbers(values: Any, valid: Callable[[list[float]], bool], expected: str) -> list[float]:
     """A student's results as numbers; a hint, what is expected, unless they are valid."""
-    with suppress(TypeError, ValueError):
+    with suppress(TypeError, ValueError, RuntimeError):
         if valid(numbers := [float(value) for value in values]):
             return numbers
     raise NotYetError(expected)
@@ -108,8 +108,10 @@ def same_shape(name: str, result: Any, expected: Tensor) -> None:
 
 def one_of(prediction: Any, choices: Sequence[Any]) -> None:
     """A hint unless the student's prediction is one of the choices."""
-    if prediction not in choices:
-        raise NotYetError(f"predict first: expected one of {', '.join(map(repr, choices))}, but got {prediction!r}.")
+    with suppress(TypeError, ValueError, RuntimeError):  # of an array
+        if prediction in choices:
+            return
+    raise NotYetError(f"predict first: expected one of {', '.join(map(repr, choices))}, but got {prediction!r}.")
 
 
 def verdict(prediction: Any, values: Mapping[Any, float], form: str = "+.3f") -> str:

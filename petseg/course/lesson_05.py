@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -25,13 +26,14 @@ LOGITS = 3 * torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
 
 #: Quarter turns anticlockwise from the stored photo to the upright one, by EXIF orientation.
 QUARTERS = {1: 0, 3: 2, 6: -1, 8: 1}
-STORED = [(np.arange(18).reshape(2, 3, 3), orientation) for orientation in (6, 8, 3, 1)]
-PROFILES = [(torch.tensor([0.0, 0, 0.02, 1, 3, 2, 1, 0.01, 0, 0]), 200), (torch.tensor([5.0, 4, 1, 0, 0]), 100)]
-RAMPS = [(torch.linspace(-0.3, 1.3, 33), 0.2, *ends) for ends in ((True, True), (True, False), (False, False))]
-CLASSES = (np.array([0.0, 0.2, 0.4, 0.5, 0.7, 0.9]), np.array([0.1, 0.3, 0.3, 0.2, 0.1, 0.0]))
+STORED = [(np.arange(18, dtype=np.uint8).reshape(2, 3, 3), orientation) for orientation in (6, 8, 3, 1)]
+ENDING = torch.tensor([5.0, 4, 1, 0, 0])
+PROFILES = [(torch.tensor([0.0, 0, 0.02, 1, 3, 2, 1, 0.01, 0, 0]), 200), (ENDING, 100), (ENDING.flip(0), 100)]
+RAMPS = [(torch.linspace(-0.3, 1.3, 33), 0.2, *ends) for ends in product((True, False), repeat=2)]
+CLASSES = (np.array([[0.0, 0.2, 0.4], [0.5, 0.7, 0.9]]), np.array([[0.1, 0.3, 0.3], [0.2, 0.1, 0.0]]))
 INSIDE = np.pad(np.ones((6, 7), dtype=bool), ((3, 0), (2, 3)))
 BANDS = [(INSIDE, 3.0, 4.0), (~INSIDE, 2.5, 2.0)]
-MIXED = (np.array([[0.0, 0.3, 1.0]]), np.arange(9.0).reshape(3, 1, 3), np.full((3, 1, 3), 7.0))
+MIXED = (np.array([[0.0, 0.3, 1.0]]), np.arange(9.0).reshape(3, 1, 3), np.full((3, 1, 1), 7.0))
 COLORS, FRONT, BACK = np.random.default_rng(1).uniform(0, 1, (3, 3, 4, 5))
 ALPHA = np.linspace(0.05, 1, 20).reshape(4, 5)
 FITTED = [(COLORS, ALPHA, FRONT, BACK), (COLORS, ALPHA, FRONT**2, BACK**2)]
@@ -62,7 +64,7 @@ def _resize(photo: Image.Image, size: tuple[int, int], method: str = "BILINEAR")
     }
 
 
-@gap("05.c", "softmax", [(LOGITS,)], "The probabilities of each pixel sum to 1.")
+@gap("05.c", "softmax", [(LOGITS,), (LOGITS[:, 0, 0],)], "The probabilities of each pixel sum to 1.")
 def _softmax(logits: Tensor) -> Iterator[Any]:
     yield logits.softmax(dim=0)
     yield {
@@ -82,8 +84,9 @@ def _class_map(logits: Tensor, height: int, width: int) -> Iterator[Any]:
     size = height, width
     yield _enlarged(logits, *size).argmax(dim=0)
     small, probability = logits.argmax(dim=0)[None].float(), logits.softmax(dim=0)
+    steps = _enlarged(small, *size, mode="nearest")[0]
     yield {
-        "the outline has steps: the class was taken before enlarging.": _enlarged(small, *size, mode="nearest")[0],
+        "the outline has steps: enlarge bilinearly, and take the class afterwards.": steps,
         "the map holds values between the labels: a class map cannot be interpolated.": _enlarged(small, *size)[0],
         "almost: you enlarge the probabilities. Enlarge the logits.": _enlarged(probability, *size).argmax(dim=0),
         "the map is shifted near its borders: align_corners=False.": (

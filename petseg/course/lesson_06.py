@@ -55,7 +55,8 @@ def _positions(H: int, W: int, first: float = -1) -> Iterator[Any]:
     train_step,
     {
         "gradients add up over the steps. Set them to zero in each: `optimizer.zero_grad()`.": "kept",
-        "the weights have not changed: first `loss.backward()`, then `optimizer.step()`.": "still",
+        "the weights have not changed: first `loss.backward()`, then `optimizer.step()`, nothing between.": "still",
+        "do not change the modes: `train_mode` has set them.": "modes",
         "cross-entropy takes logits: no softmax before it.": "softmax",
     },
     "The same step trains all three methods; the groups decide what moves.",
@@ -63,10 +64,11 @@ def _positions(H: int, W: int, first: float = -1) -> Iterator[Any]:
 )
 def _two_steps(step: Callable[..., Any]) -> tuple[Any, ...]:
     torch.manual_seed(0)
-    x, y, network = torch.arange(48.0).view(1, 3, 4, 4).sin(), torch.arange(16).view(1, 4, 4) % 3, nn.Conv2d(3, 3, 1)
-    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
-    losses = [as_number(torch.as_tensor(ask(step, network, optimizer, x, y)).detach()) for _ in range(2)]
-    return (losses, network.weight.detach())
+    x, y, conv = torch.arange(48.0).view(1, 3, 4, 4).sin(), torch.arange(16).view(1, 4, 4) % 3, nn.Conv2d(3, 3, 1)
+    network = nn.Sequential(conv, nn.BatchNorm2d(3).eval())
+    optimizer = torch.optim.SGD(conv.parameters(), lr=1.0)
+    losses = [as_number(ask(step, network, optimizer, x, y)) for _ in range(2)]
+    return (losses, conv.weight.detach())
 
 
 @gap("06.i", "a paired difference", [(FIRST, SECOND, DRAWS)], "Hard images are hard for both networks.")

@@ -20,7 +20,7 @@ from petseg.metrics.confusion import iou, mean_iou
 
 Segment = Callable[[Tensor], Tensor]
 
-RUNS = [([67.0, 67.7, 66.7, 67.2],), ([1.0, 2.0],)]
+RUNS = [([67.0, 67.7, 66.7, 67.2],), ([1, 2],)]
 IMAGE = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
 FIRST, SECOND = random_matrices(12, seed=6), random_matrices(12, seed=7)
 INDEX = torch.tensor([0, 0, 3, 5, 5, 5, 7, 8, 9, 11, 11, 2])
@@ -29,7 +29,7 @@ SWAP = torch.arange(12) % 3 == 0
 SURE = torch.rand(200, generator=torch.Generator().manual_seed(1))
 RIGHT = torch.rand(200, generator=torch.Generator().manual_seed(2)) < 0.6
 LOGITS = 3 * torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(3))
-TARGET = torch.randint(0, 3, (2, 4, 5), generator=torch.Generator().manual_seed(4))
+TARGET = torch.randint(0, 3, (2, 4, 5), generator=torch.Generator().manual_seed(4), dtype=torch.uint8)
 PROBABILITY = LOGITS.softmax(dim=1)
 PIXELS = torch.randint(0, 256, (2, 3, 4, 5), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
 PIXELS[1] //= 2
@@ -51,9 +51,9 @@ def _limit(scores: Sequence[float]) -> Iterator[Any]:
 
 
 def _probabilities(image: Tensor) -> Tensor:
-    """A network's probabilities that depend on the column, so that a mirrored image gets others."""
-    column = torch.linspace(-1, 1, image.shape[-1])
-    return (image * (2 + column)).softmax(dim=1)
+    """A network's probabilities that depend on the place, so that a mirrored image gets others."""
+    row, column = (torch.linspace(-1, 1, side) for side in image.shape[-2:])
+    return (image * (3 + row[:, None] + column)).softmax(dim=1)
 
 
 @gap("07.b", "the mirror image", [(_probabilities, IMAGE)], "It costs a second pass.")

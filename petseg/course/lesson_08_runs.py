@@ -18,7 +18,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from petseg.course.checks import exercise, gap
-from petseg.course.comparison import close
+from petseg.course.comparison import close, shown
 from petseg.course.hints import NotYetError, UnfilledError, as_numbers, ask, call, hint_for
 from petseg.course.lesson_08 import gain
 from petseg.models.inspection import trace
@@ -125,7 +125,7 @@ def complete_checkpoint(answer: Any) -> str:
     for name, reason in ENTRIES.items():
         if name not in state:
             raise NotYetError(f"the entry {name!r} is missing: {reason}.")
-    if not torch.equal(torch.as_tensor(state["random"]), random):
+    if not torch.is_tensor(state["random"]) or not torch.equal(state["random"], random):
         raise NotYetError("'random' is not the state of PyTorch's generator: torch.get_rng_state().")
     file = io.BytesIO()
     try:
@@ -150,8 +150,8 @@ PATIENCE: Final = 3.0  # seconds that an answer may take for what is done at onc
 def loaded_ahead(answer: Any) -> str:
     """`prefetch(batches)` gives the same batches, and loads the next one while the last one is used."""
     result = _within(lambda: list(ask(answer, iter([torch.tensor(0), torch.tensor(1), torch.tensor(2)]))))
-    if [int(batch) for batch in result] != [0, 1, 2]:
-        raise NotYetError(f"of the batches 0, 1, 2 it gives {[int(batch) for batch in result]}.")
+    if not close(tuple(result), (0, 1, 2)):
+        raise NotYetError(f"of the batches 0, 1, 2 it gives {shown(tuple(result))}.")
     if _within(lambda: list(ask(answer, iter([])))):
         raise NotYetError("of no batches it gives some.")
     asked = [Event() for _ in range(60)]

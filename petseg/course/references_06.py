@@ -81,6 +81,8 @@ def train_step(
     network: nn.Module, optimizer: Any, x: Tensor, y: Tensor, *, bug: str = "", clip: float = math.inf
 ) -> float:
     """One step on normalised images and their masks; returns the loss. `bug` names what is wrong, for the hints."""
+    if bug == "modes":
+        network.train()
     logits = network(x)
     loss = F.cross_entropy(logits.softmax(dim=1) if bug == "softmax" else logits, y)
     if bug != "kept":

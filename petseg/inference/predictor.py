@@ -125,15 +125,20 @@ class Predictor:
             float32 (3, h, w) on the CPU: logits of the whole photo at the working size.
         """
         passes = self.passes if passes is None else _checked_passes(passes)
-        logits = self.logits(self.prepare(photo))[0]  # (3, h, w)
-        if passes > 1 and pets_are_small(logits):
-            h, w = self.card.size
-            larger = self.logits(resize_to_model(photo, (2 * h, 2 * w)))[0]  # (3, 2 h, 2 w)
-            logits = mean_logits(logits, larger)
+        logits = self.logits(self.prepare(photo))[0] if passes == 1 else self.first_pass(photo)  # (3, h, w)
         for _ in range(passes - 1):
             for box in pet_boxes(logits, photo.size):  # none if no pet was found: there is nothing to enlarge
                 closer = self.logits(self.prepare(photo.crop(box)))[0]  # (3, h, w) of the box alone
                 logits = merge_logits(logits, closer, box, photo.size)
+        return logits
+
+    def first_pass(self, photo: Image.Image) -> Tensor:
+        """Logits of the whole photo, as `photo_logits`; where pets are small, the mean with those at twice the size."""
+        logits = self.logits(self.prepare(photo))[0]
+        if pets_are_small(logits):
+            h, w = self.card.size
+            larger = self.logits(resize_to_model(photo, (2 * h, 2 * w)))[0]  # (3, 2 h, 2 w)
+            logits = mean_logits(logits, larger)
         return logits
 
     def pet_probability(self, photo: Image.Image, logits: Tensor) -> float:

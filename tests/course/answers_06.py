@@ -196,6 +196,7 @@ CASES = [
     ),
     ("06.h", by_sgd, "right."),
     ("06.h", lambda network, optimizer, x, y: 1.0, "losses or weights"),
+    ("06.h", lambda network, optimizer, x, y: (1.0, x), "expected one number, but got tuple"),
     ("06.i", numpy_paired, "right."),
     ("06.j", lambda b, a: np.linalg.norm(np.array([0, 3, 0, 0, 4, 0])) / 13, "right."),
     ("06.k", lambda logits, chosen: sum(float(torch.softmax(logits, -1)[i]) for i in chosen), "right."),
@@ -215,6 +216,8 @@ CASES = [
     ("06.2", (..., ...), "still to do"),
     ("06.2", (9, {0: 0.5, 4: 0.6, 8: 0.55}), "expected one of 0, 1, 2"),
     ("06.2", (4, {0: 0.5, 8: 0.55}), "at least three"),
+    ("06.2", (4, {0: 0.5, 4: ..., 8: 0.55}), "between 0 and 1"),
+    ("06.2", (np.arange(2), {0: 0.5, 4: 0.6, 8: 0.55}), "expected one of 0, 1, 2"),
     ("06.2", (4, {0: 0.5, 4: 60, 8: 0.55}), "between 0 and 1"),
     ("06.2", (4, {0: 0.5, 4: 0.5, 8: 0.5}), "all scores are equal"),
 ]

@@ -139,8 +139,9 @@ LOADERS = [
     (later, "without a limit"),
     (thirty_ahead, "without a limit"),
     (swallowing, "an error while loading is lost"),
-    (lambda batches: prefetch(list(batches)[::-1]), "it gives [2, 1, 0]"),
-    (lambda batches: prefetch([*batches, 5]), "it gives [0, 1, 2, 5]"),
+    (lambda batches: prefetch(list(batches)[::-1]), "it gives (2, 1, 0)"),
+    (lambda batches: prefetch([*batches, 5]), "it gives (0, 1, 2, 5)"),
+    (lambda batches: [object() for _ in batches], "it gives (<object"),
     (lambda batches: [time.sleep(5)], "it hangs"),
     (lambda batches: 1 / 0, "failed with ZeroDivisionError"),
     (lambda batches: ..., "still to do"),
@@ -150,7 +151,11 @@ SLOW, QUICK = [0.4, 0.5, 0.44], [0.2, 0.25, 0.11]
 
 CASES = [
     ("08.a", timer, "right."),
-    ("08.a", lambda *a: timer(*a) + 16, "calls take 91, then 11, then 13, then 31, then 17 it says 31; expected 15."),
+    (
+        "08.a",
+        lambda *a: timer(*a) + 16,
+        "calls take 91, then 11, then 13, then 31, then 17 it says 31; expected 15.",
+    ),
     ("08.a", lambda call, repeats, clock, finish: timer(call, repeats, time.perf_counter, finish), "another clock"),
     ("08.a", lambda call, repeats, clock, finish: ..., "still to do"),
     ("08.b", lambda before, after: (lambda r: (np.median(r), r.min(), r.max()))(np.divide(before, after)), "right."),
@@ -162,6 +167,7 @@ CASES = [
     ("08.d", counting(call=lambda operator, args, kwargs: operator(*args)), "other results"),
     ("08.d", counting(call=lambda operator, args, kwargs: operator(args, kwargs)), "an operator failed"),
     ("08.d", counting(call=lambda operator, args, kwargs: operator(*args, **kwargs)), "right."),
+    ("08.d", counting(call=lambda operator, args, kwargs: func(*args)), "an operator failed"),  # noqa: F821
     ("08.d", Unfilled, "still to do"),
     ("08.g", lambda images, masks, index: (images.permute(0, 3, 1, 2)[index], masks[index]), "right."),
     ("08.g", lambda images, masks, index: (images.movedim(-1, 1)[index].float(), masks[index].long()), "right."),
