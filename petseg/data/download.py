@@ -151,7 +151,8 @@ def _fetch(url: str, md5: str, folder: Path) -> Path:
 
 def _download(url: str, part: Path) -> None:
     """Complete `part`; each attempt continues where the last one stopped."""
-    longest, failures = _length(part), 0
+    earlier = longest = _length(part)  # `earlier`: what another run left
+    failures = 0
     while True:
         try:
             return _attempt(url, part)
@@ -160,8 +161,9 @@ def _download(url: str, part: Path) -> None:
                 raise
             failures = 0 if _length(part) > longest else failures + 1
             longest = max(longest, _length(part))
-            if isinstance(error, HTTPError) and error.code == 416 and part.exists():
-                part.unlink()  # it is longer than the file, so it belongs to another file
+            if isinstance(error, HTTPError) and error.code == 416 and earlier:
+                part.unlink()  # it is no shorter than the file, so it belongs to another file
+                earlier = longest = failures = 0
                 continue
             again, remedy = _verdict(error, Request(url).host)
             if failures == ATTEMPTS or not again:
