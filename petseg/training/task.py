@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -80,8 +81,9 @@ class SegmentationTask(L.LightningModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        _check_stages(sizes, size_starts, geometry_until)
         self.save_hyperparameters(ignore=["network", "augment"])
+        _check_stages(sizes, size_starts)
+        _check_numbers(self.hparams)
         if encoder_lr_scale == 0 and isinstance(network, PretrainedUNet):
             network.freeze()
         if compile:
@@ -217,8 +219,8 @@ class SegmentationTask(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _check_stages(sizes: Sequence[float], starts: Sequence[float], geometry_until: float) -> None:
-    """Refuses stages that do not fit each other, and an end of geometry outside the training."""
+def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
+    """Refuses stages that do not fit each other."""
     if len(sizes) != len(starts) or not sizes or starts[0] != 0 or list(starts) != sorted(starts):
         raise SettingsError(
             f"sizes={list(sizes)}, size_starts={list(starts)}: must have the same length, and size_starts must rise "
@@ -226,5 +228,14 @@ def _check_stages(sizes: Sequence[float], starts: Sequence[float], geometry_unti
         )
     if not min(sizes) > 0:
         raise SettingsError(f"sizes={list(sizes)}: every size must be above 0, for instance sizes=[0.5, 1].")
-    if not 0 <= geometry_until <= 1:
-        raise SettingsError(f"geometry_until={geometry_until}: must lie between 0 and 1, for instance 0.8.")
+
+
+def _check_numbers(settings: Mapping[str, Any]) -> None:
+    """Refuses numbers with which a training would fail or make no sense."""
+    fractions = {"warmup": 0.2, "geometry_until": 0.8}  # with an example of each
+    rates = {"learning_rate": 0.002, "weight_decay": 0.01, "encoder_lr_scale": 0.1}
+    weights = {"dice_weight": 0.5, "boundary_weight": 1.0}
+    for name, example in (fractions | rates | weights).items():
+        span = "lie between 0 and 1" if name in fractions else "be finite and at least 0"
+        if not 0 <= settings[name] <= (1 if name in fractions else sys.float_info.max):
+            raise SettingsError(f"{name}={settings[name]}: must {span}, for instance {example}.")
