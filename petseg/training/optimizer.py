@@ -60,3 +60,8 @@ def planned_steps(trainer: L.Trainer) -> int:
             "Set --trainer.max_epochs to a number from 1."
         )
     return int(steps)
+
+
+def planned_epochs(trainer: L.Trainer) -> int:
+    """How many epochs the whole training takes, whatever ends it; known once it has started. The last may be short."""
+    return math.ceil(planned_steps(trainer) / math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))

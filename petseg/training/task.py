@@ -25,7 +25,7 @@ from petseg.metrics.confusion import batch_confusion, class_map, pooled_scores
 from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.loss import segmentation_loss
-from petseg.training.optimizer import one_cycle, parameter_groups, planned_steps
+from petseg.training.optimizer import one_cycle, parameter_groups, planned_epochs, planned_steps
 from petseg.training.scoring import SplitConfusion
 
 
@@ -93,6 +93,7 @@ class SegmentationTask(L.LightningModule):
         self.segmenter = Segmenter(network, *getattr(network, "statistics", IMAGENET))
         self.augment = Augment(augment)
         self.scores = SplitConfusion()
+        self.epochs = 1  # of the whole training, which knows them when it starts
         self.register_buffer("class_weights", torch.tensor([1.0, 1.0, boundary_weight]), persistent=False)
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64)
         self._soft: Tensor | None = None
@@ -132,23 +133,18 @@ class SegmentationTask(L.LightningModule):
         return segmentation_loss(logits, target, self.hparams["dice_weight"], self.class_weights)
 
     @property
-    def epochs(self) -> int:
-        """How many epochs the training takes in all."""
-        return max(self.trainer.max_epochs or 1, 1)
-
-    @property
     def train_size(self) -> float:
         """Height and width at which the current epoch trains, as a fraction of the data's."""
         return size_at(self.current_epoch, self.epochs, self.hparams["sizes"], self.hparams["size_starts"])
 
     def on_train_start(self) -> None:
-        """Refuses a checkpoint whose schedule ends before this training does.
+        """Counts the epochs, and refuses a checkpoint whose schedule ends before this training does.
 
         Raises:
             SettingsError: `max_epochs`, the batch size or the data changed since the checkpoint was written.
         """
         schedule = self.lr_schedulers()
-        steps = planned_steps(self.trainer)
+        self.epochs, steps = planned_epochs(self.trainer), planned_steps(self.trainer)
         if isinstance(schedule, OneCycleLR) and schedule.total_steps < steps:
             raise SettingsError(
                 f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; this training "

@@ -121,7 +121,7 @@ def test_stages_of_a_recipe_are_where_the_task_changes_its_size(epochs):
         assert stages(recipe) == [(1, 64), (8, 128)]
     task = SegmentationTask.from_recipe(recipe)
     for epoch in range(epochs):
-        task.trainer = SimpleNamespace(max_epochs=epochs, current_epoch=epoch)
+        task.trainer, task.epochs = SimpleNamespace(current_epoch=epoch), epochs
         shown = [size for first, size in stages(recipe) if first <= epoch + 1][-1]
         assert round(task.train_size * recipe["data"]["image_size"]) == shown
 
@@ -129,7 +129,7 @@ def test_stages_of_a_recipe_are_where_the_task_changes_its_size(epochs):
 def trained_images(task: SegmentationTask, batch: Batch, epoch: int = 0, epochs: int = 10) -> torch.Tensor:
     """The images (B, 3, H, W) that the network of a task gets in a training step."""
     task.log = lambda *args, **settings: None  # type: ignore[method-assign]
-    task.trainer = SimpleNamespace(current_epoch=epoch, max_epochs=epochs)  # type: ignore[assignment]
+    task.trainer, task.epochs = SimpleNamespace(current_epoch=epoch), epochs  # type: ignore[assignment]
     seen = []
     task.network.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0]))
     task.training_step(batch, 0)
