@@ -40,7 +40,7 @@ ATTEMPTS = 5
 PAUSE = 1.0
 SILENCE = 60.0
 
-AGAIN = "Run `petseg data oxford` again: it continues where it stopped."
+AGAIN = "Start it again: it continues where it stopped."
 
 
 def fetch_oxford(root: Path) -> Path:
@@ -64,8 +64,8 @@ def fetch_oxford(root: Path) -> Path:
                         leftover.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot be written ({error.strerror or error}). Free some space or choose another folder "
-            f"with PETSEG_DATA_DIR. {AGAIN}"
+            f"{folder}: cannot be written ({error.strerror or error}). Free some space or choose another folder: "
+            f"--dir, or PETSEG_DATA_DIR where that is not given. {AGAIN}"
         ) from error
     return folder
 
@@ -127,7 +127,7 @@ def _complete(folder: Path) -> None:
     if problems:
         raise DataError(
             f"{folder}: still incomplete after unpacking the official archives: {problems[0]} "
-            f"({len(problems)} such problems). Remove the folder and run `petseg data oxford` again."
+            f"({len(problems)} such problems). Remove the folder and start again."
         )
 
 
@@ -145,7 +145,7 @@ def _fetch(url: str, md5: str, folder: Path) -> Path:
         part.unlink()
     raise DataError(
         f"{url}: the downloaded file does not have the MD5 {md5}. A proxy or a login page may have answered "
-        "instead of the server; open the address in a browser, then run `petseg data oxford` again."
+        "instead of the server; open the address in a browser, then start again."
     )
 
 

@@ -66,7 +66,7 @@ def test_an_interrupted_download_continues_at_that_byte(server, tmp_path):
 
 def test_a_second_run_continues_where_the_first_gave_up(server, tmp_path):
     server.breaks = [100_000] + [0] * download.ATTEMPTS
-    with pytest.raises(DataError, match=r"0\.1 MB came.*connection ended.*Run `petseg data oxford` again"):
+    with pytest.raises(DataError, match=r"0\.1 MB came.*connection ended.*Start it again: it continues"):
         fetch_oxford(tmp_path)
     server.requests.clear()
     assert verify_oxford(fetch_oxford(tmp_path)) == []
@@ -138,7 +138,7 @@ def test_an_untrusted_certificate_is_not_tried_again_and_names_the_variable(serv
 
 def test_without_a_network_or_a_folder_to_write_to_there_is_one_clear_sentence(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(DataError, match=r"cannot be written \(Not a directory\)"):
+    with pytest.raises(DataError, match=r"cannot be written \(Not a directory\).*--dir, or PETSEG_DATA_DIR where"):
         fetch_oxford(tmp_path / "file")
     table = dict.fromkeys(("annotations", "images"), ("http://127.0.0.1:9/none.tar.gz", "0" * 32))
     monkeypatch.setattr(download, "ARCHIVES", table)
