@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_arguments(segment, MODEL_HELP, DEVICE_HELP)
     data = add("data", _data, "fetch or draw a data set, verify and decode it")
     data.add_argument("source", nargs="?", choices=("oxford", "cartoon"), default="oxford", help="default: oxford")
-    data.add_argument("--dir", metavar="DIR", type=Path, help="its folder (default: PETSEG_DATA_DIR, else data/)")
+    where = "its folder (default: data/, or for oxford PETSEG_DATA_DIR if that is set)"
+    data.add_argument("--dir", metavar="DIR", type=Path, help=where)
     models = add("models", _models, "list the released models and their scores, or describe one")
     models.add_argument("name", metavar="NAME", nargs="?", help="print the card of this model")
     _release_arguments(add("release", _release, "score a checkpoint on the test split and save it as a model file"))

@@ -23,6 +23,9 @@ DISK_ERRORS: Final = {
     *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),  # a file in the place of a folder, or the other way round
 }
 
+#: The command that fetches what a data set lacks, wherever that is.
+FETCH: Final = "`petseg data oxford` (with --dir if the data set is not in the default folder)"
+
 #: What Python's `tempfile` says if no folder can be written to.
 NO_TEMPORARY_FOLDER: Final = "No usable temporary directory"
 TEMPORARY_FOLDER_REMEDY: Final = "no folder for temporary files can be written to. Set TMPDIR to one that can."

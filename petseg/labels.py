@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from petseg.errors import DataError
+from petseg.errors import FETCH, DataError
 
 PET: Final = 0
 BACKGROUND: Final = 1
@@ -65,6 +65,6 @@ def labels_from_trimap(trimap: NDArray[np.uint8], name: str = "trimap") -> NDArr
         values = ", ".join(str(value) for value in np.unique(trimap)[:6])
         raise DataError(
             f"{name}: has the values {values}; a trimap has only 1 (pet), 2 (background) and 3 (boundary). "
-            "Delete the file and fetch it again with `petseg data oxford`."
+            f"Delete the file and fetch it again with {FETCH}."
         )
     return trimap - np.uint8(1)

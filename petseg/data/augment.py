@@ -151,7 +151,7 @@ class Augment(nn.Module):
         """Layers, the first examples of the batch replaced by collages, pieces of background and mosaics."""
         s, B, parts, done = self.settings, len(layers[0]), [], 0
         for compose, fraction in ((collage, s.collage), (background, s.background), (mosaic, s.mosaic)):
-            if count := round(fraction * B):
+            if count := min(round(fraction * B), B - done):
                 parts.append(compose([layer.roll(-done, 0) for layer in layers], count))
                 done += count
         return [torch.cat(column) for column in zip(*parts, [layer[done:] for layer in layers], strict=True)]

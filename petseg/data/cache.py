@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from petseg.data.decode import DECODER, decode
 from petseg.data.splits import Files
-from petseg.errors import DataError, say
+from petseg.errors import FETCH, DataError, say
 from petseg.files import read_json, write_json
 
 #: Damaged files that an error names.
@@ -91,9 +91,7 @@ def _version(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise DataError(
-            f"{path}: missing, though the split lists name it. Fetch it again with `petseg data oxford`."
-        ) from None
+        raise DataError(f"{path}: missing, though the split lists name it. Fetch it again with {FETCH}.") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Change the permissions of its folder.") from error
     if not stat.S_ISREG(status.st_mode):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base as Tag
 
-from petseg.errors import DataError
+from petseg.errors import FETCH, DataError
 from petseg.labels import labels_from_trimap
 
 #: Increase it whenever decoding changes, so that older caches are no longer used.
@@ -69,5 +69,5 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except Exception as error:  # Pillow has no common base: OSError, SyntaxError, zlib.error, DecompressionBombError...
         raise DataError(
-            f"{path}: cannot be read ({error or type(error).__name__}). Delete it and run `petseg data oxford`."
+            f"{path}: cannot be read ({error or type(error).__name__}). Delete it and run {FETCH}."
         ) from error

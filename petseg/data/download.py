@@ -40,7 +40,7 @@ ATTEMPTS = 5
 PAUSE = 1.0
 SILENCE = 60.0
 
-AGAIN = "Run `petseg data oxford` again: it continues where it stopped."
+AGAIN = "Start it again: it continues where it stopped."
 
 
 def fetch_oxford(root: Path) -> Path:
@@ -64,8 +64,8 @@ def fetch_oxford(root: Path) -> Path:
                         leftover.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot be written ({error.strerror or error}). Free some space or choose another folder "
-            f"with PETSEG_DATA_DIR. {AGAIN}"
+            f"{folder}: cannot be written ({error.strerror or error}). Free some space or choose another folder: "
+            f"--dir, or PETSEG_DATA_DIR where that is not given. {AGAIN}"
         ) from error
     return folder
 
@@ -127,7 +127,7 @@ def _complete(folder: Path) -> None:
     if problems:
         raise DataError(
             f"{folder}: still incomplete after unpacking the official archives: {problems[0]} "
-            f"({len(problems)} such problems). Remove the folder and run `petseg data oxford` again."
+            f"({len(problems)} such problems). Remove the folder and start again."
         )
 
 
@@ -145,13 +145,14 @@ def _fetch(url: str, md5: str, folder: Path) -> Path:
         part.unlink()
     raise DataError(
         f"{url}: the downloaded file does not have the MD5 {md5}. A proxy or a login page may have answered "
-        "instead of the server; open the address in a browser, then run `petseg data oxford` again."
+        "instead of the server; open the address in a browser, then start again."
     )
 
 
 def _download(url: str, part: Path) -> None:
     """Complete `part`; each attempt continues where the last one stopped."""
-    longest, failures = _length(part), 0
+    earlier = longest = _length(part)  # `earlier`: what another run left
+    failures = 0
     while True:
         try:
             return _attempt(url, part)
@@ -160,8 +161,9 @@ def _download(url: str, part: Path) -> None:
                 raise
             failures = 0 if _length(part) > longest else failures + 1
             longest = max(longest, _length(part))
-            if isinstance(error, HTTPError) and error.code == 416 and part.exists():
-                part.unlink()  # it is longer than the file, so it belongs to another file
+            if isinstance(error, HTTPError) and error.code == 416 and earlier:
+                part.unlink()  # it is no shorter than the file, so it belongs to another file
+                earlier = longest = failures = 0
                 continue
             again, remedy = _verdict(error, Request(url).host)
             if failures == ATTEMPTS or not again:

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from petseg.errors import DataError
+from petseg.errors import FETCH, DataError
 
 #: Image and trimap of an example.
 Files = tuple[Path, Path]
@@ -47,8 +47,8 @@ def read_split(folder: Path, split: str) -> list[Example]:
     path = folder / "annotations" / f"{split}.txt"
     if not path.is_file():
         raise DataError(
-            f"{path}: missing. Fetch the data set with `petseg data oxford`, set PETSEG_DATA_DIR to the folder that "
-            "holds oxford-iiit-pet/, or use the cartoons: --data.source cartoon."
+            f"{path}: missing. Fetch the data set with {FETCH}, name the folder that holds oxford-iiit-pet/ (data_dir, "
+            "or PETSEG_DATA_DIR where that is not given), or use the cartoons: --data.source cartoon."
         )
     examples: dict[str, Example] = {}
     for number, line in enumerate(_lines(path), start=1):
@@ -58,13 +58,13 @@ def read_split(folder: Path, split: str) -> list[Example]:
             except ValueError as error:
                 raise DataError(
                     f"{path}, line {number}: {line!r} is not 'name class species breed': {error}. "
-                    "Fetch it again with `petseg data oxford`."
+                    f"Fetch it again with {FETCH}."
                 ) from None
             if example.name in examples:
                 raise DataError(f"{path}, line {number}: {example.name} for the second time. Remove the line.")
             examples[example.name] = example
     if not examples:
-        raise DataError(f"{path}: names no image. Fetch it again with `petseg data oxford`.")
+        raise DataError(f"{path}: names no image. Fetch it again with {FETCH}.")
     return list(examples.values())
 
 

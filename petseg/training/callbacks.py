@@ -16,6 +16,7 @@ from torch.utils.data import RandomSampler
 
 from petseg.errors import SettingsError
 from petseg.files import atomic_write
+from petseg.training.optimizer import planned_epochs
 from petseg.training.runs import attempts, joined, read_log
 
 
@@ -103,7 +104,7 @@ class ValidateLastEpoch(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Asks for a validation after this epoch if it is the last."""
-        if trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs:
+        if trainer.current_epoch + 1 >= planned_epochs(trainer):
             trainer.check_val_every_n_epoch = 1
 
 

@@ -44,7 +44,7 @@ def one_cycle(optimizer: Optimizer, steps: int, warmup: float) -> OneCycleLR:
     """
     steps = max(3, steps)  # with fewer than two steps of warm-up and one after it, the schedule divides by zero
     highest = [group["lr"] for group in optimizer.param_groups]
-    return OneCycleLR(optimizer, highest, steps, pct_start=max(warmup, 2 / steps))
+    return OneCycleLR(optimizer, highest, steps, pct_start=min(max(warmup, 2 / steps), 1 - 1 / steps))
 
 
 def planned_steps(trainer: L.Trainer) -> int:
@@ -60,3 +60,8 @@ def planned_steps(trainer: L.Trainer) -> int:
             "Set --trainer.max_epochs to a number from 1."
         )
     return int(steps)
+
+
+def planned_epochs(trainer: L.Trainer) -> int:
+    """How many epochs the whole training takes, whatever ends it; known once it has started. The last may be short."""
+    return math.ceil(planned_steps(trainer) / math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))

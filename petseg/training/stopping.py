@@ -54,6 +54,7 @@ class StopTogether(L.Callback):
                 raise KeyboardInterrupt("stopped; --ckpt_path last goes on after the last whole epoch") from error
             raise SystemExit(128 + self.number) from error
         finally:
+            os.environ.pop(FIRST_PROCESS, None)  # torchrun from the same notebook would hand it on as well
             for number, handler in before.items():
                 signal.signal(number, handler)
 

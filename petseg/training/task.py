@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -25,7 +26,7 @@ from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.depthwise import FastDepthwise
 from petseg.training.loss import segmentation_loss
-from petseg.training.optimizer import one_cycle, parameter_groups, planned_steps
+from petseg.training.optimizer import one_cycle, parameter_groups, planned_epochs, planned_steps
 from petseg.training.scoring import SplitConfusion
 
 
@@ -81,8 +82,9 @@ class SegmentationTask(L.LightningModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        _check_stages(sizes, size_starts, geometry_until)
         self.save_hyperparameters(ignore=["network", "augment"])
+        _check_stages(sizes, size_starts)
+        _check_numbers(self.hparams)
         if encoder_lr_scale == 0 and isinstance(network, PretrainedUNet):
             network.freeze()
         if compile:
@@ -92,6 +94,7 @@ class SegmentationTask(L.LightningModule):
         self.segmenter = Segmenter(network, *getattr(network, "statistics", IMAGENET))
         self.augment = Augment(augment)
         self.scores = SplitConfusion()
+        self.epochs = 1  # of the whole training, which knows them when it starts
         self.register_buffer("class_weights", torch.tensor([1.0, 1.0, boundary_weight]), persistent=False)
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64)
         self._soft: Tensor | None = None
@@ -131,23 +134,18 @@ class SegmentationTask(L.LightningModule):
         return segmentation_loss(logits, target, self.hparams["dice_weight"], self.class_weights)
 
     @property
-    def epochs(self) -> int:
-        """How many epochs the training takes in all."""
-        return max(self.trainer.max_epochs or 1, 1)
-
-    @property
     def train_size(self) -> float:
         """Height and width at which the current epoch trains, as a fraction of the data's."""
         return size_at(self.current_epoch, self.epochs, self.hparams["sizes"], self.hparams["size_starts"])
 
     def on_train_start(self) -> None:
-        """Refuses a checkpoint whose schedule ends before this training does.
+        """Counts the epochs, and refuses a checkpoint whose schedule ends before this training does.
 
         Raises:
             SettingsError: `max_epochs`, the batch size or the data changed since the checkpoint was written.
         """
         schedule = self.lr_schedulers()
-        steps = planned_steps(self.trainer)
+        self.epochs, steps = planned_epochs(self.trainer), planned_steps(self.trainer)
         if isinstance(schedule, OneCycleLR) and schedule.total_steps < steps:
             raise SettingsError(
                 f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; this training "
@@ -219,8 +217,8 @@ class SegmentationTask(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _check_stages(sizes: Sequence[float], starts: Sequence[float], geometry_until: float) -> None:
-    """Refuses stages that do not fit each other, and an end of geometry outside the training."""
+def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
+    """Refuses stages that do not fit each other."""
     if len(sizes) != len(starts) or not sizes or starts[0] != 0 or list(starts) != sorted(starts):
         raise SettingsError(
             f"sizes={list(sizes)}, size_starts={list(starts)}: must have the same length, and size_starts must rise "
@@ -228,5 +226,14 @@ def _check_stages(sizes: Sequence[float], starts: Sequence[float], geometry_unti
         )
     if not min(sizes) > 0:
         raise SettingsError(f"sizes={list(sizes)}: every size must be above 0, for instance sizes=[0.5, 1].")
-    if not 0 <= geometry_until <= 1:
-        raise SettingsError(f"geometry_until={geometry_until}: must lie between 0 and 1, for instance 0.8.")
+
+
+def _check_numbers(settings: Mapping[str, Any]) -> None:
+    """Refuses numbers with which a training would fail or make no sense."""
+    fractions = {"warmup": 0.2, "geometry_until": 0.8}  # with an example of each
+    rates = {"learning_rate": 0.002, "weight_decay": 0.01, "encoder_lr_scale": 0.1}
+    weights = {"dice_weight": 0.5, "boundary_weight": 1.0}
+    for name, example in (fractions | rates | weights).items():
+        span = "lie between 0 and 1" if name in fractions else "be finite and at least 0"
+        if not 0 <= settings[name] <= (1 if name in fractions else sys.float_info.max):
+            raise SettingsError(f"{name}={settings[name]}: must {span}, for instance {example}.")

@@ -14,6 +14,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
+from zlib import crc32
 
 import nbformat
 from nbformat import NotebookNode
@@ -62,10 +63,11 @@ def sources(notebook: NotebookNode) -> list[tuple[str, str]]:
 
 
 def count_answers(notebook: NotebookNode) -> int:
-    """How many gaps and exercises of a practice version a student has filled, wholly or in part."""
-    gaps = [cell.source for cell in notebook.cells if "gap" in cell.metadata]
-    exercises = [cell.source for cell in notebook.cells if "exercise" in cell.metadata.get("tags", [])]
-    return sum(with_gaps(source) != source for source in gaps) + sum("..." not in source for source in exercises)
+    """How many gaps and exercises of a practice version are no longer as they were written, wholly or in part.
+
+    Each cell is compared with its own checksum, since the lesson may have changed in the meantime.
+    """
+    return sum(cell.metadata.get("open") != _checksum(cell) for cell in notebook.cells if _is_for_student(cell))
 
 
 def practice(lesson: NotebookNode, name: str, filled: bool = False) -> NotebookNode:
@@ -92,11 +94,21 @@ def practice(lesson: NotebookNode, name: str, filled: bool = False) -> NotebookN
             checked = f"{answer} = course.check({number!r}, {answer})".replace("'", '"')
             link = f"Stuck? The lesson has the [answer](../{name}#{heading})."
             cells += [_cell("code", checked, f"{cell.id}-check"), _cell("markdown", link, f"{cell.id}-link")]
+        if _is_for_student(cell):
+            cell.metadata["open"] = _checksum(cell)
     opening = cells[0]
     opening.source = opening.source.replace(f"notebooks/{name}", f"notebooks/practice/{name}")
     how = HOW_TO_PRACTISE.format(count=gaps, lesson=f"../{name}")
     opening.source = opening.source.replace("**What you will learn**", f"{how}\n\n**What you will learn**")
     return nbformat.v4.new_notebook(cells=cells, metadata=lesson.metadata)
+
+
+def _is_for_student(cell: NotebookNode) -> bool:
+    return "gap" in cell.metadata or "exercise" in cell.metadata.get("tags", [])
+
+
+def _checksum(cell: NotebookNode) -> str:
+    return f"{crc32(cell.source.encode()):08x}"
 
 
 def with_gaps(source: str) -> str:

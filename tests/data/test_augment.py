@@ -157,6 +157,12 @@ def test_composed_examples_have_the_labels_of_the_pixels_that_they_show(setting)
     assert same == [False] * 12 + [True] * 4  # three quarters, however chance has it
 
 
+@pytest.mark.parametrize("count", [3, 7])
+def test_a_batch_keeps_its_number_of_examples_where_two_fractions_of_it_are_rounded_up(count):
+    image, labels = augmented(*photos_of_a_pet(count), collage=0.5, background=0.5)
+    assert len(image) == len(labels) == count
+
+
 def test_a_collage_has_smaller_pets_and_several_on_a_background_without():
     image, mask = photos_of_a_pet(64, 64)
     _, labels = augmented(image, mask, collage=1.0)

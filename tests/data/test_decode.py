@@ -42,5 +42,7 @@ def test_a_file_with_more_pixels_than_memory_is_named_with_the_remedy(tmp_path, 
     Image.new("L", (48, 40), 1).save(pair[1])
     content = pair[1].read_bytes()
     (tmp_path / name).write_bytes(content[:16] + b"\x7f\xff\xff\xff" * 2 + content[24:])
-    with pytest.raises(DataError, match=rf"{name}: cannot be read \(.+\)\. Delete it and run `petseg data oxford`"):
+    with pytest.raises(
+        DataError, match=rf"{name}: cannot be read \(.+\)\. Delete it and run `petseg data oxford` .with --dir"
+    ):
         decode(*pair, 16)

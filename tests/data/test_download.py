@@ -66,7 +66,7 @@ def test_an_interrupted_download_continues_at_that_byte(server, tmp_path):
 
 def test_a_second_run_continues_where_the_first_gave_up(server, tmp_path):
     server.breaks = [100_000] + [0] * download.ATTEMPTS
-    with pytest.raises(DataError, match=r"0\.1 MB came.*connection ended.*Run `petseg data oxford` again"):
+    with pytest.raises(DataError, match=r"0\.1 MB came.*connection ended.*Start it again: it continues"):
         fetch_oxford(tmp_path)
     server.requests.clear()
     assert verify_oxford(fetch_oxford(tmp_path)) == []
@@ -85,11 +85,12 @@ def test_a_server_without_ranges_is_asked_for_the_whole_file_again(server, tmp_p
     assert len(server.ranges_of("images.tar.gz")) == 1 + download.ATTEMPTS
 
 
-@pytest.mark.parametrize("length", [1000, 10_000_000], ids=["shorter", "longer"])
-def test_a_part_of_another_file_is_discarded(server, tmp_path, length):
+@pytest.mark.parametrize("length", [1000, None, 10_000_000], ids=["shorter", "equal", "longer"])
+def test_a_part_of_another_file_is_discarded_and_the_attempts_are_counted_from_the_start(server, tmp_path, length):
     part = tmp_path / "oxford-iiit-pet" / "images.tar.gz.part"
     part.parent.mkdir()
-    part.write_bytes(b"x" * length)
+    part.write_bytes(b"x" * (length or len(server.files["images.tar.gz"])))
+    server.breaks = [50_000] * (download.ATTEMPTS + 1)
     assert verify_oxford(fetch_oxford(tmp_path)) == []
 
 
@@ -137,7 +138,7 @@ def test_an_untrusted_certificate_is_not_tried_again_and_names_the_variable(serv
 
 def test_without_a_network_or_a_folder_to_write_to_there_is_one_clear_sentence(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(DataError, match=r"cannot be written \(Not a directory\)"):
+    with pytest.raises(DataError, match=r"cannot be written \(Not a directory\).*--dir, or PETSEG_DATA_DIR where"):
         fetch_oxford(tmp_path / "file")
     table = dict.fromkeys(("annotations", "images"), ("http://127.0.0.1:9/none.tar.gz", "0" * 32))
     monkeypatch.setattr(download, "ARCHIVES", table)

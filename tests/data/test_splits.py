@@ -54,7 +54,8 @@ def test_an_unknown_species_is_refused_with_file_and_line(tmp_path, species):
 
 
 def test_a_missing_list_and_one_without_a_name_are_refused_with_the_remedies(tmp_path):
-    with pytest.raises(DataError, match=r"missing\. Fetch.*petseg data oxford.*PETSEG_DATA_DIR.*cartoon"):
+    remedies = r"missing\. Fetch.*petseg data oxford. \(with --dir if.*data_dir, or PETSEG_DATA_DIR where.*cartoon"
+    with pytest.raises(DataError, match=remedies):
         read_split(tmp_path, "test")
     write_list(tmp_path, "# header")
     with pytest.raises(DataError, match=r"test\.txt: names no image"):

@@ -147,14 +147,22 @@ def test_test_and_validate_score_a_checkpoint_and_released_weights_as_evaluate_d
     capsys.readouterr()
 
 
-def test_training_goes_through_its_sizes(cartoons, monkeypatch):
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"trainer.max_epochs": 4},
+        {"trainer.max_epochs": -1, "trainer.max_steps": 24},
+        {"trainer.max_epochs": 9, "trainer.max_steps": 8, "trainer.accumulate_grad_batches": 4},  # 4 + 2 batches
+    ],
+)
+def test_training_goes_through_its_sizes_whatever_ends_it(end, cartoons, monkeypatch):
     seen = []
     loss = SegmentationTask.loss
     monkeypatch.setattr(
         SegmentationTask, "loss", lambda self, logits, mask: seen.append(logits.shape[-1]) or loss(self, logits, mask)
     )
     stages = {"model.sizes": "[0.25,0.5,1]", "model.size_starts": "[0,0.25,0.5]", "trainer.limit_val_batches": 0}
-    fit.run(["fit", *flags(cartoons, **stages)])
+    fit.run(["fit", *flags(cartoons, **stages, **end)])
     steps = len(seen) // 4
     assert seen == [8] * steps + [16] * steps + [32] * 2 * steps
 

@@ -46,6 +46,7 @@ def ends_within(epoch: int, how: Callable[[L.Trainer], None], given: list[str]) 
         ({"trainer.max_epochs": 2, "trainer.limit_val_batches": 0}, 12, 0),
         ({"trainer.max_steps": 1}, 1, 0),
         ({"trainer.max_steps": 7}, 7, 1),
+        ({"trainer.max_epochs": -1, "trainer.max_steps": 18, "trainer.check_val_every_n_epoch": 2}, 18, 2),
     ],
 )
 def test_a_run_ends_with_a_validation_of_its_last_epoch_and_with_a_checkpoint_of_its_last_step(

@@ -20,6 +20,7 @@ from petseg.training.callbacks import EpochSeeds, checkpoints
 from petseg.training.ema import WarmupEMA
 from petseg.training.runs import attempts, find_checkpoint, joined, last_epoch, logs_of, read_log, read_logs, write_logs
 from petseg.training.scoring import quiet
+from petseg.training.stopping import FIRST_PROCESS, StopTogether
 from petseg.training.task import SegmentationTask
 
 
@@ -51,6 +52,14 @@ def train(cartoons: Path, *more: L.Callback, checkpoint: Path | None = None) -> 
         task = SegmentationTask(UNet(channels=[4, 8]))
         trainer.fit(task, datamodule=pets(cartoons), ckpt_path=checkpoint, weights_only=True)
     return trainer
+
+
+def test_a_training_that_has_ended_leaves_nothing_in_the_environment_of_processes_that_are_started_later(monkeypatch):
+    monkeypatch.delenv(FIRST_PROCESS, raising=False)
+    before = dict(os.environ)
+    with StopTogether().handling_signals():
+        assert os.environ[FIRST_PROCESS] == str(os.getpid())
+    assert dict(os.environ) == before
 
 
 def test_epoch_seeds_give_each_epoch_another_order_and_each_run_the_same(cartoons):

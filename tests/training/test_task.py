@@ -14,6 +14,7 @@ from petseg.metrics.confusion import class_map
 from petseg.models.segmenter import EFFICIENTNET_LITE, IMAGENET
 from petseg.models.unet import UNet
 from petseg.training.loss import soft_dice_loss
+from petseg.training.optimizer import one_cycle
 from petseg.training.recipes import read_recipe, stages
 from petseg.training.task import SegmentationTask, size_at
 
@@ -76,12 +77,31 @@ def test_images_are_normalised_as_the_network_says_and_by_imagenets_statistics_w
         ({"sizes": (0.5, 1.0), "size_starts": (0.2, 0.5)}, "must rise from 0"),
         ({"sizes": (0.5, 0.75, 1.0), "size_starts": (0.0, 0.6, 0.3)}, "must rise from 0"),
         ({"sizes": (0.0, 1.0), "size_starts": (0.0, 0.5)}, "every size must be above 0"),
-        ({"geometry_until": 1.5}, r"geometry_until=1\.5: must lie between 0 and 1"),
+        ({"geometry_until": 1.5}, r"geometry_until=1\.5: must lie between 0 and 1, for instance 0\.8"),
+        ({"warmup": 2.0}, r"warmup=2\.0: must lie between 0 and 1, for instance 0\.2"),
+        ({"learning_rate": -1.0}, r"learning_rate=-1\.0: must be finite and at least 0, for instance 0\.002"),
+        ({"learning_rate": float("inf")}, "learning_rate=inf: must be finite and at least 0"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1: must be finite and at least 0"),
+        ({"dice_weight": float("nan")}, "dice_weight=nan: must be finite and at least 0"),
+        ({"boundary_weight": -2.0}, "boundary_weight=-2.0: must be finite and at least 0"),
+        ({"encoder_lr_scale": -0.1}, "encoder_lr_scale=-0.1: must be finite and at least 0"),
     ],
 )
 def test_impossible_settings_are_refused_in_one_sentence(settings, sentence):
     with pytest.raises(SettingsError, match=sentence):
         task_with(**settings)
+
+
+@pytest.mark.parametrize(("warmup", "highest"), [(0.0, 1), (0.5, 4), (1.0, 8)])
+def test_the_learning_rate_rises_for_its_fraction_of_the_steps_but_at_least_two_and_falls_in_the_last(warmup, highest):
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], 1e-2)
+    schedule, rates = one_cycle(optimizer, 10, warmup), []
+    for _ in range(10):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates.index(max(rates)) == highest
+    assert max(rates) == pytest.approx(1e-2)
 
 
 def test_a_stage_starts_after_its_fraction_of_the_epochs_whatever_the_rounding_of_floats():
@@ -102,7 +122,7 @@ def test_stages_of_a_recipe_are_where_the_task_changes_its_size(epochs):
         assert stages(recipe) == [(1, 64), (8, 128)]
     task = SegmentationTask.from_recipe(recipe)
     for epoch in range(epochs):
-        task.trainer = SimpleNamespace(max_epochs=epochs, current_epoch=epoch)
+        task.trainer, task.epochs = SimpleNamespace(current_epoch=epoch), epochs
         shown = [size for first, size in stages(recipe) if first <= epoch + 1][-1]
         assert round(task.train_size * recipe["data"]["image_size"]) == shown
 
@@ -110,7 +130,7 @@ def test_stages_of_a_recipe_are_where_the_task_changes_its_size(epochs):
 def trained_images(task: SegmentationTask, batch: Batch, epoch: int = 0, epochs: int = 10) -> torch.Tensor:
     """The images (B, 3, H, W) that the network of a task gets in a training step."""
     task.log = lambda *args, **settings: None  # type: ignore[method-assign]
-    task.trainer = SimpleNamespace(current_epoch=epoch, max_epochs=epochs)  # type: ignore[assignment]
+    task.trainer, task.epochs = SimpleNamespace(current_epoch=epoch), epochs  # type: ignore[assignment]
     seen = []
     task.network.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0]))
     task.training_step(batch, 0)

@@ -94,17 +94,44 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("open_line", "answer"), [("    ...", "    return 2"), ("answer = ...", "answer = 3")])
-def test_an_answer_of_a_student_is_overwritten_only_by_force(checkout: Path, open_line: str, answer: str) -> None:
+def replace(path: Path, old: str, new: str) -> None:
+    """Replaces a text in the cells of a notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    assert any(old in cell.source for cell in notebook.cells)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(old, new)
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.parametrize(
+    ("open_lines", "answer"),
+    [
+        ("    ...", "    return 2"),
+        ("    # ✎ return it\n    ...", "    return 2"),
+        ("    # ✎ return it", "    two = 2\n    # ✎ return it"),
+        ("answer = ...", "answer = 3"),
+        ("answer = ...", "answer = x[..., None]"),
+        ("answer = ...", "part = 3\nanswer = ..."),
+    ],
+)
+def test_an_answer_of_a_student_is_overwritten_only_by_force(checkout: Path, open_lines: str, answer: str) -> None:
     target = checkout.parent / "practice" / checkout.name
     untouched = target.read_text(encoding="utf-8")
     write_practice(checkout)
-    target.write_text(untouched.replace(open_line, answer), encoding="utf-8")
+    replace(target, open_lines, answer)
+    answered = target.read_text(encoding="utf-8")
     with pytest.raises(DataError, match=r"98_numbers.ipynb: holds 1 answer of yours, which would be lost"):
         write_practice(checkout)
-    assert answer in target.read_text(encoding="utf-8")
+    assert target.read_text(encoding="utf-8") == answered
     write_practice(checkout, force=True)
     assert target.read_text(encoding="utf-8") == untouched
+
+
+def test_a_lesson_that_is_edited_again_and_again_is_written_without_force(checkout: Path) -> None:
+    for old, new in (("return it", "return 1"), ("answer = ...", "result = ..."), ("result = ...", "result = 0")):
+        replace(checkout, old, new)
+        write_practice(checkout)
+        assert new in (checkout.parent / "practice" / checkout.name).read_text(encoding="utf-8")
 
 
 def test_each_gap_is_marked_checked_and_linked_to_a_heading_of_the_lesson(lesson: Path) -> None:
