@@ -55,7 +55,7 @@ class Gallery:
         self._numbers = count(1)
         self._background: Image.Image | None = None  # the user's own
         self._before: Any = None  # number, frame and size of the photo on the comparison's left side
-        self._settled = False  # whether a photo of the last batch is shown that has a pet
+        self.settled = False  # whether a photo of the last batch is shown that has a pet
         widget.observe(lambda _: self._draw_cutout(), list(CUTOUT))
         widget.observe(lambda _: self._draw_details("overlay"), list(OVERLAY))
         widget.observe(lambda _: self._draw_details(*display.DETAILS), "details")
@@ -64,7 +64,7 @@ class Gallery:
         """The photo that is shown."""
         return self.entries.get(self._widget.photo)
 
-    def add(self, name: str, result: Segmentation, new_batch: bool = True) -> None:
+    def add(self, name: str, result: Segmentation) -> None:
         """Opens a photo; the first of a batch that has a pet is shown, by the observer of this choice."""
         number, entry = next(self._numbers), Entry.of(name, result)
         for old in list(self.entries)[: 1 - MAX_OPEN]:
@@ -72,9 +72,9 @@ class Gallery:
         self.entries[number] = entry
         self._widget.show({_key(number): (ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL)), "")})
         self._list()
-        if new_batch or not self._settled or self.current() is None:
+        if not self.settled or self.current() is None:
             self._widget.photo = number
-            self._settled = result.found
+            self.settled = result.found
 
     def close(self, number: int) -> None:
         """Closes a photo and shows its neighbour."""

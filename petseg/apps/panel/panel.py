@@ -71,19 +71,13 @@ class Panel:
         match message:
             case {"type": "ready"}:
                 self.widget.show_again(sample_thumbnails())
-            case {"type": "unreadable", "name": name}:
-                remedy = "If it is a folder, open it and choose the photos."
-                self.widget.add_message(f"{name}: the browser cannot read it. {remedy}")
-            case {"type": "too large", "name": name, "size": size}:
-                most = f"at most {MAX_BYTES / 1e6:.0f} MB are uploaded. Type its path into the field below."
-                self.widget.add_message(f"{name}: {size / 1e6:.0f} MB; {most}")
-            case {"type": "part", "purpose": "background", "name": name}:
+            case {"purpose": "background", "name": name}:
                 with self._working(f"Reading {name} …", name):
-                    image = load_photo(data, name=name)
+                    image = load_photo(chosen_file(message, data), name=name)
                     image.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
                     self.gallery.use_background(name, image)
-            case {"type": "part", "name": name, "index": index, "of": of}:
-                self._segment(name, lambda: data, index, of)
+            case {"purpose": "photo", "name": name, "index": index, "of": of}:
+                self._segment(name, lambda: chosen_file(message, data), index, of)
             case {"type": "open", "text": text}:
                 with self._working(f"Opening {text} …", text):
                     name, source = typed_photo(text)
@@ -118,7 +112,10 @@ class Panel:
     def _segment(self, name: str, photo: Callable[[], Any], index: int = 1, of: int = 1) -> None:
         number = f" ({index} of {of})" if of > 1 else ""
         with self._working(f"Cutting out {name}{number} …", name, index, of):
-            self.gallery.add(name, self._predictor()(photo(), name=name), new_batch=index == 1)
+            if index == 1:  # whether or not this file is a photo
+                self.gallery.settled = False
+            source = photo()
+            self.gallery.add(name, self._predictor()(source, name=name))
 
     def _show(self) -> None:
         """Shows the chosen photo, segmented by the chosen model: the other photos follow when they are chosen."""
@@ -149,7 +146,19 @@ class Panel:
         self.widget.save(view, picture, *file)  # without a name: a message says what failed
 
 
-# --- Photos that are not uploaded -------------------------------------------------------------------------------------
+# --- Files and other photos -------------------------------------------------------------------------------------------
+
+
+def chosen_file(message: Message, data: bytes) -> bytes:
+    """The bytes of a chosen file; raises PhotoError if the browser says that it could not read or may not send them."""
+    name = message["name"]
+    if message["type"] == "unreadable":
+        raise PhotoError(f"{name}: the browser cannot read it. If it is a folder, open it and choose the photos.")
+    if message["type"] == "too large":
+        remedy = "Shrink it." if message["purpose"] == "background" else "Type its path into the field above."
+        size, most = (f"{number / 1e6:.0f} MB" for number in (message["size"], MAX_BYTES))
+        raise PhotoError(f"{name}: {size}; at most {most} are uploaded. {remedy}")
+    return data
 
 
 def typed_photo(text: str) -> tuple[str, Path | bytes]:

@@ -42,14 +42,17 @@ def photo(width: int = 60, height: int = 40, seed: int = 0, kind: str = "JPEG", 
     return file.getvalue()
 
 
-def parts(
-    name: str, data: bytes, index: int = 1, of: int = 1, view: str = "a", purpose: str = "photo"
-) -> Iterator[tuple[dict[str, Any], list[memoryview]]]:
-    """The messages of a view in which a file was chosen: one message and its buffer per part."""
+def chosen(name: str, index: int = 1, of: int = 1, view: str = "a", purpose: str = "photo") -> dict[str, Any]:
+    """What each message about a file says that was chosen in a view."""
+    return {"name": name, "index": index, "of": of, "view": view, "purpose": purpose}
+
+
+def parts(name: str, data: bytes, *batch: int, **about: Any) -> Iterator[tuple[dict[str, Any], list[memoryview]]]:
+    """The messages with a chosen file: one message and its buffer per part."""
     pieces = [data[start : start + 1000] for start in range(0, len(data), 1000)] or [b""]
     for number, piece in enumerate(pieces):
-        about = {"type": "part", "part": number, "parts": len(pieces), "name": name, "index": index, "of": of}
-        yield {**about, "view": view, "purpose": purpose}, [memoryview(piece)]
+        message = {"type": "part", "part": number, "parts": len(pieces), **chosen(name, *batch, **about)}
+        yield message, [memoryview(piece)]
 
 
 def send(panel: Panel, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
@@ -143,9 +146,17 @@ def test_a_note_about_a_photo_is_shown_each_time_and_nowhere_else(panel: Panel, 
     assert not recwarn.list
 
 
-def test_a_file_too_large_to_upload_gets_a_hint_at_the_field_for_its_path(panel: Panel) -> None:
-    send(panel, {"type": "too large", "size": 90_000_000, "name": "huge.tif"})
-    assert panel.widget.messages == ["huge.tif: 90 MB; at most 64 MB are uploaded. Type its path into the field below."]
+@pytest.mark.parametrize(
+    ("purpose", "remedy"), [("photo", "Type its path into the field above."), ("background", "Shrink it.")]
+)
+def test_a_file_too_large_to_upload_gets_a_remedy_and_the_panel_stops_opening_it(
+    panel: Panel, purpose: str, remedy: str
+) -> None:
+    busy: list[bool] = []
+    panel.widget.observe(lambda change: busy.append(bool(change["new"])), "busy")
+    send(panel, {"type": "too large", "size": 90_000_000, **chosen("huge.tif", purpose=purpose)})
+    assert panel.widget.messages == [f"huge.tif: 90 MB; at most 64 MB are uploaded. {remedy}"]
+    assert busy == [True, False]  # a change, at which the browser takes back "Opening huge.tif"
 
 
 def test_two_views_of_one_panel_can_upload_at_once_also_after_an_upload_that_was_interrupted(panel: Panel) -> None:
@@ -198,6 +209,16 @@ def test_the_first_photo_of_a_batch_that_has_a_pet_is_shown(panel: Panel, monkey
     assert (entry.name, panel.widget.notice) == ("cat.jpg", "")
     upload(panel, "sofa.jpg", photo())  # a photo alone is shown whether it has a pet or not
     assert panel.widget.notice.startswith("No pet found in sofa.jpg")
+
+
+@pytest.mark.parametrize("fault", ["part", "unreadable", "too large"])
+def test_a_new_batch_is_shown_although_its_first_file_fails(panel: Panel, fault: str) -> None:
+    upload(panel, "old.jpg", photo())
+    message = {"type": fault, "size": 90_000_000, "part": 0, "parts": 1, **chosen("bad.jpg", 1, 2)}
+    send(panel, message, [memoryview(b"Dear diary")])
+    upload(panel, "new.jpg", photo(), 2, 2)
+    assert panel.widget.caption.startswith("new.jpg: ")
+    assert len(panel.widget.messages) == 1
 
 
 def test_a_closed_photo_is_gone_and_its_neighbour_shown(panel: Panel) -> None:
