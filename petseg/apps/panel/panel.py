@@ -6,6 +6,7 @@ import random
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
@@ -126,7 +127,9 @@ class Panel:
             self.gallery.show()
             return
         with self._working(f"Cutting out {entry.name} …", entry.name):
-            self.gallery.replace(self._predictor()(entry.result.photo, name=entry.name))
+            result = self._predictor()(entry.result.photo, name=entry.name)
+            strokes = tuple(edit for edit in entry.edits if isinstance(edit, Stroke))  # other pets may be found now
+            self.gallery.replace(replace(result, photo_alpha=entry.result.photo_alpha), strokes)
 
     def _predictor(self) -> Predictor:
         name = self.widget.model

@@ -250,6 +250,18 @@ def test_another_model_segments_the_shown_photo_and_the_others_when_they_are_cho
     assert [entry.result.model for entry in panel.gallery.entries.values()] == ["unet", "unet"]
 
 
+def test_another_model_keeps_strokes_and_what_is_transparent_in_the_photo(panel: Panel) -> None:
+    file = BytesIO()
+    Image.new("RGBA", (60, 40), (90, 90, 90, 100)).save(file, "PNG")
+    upload(panel, "ghost.png", file.getvalue())
+    send(panel, stroke(True, (0.25, 0.5), radius=0.1))
+    send(panel, stroke(False, (0.75, 0.5), radius=0.1))
+    for model in (panel.widget.model, "unet"):
+        panel.widget.model = model
+        assert (alpha(panel, 15, 20), alpha(panel, 45, 20), panel.widget.edits) == (100, 0, 2)
+    assert "segmented by unet" in panel.widget.caption
+
+
 def test_the_model_is_the_best_or_a_loaded_one_and_a_missing_one_is_one_sentence(pet_model: Path) -> None:
     assert segment_panel().model == zoo.best()
     predictor, missing = Predictor(str(pet_model)), Panel(str(pet_model))
