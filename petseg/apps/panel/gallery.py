@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from itertools import count
 from typing import Any, Final
@@ -56,9 +57,18 @@ class Gallery:
         self._background: Image.Image | None = None  # the user's own
         self._before: Any = None  # number, frame and size of the photo on the comparison's left side
         self.settled = False  # whether a photo of the last batch is shown that has a pet
-        widget.observe(lambda _: self._draw_cutout(), list(CUTOUT))
-        widget.observe(lambda _: self._draw_details("overlay"), list(OVERLAY))
-        widget.observe(lambda _: self._draw_details(*display.DETAILS), "details")
+        for traits, draw in (
+            (CUTOUT, self._draw_cutout),
+            (OVERLAY, partial(self._draw_details, "overlay")),
+            (["details"], partial(self._draw_details, *display.DETAILS)),
+        ):
+            widget.observe(partial(self._redraw, draw), list(traits))
+
+    def _redraw(self, draw: Callable[[], None], _: Any) -> None:
+        """Draws after a change of the settings."""
+        if entry := self.current():
+            with self._widget.answering(entry.name):
+                draw()
 
     def current(self) -> Entry | None:
         """The photo that is shown."""

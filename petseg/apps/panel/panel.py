@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
@@ -14,7 +13,6 @@ from typing import Any, Final
 
 from yarl import URL
 
-from petseg.apps.cutouts import photo_notes, sentence
 from petseg.apps.display import model_choices, sample_photos, sample_thumbnails
 from petseg.apps.edits import Edit, Pet, Stroke
 from petseg.apps.panel.gallery import Entry, Gallery
@@ -73,14 +71,14 @@ class Panel:
             case {"type": "ready"}:
                 self.widget.show_again(sample_thumbnails())
             case {"purpose": "background", "name": name}:
-                with self._working(f"Reading {name} …", name):
+                with self.widget.working(f"Reading {name} …", name):
                     image = load_photo(chosen_file(message, data), name=name)
                     image.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
                     self.gallery.use_background(name, image)
             case {"purpose": "photo", "name": name, "index": index, "of": of}:
                 self._segment(name, lambda: chosen_file(message, data), index, of)
             case {"type": "open", "text": text}:
-                with self._working(f"Opening {text} …", text):
+                with self.widget.working(f"Opening {text} …", text):
                     name, source = typed_photo(text)
                     self._segment(name, lambda: source)
             case {"type": "sample", "name": name}:
@@ -88,7 +86,7 @@ class Panel:
             case {"type": "close", "number": number}:
                 self.gallery.close(number)
             case {"type": "anyway"} if entry:
-                self.gallery.replace(entry.original.without_doubt())
+                self._correct(replace(entry, original=entry.original.without_doubt()))
             case {"type": "stroke", "points": points} if entry:
                 stroke = Stroke(message["keep"], message["radius"], self.gallery.in_photo(points))
                 self._correct(entry, *entry.edits, stroke)
@@ -99,20 +97,9 @@ class Panel:
             case {"type": "save", "view": view, "picture": picture} if entry:
                 self._save(entry, view, picture)
 
-    @contextmanager
-    def _working(self, text: str, name: str, index: int = 1, of: int = 1) -> Iterator[None]:
-        """Shows the current work; errors and notes become messages, which stop neither the batch nor the panel."""
-        with self.widget.working(text, index, of), photo_notes() as take_notes:
-            try:
-                yield
-            except Exception as error:
-                self.widget.add_message(sentence(error, name))
-            for note in take_notes():
-                self.widget.add_message(note)
-
     def _segment(self, name: str, photo: Callable[[], Any], index: int = 1, of: int = 1) -> None:
         number = f" ({index} of {of})" if of > 1 else ""
-        with self._working(f"Cutting out {name}{number} …", name, index, of):
+        with self.widget.working(f"Cutting out {name}{number} …", name, index, of):
             if index == 1:  # whether or not this file is a photo
                 self.gallery.settled = False
             source = photo()
@@ -124,9 +111,10 @@ class Panel:
             return
         predictor = self._predictors.get(self.widget.model)
         if predictor is not None and predictor.card.name == entry.result.model:
-            self.gallery.show()
+            with self.widget.answering(entry.name):
+                self.gallery.show()
             return
-        with self._working(f"Cutting out {entry.name} …", entry.name):
+        with self.widget.working(f"Cutting out {entry.name} …", entry.name):
             result = self._predictor()(entry.result.photo, name=entry.name)
             strokes = tuple(edit for edit in entry.edits if isinstance(edit, Stroke))  # other pets may be found now
             self.gallery.replace(replace(result, photo_alpha=entry.result.photo_alpha), strokes)
@@ -138,13 +126,13 @@ class Panel:
         return self._predictors[name]
 
     def _correct(self, entry: Entry, *edits: Edit) -> None:
-        with self._working(f"Correcting {entry.name} …", entry.name):
+        with self.widget.working(f"Correcting {entry.name} …", entry.name):
             self.gallery.replace(entry.original, edits)
 
     def _save(self, entry: Entry, view: str, picture: str) -> None:
         """Draws a picture, or the cut-outs of all photos, at the photos' own size, and sends it as a file."""
         subject, file = "all photos" if picture == "all" else entry.name, ("", b"")
-        with self._working(f"Preparing the download of {subject} …", entry.name):
+        with self.widget.working(f"Preparing the download of {subject} …", entry.name):
             file = self.gallery.archive() if picture == "all" else self.gallery.file(entry, picture)
         self.widget.save(view, picture, *file)  # without a name: a message says what failed
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from skimage.data import coffee
 
-from petseg.apps import edge
+from petseg.apps import display, edge
 from petseg.apps.display import sample_photos, source
 from petseg.apps.panel import segment_panel
 from petseg.apps.panel.gallery import MAX_OPEN, Gallery
@@ -42,8 +42,9 @@ def photo(width: int = 60, height: int = 40, seed: int = 0, kind: str = "JPEG", 
     return file.getvalue()
 
 
-def chosen(name: str, index: int = 1, of: int = 1, view: str = "a", purpose: str = "photo") -> dict[str, Any]:
-    """What each message about a file says that was chosen in a view."""
+def chosen(name: str, *batch: int, view: str = "a", purpose: str = "photo") -> dict[str, Any]:
+    """What each message about a file says that was chosen in a view; the batch is its index and their number."""
+    index, of = batch or (1, 1)
     return {"name": name, "index": index, "of": of, "view": view, "purpose": purpose}
 
 
@@ -395,6 +396,29 @@ def test_zoom_shows_the_photo_at_its_own_size(gallery: Gallery) -> None:
         gallery._widget.sharp = sharp
         shown = [Image.open(BytesIO(gallery._widget.shown[key].data)).size for key in ("before", "after")]
         assert shown == [size, size]
+
+
+@pytest.mark.parametrize(
+    ("trait", "value"), [("sharp", True), ("opacity", 0.9), ("details", True), ("photo", 1), ("anyway", None)]
+)
+def test_what_cannot_be_drawn_is_a_sentence_whatever_asked_for_it(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch, trait: str, value: Any
+) -> None:
+    panel.widget.details = trait != "details"
+    for _ in range(2):
+        upload(panel, "dog.jpg", photo())
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(display, "compared", fail)
+    monkeypatch.setattr(display, "detail", fail)
+    if trait == "anyway":
+        send(panel, {"type": trait})
+    else:
+        setattr(panel.widget, trait, value)
+    words = "dog.jpg: too large for the memory of this machine. Shrink it and try again."
+    assert (panel.widget.messages, panel.widget.busy) == ([words], "")
 
 
 def test_the_modules_of_the_front_are_one_module_without_two_names_alike(tmp_path: Path) -> None:
