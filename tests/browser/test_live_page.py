@@ -431,6 +431,33 @@ def test_an_error_of_the_worker_is_a_sentence_and_the_page_waits_no_longer(page:
     assert page.evaluate(script, state) == [["AbortError"] * 2, "", ["Out of memory."] * 2]
 
 
+def test_of_a_photo_that_is_closed_while_it_is_drawn_or_corrected_nothing_is_said(page: Any) -> None:
+    script = """async (state) => {
+        const { PageEngine } = await import("./live/engine.js");
+        const ask = async (question, { kind }) => {
+            if (question === "close") return {};
+            if (kind !== "after") throw new Error("This photo is closed.");
+            engine.close(1);
+            return { frame: [0, 0, 9, 9] };
+        };
+        const engine = new PageEngine(state, ask);
+        engine.settings = { edges: {} };
+        const open = () => {
+            engine.entries.set(1, { number: 1, name: "rex.jpg", found: true, edits: [] });
+            engine.put({ photo: 1 });
+        };
+        open();
+        await engine.draw();
+        open();
+        engine.send({ type: "undo" });
+        engine.close(1);
+        await engine.queue;
+        return state.messages;
+    }"""
+    state = {"samples": [], "messages": [], "background": "white", "classes": []}
+    assert page.evaluate(script, state) == []
+
+
 def test_without_a_pet_there_is_a_sentence_and_no_cut_out(page: Any) -> None:
     choose(page, wall(), "wall.png", "No pet found in wall.png, so there is no cut-out of it.")
     assert page.get_by_role("button", name="Download", exact=True).is_hidden()
