@@ -210,6 +210,11 @@ def sample(page: Any, name: str) -> None:
     drawn(page)
 
 
+def focus_is_inside(page: Any) -> bool:
+    """Whether the next key is for the front."""
+    return bool(page.evaluate("document.activeElement.closest('.petseg-front') !== null"))
+
+
 def drawn(page: Any, milliseconds: float = WAIT) -> None:
     """Waits until the page has done all its work."""
     script = """() => {
@@ -538,10 +543,12 @@ def test_the_brush_removes_and_keeps_and_undo_takes_it_back_by_mouse_and_keyboar
         assert np.asarray(downloaded(page))[H // 2, round(0.56 * W), 3] < 8
         page.get_by_role("button", name="Undo").click()
         page.wait_for_function("document.querySelector('.petseg-tools + .petseg-row button').disabled")
+        assert focus_is_inside(page)
         drawn(page)
         assert np.array_equal(np.asarray(downloaded(page))[..., 3], before)
     canvas.press("Escape")
     assert canvas.is_hidden()
+    assert focus_is_inside(page)
 
 
 def test_zoom_enlarges_the_comparison_and_shows_the_photos_own_pixels(page: Any) -> None:
