@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from petseg.apps.names import FORMATS, KINDS, RESULT_ENDINGS, absolute, result_names
+from petseg.apps.names import FORMATS, KINDS, RESULT_ENDINGS, absolute, folded, result_names
 from petseg.errors import MissingError, PhotoError, SettingsError, say
 from petseg.files import atomic_write
 
@@ -189,7 +189,7 @@ def _jobs(photos: Sequence[Path], args: argparse.Namespace) -> list[Job]:
     if names_a_file(out):
         if len(photos) > 1:
             raise SettingsError(f"--out {out}: is one file, but there are {len(photos)} photos. Name a folder.")
-        if absolute(out) == absolute(photos[0]) and out != PIPE:
+        if out != PIPE and folded(os.path.realpath(out)) == folded(os.path.realpath(photos[0])):
             raise SettingsError(f"--out {out}: is the photo itself. Name another file.")
         return [Job(photos[0], dict.fromkeys(args.only, out))]
     try:

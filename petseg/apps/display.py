@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from petseg.apps.cutouts import Box, CutoutSettings, encode, no_pet, pet_middle
+from petseg.apps.cutouts import LONGEST, SAVE, Box, CutoutSettings, Format, encode, no_pet, pet_middle
 from petseg.apps.names import file_name
 from petseg.data.cartoons import sample
 from petseg.errors import PhotoError
@@ -96,15 +96,13 @@ def confidence(result: Segmentation) -> Image.Image:
 
 
 def for_screen(image: Image.Image) -> tuple[str, bytes]:
-    """MIME type and small file of a picture: PNG for a palette, WebP for transparency, JPEG for the rest."""
-    if image.mode == "P":
+    """MIME type and small file of a picture: WebP for transparency, JPEG without; PNG for a palette or a long side."""
+    format: Format = "jpg" if image.mode == "RGB" else "webp"
+    if image.mode == "P" or max(image.size) > LONGEST[format]:
         return "image/png", encode(image, "png")
     file = BytesIO()
-    if image.mode == "RGB":
-        image.save(file, format="JPEG", quality=85)
-        return "image/jpeg", file.getvalue()
-    image.save(file, format="WEBP", quality=85, method=0)
-    return "image/webp", file.getvalue()
+    image.save(file, **{**SAVE[format], "quality": 85})
+    return f"image/{SAVE[format]['format'].lower()}", file.getvalue()
 
 
 def data_uri(image: Image.Image) -> str:

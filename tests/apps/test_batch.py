@@ -158,6 +158,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     Image.fromarray(cat()).save(folder / "cat.png")
+    (tmp_path / "link").symlink_to(folder)
     monkeypatch.chdir(folder)
     return folder
 
@@ -306,7 +307,10 @@ def test_nothing_to_do_is_one_sentence_and_no_folder_is_made(photos, pet_model, 
         (["--only", "mask", "--crop"], "Add --only cutout"),
         (["--only", "mask", "--shadow"], "Add --only cutout"),
         (["--only", "overlay", "--background", "white"], "Add --only cutout"),
-        (["--out", "cat.png"], "--out cat.png: is the photo itself. Name another file."),
+        *(
+            (["--out", name], f"--out {name}: is the photo itself. Name another file.")
+            for name in ("cat.png", "CAT.png", "../link/cat.png")
+        ),
         (["--out", "cat.png/out"], "cannot be made (Not a directory). Name another folder."),
         (["dog.png", "--out", "cut.png"], "--out cut.png: is one file, but there are 2 photos. Name a folder."),
         (["dog.png", "--out", "-"], "--out -: is one file, but there are 2 photos. Name a folder."),

@@ -72,13 +72,20 @@ def test_a_preview_is_smaller_and_keeps_the_proportions():
 
 
 @pytest.mark.parametrize(
-    ("mode", "kind", "format"), [("RGB", "jpeg", "JPEG"), ("RGBA", "webp", "WEBP"), ("P", "png", "PNG")]
+    ("mode", "width", "kind", "format"),
+    [
+        ("RGB", 65500, "jpeg", "JPEG"),
+        ("RGB", 65501, "png", "PNG"),
+        ("RGBA", 16383, "webp", "WEBP"),
+        ("RGBA", 16384, "png", "PNG"),
+        ("P", 40, "png", "PNG"),
+    ],
 )
-def test_a_picture_in_a_page_keeps_its_transparency_and_its_palette(mode, kind, format):
-    start, _, data = display.data_uri(Image.new(mode, (40, 20))).partition(",")
+def test_a_picture_in_a_page_keeps_its_transparency_and_its_palette_however_long_it_is(mode, width, kind, format):
+    start, _, data = display.data_uri(Image.new(mode, (width, 20))).partition(",")
     assert start == f"data:image/{kind};base64"
     with Image.open(BytesIO(base64.b64decode(data))) as image:
-        assert (image.format, image.mode, image.size) == (format, mode, (40, 20))
+        assert (image.format, image.mode, image.size) == (format, mode, (width, 20))
 
 
 def test_the_legend_names_each_class_with_its_fraction_and_hatches_only_the_boundary():

@@ -210,6 +210,11 @@ def sample(page: Any, name: str) -> None:
     drawn(page)
 
 
+def focus_is_inside(page: Any) -> bool:
+    """Whether the next key is for the front."""
+    return bool(page.evaluate("document.activeElement.closest('.petseg-front') !== null"))
+
+
 def drawn(page: Any, milliseconds: float = WAIT) -> None:
     """Waits until the page has done all its work."""
     script = """() => {
@@ -431,6 +436,33 @@ def test_an_error_of_the_worker_is_a_sentence_and_the_page_waits_no_longer(page:
     assert page.evaluate(script, state) == [["AbortError"] * 2, "", ["Out of memory."] * 2]
 
 
+def test_of_a_photo_that_is_closed_while_it_is_drawn_or_corrected_nothing_is_said(page: Any) -> None:
+    script = """async (state) => {
+        const { PageEngine } = await import("./live/engine.js");
+        const ask = async (question, { kind }) => {
+            if (question === "close") return {};
+            if (kind !== "after") throw new Error("This photo is closed.");
+            engine.close(1);
+            return { frame: [0, 0, 9, 9] };
+        };
+        const engine = new PageEngine(state, ask);
+        engine.settings = { edges: {} };
+        const open = () => {
+            engine.entries.set(1, { number: 1, name: "rex.jpg", found: true, edits: [] });
+            engine.put({ photo: 1 });
+        };
+        open();
+        await engine.draw();
+        open();
+        engine.send({ type: "undo" });
+        engine.close(1);
+        await engine.queue;
+        return state.messages;
+    }"""
+    state = {"samples": [], "messages": [], "background": "white", "classes": []}
+    assert page.evaluate(script, state) == []
+
+
 def test_without_a_pet_there_is_a_sentence_and_no_cut_out(page: Any) -> None:
     choose(page, wall(), "wall.png", "No pet found in wall.png, so there is no cut-out of it.")
     assert page.get_by_role("button", name="Download", exact=True).is_hidden()
@@ -511,10 +543,12 @@ def test_the_brush_removes_and_keeps_and_undo_takes_it_back_by_mouse_and_keyboar
         assert np.asarray(downloaded(page))[H // 2, round(0.56 * W), 3] < 8
         page.get_by_role("button", name="Undo").click()
         page.wait_for_function("document.querySelector('.petseg-tools + .petseg-row button').disabled")
+        assert focus_is_inside(page)
         drawn(page)
         assert np.array_equal(np.asarray(downloaded(page))[..., 3], before)
     canvas.press("Escape")
     assert canvas.is_hidden()
+    assert focus_is_inside(page)
 
 
 def test_zoom_enlarges_the_comparison_and_shows_the_photos_own_pixels(page: Any) -> None:

@@ -51,6 +51,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "diary.jpg").write_text("Dear diary, today I met a cat.")
     (folder / "empty.jpg").touch()
     Image.new("RGB", (64, 64), (255, 136, 0)).save(folder / "orange.png")
+    two = Image.new("RGB", (1400, 300), "#808080")
+    for left in (50, 900):
+        two.paste(chelsea.resize((300, 200)), (left, 50))
+    two.save(folder / "two.png")
     return folder
 
 
@@ -190,6 +194,20 @@ def test_the_first_photo_with_a_pet_is_shown_and_each_can_be_closed(panel: Any, 
     panel.get_by_role("button", name="Close", exact=True).click()
     photos.get_by_role("button", name=names[1]).wait_for(state="detached")
     wait_for(panel, f"No pet found in {names[0]}")
+
+
+def test_what_a_key_has_chosen_keeps_the_focus(panel: Any, files: Path) -> None:
+    names = upload(panel, files / "two.png", files / "chelsea.jpg")
+    has_focus = "element => element === document.activeElement"
+    photos = panel.get_by_role("group", name="Open photos")
+    for name in (names[1], names[0]):
+        photos.get_by_role("button", name=name).press("Enter")
+        panel.locator(f"{BEFORE}[alt='The photo {name}']").wait_for()
+        assert photos.get_by_role("button", name=name).evaluate(has_focus)
+    pet = panel.get_by_role("checkbox", name="2")
+    changed(panel, AFTER, lambda: pet.press(" "))
+    assert pet.evaluate(has_focus)
+    assert not pet.is_checked()
 
 
 def test_the_brush_removes_what_it_covers_and_undo_takes_it_back(panel: Any, files: Path) -> None:

@@ -149,6 +149,7 @@ export class PageEngine {
   correct(entry, change) {
     if (change.edits) entry.edits = change.edits;
     this.working(`Correcting ${entry.name} …`, async () => {
+      if (!this.entries.has(entry.number)) return; // it was closed while it waited
       Object.assign(entry, await this.ask("about", { number: entry.number, ...change }));
       this.show();
     });
@@ -191,7 +192,8 @@ export class PageEngine {
     this.drawing = true;
     while (this.again) {
       this.again = false;
-      await this.drawComparison().catch((error) => this.complain(error.message));
+      const entry = this.current();
+      await this.drawComparison().catch((error) => entry === this.current() && this.complain(error.message)); // not if closed
     }
     this.drawing = false;
   }

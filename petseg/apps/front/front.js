@@ -65,10 +65,23 @@ export class Front {
     for (const [names, react] of this.reactions) if (names.includes(name)) react();
   }
 
-  /** Calls a function now and whenever one of these values changes. @param {string[]} names @param {() => void} react */
+  /**
+   * Calls a function now and whenever one of these values changes. If it hides or disables what has the focus, the
+   * focus goes to what is around: without one, the next key would be for the notebook.
+   * @param {string[]} names
+   * @param {() => void} react
+   */
   watch(names, react) {
-    this.reactions.push([names, react]);
-    for (const name of names) if (!(name in this.own)) this.engine.onChange(name, react, this.signal);
+    const change = () => {
+      const focused = this.root.querySelector(":focus");
+      react();
+      if (!focused?.matches(":disabled, [hidden], [hidden] *")) return;
+      const around = (focused.closest("[hidden]") ?? focused).parentElement ?? this.root;
+      around.tabIndex = -1; // can have the focus, but Tab passes it
+      around.focus();
+    };
+    this.reactions.push([names, change]);
+    for (const name of names) if (!(name in this.own)) this.engine.onChange(name, change, this.signal);
     react();
   }
 

@@ -93,15 +93,19 @@ function backgrounds(front) {
 /** Which of several pets are cut out. @param {Front} front */
 function pets(front) {
   const group = make("fieldset", { className: "petseg-chips" });
+  group.append(make("legend", {}, "Pets, from left to right"));
+  const boxes = group.getElementsByTagName("input");
   front.watch(["pets"], () => {
     const chosen = front.get("pets");
     group.hidden = chosen.length < 2;
-    const boxes = chosen.map((/** @type {boolean} */ shown, /** @type {number} */ index) => {
-      const box = make("input", { type: "checkbox", checked: shown, className: "petseg-unseen" });
+    while (boxes.length > chosen.length) group.lastElementChild?.remove();
+    while (boxes.length < chosen.length) { // the others stay, since one may have the focus
+      const index = boxes.length;
+      const box = make("input", { type: "checkbox", className: "petseg-unseen" });
       box.onchange = () => front.engine.send({ type: "pet", index, shown: box.checked });
-      return make("label", { className: "petseg-chip" }, box, make("span", {}, `${index + 1}`));
-    });
-    group.replaceChildren(make("legend", {}, "Pets, from left to right"), ...boxes);
+      group.append(make("label", { className: "petseg-chip" }, box, make("span", {}, `${index + 1}`)));
+    }
+    [...boxes].forEach((box, index) => (box.checked = chosen[index]));
   });
   return group;
 }

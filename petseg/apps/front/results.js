@@ -33,17 +33,24 @@ export function results(front) {
 /** Thumbnails of the open photos, if there are several. @param {Front} front */
 function strip(front) {
   const row = make("div", { className: "petseg-strip", role: "group", "aria-label": "Open photos" });
+  /** @type {Map<number, HTMLButtonElement>} */
+  const thumbnails = new Map(); // they stay, since one may have the focus
   front.watch(["photos", "photo"], () => {
-    const photos = front.get("photos");
-    row.hidden = photos.length < 2;
-    const thumbnails = photos.map((/** @type {[number, string]} */ [number, name]) => {
+    /** @type {Map<number, string>} */
+    const photos = new Map(front.get("photos"));
+    row.hidden = photos.size < 2;
+    for (const [number, name] of photos) {
+      if (thumbnails.has(number)) continue;
       const thumbnail = button("", () => front.set("photo", number), "petseg-thumbnail");
       thumbnail.title = thumbnail.ariaLabel = name;
-      thumbnail.ariaPressed = String(number === front.get("photo"));
       thumbnail.append(front.picture(`photo ${number}`));
-      return thumbnail;
-    });
-    row.replaceChildren(...thumbnails);
+      thumbnails.set(number, thumbnail);
+      row.append(thumbnail);
+    }
+    for (const [number, thumbnail] of thumbnails) {
+      thumbnail.ariaPressed = String(number === front.get("photo"));
+      if (!photos.has(number)) thumbnail.remove();
+    }
   });
   return row;
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from itertools import count
 from typing import Any, Final
@@ -55,16 +56,25 @@ class Gallery:
         self._numbers = count(1)
         self._background: Image.Image | None = None  # the user's own
         self._before: Any = None  # number, frame and size of the photo on the comparison's left side
-        self._settled = False  # whether a photo of the last batch is shown that has a pet
-        widget.observe(lambda _: self._draw_cutout(), list(CUTOUT))
-        widget.observe(lambda _: self._draw_details("overlay"), list(OVERLAY))
-        widget.observe(lambda _: self._draw_details(*display.DETAILS), "details")
+        self.settled = False  # whether a photo of the last batch is shown that has a pet
+        for traits, draw in (
+            (CUTOUT, self._draw_cutout),
+            (OVERLAY, partial(self._draw_details, "overlay")),
+            (["details"], partial(self._draw_details, *display.DETAILS)),
+        ):
+            widget.observe(partial(self._redraw, draw), list(traits))
+
+    def _redraw(self, draw: Callable[[], None], _: Any) -> None:
+        """Draws after a change of the settings."""
+        if entry := self.current():
+            with self._widget.answering(entry.name):
+                draw()
 
     def current(self) -> Entry | None:
         """The photo that is shown."""
         return self.entries.get(self._widget.photo)
 
-    def add(self, name: str, result: Segmentation, new_batch: bool = True) -> None:
+    def add(self, name: str, result: Segmentation) -> None:
         """Opens a photo; the first of a batch that has a pet is shown, by the observer of this choice."""
         number, entry = next(self._numbers), Entry.of(name, result)
         for old in list(self.entries)[: 1 - MAX_OPEN]:
@@ -72,9 +82,9 @@ class Gallery:
         self.entries[number] = entry
         self._widget.show({_key(number): (ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL)), "")})
         self._list()
-        if new_batch or not self._settled or self.current() is None:
+        if not self.settled or self.current() is None:
             self._widget.photo = number
-            self._settled = result.found
+            self.settled = result.found
 
     def close(self, number: int) -> None:
         """Closes a photo and shows its neighbour."""

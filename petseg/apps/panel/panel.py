@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from yarl import URL
 
-from petseg.apps.cutouts import photo_notes, sentence
 from petseg.apps.display import model_choices, sample_photos, sample_thumbnails
 from petseg.apps.edits import Edit, Pet, Stroke
 from petseg.apps.panel.gallery import Entry, Gallery
@@ -71,21 +70,15 @@ class Panel:
         match message:
             case {"type": "ready"}:
                 self.widget.show_again(sample_thumbnails())
-            case {"type": "unreadable", "name": name}:
-                remedy = "If it is a folder, open it and choose the photos."
-                self.widget.add_message(f"{name}: the browser cannot read it. {remedy}")
-            case {"type": "too large", "name": name, "size": size}:
-                most = f"at most {MAX_BYTES / 1e6:.0f} MB are uploaded. Type its path into the field below."
-                self.widget.add_message(f"{name}: {size / 1e6:.0f} MB; {most}")
-            case {"type": "part", "purpose": "background", "name": name}:
-                with self._working(f"Reading {name} …", name):
-                    image = load_photo(data, name=name)
+            case {"purpose": "background", "name": name}:
+                with self.widget.working(f"Reading {name} …", name):
+                    image = load_photo(chosen_file(message, data), name=name)
                     image.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
                     self.gallery.use_background(name, image)
-            case {"type": "part", "name": name, "index": index, "of": of}:
-                self._segment(name, lambda: data, index, of)
+            case {"purpose": "photo", "name": name, "index": index, "of": of}:
+                self._segment(name, lambda: chosen_file(message, data), index, of)
             case {"type": "open", "text": text}:
-                with self._working(f"Opening {text} …", text):
+                with self.widget.working(f"Opening {text} …", text):
                     name, source = typed_photo(text)
                     self._segment(name, lambda: source)
             case {"type": "sample", "name": name}:
@@ -93,7 +86,7 @@ class Panel:
             case {"type": "close", "number": number}:
                 self.gallery.close(number)
             case {"type": "anyway"} if entry:
-                self.gallery.replace(entry.original.without_doubt())
+                self._correct(replace(entry, original=entry.original.without_doubt()))
             case {"type": "stroke", "points": points} if entry:
                 stroke = Stroke(message["keep"], message["radius"], self.gallery.in_photo(points))
                 self._correct(entry, *entry.edits, stroke)
@@ -104,21 +97,13 @@ class Panel:
             case {"type": "save", "view": view, "picture": picture} if entry:
                 self._save(entry, view, picture)
 
-    @contextmanager
-    def _working(self, text: str, name: str, index: int = 1, of: int = 1) -> Iterator[None]:
-        """Shows the current work; errors and notes become messages, which stop neither the batch nor the panel."""
-        with self.widget.working(text, index, of), photo_notes() as take_notes:
-            try:
-                yield
-            except Exception as error:
-                self.widget.add_message(sentence(error, name))
-            for note in take_notes():
-                self.widget.add_message(note)
-
     def _segment(self, name: str, photo: Callable[[], Any], index: int = 1, of: int = 1) -> None:
         number = f" ({index} of {of})" if of > 1 else ""
-        with self._working(f"Cutting out {name}{number} …", name, index, of):
-            self.gallery.add(name, self._predictor()(photo(), name=name), new_batch=index == 1)
+        with self.widget.working(f"Cutting out {name}{number} …", name, index, of):
+            if index == 1:  # whether or not this file is a photo
+                self.gallery.settled = False
+            source = photo()
+            self.gallery.add(name, self._predictor()(source, name=name))
 
     def _show(self) -> None:
         """Shows the chosen photo, segmented by the chosen model: the other photos follow when they are chosen."""
@@ -126,10 +111,13 @@ class Panel:
             return
         predictor = self._predictors.get(self.widget.model)
         if predictor is not None and predictor.card.name == entry.result.model:
-            self.gallery.show()
+            with self.widget.answering(entry.name):
+                self.gallery.show()
             return
-        with self._working(f"Cutting out {entry.name} …", entry.name):
-            self.gallery.replace(self._predictor()(entry.result.photo, name=entry.name))
+        with self.widget.working(f"Cutting out {entry.name} …", entry.name):
+            result = self._predictor()(entry.result.photo, name=entry.name)
+            strokes = tuple(edit for edit in entry.edits if isinstance(edit, Stroke))  # other pets may be found now
+            self.gallery.replace(replace(result, photo_alpha=entry.result.photo_alpha), strokes)
 
     def _predictor(self) -> Predictor:
         name = self.widget.model
@@ -138,18 +126,30 @@ class Panel:
         return self._predictors[name]
 
     def _correct(self, entry: Entry, *edits: Edit) -> None:
-        with self._working(f"Correcting {entry.name} …", entry.name):
+        with self.widget.working(f"Correcting {entry.name} …", entry.name):
             self.gallery.replace(entry.original, edits)
 
     def _save(self, entry: Entry, view: str, picture: str) -> None:
         """Draws a picture, or the cut-outs of all photos, at the photos' own size, and sends it as a file."""
         subject, file = "all photos" if picture == "all" else entry.name, ("", b"")
-        with self._working(f"Preparing the download of {subject} …", entry.name):
+        with self.widget.working(f"Preparing the download of {subject} …", entry.name):
             file = self.gallery.archive() if picture == "all" else self.gallery.file(entry, picture)
         self.widget.save(view, picture, *file)  # without a name: a message says what failed
 
 
-# --- Photos that are not uploaded -------------------------------------------------------------------------------------
+# --- Files and other photos -------------------------------------------------------------------------------------------
+
+
+def chosen_file(message: Message, data: bytes) -> bytes:
+    """The bytes of a chosen file; raises PhotoError if the browser says that it could not read or may not send them."""
+    name = message["name"]
+    if message["type"] == "unreadable":
+        raise PhotoError(f"{name}: the browser cannot read it. If it is a folder, open it and choose the photos.")
+    if message["type"] == "too large":
+        remedy = "Shrink it." if message["purpose"] == "background" else "Type its path into the field above."
+        size, most = (f"{number / 1e6:.0f} MB" for number in (message["size"], MAX_BYTES))
+        raise PhotoError(f"{name}: {size}; at most {most} are uploaded. {remedy}")
+    return data
 
 
 def typed_photo(text: str) -> tuple[str, Path | bytes]:

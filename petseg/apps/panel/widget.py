@@ -15,7 +15,7 @@ import anywidget
 import traitlets as t
 from PIL import Image
 
-from petseg.apps.cutouts import BACKGROUNDS, EDGES
+from petseg.apps.cutouts import BACKGROUNDS, EDGES, photo_notes, sentence
 from petseg.apps.display import COLOR, comparison, for_screen, source
 from petseg.labels import CLASSES
 
@@ -141,12 +141,24 @@ class PanelWidget(anywidget.AnyWidget):
         self.messages = [*self.messages, sentence]
 
     @contextmanager
-    def working(self, text: str, index: int = 1, of: int = 1) -> Iterator[None]:
-        """Shows the current work during a `with` block; the first photo of a batch clears the messages of the last."""
+    def answering(self, name: str) -> Iterator[None]:
+        """Errors and notes about a photo become messages, which stop neither the batch nor the panel."""
+        with photo_notes() as take_notes:
+            try:
+                yield
+            except Exception as error:
+                self.add_message(sentence(error, name))
+            for note in take_notes():
+                self.add_message(note)
+
+    @contextmanager
+    def working(self, text: str, name: str, index: int = 1, of: int = 1) -> Iterator[None]:
+        """Shows the current work, and is `answering`; the first photo of a batch clears the messages of the last."""
         if index == 1:
             self.messages = []
         self.step, self.busy = [index - 1, of], text
         try:
-            yield
+            with self.answering(name):
+                yield
         finally:
             self.busy = ""

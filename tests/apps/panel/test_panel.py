@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from skimage.data import coffee
 
-from petseg.apps import edge
+from petseg.apps import display, edge
 from petseg.apps.display import sample_photos, source
 from petseg.apps.panel import segment_panel
 from petseg.apps.panel.gallery import MAX_OPEN, Gallery
@@ -42,14 +42,18 @@ def photo(width: int = 60, height: int = 40, seed: int = 0, kind: str = "JPEG", 
     return file.getvalue()
 
 
-def parts(
-    name: str, data: bytes, index: int = 1, of: int = 1, view: str = "a", purpose: str = "photo"
-) -> Iterator[tuple[dict[str, Any], list[memoryview]]]:
-    """The messages of a view in which a file was chosen: one message and its buffer per part."""
+def chosen(name: str, *batch: int, view: str = "a", purpose: str = "photo") -> dict[str, Any]:
+    """What each message about a file says that was chosen in a view; the batch is its index and their number."""
+    index, of = batch or (1, 1)
+    return {"name": name, "index": index, "of": of, "view": view, "purpose": purpose}
+
+
+def parts(name: str, data: bytes, *batch: int, **about: Any) -> Iterator[tuple[dict[str, Any], list[memoryview]]]:
+    """The messages with a chosen file: one message and its buffer per part."""
     pieces = [data[start : start + 1000] for start in range(0, len(data), 1000)] or [b""]
     for number, piece in enumerate(pieces):
-        about = {"type": "part", "part": number, "parts": len(pieces), "name": name, "index": index, "of": of}
-        yield {**about, "view": view, "purpose": purpose}, [memoryview(piece)]
+        message = {"type": "part", "part": number, "parts": len(pieces), **chosen(name, *batch, **about)}
+        yield message, [memoryview(piece)]
 
 
 def send(panel: Panel, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
@@ -143,9 +147,17 @@ def test_a_note_about_a_photo_is_shown_each_time_and_nowhere_else(panel: Panel, 
     assert not recwarn.list
 
 
-def test_a_file_too_large_to_upload_gets_a_hint_at_the_field_for_its_path(panel: Panel) -> None:
-    send(panel, {"type": "too large", "size": 90_000_000, "name": "huge.tif"})
-    assert panel.widget.messages == ["huge.tif: 90 MB; at most 64 MB are uploaded. Type its path into the field below."]
+@pytest.mark.parametrize(
+    ("purpose", "remedy"), [("photo", "Type its path into the field above."), ("background", "Shrink it.")]
+)
+def test_a_file_too_large_to_upload_gets_a_remedy_and_the_panel_stops_opening_it(
+    panel: Panel, purpose: str, remedy: str
+) -> None:
+    busy: list[bool] = []
+    panel.widget.observe(lambda change: busy.append(bool(change["new"])), "busy")
+    send(panel, {"type": "too large", "size": 90_000_000, **chosen("huge.tif", purpose=purpose)})
+    assert panel.widget.messages == [f"huge.tif: 90 MB; at most 64 MB are uploaded. {remedy}"]
+    assert busy == [True, False]  # a change, at which the browser takes back "Opening huge.tif"
 
 
 def test_two_views_of_one_panel_can_upload_at_once_also_after_an_upload_that_was_interrupted(panel: Panel) -> None:
@@ -200,6 +212,16 @@ def test_the_first_photo_of_a_batch_that_has_a_pet_is_shown(panel: Panel, monkey
     assert panel.widget.notice.startswith("No pet found in sofa.jpg")
 
 
+@pytest.mark.parametrize("fault", ["part", "unreadable", "too large"])
+def test_a_new_batch_is_shown_although_its_first_file_fails(panel: Panel, fault: str) -> None:
+    upload(panel, "old.jpg", photo())
+    message = {"type": fault, "size": 90_000_000, "part": 0, "parts": 1, **chosen("bad.jpg", 1, 2)}
+    send(panel, message, [memoryview(b"Dear diary")])
+    upload(panel, "new.jpg", photo(), 2, 2)
+    assert panel.widget.caption.startswith("new.jpg: ")
+    assert len(panel.widget.messages) == 1
+
+
 def test_a_closed_photo_is_gone_and_its_neighbour_shown(panel: Panel) -> None:
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         upload(panel, name, photo())
@@ -227,6 +249,18 @@ def test_another_model_segments_the_shown_photo_and_the_others_when_they_are_cho
     assert "segmented by unet" in panel.widget.caption
     panel.widget.photo = 1
     assert [entry.result.model for entry in panel.gallery.entries.values()] == ["unet", "unet"]
+
+
+def test_another_model_keeps_strokes_and_what_is_transparent_in_the_photo(panel: Panel) -> None:
+    file = BytesIO()
+    Image.new("RGBA", (60, 40), (90, 90, 90, 100)).save(file, "PNG")
+    upload(panel, "ghost.png", file.getvalue())
+    send(panel, stroke(True, (0.25, 0.5), radius=0.1))
+    send(panel, stroke(False, (0.75, 0.5), radius=0.1))
+    for model in (panel.widget.model, "unet"):
+        panel.widget.model = model
+        assert (alpha(panel, 15, 20), alpha(panel, 45, 20), panel.widget.edits) == (100, 0, 2)
+    assert "segmented by unet" in panel.widget.caption
 
 
 def test_the_model_is_the_best_or_a_loaded_one_and_a_missing_one_is_one_sentence(pet_model: Path) -> None:
@@ -362,6 +396,29 @@ def test_zoom_shows_the_photo_at_its_own_size(gallery: Gallery) -> None:
         gallery._widget.sharp = sharp
         shown = [Image.open(BytesIO(gallery._widget.shown[key].data)).size for key in ("before", "after")]
         assert shown == [size, size]
+
+
+@pytest.mark.parametrize(
+    ("trait", "value"), [("sharp", True), ("opacity", 0.9), ("details", True), ("photo", 1), ("anyway", None)]
+)
+def test_what_cannot_be_drawn_is_a_sentence_whatever_asked_for_it(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch, trait: str, value: Any
+) -> None:
+    panel.widget.details = trait != "details"
+    for _ in range(2):
+        upload(panel, "dog.jpg", photo())
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(display, "compared", fail)
+    monkeypatch.setattr(display, "detail", fail)
+    if trait == "anyway":
+        send(panel, {"type": trait})
+    else:
+        setattr(panel.widget, trait, value)
+    words = "dog.jpg: too large for the memory of this machine. Shrink it and try again."
+    assert (panel.widget.messages, panel.widget.busy) == ([words], "")
 
 
 def test_the_modules_of_the_front_are_one_module_without_two_names_alike(tmp_path: Path) -> None:
