@@ -232,9 +232,11 @@ def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_
     first = page.get_attribute(CUTOUT, "src")
     page.get_by_role("button", name="Correct").click()
     page.locator(".petseg-brush").wait_for()
-    fields = page.get_by_role("slider", name="Brush size"), page.get_by_label("Keep", exact=True)
-    for field, reached in zip(fields, ("get('brush') > 0.3", "get('tool') === 'remove'"), strict=True):
-        field.press("ArrowRight")
+    for field, key, reached in (
+        (page.get_by_role("slider", name="Brush size"), "ArrowRight", "get('brush') > 0.3"),
+        (page.get_by_label("Remove", exact=True), "Space", "get('tool') === 'remove'"),
+    ):
+        field.press(key)
         page.wait_for_function(f"petsegBrush.{reached}")
         assert page.evaluate("document.activeElement.matches('input')")  # which the next key changes
     page.evaluate("scrollTo(0, 0)")
