@@ -40,7 +40,6 @@ class Answer(NamedTuple):
     visit: None
     results: dict[str, Any]
     choice: dict[str, Any]
-    download_all: dict[str, Any]
 
 
 def chelsea(width: int = 451, height: int = 300) -> Image.Image:
@@ -160,6 +159,10 @@ class Visitor:
         """Uploads photos and waits until they are segmented."""
         files = [self.upload(data, name) for data, name in photos]
         return Answer(*self.data("upload", "photos", files, model))
+
+    def offers_all(self) -> bool:
+        """Whether the page has the button for all cut-outs, as it learns when what is shown changes."""
+        return bool(self.data("expand", "Correct", None)[1]["visible"])
 
     def compared(self, *cutout: Any) -> str:
         """HTML of the comparison."""

@@ -35,11 +35,10 @@ class Stroke:
     def from_message(cls, message: Mapping[str, Any]) -> Stroke:
         """A stroke as a browser describes it; raises SettingsError if no brush of ours draws it."""
         try:
-            radius, points = float(message["radius"]), [(float(x), float(y)) for x, y in message["points"]]
+            radius, points = float(message["radius"]), [(_near(x), _near(y)) for x, y in message["points"]]
         except (KeyError, TypeError, ValueError) as error:
             raise SettingsError("The stroke is not one of this page's brush. Load the page again.") from error
-        inside = all(-1 <= value <= 2 for point in points for value in point)
-        if not (0 < radius <= WIDEST and inside and 0 < len(points) <= MOST_POINTS):
+        if not (0 < radius <= WIDEST and 0 < len(points) <= MOST_POINTS):
             raise SettingsError("The stroke is too long for the photo. Paint it in parts.")
         return cls(bool(message.get("keep")), radius, points)
 
@@ -54,6 +53,11 @@ class Stroke:
         for x, y in centers:
             draw.ellipse((x - reach, y - reach, x + reach, y + reach), 1)
         return np.array(image)
+
+
+def _near(value: Any) -> float:
+    """A coordinate, at most the photo's width or height beyond its frame: so far the pointer may be dragged."""
+    return min(2.0, max(-1.0, float(value)))
 
 
 @dataclass(frozen=True)

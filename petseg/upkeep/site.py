@@ -171,7 +171,7 @@ def live_settings() -> Mapping[str, Any]:
         "colors": [rgb(label) for label in range(len(CLASSES))],
         "found": {"sure": segmentation.SURE, "smallest": segmentation.SMALLEST},
         "two_pass": {key.lower(): getattr(two_pass, key) for key in passes},
-        "matte": asdict(MatteSettings()),
+        "matte": {**asdict(MatteSettings()), "certain": matting.CERTAIN},
         "foreground": asdict(ColorSettings()),
         "correction": {
             "side": MatteSettings().side,

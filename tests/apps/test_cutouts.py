@@ -183,6 +183,13 @@ def test_the_middle_of_the_pet_has_half_of_it_on_each_side():
     assert pet_middle(alpha) == 0.15  # where the line is seen
 
 
+def test_a_stroke_that_is_dragged_far_out_of_the_photo_covers_what_it_crosses():
+    message = {"keep": True, "radius": 0.05, "points": [[0.4, 0.5], [99, 0.5]]}
+    covered = Stroke.from_message(message).covered((200, 100))
+    assert covered[50, 80:].all()
+    assert not covered[:35].any()
+
+
 @pytest.mark.parametrize("wrong", [{"radius": None}, {"radius": 3}, {"points": [["a", 1]]}, {"points": 1}])
 def test_a_stroke_that_no_brush_of_ours_draws_is_a_sentence(wrong):
     stroke = {"keep": False, "radius": 0.05, "points": [[0.4, 0.5], [0.6, 0.5]]}

@@ -21,6 +21,7 @@ from skimage.data import coffee
 from visitor import (
     CUTOUT,
     OVERLAY,
+    Answer,
     Visitor,
     animation,
     app_in,
@@ -246,8 +247,11 @@ def test_a_photo_without_a_pet_is_said_to_have_none_and_can_still_be_looked_at(s
         assert visitor.do("click", button, None, *CUTOUT)["error"].startswith(sentence)
     two = visitor.choose(blue, (some_photo(0), "cat.jpg"))
     assert two.choice["selected_index"] == 1  # the one with a pet is shown first
-    assert not two.download_all["visible"]
+    assert not visitor.offers_all()
     assert visitor.compared().count("<img") == 2
+    visitor.data("select", "choice", None, index=0)
+    visitor.data("submit", "comparison", None, more={"keep": True, "radius": 0.08, "points": [[0.5, 0.5]]})
+    assert visitor.offers_all()  # who paints a pet says that there is one
 
 
 def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request(server: Server) -> None:
@@ -255,12 +259,13 @@ def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anywa
     mug = (encoded(Image.fromarray(coffee())), "mug.jpg")
     answer = visitor.choose(mug, (some_photo(0), "cat.jpg"), mug)
     assert answer.status.count("Is this a cat or a dog? No pet found in mug.jpg that looks like one.") == 2
-    assert not answer.download_all["visible"]
+    assert not visitor.offers_all()
     visitor.data("select", "choice", None, index=2)
     assert "petseg-doubtful" in visitor.compared()
     assert visitor.do("click", "Download", None, *CUTOUT)["error"].startswith("Is this a cat or a dog?")
-    status, _, download_all = visitor.data("click", "Show it anyway", None)
-    assert (status, download_all["visible"]) == ('<p class="done">Ready: the pet of mug.jpg is cut out.</p>', True)
+    status, _ = visitor.data("click", "Show it anyway", None)
+    assert status == '<p class="done">Ready: the pet of mug.jpg is cut out.</p>'
+    assert visitor.offers_all()
     assert visitor.compared().count("<img") == 2
     assert visitor.saved("Download", *CUTOUT)[1] == "mug.cutout.png"
 
@@ -271,7 +276,7 @@ def test_of_several_photos_the_good_ones_are_shown_and_each_bad_one_is_named(ser
     answer = visitor.choose((b"", "empty.jpg"), (animation(), "moving.gif"), *good)
     assert [picture["caption"] for picture in answer.choice["value"]] == ["moving.gif", *(name for _, name in good[:8])]
     assert answer.choice["visible"]
-    assert answer.download_all["visible"]
+    assert visitor.offers_all()
     assert "empty.jpg: the file is empty" in answer.status
     assert "12 photos came; at most 10 at a time" in answer.status
     assert "<p>moving.gif: " in answer.status
@@ -329,17 +334,35 @@ def test_a_stroke_removes_what_it_covers_and_undo_brings_it_back(server: Server)
         assert "stroke" in visitor.do("submit", "comparison", None, more=wrong_stroke)["error"]
 
 
+def test_with_another_model_the_shown_photo_and_the_strokes_stay(server: Server) -> None:
+    visitor = Visitor(server)
+    visitor.choose((some_photo(1), "first.jpg"), (some_photo(0), "second.jpg"))
+    visitor.data("select", "choice", None, index=1)
+    stroke = {"keep": False, "radius": 0.05, "points": [[0.4, 0.5], [0.6, 0.5]]}
+    visitor.data("submit", "comparison", None, more=stroke)
+    answer = Answer(*visitor.data("input", "Model", None, "unet-lite0"))
+    assert answer.choice["selected_index"] == 1
+    assert "segmented by unet-lite0" in visitor.details()[1]
+    page = visitor.compared()
+    assert "The photo second.jpg" in page
+    alpha = np.asarray(picture(page))[..., 3]
+    assert alpha[150, 90:120].max() == 0
+    assert alpha.max() == 255
+
+
 def test_of_two_pets_one_can_be_left_out(server: Server) -> None:
     visitor, scene = Visitor(server), Image.new("RGB", (1400, 300), "#808080")
     for left in (50, 900):
         scene.paste(chelsea(300, 200), (left, 50))
     visitor.choose((encoded(scene, "PNG"), "two.png"))
-    (pets,) = visitor.data("expand", "Correct", None)
+    pets, _ = visitor.data("expand", "Correct", None)
     assert (pets["visible"], pets["value"]) == (True, [0, 1])
     visitor.data("input", "Pets, from left to right", None, [1])
     alpha = np.asarray(picture(visitor.compared()))[..., 3]
     assert alpha[:, :400].max() == 0
     assert alpha[:, 900:].mean() > 30
+    answer = Answer(*visitor.data("input", "Model", None, "unet-lite0"))
+    assert "two.png: another model may find other pets. Choose again which are shown." in answer.status
 
 
 def test_an_own_image_stands_behind_the_pet(server: Server) -> None:

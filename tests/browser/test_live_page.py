@@ -23,7 +23,7 @@ from skimage.data import camera
 from petseg import Predictor, Segmentation
 from petseg.apps.cutouts import EDGES, CutoutSettings, no_pet
 from petseg.apps.display import sample_photos
-from petseg.inference import correction
+from petseg.inference import correction, matting
 from petseg.inference.correction import corrected_logits
 from petseg.inference.two_pass import pet_squares
 from petseg.labels import palette
@@ -411,6 +411,14 @@ def test_the_edge_is_moved_and_softened_and_the_crop_is_where_python_has_them(pa
         assert np.abs(alphas[0] - alphas[1]).mean() < 3, edge
 
 
+def test_what_a_photo_shows_through_stays_so_with_any_edge(page: Any, predictor: Predictor) -> None:
+    cutout = predictor(sample_photos()["Chelsea the cat"]()).cutout()
+    choose(page, encoded(cutout, "PNG"), "cut-out.png")
+    for edge in EDGES:
+        page.get_by_text(edge.capitalize(), exact=True).click()
+        assert np.asarray(downloaded(page))[np.asarray(cutout)[..., 3] == 0, 3].max() == 0, edge
+
+
 def test_a_soft_shadow_is_where_python_has_it(page: Any, predictor: Predictor) -> None:
     sample(page, "cartoon cat")
     page.get_by_label("Soft shadow").check()
@@ -495,24 +503,32 @@ def test_several_photos_are_open_one_is_shown_any_can_be_closed_and_all_are_one_
     assert page.get_by_role("button", name="Close", exact=True).is_hidden()
 
 
-def test_strokes_are_followed_as_python_follows_them(page: Any, shared: SharedPage) -> None:
+def test_strokes_are_followed_and_decide_the_matte_as_in_python(page: Any, shared: SharedPage) -> None:
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 3, (3, 12, 16)).astype(np.float32)
+    logits[:, 8:, 11:] = np.array([-5, 5, -5])[:, None, None]  # what is kept amid background would be a speck
     keep, remove = np.zeros((2, 90, 120), bool)
     keep[10:14, 20:60] = keep[70:80, 100:104] = True
     remove[12:50, 50:54] = remove[60:62, 5:90] = True
     script = """async ([values, keep, remove, settings]) => {
         const { correctedLogits } = await import("./live/correction.js");
+        const { matte } = await import("./live/matting.js");
         const logits = { data: Float32Array.from(values), channels: 3, height: 12, width: 16 };
         const masks = [keep, remove].map((mask) => Uint8Array.from(mask));
-        return [...correctedLogits(logits, { width: 120, height: 90 }, ...masks, settings).data];
+        const size = { width: 120, height: 90 };
+        const corrected = correctedLogits(logits, size, ...masks, settings.correction);
+        const photo = { ...size, data: new Uint8Array(3 * 120 * 90).fill(128), channels: 3 };
+        return [[...corrected.data], [...matte(photo, corrected, settings.matte)]];
     }"""
     masks = [mask.astype(int).ravel().tolist() for mask in (keep, remove)]
-    computed = page.evaluate(script, [logits.ravel().tolist(), *masks, site.live_settings()["correction"]])
-    shared.requests.clear()  # the import
+    computed, alpha = page.evaluate(script, [logits.ravel().tolist(), *masks, site.live_settings()])
+    shared.requests.clear()  # the imports
     expected = corrected_logits(logits, keep, remove)
     assert (np.abs(expected) == correction.SPREAD).any()
     np.testing.assert_allclose(np.reshape(computed, expected.shape), expected, atol=1e-4)
+    opacity = np.where(remove, 0, 255)[keep | remove]
+    for found in (np.reshape(alpha, keep.shape), matting.matte(Image.new("RGB", (120, 90), "gray"), expected)):
+        assert np.array_equal(found[keep | remove], opacity)
 
 
 def test_the_brush_removes_and_keeps_and_undo_takes_it_back_by_mouse_and_keyboard(page: Any) -> None:

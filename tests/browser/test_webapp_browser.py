@@ -7,6 +7,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -230,7 +231,14 @@ def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_
     page.locator(CUTOUT).wait_for()
     first = page.get_attribute(CUTOUT, "src")
     page.get_by_role("button", name="Correct").click()
-    page.get_by_label("Remove", exact=True).check()
+    page.locator(".petseg-brush").wait_for()
+    for field, key, reached in (
+        (page.get_by_role("slider", name="Brush size"), "ArrowRight", "get('brush') > 0.3"),
+        (page.get_by_label("Remove", exact=True), "Space", "get('tool') === 'remove'"),
+    ):
+        field.press(key)
+        page.wait_for_function(f"petsegBrush.{reached}")
+        assert page.evaluate("document.activeElement.matches('input')")  # which the next key changes
     page.evaluate("scrollTo(0, 0)")
     page.locator(".petseg-brush").wait_for()  # the picture is drawn anew, for a moment without a size
     box = page.locator(".petseg-brush").bounding_box()
@@ -256,14 +264,55 @@ def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_
     assert page.get_by_role("button", name="Correct").get_attribute("aria-expanded") == "false"
 
 
+def test_while_the_page_waits_each_stroke_counts_and_photos_are_not_lost(page: Any, tmp_path: Path) -> None:
+    choose(page, file(chelsea(), "cat.jpg", quality=95))
+    page.locator(CUTOUT).wait_for()
+    page.get_by_role("button", name="Correct").click()
+    brush = page.locator(".petseg-correcting .petseg-brush")
+    brush.wait_for()
+    with holding(page, "queue/join"):
+        for key in ["r", "Space", *["ArrowLeft"] * 5, "Space", "z", *["ArrowRight"] * 10, "Space"]:
+            brush.press(key)  # the second stroke is taken back
+
+    def opacity() -> list[int]:
+        downloaded(page, DOWNLOAD, tmp_path / "cat.png")
+        return [int(np.asarray(Image.open(tmp_path / "cat.png"))[150, round(x * 451), 3]) for x in (0.4, 0.5, 0.6)]
+
+    assert any(opacity() == [255, 0, 0] for _ in range(10)), opacity()
+    with holding(page, "queue/join"):
+        with holding(page, "upload"):
+            choose(page, file(chelsea(), "first.jpg"))
+            dropped(page, "h1", "drop", file(chelsea(200, 300), "second.jpg"))
+        page.locator("#photos", has_text="second").filter(has_not_text="Uploading").wait_for()
+    for name in ("first.jpg", "second.jpg"):
+        page.get_by_role("img", name=name, exact=True).wait_for()
+
+
+@contextmanager
+def holding(page: Any, request: str) -> Iterator[None]:
+    """Lets no request of this kind reach the server before the end of the block, which must send one."""
+    held: list[Any] = []
+    page.route(f"**/gradio_api/{request}*", lambda route: held.append(route))
+    yield
+    while not held:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(500)
+    for route in held:
+        route.continue_()
+    page.unroute(f"**/gradio_api/{request}*")
+
+
 def test_where_no_pet_was_found_the_brush_can_add_one(page: Any, tmp_path: Path) -> None:
-    choose(page, file(Image.new("RGB", (300, 200), "#3a7d2b"), "grass.png"))
+    choose(page, file(Image.new("RGB", (300, 200), "#3a7d2b"), "grass.png"), file(chelsea(), "cat.jpg"))
+    page.get_by_role("img", name="grass.png", exact=True).click()
     page.get_by_text("No pet found in grass.png").wait_for()
+    page.get_by_role("button", name="Download all (ZIP)").wait_for(state="hidden")
     page.get_by_role("button", name=DOWNLOAD, exact=True).wait_for(state="hidden")
     page.get_by_role("button", name="Correct").click()
     page.locator(".petseg-correcting .petseg-brush").click(position={"x": 200, "y": 150})
     page.get_by_role("button", name=DOWNLOAD, exact=True).wait_for()
     page.get_by_text("No pet found in grass.png").wait_for(state="detached")
+    page.get_by_role("button", name="Download all (ZIP)").wait_for()
     downloaded(page, DOWNLOAD, tmp_path / "grass.png")
     assert 0 < (np.asarray(Image.open(tmp_path / "grass.png"))[..., 3] > 200).mean() < 0.5
 

@@ -21,7 +21,7 @@ import { label } from "./regions.js";
  */
 export function petRegions(logits, photo, settings) {
   const grid = fitted(photo, settings.side);
-  const { regions, areas } = label(silhouette(logits, grid, settings.smallest_pet), grid);
+  const { regions, areas } = label(silhouette(logits, grid, settings.smallest_pet, settings.certain), grid);
   const middles = new Float64Array(areas.length); // from the left
   regions.forEach((region, i) => (middles[region] += (i % grid.width) / areas[region]));
   const numbers = [...areas.keys()].slice(1).sort((one, other) => middles[one] - middles[other]);

@@ -1,6 +1,6 @@
 // The pictures of a photo: cut-out before a background, overlay, class map, confidence.
 
-import { movedEdge, blurredAlpha, petFrame, petMiddle, recolored } from "./edge.js";
+import { movedEdge, blurredAlpha, petFrame, petMiddle, recolored, within } from "./edge.js";
 import { blurredBackground } from "./foreground.js";
 import { empty } from "./photo.js";
 import { classMap } from "./predictor.js";
@@ -12,7 +12,7 @@ import { clamp, eachPixel, probability } from "./planes.js";
 /** @typedef {import("./predictor.js").Settings} Settings */
 /** @typedef {import("./resample.js").Pixels} Pixels */
 
-/** A photo, and what is known of its pixels. @typedef {{photo: Pixels, logits: Planes, alpha: Uint8Array, pet: Uint8ClampedArray<ArrayBuffer>}} View */
+/** A photo, and what is known of its pixels. @typedef {{photo: Pixels, opacity: Uint8Array | null, logits: Planes, alpha: Uint8Array, pet: Uint8ClampedArray<ArrayBuffer>}} View */
 /** How the cut-out is to be. @typedef {{background: string, color: string, crop: boolean, edge: [number, number], shadow: boolean, image: ImageBitmap | null}} Options */
 
 /**
@@ -22,9 +22,9 @@ import { clamp, eachPixel, probability } from "./planes.js";
  * @param {Settings} settings
  */
 export function drawCutout(view, options, settings) {
-  const { photo } = view;
+  const { photo, opacity } = view;
   const moved = options.edge.some(Boolean);
-  const alpha = moved ? movedEdge(photo, view.alpha, options.edge, settings.edge) : view.alpha;
+  const alpha = moved ? within(movedEdge(photo, view.alpha, options.edge, settings.edge), opacity) : view.alpha;
   const pet = moved ? recolored(photo, view.alpha, alpha, settings.foreground) : view.pet;
   const frame = options.crop ? petFrame(alpha, photo, settings.edge) : wholeOf(photo);
   const [canvas, ink] = empty(photo.width, photo.height);

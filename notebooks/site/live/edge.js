@@ -25,6 +25,11 @@ export function movedEdge(photo, alpha, [grow, feather], { side }) {
   return feather ? blurredAlpha(photo, moved, feather, side) : moved;
 }
 
+/** Alpha where the photo itself is opaque; what it shows through stays so. @param {Uint8Array} alpha @param {Uint8Array | null} opacity of the photo */
+export function within(alpha, opacity) {
+  return opacity ? alpha.map((value, i) => Math.min(value, opacity[i])) : alpha;
+}
+
 /** @param {Size} photo @param {Uint8Array} alpha @param {number} length @param {number} side */
 function grown(photo, alpha, length, side) {
   const small = shrunkAlpha(photo, alpha, side);

@@ -6,7 +6,7 @@ import { distances, label } from "./regions.js";
 /** @typedef {import("./planes.js").Planes} Planes */
 /** @typedef {import("./planes.js").Size} Size */
 /** @typedef {import("./resample.js").Pixels} Pixels */
-/** @typedef {Record<"side" | "inner" | "outer" | "speck" | "window" | "epsilon" | "doubt" | "contrast", number>} MatteSettings */
+/** @typedef {Record<"side" | "inner" | "outer" | "speck" | "window" | "epsilon" | "doubt" | "contrast" | "certain", number>} MatteSettings */
 
 /**
  * The alpha matte of a photo, 0 background to 255 pet.
@@ -17,8 +17,12 @@ import { distances, label } from "./regions.js";
  */
 export function matte(photo, logits, settings) {
   const small = shrunk(photo, settings.side);
-  const inside = silhouette(logits, small, settings.speck);
+  const inside = silhouette(logits, small, settings.speck, settings.certain);
   const { lower, upper } = limits(inside, small, settings);
+  painted(logits, small, settings.certain).forEach((name, i) => {
+    if (name === 0) lower[i] = 1; // a person knows better than colours
+    if (name === 1) upper[i] = 0;
+  });
   const certainty = lower.map((least, i) => (least < upper[i] ? settings.doubt : 1));
   const radius = Math.max(1, Math.round(settings.window * Math.max(small.width, small.height)));
   const read = reader(colorFit(small, Float32Array.from(inside), certainty, radius, settings.epsilon));
@@ -39,8 +43,9 @@ export function matte(photo, logits, settings) {
  * @param {Planes} logits
  * @param {Size} size
  * @param {number} speck
+ * @param {number} certain
  */
-export function silhouette(logits, size, speck) {
+export function silhouette(logits, size, speck, certain) {
   const inside = new Uint8Array(size.width * size.height);
   const background = new Float32Array(inside.length);
   eachPixel(logits, size, (values, i) => {
@@ -53,7 +58,21 @@ export function silhouette(logits, size, speck) {
   if (inside.includes(1)) holes.regions.forEach((hole, i) => hole && most[hole] < 0.5 && (inside[i] = 1));
   const { regions, areas } = label(inside, size);
   const least = Math.max(1, speck * Math.max(...areas));
-  return Uint8Array.from(regions, (region) => Number(areas[region] >= least));
+  const stays = areas.map((area) => area >= least);
+  painted(logits, size, certain).forEach((name, i) => name === 0 && regions[i] && (stays[regions[i]] = true));
+  return Uint8Array.from(regions, (region) => Number(stays[region]));
+}
+
+/**
+ * Where a person painted keep (0) and where remove (1), as logits of `correctedLogits` say; -1 elsewhere.
+ * @param {Planes} logits
+ * @param {Size} size
+ * @param {number} certain
+ */
+function painted(logits, size, certain) {
+  const names = new Int8Array(size.width * size.height);
+  eachPixel(logits, size, (values, i) => (names[i] = values.findIndex((value) => value > certain / 2)));
+  return names;
 }
 
 /**

@@ -4,6 +4,7 @@ import * as ort from "./ort.wasm.min.mjs";
 
 import { edited, petRegions } from "./correction.js";
 import { cropped, drawConfidence, drawCutout, drawOverlay, opaque, wholeOf } from "./draw.js";
+import { within } from "./edge.js";
 import { cutout } from "./foreground.js";
 import { matte } from "./matting.js";
 import { bitmapOf, decode, empty, PhotoError } from "./photo.js";
@@ -129,9 +130,8 @@ async function viewed(number, full) {
   const entry = entryOf(number);
   const { photo, opacity } = await decode(entry.file, entry.name, full ? Infinity : SIDE);
   const logits = entry.edits.length ? edited(entry.logits, photo, entry.edits, settings.correction) : entry.logits;
-  const alpha = matte(photo, logits, settings.matte);
-  opacity?.forEach((value, i) => (alpha[i] = Math.min(alpha[i], value)));
-  const view = { photo, logits, alpha, pet: cutout(photo, alpha, settings.foreground) };
+  const alpha = within(matte(photo, logits, settings.matte), opacity);
+  const view = { photo, opacity, logits, alpha, pet: cutout(photo, alpha, settings.foreground) };
   views.set(full, { number, view });
   return view;
 }

@@ -52,6 +52,7 @@ export function brush(front) {
   canvas.onkeydown = (event) => {
     const { key } = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.repeat && " z".includes(key)) return event.preventDefault(); // a key that is held paints once
     if (key in KEYS) {
       const [x, y] = KEYS[/** @type {keyof typeof KEYS} */ (key)];
       const within = (/** @type {number} */ value) => Math.min(1, Math.max(0, value));

@@ -13,28 +13,28 @@ const front = {
   set: (name, value) => {
     if (state[name] === value) return;
     state[name] = value;
-    for (const react of reactions) react();
+    for (const [names, react] of reactions) if (names.includes(name)) react();
     // keys of the brush change the fields of the page as well
     if (name === "tool") document.querySelector(`#tool input[value=${value}]:not(:checked)`)?.click();
     if (name === "correcting" && !value) document.querySelector("#correction .label-wrap.open")?.click();
   },
-  watch: (_, react) => {
-    reactions.push(react);
+  watch: (names, react) => {
+    reactions.push([names, react]);
     react();
   },
   engine: { send: (message) => trigger(message.type === "undo" ? "delete" : "submit", message) },
 };
 window.petsegBrush = front;
 const canvas = brush(front);
-reactions.push(() => element.querySelector(".petseg-comparison")?.classList.toggle("petseg-correcting", state.correcting));
+const mark = () => element.querySelector(".petseg-comparison")?.classList.toggle("petseg-correcting", state.correcting);
+front.watch(["correcting"], mark);
 
 watch("value", () => {
   const slider = element.querySelector(".petseg-slider");
   if (slider && photo() !== shown) slider.value = slider.getAttribute("value");
   slider?.dispatchEvent(new Event("input"));
   shown = photo();
-  const box = element.querySelector(".petseg-comparison");
-  box?.append(canvas);
-  box?.classList.toggle("petseg-correcting", state.correcting);
+  element.querySelector(".petseg-comparison")?.append(canvas);
+  mark();
   for (const view of front.viewers) view({ pictures: [] });
 });

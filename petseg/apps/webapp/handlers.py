@@ -42,15 +42,18 @@ class Handlers:
         yield from self.segment([ChosenPhoto.from_upload(upload) for upload in uploads], model)
 
     def again(self, visit: Visit | None, model: str) -> Iterator[list[Any]]:
-        """Segments the same photos with another model; yields what `segment` does."""
-        yield from self.segment([photo.file for photo in present(visit).photos], model)
+        """Segments the same photos with another model, and repeats their strokes; yields what `segment` does."""
+        visit = present(visit)
+        yield from self.segment([photo.file for photo in visit.photos], model, visit)
 
-    def segment(self, files: Sequence[ChosenPhoto], model: str) -> Iterator[list[Any]]:
+    def segment(self, files: Sequence[ChosenPhoto], model: str, last: Visit | None = None) -> Iterator[list[Any]]:
         """Segments photos and shows the first with a pet; a sentence for each photo without a pet or with a fault.
 
+        `last` is the visit with the same photos, if there is one: its shown photo and its strokes stay.
+
         Yields:
-            Values for: the status, the field for photos, the visit, the results' column, the choice of photo and the
-            button for all cut-outs. Only the status changes before the last time, or if no photo can be used.
+            Values for: the status, the field for photos, the visit, the results' column and the choice of photo. Only
+            the status changes before the last time, or if no photo can be used.
         """
         photos: list[SegmentedPhoto] = []
         failed, notes = [], []
@@ -58,41 +61,45 @@ class Handlers:
             failed.append(f"{len(files)} photos came; at most {MAX_PHOTOS} at a time. Choose the others afterwards.")
         for number, file in enumerate(files[:MAX_PHOTOS], start=1):
             count = f" ({number} of {min(len(files), MAX_PHOTOS)})" if len(files) > 1 else ""
-            yield [f"<p><progress></progress>Cutting out {escape(file.name)}{count}</p>", *[gr.skip()] * 5]
+            yield [f"<p><progress></progress>Cutting out {escape(file.name)}{count}</p>", *[gr.skip()] * 4]
             try:
                 result, photo_notes = self.session.segment(file, model)
-                photos.append(SegmentedPhoto.from_result(file, result))
+                photo = SegmentedPhoto.from_result(file, result)
+                edits = last.photos[number - 1].edits if last else []
+                if strokes := [edit for edit in edits if isinstance(edit, Stroke)]:
+                    photo = photo.edited(strokes)
+                photos.append(photo)
                 notes += photo_notes
-                failed += [] if result.found else [no_pet(file.name, result.doubtful)]
+                if len(strokes) < len(edits):
+                    notes.append(f"{file.name}: another model may find other pets. Choose again which are shown.")
+                failed += [] if photo.result.found else [no_pet(file.name, result.doubtful)]
             except Exception as error:  # the other photos are segmented all the same
                 failed.append(sentence_of(error, file.name))
         if photos:
             with sentences(photos[0].file.name):
-                results = self._results(photos)
+                results = self._results(Visit.of(photos, last.shown.file if last else None))
             yield [messages(failed, notes, done(photos)), *results]
         else:
-            yield [messages(failed, notes), None, *[gr.skip()] * 4]
+            yield [messages(failed, notes), None, *[gr.skip()] * 3]
 
-    def _results(self, photos: Sequence[SegmentedPhoto]) -> list[Any]:
+    def _results(self, visit: Visit) -> list[Any]:
         """What `segment` yields after the status if a photo can be used."""
-        visit = Visit.of(photos)
-        thumbnails = [ImageOps.fit(photo.preview().photo, (160, 160)) for photo in photos]
         gallery = [
-            (self.store.picture(image), photo.file.name) for image, photo in zip(thumbnails, photos, strict=True)
+            (self.store.picture(ImageOps.fit(photo.preview().photo, (160, 160))), photo.file.name)
+            for photo in visit.photos
         ]
         return [
             gr.update(value=None, height=140),  # makes room for the results
             visit,
             gr.update(visible=True),
-            gr.update(value=gallery, selected_index=visit.index, visible=len(photos) > 1),
-            gr.update(visible=visit.pets > 1),
+            gr.update(value=gallery, selected_index=visit.index, visible=len(gallery) > 1),
         ]
 
     @answers
     def anyway(self, visit: Visit) -> list[Any]:
-        """Shows the cut-out of a doubtful photo; values for the status, the visit and the button for all cut-outs."""
+        """Shows the cut-out of a doubtful photo; values for the status and the visit."""
         visit = visit.changed(visit.shown.without_doubt())
-        return [messages([], [], done([visit.shown])), visit, gr.update(visible=visit.pets > 1)]
+        return [messages([], [], done([visit.shown])), visit]
 
     @answers
     def show(self, visit: Visit, selected: gr.SelectData) -> Visit:
@@ -117,11 +124,13 @@ class Handlers:
         return visit.changed(visit.shown.edited([*visit.shown.edits, *changes]))
 
     @answers
-    def pets(self, visit: Visit) -> dict[str, Any]:
-        """The choice among the pets of the shown photo, if there are several."""
+    def pets(self, visit: Visit) -> list[dict[str, Any]]:
+        """The choice among the pets of the shown photo, and the button for all cut-outs, each if there are several."""
         shown = visit.shown.pets()
         choices = [(str(index + 1), index) for index in range(len(shown))]
-        return gr.update(choices=choices, value=[i for i, on in enumerate(shown) if on], visible=len(shown) > 1)
+        chosen = [index for index, is_shown in enumerate(shown) if is_shown]
+        pets = gr.update(choices=choices, value=chosen, visible=len(shown) > 1)
+        return [pets, gr.update(visible=visit.pets > 1)]
 
     def own_picture(self, upload: Upload, before: Upload | None) -> list[Any]:
         """Values for the field of the background's picture and for the picture, which stays if a file is no image."""

@@ -28,10 +28,18 @@ TOOLS: Final = [("Keep", "keep"), ("Remove", "remove")]
 GALLERY: Final[dict[str, Any]] = {"show_label": False, "interactive": False, "height": "fit-content", "buttons": []}
 
 #: Handlers get values as the browser sends them: Gradio's own checks would refuse, in words of their own, the choice of
-#: a visitor who was away for long.
-EVENT: Final[dict[str, Any]] = {"preprocess": False, "api_visibility": "private", "show_progress": "hidden"}
-SEGMENT: Final[dict[str, Any]] = {**EVENT, "concurrency_id": "segment", "concurrency_limit": 2}
-DRAW: Final[dict[str, Any]] = {**EVENT, "concurrency_id": "draw", "concurrency_limit": 2, "trigger_mode": "always_last"}
+#: a visitor who was away for long. An event waits for those before it: none is lost or overwrites what another changed.
+EVENT: Final[dict[str, Any]] = {
+    "preprocess": False,
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_id": "change",
+    "concurrency_limit": 1,
+    "trigger_mode": "multiple",
+}
+SEGMENT: Final = EVENT | {"concurrency_id": "segment"}
+SAVE: Final = EVENT | {"concurrency_id": "save", "concurrency_limit": 2, "trigger_mode": "once"}
+DRAW: Final = EVENT | {"concurrency_id": "draw", "concurrency_limit": 2, "trigger_mode": "always_last"}
 IN_BROWSER: Final[dict[str, Any]] = {"fn": None, "api_visibility": "private"}
 
 #: Screen readers read out what changes in it: sentences of ours, without the numbers that Gradio puts beside them.
@@ -129,7 +137,8 @@ class Page:
             self.brush = gr.Slider(0.05, 1, 0.3, step=0.05, label="Brush size", elem_id="brush-size", buttons=[])
             self.pets = gr.CheckboxGroup([], label="Pets, from left to right", visible=False)
             self.undo = gr.Button("Undo")
-        gr.on([self.correct.expand, self.visit.change], self.handlers.pets, self.visit, self.pets, **EVENT)
+        outputs = [self.pets, self.download_all]
+        gr.on([self.correct.expand, self.visit.change], self.handlers.pets, self.visit, outputs, **DRAW)
         self.correcting = unfolded(self.correct)
 
     def _details(self, session: Session) -> None:
@@ -151,13 +160,15 @@ class Page:
     def _connect(self) -> None:
         """Connects events to handlers."""
         handlers = self.handlers
-        segmented = [self.status, self.photos, self.visit, self.results, self.choice, self.download_all]
+        segmented = [self.status, self.photos, self.visit, self.results, self.choice]
         self.photos.upload(handlers.upload, [self.photos, self.model], segmented, **SEGMENT)
-        self.model.input(handlers.again, [self.visit, self.model], segmented, **SEGMENT)
+        self.model.input(
+            handlers.again, [self.visit, self.model], segmented, **SEGMENT | {"trigger_mode": "always_last"}
+        )
         for button, file in self.samples:
             button.click(partial(handlers.segment, [file]), self.model, segmented, **SEGMENT)
         self.choice.select(handlers.show, self.visit, self.visit, **EVENT)
-        self.anyway.click(handlers.anyway, self.visit, [self.status, self.visit, self.download_all], **EVENT)
+        self.anyway.click(handlers.anyway, self.visit, [self.status, self.visit], **EVENT)
         self._connect_cutout()
         self._connect_correction()
         self._connect_details()
@@ -177,7 +188,7 @@ class Page:
             lambda background: [gr.update(visible=background == "color"), gr.update(visible=background == "image")],
             self.background,
             [self.color, self.image],
-            **EVENT,
+            **DRAW,
             queue=False,
         )
         self._saves(self.download, partial(handlers.download, kind="cutout"), [self.visit, *fields])
@@ -229,7 +240,7 @@ class Page:
         """Hands the file whose path a function returns to a script, which saves it; a second value is the status."""
         file = gr.File(visible=False)
         button.click(js=PREPARING, outputs=self.status, **IN_BROWSER)
-        written = button.click(write, inputs, [file, *status], **SEGMENT)
+        written = button.click(write, inputs, [file, *status], **SAVE)
         written.success(inputs=file, outputs=None if status else self.status, js=source(script), **IN_BROWSER)
         written.failure(outputs=self.status, js="() => ''", **IN_BROWSER)
 

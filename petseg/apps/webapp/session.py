@@ -101,9 +101,10 @@ class Visit:
     index: int
 
     @classmethod
-    def of(cls, photos: Sequence[SegmentedPhoto]) -> Visit:
-        """A visit that shows the first photo with a pet, or else the first."""
-        return cls(photos, next((index for index, photo in enumerate(photos) if photo.result.found), 0))
+    def of(cls, photos: Sequence[SegmentedPhoto], shown: ChosenPhoto | None = None) -> Visit:
+        """A visit that shows a photo, if it is there, or else the first with a pet, or else the first."""
+        order = [(photo.file is not shown, not photo.result.found) for photo in photos]
+        return cls(photos, order.index(min(order)))
 
     @property
     def shown(self) -> SegmentedPhoto:

@@ -3,12 +3,16 @@
   document.addEventListener("dragover", (event) => event.preventDefault());
   for (const kind of ["drop", "paste"]) document.addEventListener(kind, (event) => {
     const files = (event.dataTransfer ?? event.clipboardData)?.files;
-    const input = pick();
-    if (!files?.length || !input || event.defaultPrevented) return;
+    if (!files?.length || event.defaultPrevented) return;
     event.preventDefault();
+    take(files);
+  });
+  const take = (files) => {
+    const input = pick();
+    if (!input) return setTimeout(take, 100, files); // while others are on their way
     input.files = files;
     input.dispatchEvent(new Event("change"));
-  });
+  };
   const pick = () => document.querySelector("#photos input[type=file]");
   window.petsegCamera = () => {
     const input = pick();
