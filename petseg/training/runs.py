@@ -22,6 +22,9 @@ from petseg.files import atomic_write, write_text
 #: (epoch, value) pairs by name of a column; epochs count from 1.
 Log = dict[str, list[tuple[int, float]]]
 
+#: Of the `config.yaml` of a run, what its epochs depend on.
+SECTIONS = ("seed_everything", "trainer", "model", "data", "average")
+
 
 def read_log(path: Path) -> Log:
     """The log of a run's `metrics.csv`; empty where the run was stopped within its first epoch.
@@ -81,7 +84,7 @@ def read_config(run: Path) -> dict[str, Any]:
         return {}
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        missing = {"seed_everything", "trainer", "model", "data", "average", "ckpt_path"} - set(config)
+        missing = {*SECTIONS, "ckpt_path"} - set(config)
     except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"{path}: cannot be read ({type(error).__name__}). Remove it to use defaults.") from error
     if missing:
