@@ -12,11 +12,12 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info
+from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import RandomSampler
 
 from petseg.errors import SettingsError
 from petseg.files import atomic_write
-from petseg.training.optimizer import planned_epochs
+from petseg.training.optimizer import planned_epochs, planned_steps
 from petseg.training.runs import attempts, joined, read_log
 
 
@@ -64,12 +65,21 @@ class LastCheckpoint(ModelCheckpoint):
             logger.save()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Refuses to leave steps out.
+        """Refuses to leave steps out, and a checkpoint whose schedule has more or fewer than this training.
 
         Raises:
-            SettingsError: the checkpoint was saved within an epoch, whose rest would not be trained.
+            SettingsError: the checkpoint was saved within an epoch, whose rest would not be trained; or the number of
+                devices, batches or epochs changed since.
         """
-        if trainer.ckpt_path and not trainer.is_last_batch:
+        if not trainer.ckpt_path:
+            return
+        schedule, steps = pl_module.lr_schedulers(), planned_steps(trainer)
+        if isinstance(schedule, OneCycleLR) and schedule.total_steps != max(3, steps):  # as `one_cycle` has it
+            raise SettingsError(
+                f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; this training "
+                f"takes {steps}. Resume with the settings of the first run, or start a new one with --weights."
+            )
+        if not trainer.is_last_batch:
             raise SettingsError(
                 f"{trainer.ckpt_path}: was saved within an epoch, and what that lacks would not be trained. "
                 "Resume with --ckpt_path last, or start a new run with --weights."

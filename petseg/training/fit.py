@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 import warnings
-from argparse import ArgumentParser
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+import yaml
+from jsonargparse import dict_to_namespace
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -23,8 +21,8 @@ from petseg.models import zoo
 from petseg.models.device import best_precision
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
 from petseg.training.callbacks import AtomicCheckpointIO, EpochSeconds, EpochSeeds, checkpoints
+from petseg.training.configs import FREE, KEPT, settings_of, with_configs
 from petseg.training.ema import WarmupEMA
-from petseg.training.recipes import RECIPES, on_gpu
 from petseg.training.runs import find_checkpoint
 from petseg.training.stopping import StopTogether
 from petseg.training.task import SegmentationTask
@@ -78,7 +76,7 @@ class PetCLI(LightningCLI):
         """Refuses a run that would lose its epochs, and finds the file of `--ckpt_path`, before anything is loaded.
 
         Raises:
-            SettingsError: a run would leave no checkpoint.
+            SettingsError: a run would leave no checkpoint, or be resumed with other settings.
             DataError: there is no such checkpoint, or it cannot be read.
         """
         options = self.config[command]
@@ -97,6 +95,21 @@ class PetCLI(LightningCLI):
             runs = Path(log.get("save_dir", "."), log.get("name", "runs"))
             options["ckpt_path"] = str(find_checkpoint(options["ckpt_path"], runs))
             options["weights_only"] = True  # a checkpoint cannot run code
+            if command == "fit":
+                self._check_settings(settings_of(Path(options["ckpt_path"])))
+
+    def _check_settings(self, first: dict[str, Any]) -> None:
+        """Refuses to resume a run with other settings than those of its first attempt, where these are known."""
+        parser = self._parser("fit")
+        configs = parser.parse_object(first), self.config["fit"]
+        # as in `config.yaml`, which has lists for tuples
+        before, now = (dict(dict_to_namespace(yaml.safe_load(parser.dump(config))).items()) for config in configs)
+        for name in before | now if first else ():
+            if name.startswith(KEPT) and name not in FREE and before.get(name) != now.get(name):
+                raise SettingsError(
+                    f"{name}={now.get(name)}: a resumed run keeps its settings, and this one began with "
+                    f"{before.get(name)}. Leave it out, or start a new run with --weights."
+                )
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Builds the Trainer, without those default callbacks that a setting replaces."""
@@ -166,16 +179,6 @@ def trainer_defaults(command: str) -> dict[str, Any]:
     return {"devices": 1, "precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
 
 
-def with_gpu_settings(arguments: list[str]) -> list[str]:
-    """Puts the recipes before the flags, which change them, and between both what the recipes change on a GPU."""
-    parser = ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config", "-c", action="append", default=[])
-    known, flags = parser.parse_known_args(arguments[1:])
-    changes = filter(None, (on_gpu(Path(path)) for path in known.config or [RECIPES / "course.yaml"]))
-    configs = [*known.config, *(json.dumps(settings) for settings in changes)]
-    return [arguments[0], *chain(*(("--config", config) for config in configs)), *flags]
-
-
 def run(arguments: list[str]) -> PetCLI:
     """Runs `fit`, `validate` or `test` as Lightning's command line understands it.
 
@@ -188,21 +191,20 @@ def run(arguments: list[str]) -> PetCLI:
         SystemExit: with 143 after SIGTERM.
         KeyboardInterrupt: after Ctrl-C.
     """
-    # a recipe is complete: what it leaves out has the default of its class, not the value of the course's recipe
-    has_config = any(re.match(r"(--config|-c)(=|$)", argument) for argument in arguments)
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # for a network in a file of the current folder
     defaults, stop = trainer_defaults(arguments[0]), StopTogether()
     defaults["callbacks"].append(stop)
     try:
         with stop.handling_signals():
+            arguments, recipes = with_configs(arguments)
             return PetCLI(
                 SegmentationTask,
                 PetDataModule,
                 trainer_defaults=defaults,
-                parser_kwargs={"fit": {"default_config_files": [] if has_config else [str(RECIPES / "course.yaml")]}},
+                parser_kwargs={"fit": {"default_config_files": recipes}},
                 save_config_callback=NewRun if arguments[0] == "fit" else None,
-                args=with_gpu_settings(arguments) if arguments[0] == "fit" else arguments,
+                args=arguments,
             )
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):

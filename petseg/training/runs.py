@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import math
 import pickle
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,9 @@ from petseg.files import atomic_write, write_text
 
 #: (epoch, value) pairs by name of a column; epochs count from 1.
 Log = dict[str, list[tuple[int, float]]]
+
+#: Of the `config.yaml` of a run, what its epochs depend on.
+SECTIONS = ("seed_everything", "trainer", "model", "data", "average")
 
 
 def read_log(path: Path) -> Log:
@@ -80,7 +84,7 @@ def read_config(run: Path) -> dict[str, Any]:
         return {}
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        missing = {"seed_everything", "trainer", "model", "data", "average", "ckpt_path"} - set(config)
+        missing = {*SECTIONS, "ckpt_path"} - set(config)
     except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"{path}: cannot be read ({type(error).__name__}). Remove it to use defaults.") from error
     if missing:
@@ -102,15 +106,18 @@ def attempts(run: Path) -> list[Path]:
             paths = [(folder / checkpoint).resolve() for folder in run.parents[1:]] if checkpoint else []
             earlier[file.parent] = next((path.parents[1] for path in paths if path.parents[1].is_dir()), None)
 
-    def first(attempt: Path) -> Path:
-        passed: set[Path] = set()
-        while (before := earlier.get(attempt)) in earlier and attempt not in passed:
-            passed.add(attempt)
-            attempt = before
-        return min(passed) if attempt in passed else attempt  # renamed to the run that it resumed, one names itself
+    def chain(attempt: Path) -> list[Path]:
+        passed = [attempt]
+        # renamed to the run that it resumed, one names itself
+        while (before := earlier.get(passed[-1])) and before in earlier and before not in passed:
+            passed.append(before)
+        return passed
 
-    family = [attempt for attempt in earlier if first(attempt) == first(run)]
-    return sorted(family, key=lambda attempt: (attempt / "config.yaml").stat().st_mtime) or [run]
+    def start(attempt: Path) -> tuple[float, int]:
+        # none is older than what it resumed, although a copied folder may say so
+        return max((passed / "config.yaml").stat().st_mtime for passed in chain(attempt)), len(chain(attempt))
+
+    return sorted((attempt for attempt in earlier if set(chain(attempt)) & set(chain(run))), key=start) or [run]
 
 
 def logs_of(run: Path) -> list[Path]:
@@ -151,7 +158,7 @@ def _without_folders(value: Any) -> Any:
 def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
     """The checkpoint that `--ckpt_path` names: a path, or `last` or `best` of the newest run in `runs`.
 
-    Of a run that was resumed, the newest attempt that has one counts.
+    Of a run that was resumed, `last` is that of its newest attempt, and `best` the one with the highest score.
 
     Raises:
         DataError: there is none, or it cannot be read.
@@ -171,9 +178,19 @@ def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
                 else f"--ckpt_path {name}: {runs.absolute()} holds no run. Name a .ckpt file, or leave --ckpt_path out "
                 "to start a new run."
             )
-        path = files[-1]
+        path = max(files, key=_score) if name == "best" else files[-1]
     read_checkpoint(path)
     return path
+
+
+def _score(best: Path) -> float:
+    """The score on validation of a `best.ckpt`; a resumed run begins its own, which can be worse than that before."""
+    try:
+        callbacks = read_checkpoint(best).get("callbacks", {})
+    except DataError:
+        return -math.inf  # cut off
+    states = (state for name, state in callbacks.items() if name.startswith("BestCheckpoint"))
+    return next((float(state["best_model_score"]) for state in states), -math.inf)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -198,12 +215,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def last_epoch(runs: Path) -> tuple[Path | None, int]:
-    """The newest readable `last.ckpt` in a folder of runs, and the number of epochs that it ends: None, 0 if none."""
-    files = sorted(runs.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files:
+    """The readable `last.ckpt` of most epochs among the attempts at a run, and their number: None, 0 if none."""
+    epochs: dict[Path, int] = {}
+    for path in runs.glob("*/checkpoints/last.ckpt"):
         with suppress(DataError):  # cut off while it was written; an older one may be whole
-            return path, int(read_checkpoint(path)["epoch"]) + 1
-    return None, 0
+            epochs[path] = int(read_checkpoint(path)["epoch"]) + 1
+    last = max(epochs, key=lambda path: epochs[path], default=None)
+    return last, epochs[last] if last else 0
 
 
 def check_writable(path: Path) -> None:

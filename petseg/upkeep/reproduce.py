@@ -20,7 +20,7 @@ from petseg.files import home_folder
 from petseg.models import zoo
 from petseg.models.zoo import ModelCard
 from petseg.training.recipes import distillation, read_recipe
-from petseg.training.runs import attempts, last_epoch, read_checkpoint, read_log
+from petseg.training.runs import find_checkpoint, last_epoch, read_log
 
 CHECKOUT: Final = home_folder()
 RUNS: Final = CHECKOUT / "figures" / "runs"
@@ -74,7 +74,7 @@ def make(name: str, folder: Path, flags: Sequence[str] = ()) -> ModelCard:
     if not out.is_file():
         options = ["--mean-with", recipe["weights"]] if name in MEAN_WITH_START else []
         options += ["--no-test"] if name in CHAIN else []
-        checkpoint = str(best_checkpoint(own / "runs"))
+        checkpoint = str(find_checkpoint("best", own / "runs"))
         petseg(name, "release", checkpoint, "--out", str(out), "--log", str(own / "log"), *options)
     return zoo.card(out)
 
@@ -130,26 +130,6 @@ def petseg(name: str, *arguments: str) -> None:
     print(f"{name}: petseg {arguments[0]}", flush=True)
     if subprocess.run([sys.executable, "-m", "petseg.cli", *arguments], check=False).returncode != 0:
         raise DataError(f"{name}: petseg {arguments[0]} failed, see above. Repeat the command to continue.")
-
-
-def best_checkpoint(runs: Path) -> Path:
-    """The `best.ckpt` with the highest score on validation, of all attempts at the run that was resumed last.
-
-    Raises:
-        DataError: no checkpoint can be read.
-    """
-    last, _ = last_epoch(runs)
-    scores: dict[Path, float] = {}
-    for path in (run / "checkpoints" / "best.ckpt" for run in (attempts(last.parents[1]) if last else [])):
-        try:
-            callbacks = read_checkpoint(path)["callbacks"]
-        except DataError:
-            continue  # the attempt was stopped before its first validation, or while it wrote the file
-        (state,) = (state for key, state in callbacks.items() if key.startswith("BestCheckpoint"))
-        scores[path] = float(state["best_model_score"])
-    if not scores:
-        raise DataError(f"{runs}: no checkpoint can be read. Remove the folder and start again.")
-    return max(scores, key=lambda path: scores[path])
 
 
 def comparison(cards: Mapping[str, ModelCard]) -> str:

@@ -117,14 +117,15 @@ def test_a_network_of_ones_own_trains_resumes_and_is_tested_from_its_checkpoint(
     monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])  # as for an installed command
     Path("own_pixel_net.py").write_text(NETWORK)
     own = {"model.network": "own_pixel_net.PixelNet", "model.network.width": 5, "model.network.channels": None}
-    given = flags(cartoons, **own, **{"trainer.max_epochs": 2})
+    Path("recipe.yaml").write_text("model: {warmup: 0.2}\n")
+    given = flags(cartoons, **own, config="recipe.yaml", **{"trainer.max_epochs": 2})
     fit.run(["fit", *given])
     state = torch.load(version() / "checkpoints" / "last.ckpt", weights_only=True)
     assert state["hyper_parameters"]["network"] == {"class_path": "own_pixel_net.PixelNet", "init_args": {"width": 5}}
     resumed = fit.run(["fit", *given, "--ckpt_path", "last"])
     assert resumed.trainer.global_step == state["global_step"]  # nothing was left to do
-    data = ["--data.data_dir", str(cartoons), "--data.image_size", "32", "--trainer.accelerator", "cpu"]
-    tested = fit.run(["test", *data, "--ckpt_path", "last"])
+    tested = fit.run(["test", "--trainer.accelerator", "cpu", "--ckpt_path", "last"])  # on the data of the run
+    assert (tested.datamodule.data_dir, tested.datamodule.image_size) == (cartoons, 32)
     assert type(tested.model.network).__name__ == "PixelNet"
     assert all(torch.equal(value, state["state_dict"][key]) for key, value in tested.model.state_dict().items())
     assert 0 <= tested.trainer.callback_metrics["test/mean_iou"] <= 1
@@ -260,9 +261,8 @@ def test_a_run_takes_one_device_unless_more_are_asked_for(cartoons, monkeypatch)
 
 
 def test_the_root_folder_that_is_asked_for_holds_the_runs_and_is_where_they_are_resumed_from(cartoons):
-    given = flags(cartoons, **{"trainer.max_epochs": 1, "trainer.default_root_dir": "elsewhere"})
-    for resumed in ([], ["--ckpt_path", "last"]):
-        fit.run(["fit", *given, *resumed])
+    for given in (flags(cartoons, **{"trainer.max_epochs": 1}), ["--ckpt_path", "last"]):
+        fit.run(["fit", *given, "--trainer.default_root_dir", "elsewhere"])
     assert not Path("runs").exists()
     assert [path.name for path in attempts("elsewhere" / version(1))] == ["version_0", "version_1"]
 

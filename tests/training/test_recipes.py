@@ -1,5 +1,6 @@
 """What the recipes of the package choose, and how they are read."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -57,5 +58,8 @@ def test_on_a_gpu_a_recipe_takes_its_own_batches_and_flags_still_win(cartoons, m
     assert (chosen["data"]["batch_size"], chosen["average"]["decay"], chosen["gpu"]) == (8, 0.5, {})
     chosen = fit.run(["fit", "--data.batch_size", "6", f"--config={mine}", *tiny]).config["fit"]
     assert (chosen["data"]["batch_size"], chosen["average"]["decay"]) == (6, 0.5)
+    later = json.dumps({"data": {"batch_size": 5, "data_dir": "long/" * 100}})
+    chosen = fit.run(["fit", "--config", str(mine), "--config", later, *tiny]).config["fit"]
+    assert (chosen["data"]["batch_size"], chosen["average"]["decay"]) == (5, 0.5)
     monkeypatch.undo()
     assert fit.run(["fit", "--config", str(mine), *tiny]).config["fit"]["average"]["decay"] == 0.998

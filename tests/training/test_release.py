@@ -49,7 +49,8 @@ def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(
     assert list(card.scores["breeds"].values()) == sorted(card.scores["breeds"].values(), reverse=True)
     assert set(card.scores["calibration"]) == {"pet", "background", "boundary", "top label"}
     assert all(0 <= error <= 1 for error in card.scores["calibration"].values())
-    assert cli.main(["test", "--weights", str(out), *flags(cartoons)]) == 0
+    size_of_the_card = flags(cartoons, weights=out, **{"data.image_size": None})
+    assert cli.main(["test", *size_of_the_card]) == 0
     shown = re.search(r"test/mean_iou\W+([\d.]+)", capsys.readouterr().out)
     assert float(shown[1]) == pytest.approx(card.scores["test"]["mean_iou"], abs=1e-6)
 

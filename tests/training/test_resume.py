@@ -14,6 +14,7 @@ from petseg.errors import SettingsError
 from petseg.metrics.confusion import pooled_scores
 from petseg.training import fit
 from petseg.training.ema import WarmupEMA
+from petseg.training.recipes import RECIPES
 from petseg.training.runs import joined, logs_of, read_checkpoint, read_log
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
@@ -93,11 +94,10 @@ def whole(cartoons, tmp_path_factory):
 
 @pytest.mark.parametrize("stopped", [2, 3], ids=["after a validation", "after an epoch that was not validated"])
 def test_a_resumed_run_ends_bit_for_bit_like_one_that_was_never_stopped(whole, cartoons, stopped):
-    given = flags(cartoons, **EVERY_SECOND)
     with pytest.raises(ZeroDivisionError):
-        ends_within(stopped, power_cut, given)
+        ends_within(stopped, power_cut, flags(cartoons, **EVERY_SECOND))
     assert read_checkpoint(LAST)["epoch"] == stopped - 1
-    resumed = fit.run(["fit", *given, "--ckpt_path", "last"])
+    resumed = fit.run(["fit", "--ckpt_path", "last"])  # all its settings are kept
     assert [int(row["epoch"]) for row in rows(version(1)) if row["train/loss"]] == list(range(stopped, 4))
     assert end(version(1)) == whole
     average = next(callback for callback in resumed.trainer.callbacks if isinstance(callback, WarmupEMA))
@@ -222,9 +222,31 @@ def test_what_cannot_end_well_is_refused_in_one_sentence(cartoons, capsys, more,
     assert sentence in printed[0]
 
 
-def test_resuming_for_longer_than_the_schedule_is_refused_in_one_sentence(fitted, cartoons, capsys):
-    assert cli.main(["fit", *flags(cartoons, ckpt_path="last", **{"trainer.max_epochs": 5})]) == 1
-    assert "ends its cycle after 24 steps; this training takes 30. Resume with" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("trainer.max_epochs", 5, "trainer.max_epochs=5: a resumed run keeps its settings, and this one began with 4."),
+        ("trainer.callbacks", "EpochSeeds", "trainer.callbacks.class_path=petseg.training.callbacks.EpochSeeds: a"),
+        ("data.batch_size", 8, "data.batch_size=8: a resumed run keeps its settings, and this one began with 4. Leave"),
+        ("model.learning_rate", 1e-3, "model.learning_rate=0.001: a resumed run keeps its settings"),
+        ("model.augment", "null", "model.augment.flip=None: a resumed run keeps its settings"),
+        ("average.decay", 0.5, "average.decay=0.5: a resumed run keeps its settings"),
+        ("config", RECIPES / "fast.yaml", ": a resumed run keeps its settings"),
+    ],
+)
+def test_a_run_is_not_resumed_with_other_settings(fitted, cartoons, capsys, name, value, sentence):
+    assert cli.main(["fit", *flags(cartoons, ckpt_path="last", **{name: value})]) == 1
+    assert sentence in capsys.readouterr().err
+    assert not version(1).exists()
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(3, 18), (5, 30)])
+def test_a_checkpoint_of_a_longer_or_shorter_schedule_is_refused_in_one_sentence(cartoons, capsys, epochs, steps):
+    with pytest.raises(ZeroDivisionError):
+        ends_within(1, power_cut, flags(cartoons))
+    (version() / "config.yaml").unlink()
+    assert cli.main(["fit", *flags(cartoons, ckpt_path="last", **{"trainer.max_epochs": epochs})]) == 1
+    assert f"ends its cycle after 24 steps; this training takes {steps}. Resume with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -143,8 +143,11 @@ def test_attempts_are_those_that_resumed_one_another_in_the_order_in_which_they_
     for second, (name, earlier) in enumerate(resumed.items()):
         started(runs, name, earlier, second)
     started(runs, "version_11", None).joinpath("config.yaml").write_text("{")
-    for name in ("version_0", "version_9", "version_10"):
-        assert [path.name for path in attempts(runs / name)] == ["version_0", "version_9", "version_10"]
+    for seconds in (range(4), range(4, 0, -1)):  # reversed, as in a copied folder
+        for name, second in zip(resumed, seconds, strict=True):
+            os.utime(runs / name / "config.yaml", (second, second))
+        for name in ("version_0", "version_9", "version_10"):
+            assert [path.name for path in attempts(runs / name)] == ["version_0", "version_9", "version_10"]
     assert [path.name for path in attempts(runs / "version_1")] == ["version_1"]
     assert attempts(tmp_path / "elsewhere") == [tmp_path / "elsewhere"]
     renamed = started(tmp_path / "other" / "runs", "version_0", "version_0")  # to the run that it resumed
@@ -175,10 +178,11 @@ def test_what_is_left_of_a_log_that_was_cut_off_is_its_whole_epochs(text, log, t
     assert read_log(tmp_path / "metrics.csv") == log
 
 
-def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
+def test_of_the_last_checkpoints_that_were_not_cut_off_the_one_of_most_epochs_counts(tmp_path):
     assert last_epoch(tmp_path) == (None, 0)
     whole, half = (checkpoint(tmp_path / name) for name in ("version_0", "version_1"))
     half.write_bytes(half.read_bytes()[:100])
+    checkpoint(tmp_path / "version_2", epoch=1)  # copied later
     assert last_epoch(tmp_path) == (whole, 4)
 
 

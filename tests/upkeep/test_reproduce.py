@@ -13,7 +13,7 @@ from petseg import cli
 from petseg.data.augment import AugmentSettings
 from petseg.errors import DataError
 from petseg.models import zoo
-from petseg.training.runs import read_log
+from petseg.training.runs import find_checkpoint, read_log
 from petseg.upkeep import reproduce
 from petseg.upkeep.reproduce import CHAIN, in_order, needs, recipe_of
 
@@ -144,7 +144,7 @@ def test_a_stopped_run_continues_and_its_best_epoch_is_that_of_all_attempts(tmp_
     monkeypatch.setattr(reproduce, "petseg", lambda name, *arguments: given.extend(arguments))
     reproduce.train(tmp_path, {"trainer": {"max_epochs": 4}})
     assert given[-2:] == ["--ckpt_path", last]
-    best = reproduce.best_checkpoint(runs)
+    best = find_checkpoint("best", runs)
     assert best.parts[-3] == "version_1"
     best.write_bytes(best.read_bytes()[:1000])  # cut off, it does not count
-    assert reproduce.best_checkpoint(runs).parts[-3] == "version_2"
+    assert find_checkpoint("best", runs).parts[-3] == "version_2"
