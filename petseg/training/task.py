@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from lightning.pytorch.cli import instantiate_class
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR
 
 from petseg.data.augment import Augment, AugmentSettings
 from petseg.data.datamodule import Batch
@@ -139,18 +138,8 @@ class SegmentationTask(L.LightningModule):
         return size_at(self.current_epoch, self.epochs, self.hparams["sizes"], self.hparams["size_starts"])
 
     def on_train_start(self) -> None:
-        """Counts the epochs, and refuses a checkpoint whose schedule ends before this training does.
-
-        Raises:
-            SettingsError: `max_epochs`, the batch size or the data changed since the checkpoint was written.
-        """
-        schedule = self.lr_schedulers()
-        self.epochs, steps = planned_epochs(self.trainer), planned_steps(self.trainer)
-        if isinstance(schedule, OneCycleLR) and schedule.total_steps < steps:
-            raise SettingsError(
-                f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; this training "
-                f"takes {steps}. Resume with the settings of the first run, or start a new one with --weights."
-            )
+        """Counts the epochs."""
+        self.epochs = planned_epochs(self.trainer)
 
     def on_train_epoch_start(self) -> None:
         """Starts counting the training pixels from zero."""
