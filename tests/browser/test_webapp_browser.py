@@ -297,8 +297,9 @@ def holding(page: Any, request: str) -> Iterator[None]:
     while not held:
         page.wait_for_timeout(100)
     page.wait_for_timeout(500)
-    for route in held:
-        route.continue_()
+    for route in held:  # one after the other, as they were sent
+        with page.expect_response(f"**/gradio_api/{request}*"):
+            route.continue_()
     page.unroute(f"**/gradio_api/{request}*")
 
 
