@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from petseg.course.checks import exercise, gap
 from petseg.course.comparison import same_dtype
 from petseg.course.hints import NotYetError, as_number, ask, one_of, verdict
 from petseg.course.lesson_04 import random_matrices
-from petseg.evaluation.corruptions import CORRUPTIONS, Corruption, flattened
+from petseg.evaluation.corruptions import CORRUPTIONS, flattened
 from petseg.metrics.calibration import expected_calibration_error
 from petseg.metrics.confusion import iou, mean_iou
 
@@ -184,18 +185,17 @@ def _flattened(image: Tensor, contrast: float) -> Iterator[Any]:
 
 @gap("07.k", "dominated networks", NETWORKS, "Equal networks do not dominate each other.")
 def _undominated(scores: Sequence[float], costs: Sequence[float]) -> Iterator[Any]:
-    pairs = list(zip(scores, costs, strict=True))
-    right = [not any(s >= pair[0] and c <= pair[1] and (s, c) != pair for s, c in pairs) for pair in pairs]
+    def none(dominates: Callable[[float, float], bool]) -> list[bool]:
+        pairs = list(zip(scores, costs, strict=True))
+        return [not any(dominates(s - score, cost - c) for s, c in pairs) for score, cost in pairs]
+
+    right = none(lambda s, c: s >= 0 and c >= 0 and s + c > 0)
     yield right
     yield {
         "that is the reverse: True for those that no other dominates.": [not value for value in right],
         "that is only the best score. A cheaper network may be worth it.": [s == max(scores) for s in scores],
-        "a network with an equal score and a lower cost dominates, too.": [
-            not any(s > score and c < cost for s, c in pairs) for score, cost in pairs
-        ],
-        "a network with a higher score at an equal cost dominates, too.": [
-            not any(s >= score and c < cost for s, c in pairs) for score, cost in pairs
-        ],
+        "a network with an equal score and a lower cost dominates, too.": none(lambda s, c: s > 0 and c > 0),
+        "a network with a higher score at an equal cost dominates, too.": none(lambda s, c: s >= 0 and c > 0),
     }
 
 
@@ -246,9 +246,5 @@ def damaged_confidence(guess: Any, overconfidence: Any) -> str:
     black = as_number(ask(overconfidence, lambda image, mask: (torch.zeros_like(image), mask)))
     if black == unchanged:
         raise NotYetError("black images change nothing. Give the changed images to the network.")
-    values = {name: as_number(ask(overconfidence, _medium(CORRUPTIONS[name]))) for name in DAMAGES}
+    values = {name: as_number(ask(overconfidence, partial(CORRUPTIONS[name], strength="medium"))) for name in DAMAGES}
     return f"Undamaged {unchanged:+.3f}; {verdict(guess, values)}"
-
-
-def _medium(corruption: Corruption) -> Any:
-    return lambda image, mask: corruption(image, mask, "medium", seed=0)

@@ -29,14 +29,8 @@ GALLERY: Final[dict[str, Any]] = {"show_label": False, "interactive": False, "he
 
 #: Handlers get values as the browser sends them: Gradio's own checks would refuse, in words of their own, the choice of
 #: a visitor who was away for long. An event waits for those before it: none is lost or overwrites what another changed.
-EVENT: Final[dict[str, Any]] = {
-    "preprocess": False,
-    "api_visibility": "private",
-    "show_progress": "hidden",
-    "concurrency_id": "change",
-    "concurrency_limit": 1,
-    "trigger_mode": "multiple",
-}
+PRIVATE: Final[dict[str, Any]] = {"preprocess": False, "api_visibility": "private", "show_progress": "hidden"}
+EVENT: Final = PRIVATE | {"concurrency_id": "change", "concurrency_limit": 1, "trigger_mode": "multiple"}
 SEGMENT: Final = EVENT | {"concurrency_id": "segment"}
 SAVE: Final = EVENT | {"concurrency_id": "save", "concurrency_limit": 2, "trigger_mode": "once"}
 DRAW: Final = EVENT | {"concurrency_id": "draw", "concurrency_limit": 2, "trigger_mode": "always_last"}
