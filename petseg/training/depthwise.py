@@ -1,8 +1,7 @@
 """Depthwise convolutions in bfloat16 on a CPU, with gradients that are computed in float32.
 
 PyTorch's CPU kernels for a depthwise convolution in bfloat16 are fast, but not those for its gradients: with a stride
-of 2, or a kernel larger than 3x3, they take 3 to 16 times as long as the same gradients in float32, and most of a
-training step of EfficientNet's encoder.
+of 2, or a kernel larger than 3x3, they take several times as long as the same gradients in float32.
 """
 
 from __future__ import annotations

@@ -49,7 +49,9 @@ function strip(front) {
     }
     for (const [number, thumbnail] of thumbnails) {
       thumbnail.ariaPressed = String(number === front.get("photo"));
-      if (!photos.has(number)) thumbnail.remove();
+      if (photos.has(number)) continue;
+      thumbnail.remove();
+      thumbnails.delete(number);
     }
   });
   return row;
