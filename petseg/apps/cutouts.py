@@ -201,6 +201,11 @@ def no_pet(photo: str, doubtful: bool = False, remedy: str = "If it is one, show
     return f"No pet found in {photo}, so there is no cut-out of it. Try a photo that shows the pet larger."
 
 
+def other_pets(photo: str) -> str:
+    """The sentence for a photo whose choice among several pets is lost, since another model segmented it."""
+    return f"{photo}: another model may find other pets. Choose again which are shown."
+
+
 def sentence(error: Exception, photo: str) -> str:
     """The sentence for a photo that failed, never a traceback."""
     if isinstance(error, PetsegError):

@@ -37,6 +37,7 @@ MIXED = (np.array([[0.0, 0.3, 1.0]]), np.arange(9.0).reshape(3, 1, 3), np.full((
 COLORS, FRONT, BACK = np.random.default_rng(1).uniform(0, 1, (3, 3, 4, 5))
 ALPHA = np.linspace(0.05, 1, 20).reshape(4, 5)
 FITTED = [(COLORS, ALPHA, FRONT, BACK), (COLORS, ALPHA, FRONT**2, BACK**2)]
+FITTED += [(1 - COLORS / 9, ALPHA, FRONT, BACK)]  # bright: without a limit, some colours exceed 1
 
 
 @gap("05.a", "upright by EXIF", STORED, "Four more orientations mirror the photo; `load_photo` handles them all.")

@@ -218,7 +218,8 @@ def power(answer: Any) -> str:
     for effect, deviation, runs in ((0.0, 0.4, 4), (1.0, 0.4, 3), (0.5, 0.42, 8), (2.0, 0.5, 2)):
         result = as_number(ask(answer, effect, deviation, runs))
         right = found(effect, deviation, runs)
-        if abs(result - right) < (0.03 if effect else 0.015):
+        within = 0.03 if effect else 0.015
+        if abs(result - right) < within:
             continue
         mistakes = {
             "That is the probability of missing it.": 1 - right,
@@ -226,7 +227,7 @@ def power(answer: Any) -> str:
             "1.96 is the factor for many runs. The rule has the quantile of t.": found(effect, deviation, runs, True),
             "Both means come from `runs` runs: sqrt(2 / runs).": found(effect, deviation, runs, one=True),
         }
-        hint = next((hint for hint, value in mistakes.items() if abs(result - value) < 0.03), "Draw both groups.")
+        hint = next((hint for hint, value in mistakes.items() if abs(result - value) < within), "Draw both groups.")
         raise NotYetError(f"power({effect:g}, {deviation:g}, {runs}) is {result:.2f}, expected {right:.2f}. {hint}")
     enough = next(n for n in range(2, 50) if found(1.0, 0.42, n) > 0.8)
     return f"To find 1 point with a deviation of 0.42 in 80 % of experiments takes {enough} runs of each recipe."

@@ -153,7 +153,7 @@ def operators(answer: Any) -> str:
     return "Each count is one call from Python or from the backward pass to a kernel."
 
 
-@gap("08.e", "what a convolution computes and moves", [(2, 3, 5, 3, 6, 7)], "Both depend on the layer alone.")
+@gap("08.e", "what a convolution computes and moves", [(2, 3, 5, 7, 11, 13)], "Both depend on the layer alone.")
 def _cost(B: int, i: int, o: int, k: int, H: int, W: int) -> Iterator[Any]:
     weights, read, written = i * o * k * k, B * i * H * W, B * o * H * W
     products, moved = B * H * W * weights, 4 * (read + written + weights)

@@ -167,7 +167,7 @@ def loaded_ahead(answer: Any) -> str:
     if not asked[1].wait(PATIENCE):
         raise NotYetError("while the first batch is used, nothing is loaded. Let a thread load the next one.")
     if asked[5].wait(0.3):
-        raise NotYetError("it loads ahead without a limit, until the memory is full. One or two batches are enough.")
+        raise NotYetError("it loads five batches ahead or more, which fills the memory. One or two are enough.")
     if _within(lambda: list(batches)) != list(range(1, 60)):
         raise NotYetError("batches are lost, or come in another order.")
 
@@ -221,6 +221,6 @@ def separable_step(prediction: Any, default: Any, separable: Any) -> str:
     products = [sum(step.multiply_adds for step in trace(UNet(separable=s), (1, 3, 64, 64))) for s in (False, True)]
     fewer = products[0] / products[1]
     return (
-        f"Separable, the default U-Net has {fewer:.1f} times fewer multiply-adds, a narrower one saves less. Your step "
-        f"is {middle:.2f} times as fast ({low:.2f} to {high:.2f}); you predicted {prediction:g}."
+        f"Made separable, the default U-Net has {fewer:.1f} times fewer multiply-adds; a narrower one saves less. Your "
+        f"step is {middle:.2f} times as fast ({low:.2f} to {high:.2f}); you predicted {prediction:g}."
     )

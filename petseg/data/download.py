@@ -40,7 +40,7 @@ ATTEMPTS = 5
 PAUSE = 1.0
 SILENCE = 60.0
 
-AGAIN = "Start it again: it continues where it stopped."
+AGAIN = "Start the download again: it continues where it stopped."
 
 
 def fetch_oxford(root: Path) -> Path:

@@ -14,17 +14,21 @@ from petseg.training.recipes import RECIPES, on_gpu
 from petseg.training.runs import SECTIONS, attempts, find_checkpoint, read_config
 
 #: What a resumed run keeps, except where its data are and whether their decoding shows progress.
-KEPT = ("data.", "model.", "average.", "trainer.max_epochs", "trainer.callbacks")
+KEPT: tuple[str, ...] = ("seed_everything", "data.", "model.", "average.")
+KEPT += ("trainer.max_epochs", "trainer.callbacks", "trainer.gradient_clip")
 FREE = ("data.data_dir", "data.progress")
 
 
 def settings_of(checkpoint: Path) -> dict[str, Any]:
-    """The settings of the first attempt at a checkpoint's run, but not its folder; empty without `config.yaml`.
+    """The settings of the first attempt at a checkpoint's run, but not its folder; empty outside a run.
 
     Raises:
         DataError: the file cannot be read, or a section is missing.
     """
-    config = read_config(attempts(checkpoint.absolute().parent.parent)[0])
+    checkpoints = checkpoint.absolute().parent
+    if checkpoints.name != "checkpoints":  # a copy in some folder, whose `config.yaml` may be that of another program
+        return {}
+    config = read_config(attempts(checkpoints.parent)[0])
     settings = {name: config[name] for name in SECTIONS if name in config}
     for name in ("logger", "default_root_dir", "max_time"):  # the last has passed
         settings.get("trainer", {}).pop(name, None)
@@ -36,13 +40,14 @@ def named_settings(command: str, flags: list[str]) -> dict[str, Any]:
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ckpt_path")
     parser.add_argument("--weights")
-    folders = ("--trainer.default_root_dir", "--trainer.logger.save_dir", "--trainer.logger.init_args.save_dir")
-    parser.add_argument(*folders, dest="folder", default=".")
+    parser.add_argument("--trainer.default_root_dir", dest="root")
+    parser.add_argument("--trainer.logger.save_dir", "--trainer.logger.init_args.save_dir", dest="folder")
     parser.add_argument("--trainer.logger.name", "--trainer.logger.init_args.name", dest="name", default="runs")
     known, _ = parser.parse_known_args(flags)
     if known.ckpt_path:
         with suppress(DataError):  # which is raised again, once all arguments are read
-            settings = settings_of(find_checkpoint(known.ckpt_path, Path(known.folder, known.name)))
+            runs = Path(known.folder or known.root or ".", known.name)
+            settings = settings_of(find_checkpoint(known.ckpt_path, runs))
             return settings if command == "fit" or not settings else {"data": settings["data"]}
     elif command != "fit":
         return {"data": {"image_size": zoo.card(known.weights).size[0]}}

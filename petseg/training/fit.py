@@ -104,6 +104,8 @@ class PetCLI(LightningCLI):
         configs = parser.parse_object(first), self.config["fit"]
         # as in `config.yaml`, which has lists for tuples
         before, now = (dict(dict_to_namespace(yaml.safe_load(parser.dump(config))).items()) for config in configs)
+        if now.get("seed_everything") is True:  # any
+            now["seed_everything"] = before.get("seed_everything")
         for name in before | now if first else ():
             if name.startswith(KEPT) and name not in FREE and before.get(name) != now.get(name):
                 raise SettingsError(

@@ -309,7 +309,7 @@ def test_nothing_to_do_is_one_sentence_and_no_folder_is_made(photos, pet_model, 
         (["--only", "overlay", "--background", "white"], "Add --only cutout"),
         *(
             (["--out", name], f"--out {name}: is the photo itself. Name another file.")
-            for name in ("cat.png", "CAT.png", "../link/cat.png")
+            for name in ("cat.png", "../link/cat.png")
         ),
         (["--out", "cat.png/out"], "cannot be made (Not a directory). Name another folder."),
         (["dog.png", "--out", "cut.png"], "--out cut.png: is one file, but there are 2 photos. Name a folder."),

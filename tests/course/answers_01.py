@@ -78,6 +78,7 @@ CASES = [
     ("01.f", lambda masks: torch.from_numpy(masks).median(dim=0).values, "that is the median"),
     ("01.f", lambda masks: torch.from_numpy(masks).mode(dim=0).values, "Return a NumPy array"),
     ("01.f", lambda masks: torch.from_numpy(masks).mode(dim=0).values.numpy(), "right."),
+    ("01.g", lambda masks: [n for n, mask in enumerate(masks) if not (mask == 0).any()], "right."),
     ("01.h", lambda images: (images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3), correction=0)), "right. Three"),
     ("01.h", lambda images: (numpy_of(images).mean((0, 2, 3)), numpy_of(images).std((0, 2, 3))), "Return a tensor"),
     ("01.h", lambda images: torch.stack([images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3))]), "right. Three"),

@@ -84,6 +84,7 @@ CASES = [
     ("03.d", step, "right."),
     ("03.d", lambda *a: ..., "still to do"),
     ("03.d", early, "no weight has changed"),
+    ("03.d", lambda *a: (step(*a), None), "expected one number"),
     ("03.d", lambda *a: 0.0, "after three steps"),
     ("03.d", lambda *a: torch.tensor(float(step(*a)), requires_grad=True), "Return `loss.item()`"),
     ("03.e", lambda n, loader: {name: torch.tensor(x) for name, x in loops._validate(n, loader).items()}, "right."),

@@ -136,8 +136,8 @@ def thirty_ahead(batches):
 LOADERS = [
     (prefetch, "right."),
     (lambda batches: batches, "nothing is loaded"),
-    (later, "without a limit"),
-    (thirty_ahead, "without a limit"),
+    (later, "five batches ahead or more"),
+    (thirty_ahead, "five batches ahead or more"),
     (swallowing, "an error while loading is lost"),
     (lambda batches: prefetch(list(batches)[::-1]), "it gives (2, 1, 0)"),
     (lambda batches: prefetch([*batches, 5]), "it gives (0, 1, 2, 5)"),
@@ -185,7 +185,7 @@ CASES = [
     (
         "08.2",
         (3.0, SLOW, QUICK),
-        "right. Separable, the default U-Net has 5.7 times fewer multiply-adds, a narrower one saves less. "
+        "right. Made separable, the default U-Net has 5.7 times fewer multiply-adds; a narrower one saves less. "
         "Your step is 2.00 times as fast (2.00 to 4.00); you predicted 3.",
     ),
     ("08.2", (..., SLOW, QUICK), "still to do"),

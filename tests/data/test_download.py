@@ -66,7 +66,7 @@ def test_an_interrupted_download_continues_at_that_byte(server, tmp_path):
 
 def test_a_second_run_continues_where_the_first_gave_up(server, tmp_path):
     server.breaks = [100_000] + [0] * download.ATTEMPTS
-    with pytest.raises(DataError, match=r"0\.1 MB came.*connection ended.*Start it again: it continues"):
+    with pytest.raises(DataError, match=r"0\.1 MB came.*connection ended.*Start the download again: it continues"):
         fetch_oxford(tmp_path)
     server.requests.clear()
     assert verify_oxford(fetch_oxford(tmp_path)) == []

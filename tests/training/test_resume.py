@@ -231,6 +231,8 @@ def test_what_cannot_end_well_is_refused_in_one_sentence(cartoons, capsys, more,
         ("model.learning_rate", 1e-3, "model.learning_rate=0.001: a resumed run keeps its settings"),
         ("model.augment", "null", "model.augment.flip=None: a resumed run keeps its settings"),
         ("average.decay", 0.5, "average.decay=0.5: a resumed run keeps its settings"),
+        ("seed_everything", 7, "seed_everything=7: a resumed run keeps its settings"),
+        ("trainer.gradient_clip_val", 5, "trainer.gradient_clip_val=5: a resumed run keeps its settings"),
         ("config", RECIPES / "fast.yaml", ": a resumed run keeps its settings"),
     ],
 )

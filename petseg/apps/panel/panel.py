@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from yarl import URL
 
+from petseg.apps.cutouts import other_pets
 from petseg.apps.display import model_choices, sample_photos, sample_thumbnails
 from petseg.apps.edits import Edit, Pet, Stroke
 from petseg.apps.panel.gallery import Entry, Gallery
@@ -118,6 +119,8 @@ class Panel:
             result = self._predictor()(entry.result.photo, name=entry.name)
             strokes = tuple(edit for edit in entry.edits if isinstance(edit, Stroke))  # other pets may be found now
             self.gallery.replace(replace(result, photo_alpha=entry.result.photo_alpha), strokes)
+            if len(strokes) < len(entry.edits):
+                self.widget.add_message(other_pets(entry.name))
 
     def _predictor(self) -> Predictor:
         name = self.widget.model

@@ -137,8 +137,8 @@ class PanelWidget(anywidget.AnyWidget):
         self.send({"type": "save", "name": name, "kind": kind, "view": view, "picture": picture}, buffers=[data])
 
     def add_message(self, sentence: str) -> None:
-        """Adds a sentence about a problem, or about a photo."""
-        self.messages = [*self.messages, sentence]
+        """Adds a sentence about a problem, or about a photo, unless it is there already."""
+        self.messages = list(dict.fromkeys([*self.messages, sentence]))
 
     @contextmanager
     def answering(self, name: str) -> Iterator[None]:

@@ -12,7 +12,7 @@ import gradio as gr
 from PIL import ImageOps
 
 from petseg.apps import display
-from petseg.apps.cutouts import CutoutSettings, Format, no_pet
+from petseg.apps.cutouts import CutoutSettings, Format, no_pet, other_pets
 from petseg.apps.edits import Pet, Stroke
 from petseg.apps.names import write_archive
 from petseg.apps.webapp.limits import MAX_PHOTOS
@@ -71,7 +71,7 @@ class Handlers:
                 photos.append(photo)
                 notes += photo_notes
                 if len(strokes) < len(edits):
-                    notes.append(f"{file.name}: another model may find other pets. Choose again which are shown.")
+                    notes.append(other_pets(file.name))
                 failed += [] if photo.result.found else [no_pet(file.name, result.doubtful)]
             except Exception as error:  # the other photos are segmented all the same
                 failed.append(sentence_of(error, file.name))

@@ -28,10 +28,12 @@ TOOLS: Final = [("Keep", "keep"), ("Remove", "remove")]
 GALLERY: Final[dict[str, Any]] = {"show_label": False, "interactive": False, "height": "fit-content", "buttons": []}
 
 #: Handlers get values as the browser sends them: Gradio's own checks would refuse, in words of their own, the choice of
-#: a visitor who was away for long. An event waits for those before it: none is lost or overwrites what another changed.
+#: a visitor who was away for long. An event waits for those before it with the same `concurrency_id`: they overwrite
+#: nothing of each other. But a segmentation overwrites the corrections that are made while it runs.
 PRIVATE: Final[dict[str, Any]] = {"preprocess": False, "api_visibility": "private", "show_progress": "hidden"}
 EVENT: Final = PRIVATE | {"concurrency_id": "change", "concurrency_limit": 1, "trigger_mode": "multiple"}
 SEGMENT: Final = EVENT | {"concurrency_id": "segment"}
+OWN: Final = EVENT | {"concurrency_id": "own", "concurrency_limit": 2}
 SAVE: Final = EVENT | {"concurrency_id": "save", "concurrency_limit": 2, "trigger_mode": "once"}
 DRAW: Final = EVENT | {"concurrency_id": "draw", "concurrency_limit": 2, "trigger_mode": "always_last"}
 IN_BROWSER: Final[dict[str, Any]] = {"fn": None, "api_visibility": "private"}
@@ -173,8 +175,8 @@ class Page:
         changes = [self.visit.change, self.background.change, self.own.change, self.correcting.change]
         changes += [field.input for field in (self.color, self.crop, self.edge, self.shadow)]
         gr.on(changes, handlers.compare, [self.visit, self.correcting, *fields], self.compared, **DRAW)
-        self.image.upload(handlers.own_picture, [self.image, self.own], [self.image, self.own], **EVENT)
-        self.image.clear(lambda: None, None, self.own, **EVENT)
+        self.image.upload(handlers.own_picture, [self.image, self.own], [self.image, self.own], **OWN)
+        self.image.clear(lambda: None, None, self.own, **OWN)
         pair = [self.background, self.format]
         self.background.input(inputs=pair, outputs=self.format, js=NO_TRANSPARENT_JPEG[0], **IN_BROWSER)
         self.format.input(inputs=pair, outputs=self.background, js=NO_TRANSPARENT_JPEG[1], **IN_BROWSER)
