@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from petseg.apps.names import FORMATS, KINDS, RESULT_ENDINGS, absolute, result_names
+from petseg.apps.names import FORMATS, KINDS, RESULT_ENDINGS, absolute, result_names, same_file
 from petseg.errors import MissingError, PhotoError, SettingsError, say
 from petseg.files import atomic_write
 
@@ -184,18 +184,12 @@ def _segment_all(photos: Sequence[Path], settings: CutoutSettings, args: argpars
     return done == len(jobs)
 
 
-def _same(out: Path, photo: Path) -> bool:
-    with suppress(OSError, ValueError):  # one of them does not exist
-        return out.samefile(photo)
-    return False
-
-
 def _jobs(photos: Sequence[Path], args: argparse.Namespace) -> list[Job]:
     out: Path = args.out
     if names_a_file(out):
         if len(photos) > 1:
             raise SettingsError(f"--out {out}: is one file, but there are {len(photos)} photos. Name a folder.")
-        if out != PIPE and _same(out, photos[0]):
+        if out != PIPE and same_file(out, photos[0]):
             raise SettingsError(f"--out {out}: is the photo itself. Name another file.")
         return [Job(photos[0], dict.fromkeys(args.only, out))]
     try:

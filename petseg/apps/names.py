@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePath
 from typing import IO, Final
@@ -61,6 +62,13 @@ def shortened(name: str, ending: str, origin: str = "") -> str:
     digest = hashlib.sha256(os.fsencode(origin or name)).hexdigest()[:8]
     start = os.fsencode(name)[: most - len(digest) - 1].decode("utf-8", "ignore")  # no half character at its end
     return f"{start}-{digest}"
+
+
+def same_file(path: Path, other: Path) -> bool:
+    """Whether two paths name one file that exists."""
+    with suppress(OSError, ValueError):
+        return path.samefile(other)
+    return False
 
 
 def folded(path: str) -> str:

@@ -218,8 +218,7 @@ def power(answer: Any) -> str:
     for effect, deviation, runs in ((0.0, 0.4, 4), (1.0, 0.4, 3), (0.5, 0.42, 8), (2.0, 0.5, 2)):
         result = as_number(ask(answer, effect, deviation, runs))
         right = found(effect, deviation, runs)
-        within = 0.03 if effect else 0.015
-        if abs(result - right) < within:
+        if abs(result - right) < (within := 0.03 if effect else 0.015):
             continue
         mistakes = {
             "That is the probability of missing it.": 1 - right,
