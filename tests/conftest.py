@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from chrome import NoBrowserError, launched
 from disks import NoDiskError, small_disk
 
 from petseg.data.cartoons import write_dataset
@@ -55,6 +56,16 @@ def _real(folder: str, variable: str) -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts long modules first, the longest before all."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Chromium, driven by Playwright."""
+    try:
+        with launched() as browser:
+            yield browser
+    except NoBrowserError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)

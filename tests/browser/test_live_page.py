@@ -172,7 +172,7 @@ def test_a_server_that_sends_files_with_the_wrong_type_is_said_to_and_nothing_tu
         page.route(f"**/live/*{ending}", lambda route: route.fulfill(response=route.fetch(), content_type=kind))
     page.goto(address)
     page.locator(".petseg-live", has_text=words).wait_for()
-    assert page.locator(".petseg-busy").count() == 0
+    page.locator(".petseg-busy").wait_for(state="detached")
     page.close()
 
 
@@ -182,7 +182,7 @@ def test_opened_as_a_file_the_page_says_that_it_needs_a_server(chromium: Any, tm
     page.set_default_timeout(WAIT)
     page.goto((tmp_path / "live.html").as_uri())
     page.locator(".petseg-status", has_text="Browsers run").wait_for()
-    assert page.locator(".petseg-busy").count() == 0
+    page.locator(".petseg-busy").wait_for(state="detached")
     assert page.locator(".petseg-status").inner_text().startswith("Browsers run this page only from a web server: run")
     page.close()
 

@@ -9,7 +9,6 @@ from typing import Any
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from chrome import NoBrowserError, launched
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
@@ -136,19 +135,15 @@ def test_the_first_page_leads_to_live_page_colab_and_every_lesson_with_its_time(
 
 
 @pytest.mark.slow
-def test_no_page_is_wider_than_its_window_on_a_phone_and_on_a_laptop_light_and_dark(html: Path) -> None:
+def test_no_page_is_wider_than_its_window_on_a_phone_and_on_a_laptop_light_and_dark(html: Path, chromium: Any) -> None:
     too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    try:
-        with launched() as browser:
-            for width, scheme in itertools.product((400, 1280), ("light", "dark")):
-                page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-                for name in ("index", "02_build_the_unet", "results/released"):
-                    page.goto((html / f"{name}.html").as_uri())
-                    assert page.locator("html").get_attribute("data-theme") == scheme
-                    assert page.evaluate(too_wide) <= 0, (name, width)
-                page.close()
-    except NoBrowserError as error:
-        pytest.skip(str(error))
+    for width, scheme in itertools.product((400, 1280), ("light", "dark")):
+        page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        for name in ("index", "02_build_the_unet", "results/released"):
+            page.goto((html / f"{name}.html").as_uri())
+            assert page.locator("html").get_attribute("data-theme") == scheme
+            assert page.evaluate(too_wide) <= 0, (name, width)
+        page.close()
 
 
 def test_the_site_has_the_accent_of_the_apps_light_and_dark() -> None:
