@@ -8,7 +8,8 @@ annotators drew roughly.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from copy import deepcopy
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -18,22 +19,23 @@ from petseg.data.datamodule import PetDataModule, PixelDataset
 from petseg.errors import SettingsError
 from petseg.evaluation.evaluate import batches, both_ways
 from petseg.models import zoo
+from petseg.models.segmenter import Segmenter
+from petseg.training.ema import WarmupEMA
+from petseg.training.optimizer import planned_epochs
 from petseg.training.task import SegmentationTask
 
 
 @torch.inference_mode()
-def soft_labels(
-    teachers: Sequence[str | Path], dataset: PixelDataset, device: torch.device, batch_size: int = 32
-) -> Tensor:
+def soft_labels(segmenters: Sequence[Segmenter], dataset: PixelDataset, batch_size: int = 32) -> Tensor:
     """Mean probabilities of several models for the images of a split, of the models' size, and their mirror images.
 
-    Returns:
-        uint8 (N, 3, H, W) on the device, in the order of the split; 255 is certainty.
+    Args:
+        segmenters: the models in evaluation mode, all on one device.
 
-    Raises:
-        ModelError: there is no such teacher.
+    Returns:
+        uint8 (N, 3, H, W) on that device, in the order of the split; 255 is certainty.
     """
-    segmenters = [zoo.load(teacher)[0].to(device).to(memory_format=torch.channels_last) for teacher in teachers]
+    device = next(segmenters[0].parameters()).device
     soft = []
     for batch in batches(dataset, batch_size):
         image = batch.image.to(device)
@@ -53,13 +55,28 @@ class Distillation(L.Callback):
     Args:
         teacher: a released model or a `.safetensors` file, or several, whose probabilities are averaged.
         weight: fraction of the loss that the teachers have, 0 to 1.
+        join: fraction of all epochs after which the student itself becomes one more teacher, with its averaged weights
+            of that time; 1: never. The mean of models that are about equally good, and err in different places, is
+            often better than each (compare Furlanello et al.: Born-Again Neural Networks, ICML 2018,
+            https://arxiv.org/abs/1805.04770).
     """
 
-    def __init__(self, teacher: str | list[str] = "unet-lite0", weight: float = 0.5) -> None:
-        if not 0 <= weight <= 1:
-            raise SettingsError(f"weight={weight}: must lie between 0 and 1, for instance 0.5.")
+    def __init__(self, teacher: str | list[str] = "unet-lite0", weight: float = 0.5, join: float = 1.0) -> None:
+        for name, value in (("weight", weight), ("join", join)):
+            if not 0 <= value <= 1:
+                raise SettingsError(f"{name}={value}: must lie between 0 and 1, for instance 0.5.")
         self.teachers = [teacher] if isinstance(teacher, str) else list(teacher)
-        self.weight = weight
+        self.weight, self.join = weight, join
+        self._student: dict[str, Tensor] = {}  # the weights that joined
+        self._joined = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights that joined, so that a training that is resumed goes on with the same teachers."""
+        return {"student": self._student}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the weights that joined from a checkpoint."""
+        self._student = state_dict["student"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Computes the teachers' probabilities.
@@ -70,11 +87,32 @@ class Distillation(L.Callback):
         data = getattr(trainer, "datamodule", None)
         if not isinstance(pl_module, SegmentationTask) or not isinstance(data, PetDataModule):
             raise TypeError("Distillation needs a SegmentationTask and a PetDataModule")
+        self._joined = False
+        self._teach(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Lets the student join when its time has come, or, after a resume, had come before."""
+        progress = trainer.current_epoch / planned_epochs(trainer)
+        if self._joined or self.join == 1 or progress < self.join or not isinstance(pl_module, SegmentationTask):
+            return
+        averages = [callback.average for callback in cast(Any, trainer).callbacks if isinstance(callback, WarmupEMA)]
+        student = deepcopy(cast(SegmentationTask, averages[0] if averages else pl_module).segmenter).eval()
+        if self._student:
+            student.load_state_dict(self._student)
+        self._joined, self._student = True, student.state_dict()
+        self._teach(trainer, pl_module, student)
+
+    def _teach(self, trainer: L.Trainer, task: SegmentationTask, *more: Segmenter) -> None:
+        """Gives the task the mean probabilities of its teachers and of `more`."""
+        segmenters = [*(zoo.load(teacher)[0] for teacher in self.teachers), *more]
+        for segmenter in segmenters:
+            segmenter.to(task.device).to(memory_format=torch.channels_last)
         with trainer.precision_plugin.forward_context():  # as fast as the training itself
-            soft = soft_labels(self.teachers, data.datasets["train"], pl_module.device)
-        pl_module.use_soft_labels(soft, self.weight)
+            soft = soft_labels(segmenters, cast(Any, trainer).datamodule.datasets["train"])
+        task.use_soft_labels(soft, self.weight)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Frees the soft labels, which take as much memory as the images."""
+        self._student = {}
         if isinstance(pl_module, SegmentationTask):
             pl_module.use_soft_labels(None)

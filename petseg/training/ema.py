@@ -38,11 +38,16 @@ class WarmupEMA(WeightAveraging):
         self.decay = decay
         self.updates = 0
 
+    @property
+    def average(self) -> nn.Module:
+        """The module with the averaged weights, of the task's class; there once the training is set up."""
+        return cast(AveragedModel, self._average_model).module
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Collects the tensors that every update takes; after a resume, the updates go on counting."""
-        average = cast(AveragedModel, self._average_model).to(pl_module.device)
-        self.updates = int(average.n_averaged)
-        self.collect(average.module, pl_module)
+        self.average.to(pl_module.device)
+        self.updates = int(cast(AveragedModel, self._average_model).n_averaged)
+        self.collect(self.average, pl_module)
 
     def collect(self, average: nn.Module, current: nn.Module) -> None:
         """Pairs the tensors of two modules of the same class."""

@@ -1,14 +1,18 @@
 """Distillation: soft labels are the teachers' probabilities, move with the image, and have the weight that is set."""
 
+from copy import deepcopy
+
 import lightning as L
 import pytest
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from petseg.data.augment import AugmentSettings
 from petseg.models import zoo
 from petseg.models.unet import UNet
 from petseg.training.distillation import Distillation, soft_labels
+from petseg.training.ema import WarmupEMA
 from petseg.training.task import SegmentationTask
 
 
@@ -33,7 +37,7 @@ def test_soft_labels_are_the_mean_of_all_teachers_over_an_image_and_its_mirror_i
     torch.nn.init.normal_(segmenter.network.head.weight)
     teachers = [small_model, zoo.save(tmp_path / "other.safetensors", segmenter, card)][:count]
     train = module.datasets["train"]
-    soft = soft_labels(teachers, train, torch.device("cpu"), batch_size=7)
+    soft = soft_labels([zoo.load(teacher)[0] for teacher in teachers], train, batch_size=7)
     assert soft.shape == (len(train), 3, 32, 32)
     assert (soft.sum(dim=1, dtype=torch.int64) - 255).abs().max() <= 2  # rounding
     expected = torch.stack([both_ways(teacher, train[5].image) for teacher in teachers]).mean(0)
@@ -75,6 +79,42 @@ def test_a_student_learns_from_its_teacher_during_fit_and_frees_the_soft_labels(
     assert task._soft is None
 
 
-def test_an_impossible_weight_is_refused():
-    with pytest.raises(ValueError, match=r"weight=1\.5: must lie between 0 and 1"):
-        Distillation(weight=1.5)
+def test_the_student_joins_with_its_average_of_that_time_also_when_the_training_is_resumed_later(
+    module, small_model, tmp_path
+):
+    labels, students = [], []
+
+    class Spy(L.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            labels.append(pl_module._soft)
+
+        def on_train_epoch_end(self, trainer, pl_module):
+            average = next(callback for callback in trainer.callbacks if isinstance(callback, WarmupEMA)).average
+            students.append(deepcopy(average.segmenter).eval())
+
+    def train(checkpoint=None):
+        every_epoch = ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1)
+        trainer = L.Trainer(
+            max_epochs=3, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", logger=False,
+            enable_progress_bar=False, callbacks=[Distillation(str(small_model), join=0.3), WarmupEMA(0.5), Spy(),
+            every_epoch],
+        )  # fmt: skip
+        trainer.fit(SegmentationTask(UNet(channels=(4,)), learning_rate=0.05), module, ckpt_path=checkpoint)
+
+    train()
+    teacher, split = zoo.load(small_model)[0], module.datasets["train"]
+    assert labels[0].equal(soft_labels([teacher], split))
+    expected = soft_labels([teacher, students[0]], split)  # the student after the first of three epochs
+    assert labels[1].equal(expected)
+    assert labels[2].equal(expected)
+    assert not expected.equal(labels[0])
+    assert not expected.equal(soft_labels([teacher, students[1]], split))
+    train(tmp_path / "epoch=1.ckpt")
+    assert len(labels) == 4
+    assert labels[3].equal(expected)
+
+
+@pytest.mark.parametrize("setting", ["weight", "join"])
+def test_an_impossible_fraction_is_refused(setting):
+    with pytest.raises(ValueError, match=rf"{setting}=1\.5: must lie between 0 and 1"):
+        Distillation(**{setting: 1.5})
