@@ -67,13 +67,11 @@ def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(best, ca
     start = Path("start.safetensors")
     release.release(best, start, pets(cartoons), test=False)
     teacher = {"trainer.callbacks": "petseg.training.distillation.Distillation", "trainer.callbacks.teacher": start}
-    fit.run(["fit", *flags(cartoons, weights=start, **teacher, **{"trainer.callbacks.weight": 0.25})])
+    settings = {"trainer.callbacks.weight": 0.25, "trainer.callbacks.join": 0.5}
+    fit.run(["fit", *flags(cartoons, weights=start, **teacher, **settings)])
     card = release.release(version(1) / "checkpoints/best.ckpt", Path("b.safetensors"), pets(cartoons), test=False)
-    assert {key: card.recipe[key] for key in ("starts_from", "teacher", "teacher_weight")} == {
-        "starts_from": "start",
-        "teacher": "start",
-        "teacher_weight": 0.25,
-    }
+    named = ("starts_from", "teacher", "teacher_weight", "student_joins")
+    assert [card.recipe[key] for key in named] == ["start", "start", 0.25, 0.5]
 
 
 def test_the_mean_of_a_run_and_its_start_is_released_where_it_scores_higher(best, cartoons, monkeypatch):
