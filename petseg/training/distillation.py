@@ -68,7 +68,6 @@ class Distillation(L.Callback):
         self.teachers = [teacher] if isinstance(teacher, str) else list(teacher)
         self.weight, self.join = weight, join
         self._student: dict[str, Tensor] = {}  # the weights that joined
-        self._joined = False
 
     def state_dict(self) -> dict[str, Any]:
         """The weights that joined, so that a training that is resumed goes on with the same teachers."""
@@ -87,24 +86,24 @@ class Distillation(L.Callback):
         data = getattr(trainer, "datamodule", None)
         if not isinstance(pl_module, SegmentationTask) or not isinstance(data, PetDataModule):
             raise TypeError("Distillation needs a SegmentationTask and a PetDataModule")
-        self._joined = False
         self._teach(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Lets the student join when its time has come, or, after a resume, had come before."""
-        progress = trainer.current_epoch / planned_epochs(trainer)
-        if self._joined or self.join == 1 or progress < self.join or not isinstance(pl_module, SegmentationTask):
+        """Lets the student join when its time has come."""
+        if self._student or self.join == 1 or not isinstance(pl_module, SegmentationTask):
             return
-        averages = [callback.average for callback in cast(Any, trainer).callbacks if isinstance(callback, WarmupEMA)]
-        student = deepcopy(cast(SegmentationTask, averages[0] if averages else pl_module).segmenter).eval()
-        if self._student:
-            student.load_state_dict(self._student)
-        self._joined, self._student = True, student.state_dict()
-        self._teach(trainer, pl_module, student)
+        if trainer.current_epoch / planned_epochs(trainer) >= self.join:
+            averages = [item.average for item in cast(Any, trainer).callbacks if isinstance(item, WarmupEMA)]
+            student = cast(SegmentationTask, averages[0] if averages else pl_module).segmenter
+            self._student = deepcopy(student.state_dict())
+            self._teach(trainer, pl_module)
 
-    def _teach(self, trainer: L.Trainer, task: SegmentationTask, *more: Segmenter) -> None:
-        """Gives the task the mean probabilities of its teachers and of `more`."""
-        segmenters = [*(zoo.load(teacher)[0] for teacher in self.teachers), *more]
+    def _teach(self, trainer: L.Trainer, task: SegmentationTask) -> None:
+        """Gives the task the mean probabilities of its teachers, and of the student where it has joined them."""
+        segmenters = [zoo.load(teacher)[0] for teacher in self.teachers]
+        if self._student:
+            segmenters.append(deepcopy(task.segmenter).eval())
+            segmenters[-1].load_state_dict(self._student)
         for segmenter in segmenters:
             segmenter.to(task.device).to(memory_format=torch.channels_last)
         with trainer.precision_plugin.forward_context():  # as fast as the training itself

@@ -96,8 +96,8 @@ def test_the_student_joins_with_its_average_of_that_time_also_when_the_training_
         every_epoch = ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1)
         trainer = L.Trainer(
             max_epochs=3, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", logger=False,
-            enable_progress_bar=False, callbacks=[Distillation(str(small_model), join=0.3), WarmupEMA(0.5), Spy(),
-            every_epoch],
+            enable_progress_bar=False,
+            callbacks=[Distillation(str(small_model), join=0.3), WarmupEMA(0.5), Spy(), every_epoch],
         )  # fmt: skip
         trainer.fit(SegmentationTask(UNet(channels=(4,)), learning_rate=0.05), module, ckpt_path=checkpoint)
 
