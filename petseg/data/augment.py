@@ -89,7 +89,13 @@ class Augment(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, image: Tensor, mask: Tensor, soft: Tensor | None = None, size: float = 1.0, geometry: float | None = None
+        self,
+        image: Tensor,
+        mask: Tensor,
+        soft: Tensor | None = None,
+        size: float = 1.0,
+        geometry: float | None = None,
+        composed: bool = True,
     ) -> tuple[Tensor, ...]:
         """Changes each example in its own way.
 
@@ -99,6 +105,7 @@ class Augment(nn.Module):
             soft: float (B, K, H, W), a teacher's probabilities.
             size: height and width of the output as a fraction of H and W.
             geometry: replaces that of the settings, for instance by 0 in the last epochs.
+            composed: if False, no image is pasted over or replaced by a collage, a background or a mosaic.
 
         Returns:
             image and mask, and `soft` where it was given, in the new size. Where a moved image does not cover the
@@ -107,9 +114,9 @@ class Augment(nn.Module):
         H, W = (max(1, round(size * side)) for side in image.shape[-2:])
         layers = [image, mask[:, None].to(image.dtype), *([] if soft is None else [soft])]
         layers = self._moved(self._flipped(layers), H, W, self.settings.geometry if geometry is None else geometry)
-        layers = self._composed(layers)
+        layers = self._composed(layers) if composed else layers
         layers[0] = self._blurred(self._recolored(layers[0]))
-        image, labels, *rest = self._pasted(layers)
+        image, labels, *rest = self._pasted(layers) if composed else layers
         return image, labels[:, 0].to(mask.dtype), *rest
 
     def _flipped(self, layers: list[Tensor]) -> list[Tensor]:

@@ -17,7 +17,7 @@ from torch.utils.data import RandomSampler
 
 from petseg.errors import SettingsError
 from petseg.files import atomic_write
-from petseg.training.optimizer import planned_epochs, planned_steps
+from petseg.training.optimizer import cycle_steps, planned_epochs
 from petseg.training.runs import attempts, joined, read_log
 
 
@@ -73,11 +73,14 @@ class LastCheckpoint(ModelCheckpoint):
         """
         if not trainer.ckpt_path:
             return
-        schedule, steps = pl_module.lr_schedulers(), planned_steps(trainer)
+        # of the epoch before: a further cycle starts with its own first epoch
+        restarts = pl_module.hparams.get("restarts", ())
+        steps = cycle_steps(trainer, max(trainer.current_epoch - 1, 0), restarts)
+        schedule = pl_module.lr_schedulers()
         if isinstance(schedule, OneCycleLR) and schedule.total_steps != max(3, steps):  # as `one_cycle` has it
             raise SettingsError(
-                f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; this training "
-                f"takes {steps}. Resume with the settings of the first run, or start a new one with --weights."
+                f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; in this training "
+                f"it takes {steps}. Resume with the settings of the first run, or start a new one with --weights."
             )
         if not trainer.is_last_batch:
             raise SettingsError(

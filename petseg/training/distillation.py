@@ -56,9 +56,9 @@ class Distillation(L.Callback):
         teacher: a released model or a `.safetensors` file, or several, whose probabilities are averaged.
         weight: fraction of the loss that the teachers have, 0 to 1.
         join: fraction of all epochs after which the student itself becomes one more teacher, with its averaged weights
-            of that time; 1: never. The mean of models that are about equally good, and err in different places, is
-            often better than each (compare Furlanello et al.: Born-Again Neural Networks, ICML 2018,
-            https://arxiv.org/abs/1805.04770).
+            of that time, which are renewed wherever the learning rate restarts; 1: never. The mean of models that are
+            about equally good, and err in different places, is often better than each (compare Furlanello et al.:
+            Born-Again Neural Networks, ICML 2018, https://arxiv.org/abs/1805.04770).
     """
 
     def __init__(self, teacher: str | list[str] = "unet-lite0", weight: float = 0.5, join: float = 1.0) -> None:
@@ -89,10 +89,11 @@ class Distillation(L.Callback):
         self._teach(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Lets the student join when its time has come."""
-        if self._student or self.join == 1 or not isinstance(pl_module, SegmentationTask):
+        """Lets the student join when its time has come, and with better weights after each cycle."""
+        if self.join == 1 or not isinstance(pl_module, SegmentationTask):
             return
-        if trainer.current_epoch / planned_epochs(trainer) >= self.join:
+        due = not self._student or trainer.current_epoch == pl_module.cycle.start
+        if due and trainer.current_epoch / planned_epochs(trainer) >= self.join:
             averages = [item.average for item in cast(Any, trainer).callbacks if isinstance(item, WarmupEMA)]
             student = cast(SegmentationTask, averages[0] if averages else pl_module).segmenter
             self._student = deepcopy(student.state_dict())

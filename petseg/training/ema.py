@@ -11,6 +11,8 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from petseg.training.task import SegmentationTask
+
 
 def keep(n: int, decay: float) -> float:
     """Fraction of the old average that update number n keeps, counted from 0; the first one only copies.
@@ -27,6 +29,10 @@ class WarmupEMA(WeightAveraging):
     The average is what is validated, what a checkpoint holds as `state_dict`, and what the task has after the training.
     A checkpoint holds the raw weights as `current_model_state`.
 
+    Where the learning rate restarts, the average starts anew with each cycle, and is replaced at its end by the mean of
+    the averages at the ends of all cycles so far (compare Izmailov et al.: Averaging Weights Leads to Wider Optima and
+    Better Generalization, UAI 2018, https://arxiv.org/abs/1803.05407).
+
     Args:
         decay: fraction of the old average that an update keeps once warmed up, 0 to 1; 0 averages nothing.
     """
@@ -37,6 +43,8 @@ class WarmupEMA(WeightAveraging):
         super().__init__()
         self.decay = decay
         self.updates = 0
+        self._ends: list[Tensor] = []  # the mean of the averages at the ends of the cycles
+        self._cycles = 0  # that have ended
 
     @property
     def average(self) -> nn.Module:
@@ -61,6 +69,9 @@ class WarmupEMA(WeightAveraging):
         if trainer.global_step > self._latest_update_step:  # not while gradients are accumulated
             self._latest_update_step = trainer.global_step
             self.update()
+            restarts = isinstance(pl_module, SegmentationTask) and pl_module.hparams["restarts"]
+            if restarts and trainer.is_last_batch and pl_module.cycle[-1] == trainer.current_epoch:
+                self.end_cycle()
 
     @torch.no_grad()
     def update(self) -> None:
@@ -71,6 +82,24 @@ class WarmupEMA(WeightAveraging):
         if average:
             torch._foreach_copy_(average, current)
         self.updates += 1
+
+    @torch.no_grad()
+    def end_cycle(self) -> None:
+        """Replaces the average by the mean of those at the ends of all cycles; the next update starts it anew."""
+        average, self._cycles = self._smooth[0], self._cycles + 1
+        if self._ends:
+            torch._foreach_lerp_(average, self._ends, 1 - 1 / self._cycles)
+        self._ends = [tensor.clone() for tensor in average]
+        self.updates = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the cycles, beside the average."""
+        return super().state_dict() | {"ends": self._ends, "cycles": self._cycles}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over what a checkpoint kept."""
+        super().load_state_dict(state_dict)
+        self._ends, self._cycles = state_dict.get("ends", []), state_dict.get("cycles", 0)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Saves the number of updates as PyTorch's `AveragedModel` does."""

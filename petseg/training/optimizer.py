@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
@@ -64,4 +65,27 @@ def planned_steps(trainer: L.Trainer) -> int:
 
 def planned_epochs(trainer: L.Trainer) -> int:
     """How many epochs the whole training takes, whatever ends it; known once it has started. The last may be short."""
-    return math.ceil(planned_steps(trainer) / math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))
+    return math.ceil(planned_steps(trainer) / _epoch_steps(trainer))
+
+
+def cycle_at(epoch: int, epochs: int, restarts: Sequence[float]) -> range:
+    """The epochs that share a cycle of the learning rate with one; counted from 0.
+
+    Args:
+        epochs: of the whole training.
+        restarts: fractions of all epochs after which a further cycle starts.
+    """
+    number = [sum(start <= other / epochs for start in restarts) for other in range(epochs)]
+    first = number.index(number[epoch])
+    return range(first, first + number.count(number[epoch]))
+
+
+def cycle_steps(trainer: L.Trainer, epoch: int, restarts: Sequence[float]) -> int:
+    """How many steps the learning rate's cycle takes that an epoch belongs to."""
+    cycle, per_epoch = cycle_at(epoch, planned_epochs(trainer), restarts), _epoch_steps(trainer)
+    return min(planned_steps(trainer), cycle.stop * per_epoch) - cycle.start * per_epoch
+
+
+def _epoch_steps(trainer: L.Trainer) -> int:
+    """Steps in one epoch; known once `planned_steps` was asked."""
+    return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)

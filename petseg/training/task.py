@@ -25,7 +25,7 @@ from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.depthwise import FastDepthwise
 from petseg.training.loss import segmentation_loss
-from petseg.training.optimizer import one_cycle, parameter_groups, planned_epochs, planned_steps
+from petseg.training.optimizer import cycle_at, cycle_steps, one_cycle, parameter_groups, planned_epochs
 from petseg.training.scoring import SplitConfusion
 
 
@@ -57,6 +57,11 @@ class SegmentationTask(L.LightningModule):
         size_starts: for each of `sizes`, the fraction of all epochs after which its stage starts; the first is 0.
         geometry_until: fraction of all epochs after which images are no longer rotated, scaled or shifted, so that the
             last epochs see images as sharp as those that are scored; see `AugmentSettings.geometry`.
+        composed_until: fraction of all epochs after which no image is pasted over or put together from several.
+        restarts: fractions of all epochs after which the learning rate rises once more and falls again, with a new
+            optimiser (Loshchilov, Hutter: SGDR, ICLR 2017, https://arxiv.org/abs/1608.03983). Each cycle ends at other
+            weights, whose mean is often better than each; see `WarmupEMA`.
+        restart_scale: the highest learning rate of those cycles, as a fraction of `learning_rate`.
         encoder_lr_scale: learning rate of a pretrained encoder, as a fraction of that of the rest; 0 freezes it.
         augment: random changes of the training images; none by default.
         compile: fuse the network's operations with `torch.compile`: a minute at the start, then faster steps.
@@ -76,6 +81,9 @@ class SegmentationTask(L.LightningModule):
         sizes: Sequence[float] = (1.0,),
         size_starts: Sequence[float] = (0.0,),
         geometry_until: float = 1.0,
+        composed_until: float = 1.0,
+        restarts: Sequence[float] = (),
+        restart_scale: float = 0.6,
         encoder_lr_scale: float = 1.0,
         augment: AugmentSettings | None = None,
         compile: bool = False,
@@ -83,6 +91,10 @@ class SegmentationTask(L.LightningModule):
         super().__init__()
         self.save_hyperparameters(ignore=["network", "augment"])
         _check_stages(sizes, size_starts)
+        if list(restarts) != sorted(set(restarts)) or not all(0 < start < 1 for start in restarts):
+            raise SettingsError(
+                f"restarts={list(restarts)}: must rise, each above 0 and below 1, for instance [0.7, 0.8, 0.9]."
+            )
         _check_numbers(self.hparams)
         if encoder_lr_scale == 0 and isinstance(network, PretrainedUNet):
             network.freeze()
@@ -137,12 +149,19 @@ class SegmentationTask(L.LightningModule):
         """Height and width at which the current epoch trains, as a fraction of the data's."""
         return size_at(self.current_epoch, self.epochs, self.hparams["sizes"], self.hparams["size_starts"])
 
+    @property
+    def cycle(self) -> range:
+        """The epochs of the current cycle of the learning rate."""
+        return cycle_at(self.current_epoch, self.epochs, self.hparams["restarts"])
+
     def on_train_start(self) -> None:
         """Counts the epochs."""
         self.epochs = planned_epochs(self.trainer)
 
     def on_train_epoch_start(self) -> None:
-        """Starts counting the training pixels from zero."""
+        """Starts counting the training pixels from zero, and a further cycle of the learning rate where one is due."""
+        if self.current_epoch == self.cycle.start > 0:
+            self.trainer.strategy.setup_optimizers(self.trainer)
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64, device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -150,7 +169,8 @@ class SegmentationTask(L.LightningModule):
         size, progress = self.train_size, self.current_epoch / self.epochs
         geometry = 0.0 if progress >= self.hparams["geometry_until"] else None
         soft = None if self._soft is None else self._soft[batch.index].float() / 255
-        image, mask, *teacher = self.augment(batch.image.float() / 255, batch.mask, soft, size, geometry)
+        composed = progress < self.hparams["composed_until"]
+        image, mask, *teacher = self.augment(batch.image.float() / 255, batch.mask, soft, size, geometry, composed)
         with FastDepthwise():
             logits = self(image)  # (B, 3, H, W)
         loss = self.loss(logits, mask)
@@ -196,13 +216,15 @@ class SegmentationTask(L.LightningModule):
         return "test" if self.trainer.testing else "val"
 
     def configure_optimizers(self) -> Any:
-        """AdamW, its learning rate on one cycle over all steps; see `training.optimizer`."""
+        """AdamW, its learning rate on one cycle over all steps up to the next restart; see `training.optimizer`."""
         settings = self.hparams
-        groups = parameter_groups(self.network, settings["learning_rate"], settings["encoder_lr_scale"])
+        steps = cycle_steps(self.trainer, self.current_epoch, settings["restarts"])
+        rate = settings["learning_rate"] * (settings["restart_scale"] if self.cycle.start else 1)
+        groups = parameter_groups(self.network, rate, settings["encoder_lr_scale"])
         optimizer = AdamW(groups, weight_decay=settings["weight_decay"], fused=True)  # one kernel for all tensors
         # Lightning may clip its gradients: whoever scales them for fp16 also unscales them
         optimizer._step_supports_amp_scaling = False
-        schedule = one_cycle(optimizer, planned_steps(self.trainer), settings["warmup"])
+        schedule = one_cycle(optimizer, steps, settings["warmup"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -219,8 +241,8 @@ def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
 
 def _check_numbers(settings: Mapping[str, Any]) -> None:
     """Refuses numbers with which a training would fail or make no sense."""
-    fractions = {"warmup": 0.2, "geometry_until": 0.8}  # with an example of each
-    rates = {"learning_rate": 0.002, "weight_decay": 0.01, "encoder_lr_scale": 0.1}
+    fractions = {"warmup": 0.2, "geometry_until": 0.8, "composed_until": 0.8}  # with an example of each
+    rates = {"learning_rate": 0.002, "restart_scale": 0.6, "weight_decay": 0.01, "encoder_lr_scale": 0.1}
     weights = {"dice_weight": 0.5, "boundary_weight": 1.0}
     for name, example in (fractions | rates | weights).items():
         span = "lie between 0 and 1" if name in fractions else "be finite and at least 0"
