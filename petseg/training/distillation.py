@@ -68,6 +68,7 @@ class Distillation(L.Callback):
         self.teachers = [teacher] if isinstance(teacher, str) else list(teacher)
         self.weight, self.join = weight, join
         self._student: dict[str, Tensor] = {}  # the weights that joined
+        self._taught: Tensor | None = None  # the soft labels of the teachers without the student
 
     def state_dict(self) -> dict[str, Any]:
         """The weights that joined, so that a training that is resumed goes on with the same teachers."""
@@ -101,18 +102,26 @@ class Distillation(L.Callback):
 
     def _teach(self, trainer: L.Trainer, task: SegmentationTask) -> None:
         """Gives the task the mean probabilities of its teachers, and of the student where it has joined them."""
-        segmenters = [zoo.load(teacher)[0] for teacher in self.teachers]
+        if self._taught is None:
+            self._taught = self._labels(trainer, task, [zoo.load(teacher)[0] for teacher in self.teachers])
+        soft = self._taught
         if self._student:
-            segmenters.append(deepcopy(task.segmenter).eval())
-            segmenters[-1].load_state_dict(self._student)
+            student = deepcopy(task.segmenter).eval()
+            student.load_state_dict(self._student)
+            count = len(self.teachers) + 1
+            total = soft.to(torch.int16) * (count - 1) + self._labels(trainer, task, [student])
+            soft = ((total + count // 2) // count).to(torch.uint8)  # rounded
+        task.use_soft_labels(soft, self.weight)
+
+    def _labels(self, trainer: L.Trainer, task: SegmentationTask, segmenters: list[Segmenter]) -> Tensor:
+        """Soft labels of the train split, on the device of the task."""
         for segmenter in segmenters:
             segmenter.to(task.device).to(memory_format=torch.channels_last)
         with trainer.precision_plugin.forward_context():  # as fast as the training itself
-            soft = soft_labels(segmenters, cast(Any, trainer).datamodule.datasets["train"])
-        task.use_soft_labels(soft, self.weight)
+            return soft_labels(segmenters, cast(Any, trainer).datamodule.datasets["train"])
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Frees the soft labels, which take as much memory as the images."""
-        self._student = {}
+        self._student, self._taught = {}, None
         if isinstance(pl_module, SegmentationTask):
             pl_module.use_soft_labels(None)

@@ -105,13 +105,13 @@ def test_the_student_joins_with_its_average_of_that_time_also_when_the_training_
     teacher, split = zoo.load(small_model)[0], module.datasets["train"]
     assert labels[0].equal(soft_labels([teacher], split))
     expected = soft_labels([teacher, students[0]], split)  # the student after the first of three epochs
-    assert labels[1].equal(expected)
-    assert labels[2].equal(expected)
-    assert not expected.equal(labels[0])
-    assert not expected.equal(soft_labels([teacher, students[1]], split))
+    assert (labels[1].int() - expected.int()).abs().max() <= 1  # each is rounded, and their mean once more
+    assert labels[2].equal(labels[1])
+    for other in (labels[0], soft_labels([teacher, students[1]], split)):
+        assert (other.int() - expected.int()).abs().max() > 5
     train(tmp_path / "epoch=1.ckpt")
     assert len(labels) == 4
-    assert labels[3].equal(expected)
+    assert labels[3].equal(labels[1])
 
 
 @pytest.mark.parametrize("setting", ["weight", "join"])
