@@ -65,7 +65,7 @@ class LastCheckpoint(ModelCheckpoint):
             logger.save()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Refuses to leave steps out, and a checkpoint whose schedule has more or fewer than this training.
+        """Refuses to leave steps out, and a checkpoint whose cycle has more or fewer steps than in this training.
 
         Raises:
             SettingsError: the checkpoint was saved within an epoch, whose rest would not be trained; or the number of
@@ -73,14 +73,13 @@ class LastCheckpoint(ModelCheckpoint):
         """
         if not trainer.ckpt_path:
             return
-        # of the epoch before: a further cycle starts with its own first epoch
-        restarts = pl_module.hparams.get("restarts", ())
-        steps = cycle_steps(trainer, max(trainer.current_epoch - 1, 0), restarts)
+        # the checkpoint's schedule is that of its last step; a further cycle starts with the next epoch
+        steps = cycle_steps(trainer, max(trainer.global_step - 1, 0), pl_module.hparams.get("restarts", ()))
         schedule = pl_module.lr_schedulers()
         if isinstance(schedule, OneCycleLR) and schedule.total_steps != max(3, steps):  # as `one_cycle` has it
             raise SettingsError(
                 f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; in this training "
-                f"it takes {steps}. Resume with the settings of the first run, or start a new one with --weights."
+                f"the cycle takes {steps}. Resume with the settings of the first run, or start anew with --weights."
             )
         if not trainer.is_last_batch:
             raise SettingsError(

@@ -21,7 +21,7 @@ from petseg.evaluation.evaluate import batches, both_ways
 from petseg.models import zoo
 from petseg.models.segmenter import Segmenter
 from petseg.training.ema import WarmupEMA
-from petseg.training.optimizer import planned_epochs
+from petseg.training.optimizer import cycle_ends, planned_epochs
 from petseg.training.task import SegmentationTask
 
 
@@ -87,14 +87,15 @@ class Distillation(L.Callback):
         data = getattr(trainer, "datamodule", None)
         if not isinstance(pl_module, SegmentationTask) or not isinstance(data, PetDataModule):
             raise TypeError("Distillation needs a SegmentationTask and a PetDataModule")
+        self._taught = None  # of a training that failed
         self._teach(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lets the student join when its time has come, and with better weights after each cycle."""
         if self.join == 1 or not isinstance(pl_module, SegmentationTask):
             return
-        due = not self._student or trainer.current_epoch == pl_module.cycle.start
-        if due and trainer.current_epoch / planned_epochs(trainer) >= self.join:
+        restarts = trainer.global_step in cycle_ends(trainer, pl_module.hparams["restarts"])[:-1]
+        if (restarts or not self._student) and trainer.current_epoch / planned_epochs(trainer) >= self.join:
             averages = [item.average for item in cast(Any, trainer).callbacks if isinstance(item, WarmupEMA)]
             student = cast(SegmentationTask, averages[0] if averages else pl_module).segmenter
             self._student = deepcopy(student.state_dict())

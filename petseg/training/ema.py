@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from petseg.training.task import SegmentationTask
+from petseg.training.optimizer import cycle_ends
 
 
 def keep(n: int, decay: float) -> float:
@@ -31,10 +31,11 @@ class WarmupEMA(WeightAveraging):
 
     Where the learning rate restarts, the average starts anew with each cycle, and is replaced at its end by the mean of
     the averages at the ends of all cycles so far (compare Izmailov et al.: Averaging Weights Leads to Wider Optima and
-    Better Generalization, UAI 2018, https://arxiv.org/abs/1803.05407).
+    Better Generalization, UAI 2018, https://arxiv.org/abs/1803.05407). A training that is stopped within a cycle has
+    the average of that cycle alone.
 
     Args:
-        decay: fraction of the old average that an update keeps once warmed up, 0 to 1; 0 averages nothing.
+        decay: fraction of the old average that an update keeps once warmed up, 0 to 1; 0 averages no steps.
     """
 
     def __init__(self, decay: float = 0.998) -> None:
@@ -45,6 +46,7 @@ class WarmupEMA(WeightAveraging):
         self.updates = 0
         self._ends: list[Tensor] = []  # the mean of the averages at the ends of the cycles
         self._cycles = 0  # that have ended
+        self._cycle_ends: list[int] = []  # the steps after which they end; none where the learning rate never restarts
 
     @property
     def average(self) -> nn.Module:
@@ -56,6 +58,9 @@ class WarmupEMA(WeightAveraging):
         self.average.to(pl_module.device)
         self.updates = int(cast(AveragedModel, self._average_model).n_averaged)
         self.collect(self.average, pl_module)
+        self._ends = [tensor.to(pl_module.device) for tensor in self._ends]
+        restarts = pl_module.hparams.get("restarts", ())
+        self._cycle_ends = cycle_ends(trainer, restarts) if restarts else []
 
     def collect(self, average: nn.Module, current: nn.Module) -> None:
         """Pairs the tensors of two modules of the same class."""
@@ -69,8 +74,7 @@ class WarmupEMA(WeightAveraging):
         if trainer.global_step > self._latest_update_step:  # not while gradients are accumulated
             self._latest_update_step = trainer.global_step
             self.update()
-            restarts = isinstance(pl_module, SegmentationTask) and pl_module.hparams["restarts"]
-            if restarts and trainer.is_last_batch and pl_module.cycle[-1] == trainer.current_epoch:
+            if trainer.global_step in self._cycle_ends:
                 self.end_cycle()
 
     @torch.no_grad()

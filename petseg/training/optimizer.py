@@ -40,7 +40,7 @@ def one_cycle(optimizer: Optimizer, steps: int, warmup: float) -> OneCycleLR:
 
     Args:
         optimizer: its groups' `lr` are the highest values.
-        steps: of the whole training.
+        steps: of the cycle.
         warmup: fraction of the steps in which the learning rate rises.
     """
     steps = max(3, steps)  # with fewer than two steps of warm-up and one after it, the schedule divides by zero
@@ -68,24 +68,30 @@ def planned_epochs(trainer: L.Trainer) -> int:
     return math.ceil(planned_steps(trainer) / _epoch_steps(trainer))
 
 
-def cycle_at(epoch: int, epochs: int, restarts: Sequence[float]) -> range:
-    """The epochs that share a cycle of the learning rate with one; counted from 0.
+def cycle_ends(trainer: L.Trainer, restarts: Sequence[float]) -> list[int]:
+    """After how many steps each cycle of the learning rate ends, the last one with the training.
 
     Args:
-        epochs: of the whole training.
-        restarts: fractions of all epochs after which a further cycle starts.
+        trainer: of the training.
+        restarts: fractions of all epochs after which a further cycle starts, with the next whole epoch.
     """
-    number = [sum(start <= other / epochs for start in restarts) for other in range(epochs)]
-    first = number.index(number[epoch])
-    return range(first, first + number.count(number[epoch]))
+    steps = planned_steps(trainer)
+    if not restarts:
+        return [steps]
+    epochs, per_epoch = planned_epochs(trainer), _epoch_steps(trainer)
+    due = [sum(start <= epoch / epochs for start in restarts) for epoch in range(epochs)]
+    return [*(epoch * per_epoch for epoch in range(1, epochs) if due[epoch] > due[epoch - 1]), steps]
 
 
-def cycle_steps(trainer: L.Trainer, epoch: int, restarts: Sequence[float]) -> int:
-    """How many steps the learning rate's cycle takes that an epoch belongs to."""
-    cycle, per_epoch = cycle_at(epoch, planned_epochs(trainer), restarts), _epoch_steps(trainer)
-    return min(planned_steps(trainer), cycle.stop * per_epoch) - cycle.start * per_epoch
+def cycle_steps(trainer: L.Trainer, step: int, restarts: Sequence[float]) -> int:
+    """How many steps the cycle takes that contains a step; steps count from 0."""
+    ends = cycle_ends(trainer, restarts)
+    number = min(sum(end <= step for end in ends), len(ends) - 1)
+    return ends[number] - (ends[number - 1] if number else 0)
 
 
 def _epoch_steps(trainer: L.Trainer) -> int:
-    """Steps in one epoch; known once `planned_steps` was asked."""
+    """Steps in one epoch."""
+    if math.isinf(trainer.num_training_batches):  # as `estimated_stepping_batches` does it where it needs the number
+        trainer.fit_loop.setup_data()
     return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)

@@ -25,7 +25,7 @@ from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.depthwise import FastDepthwise
 from petseg.training.loss import segmentation_loss
-from petseg.training.optimizer import cycle_at, cycle_steps, one_cycle, parameter_groups, planned_epochs
+from petseg.training.optimizer import cycle_ends, cycle_steps, one_cycle, parameter_groups, planned_epochs
 from petseg.training.scoring import SplitConfusion
 
 
@@ -45,7 +45,7 @@ class SegmentationTask(L.LightningModule):
             any other module. Its attribute `statistics`, if it has one, says how its images are normalised; default:
             ImageNet's mean and standard deviation.
         learning_rate: the highest value that the one-cycle schedule reaches.
-        warmup: fraction of all steps in which the learning rate rises.
+        warmup: fraction of a cycle's steps in which the learning rate rises.
         weight_decay: AdamW's.
         dice_weight: weight of the soft Dice loss; the cross-entropy has weight 1.
         boundary_weight: weight of the boundary class in the cross-entropy; the others have weight 1. Above 1, a pixel
@@ -67,7 +67,8 @@ class SegmentationTask(L.LightningModule):
         compile: fuse the network's operations with `torch.compile`: a minute at the start, then faster steps.
 
     Raises:
-        SettingsError: `sizes` and `size_starts` do not fit each other, or a number is out of range.
+        SettingsError: `sizes` and `size_starts` do not fit each other, `restarts` do not rise, or a number is out of
+            range.
     """
 
     def __init__(
@@ -149,18 +150,13 @@ class SegmentationTask(L.LightningModule):
         """Height and width at which the current epoch trains, as a fraction of the data's."""
         return size_at(self.current_epoch, self.epochs, self.hparams["sizes"], self.hparams["size_starts"])
 
-    @property
-    def cycle(self) -> range:
-        """The epochs of the current cycle of the learning rate."""
-        return cycle_at(self.current_epoch, self.epochs, self.hparams["restarts"])
-
     def on_train_start(self) -> None:
         """Counts the epochs."""
         self.epochs = planned_epochs(self.trainer)
 
     def on_train_epoch_start(self) -> None:
         """Starts counting the training pixels from zero, and a further cycle of the learning rate where one is due."""
-        if self.current_epoch == self.cycle.start > 0:
+        if self.trainer.global_step in cycle_ends(self.trainer, self.hparams["restarts"])[:-1]:
             self.trainer.strategy.setup_optimizers(self.trainer)
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64, device=self.device)
 
@@ -217,14 +213,14 @@ class SegmentationTask(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW, its learning rate on one cycle over all steps up to the next restart; see `training.optimizer`."""
-        settings = self.hparams
-        steps = cycle_steps(self.trainer, self.current_epoch, settings["restarts"])
-        rate = settings["learning_rate"] * (settings["restart_scale"] if self.cycle.start else 1)
+        settings, step = self.hparams, self.trainer.global_step
+        first = step < cycle_ends(self.trainer, settings["restarts"])[0]
+        rate = settings["learning_rate"] * (1 if first else settings["restart_scale"])
         groups = parameter_groups(self.network, rate, settings["encoder_lr_scale"])
         optimizer = AdamW(groups, weight_decay=settings["weight_decay"], fused=True)  # one kernel for all tensors
         # Lightning may clip its gradients: whoever scales them for fp16 also unscales them
         optimizer._step_supports_amp_scaling = False
-        schedule = one_cycle(optimizer, steps, settings["warmup"])
+        schedule = one_cycle(optimizer, cycle_steps(self.trainer, step, settings["restarts"]), settings["warmup"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -114,6 +114,30 @@ def test_the_student_joins_with_its_average_of_that_time_also_when_the_training_
     assert labels[3].equal(labels[1])
 
 
+def test_where_the_learning_rate_restarts_the_student_joins_with_its_average_anew(module, small_model):
+    labels, students = [], []
+
+    class Spy(L.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            labels.append(pl_module._soft.int())
+
+        def on_train_epoch_end(self, trainer, pl_module):
+            average = next(callback for callback in trainer.callbacks if isinstance(callback, WarmupEMA)).average
+            students.append(deepcopy(average.segmenter).eval())
+
+    trainer = L.Trainer(
+        max_epochs=3, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", logger=False,
+        enable_progress_bar=False, enable_checkpointing=False,
+        callbacks=[Distillation(str(small_model), join=0.3), WarmupEMA(0.5), Spy()],
+    )  # fmt: skip
+    trainer.fit(SegmentationTask(UNet(channels=(4,)), learning_rate=0.05, restarts=(0.6,)), module)
+    teacher, split = zoo.load(small_model)[0], module.datasets["train"]
+    for epoch in (1, 2):
+        expected = soft_labels([teacher, students[epoch - 1]], split).int()
+        assert (labels[epoch] - expected).abs().max() <= 1
+    assert (labels[2] - labels[1]).abs().max() > 5
+
+
 @pytest.mark.parametrize("setting", ["weight", "join"])
 def test_an_impossible_fraction_is_refused(setting):
     with pytest.raises(ValueError, match=rf"{setting}=1\.5: must lie between 0 and 1"):

@@ -1,20 +1,23 @@
 """The learning rate restarts: each cycle has a new optimiser, and the mean of the weights at their ends remains."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import lightning as L
 import pytest
 import torch
-from tiny import column, flags, version
+from tiny import column, flags, pets, version
 
 from petseg.data.augment import AugmentSettings
 from petseg.data.datamodule import Batch
 from petseg.errors import SettingsError
+from petseg.metrics.confusion import pooled_scores
 from petseg.models.unet import UNet
 from petseg.training import fit
 from petseg.training.ema import WarmupEMA
-from petseg.training.optimizer import cycle_at
+from petseg.training.optimizer import cycle_ends, cycle_steps
 from petseg.training.runs import read_checkpoint
+from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 
 CYCLES = {"model.restarts": "[0.25,0.5]", "model.restart_scale": 0.5}  # of four epochs: one, one, two
@@ -22,17 +25,23 @@ BATCHES = 6  # of an epoch
 
 
 @pytest.mark.parametrize(
-    ("epochs", "restarts", "cycles"),
+    ("steps", "restarts", "ends"),
     [
-        (4, (), [range(4)]),
-        (4, (0.25, 0.5), [range(1), range(1, 2), range(2, 4)]),
-        (78, (54 / 78, 60 / 78), [range(54), range(54, 60), range(60, 78)]),
-        (3, (0.5,), [range(2), range(2, 3)]),  # after its fraction, rounded up to whole epochs
-        (2, (0.9, 0.95), [range(2)]),  # no epoch is left for them
+        (24, (), [24]),
+        (24, (0.25, 0.5), [6, 12, 24]),
+        (78 * 6, (54 / 78, 60 / 78), [54 * 6, 60 * 6, 78 * 6]),
+        (18, (0.5,), [12, 18]),  # after its fraction, rounded up to whole epochs
+        (18, (0.4, 0.5), [12, 18]),  # both with the same epoch
+        (12, (0.9, 0.95), [12]),  # no epoch is left for them
+        (20, (0.25, 0.5), [6, 12, 20]),  # max_steps, within the fourth epoch
     ],
 )
-def test_a_cycle_ends_where_the_next_one_starts(epochs, restarts, cycles):
-    assert [cycle_at(epoch, epochs, restarts) for epoch in range(epochs)] == [c for c in cycles for _ in c]
+def test_a_cycle_ends_with_an_epoch_or_with_the_training_and_the_next_step_is_the_next_cycle_s(steps, restarts, ends):
+    trainer = SimpleNamespace(estimated_stepping_batches=steps, num_training_batches=12, accumulate_grad_batches=2)
+    assert cycle_ends(trainer, restarts) == ends
+    for start, end in pairwise([0, *ends]):
+        assert [cycle_steps(trainer, step, restarts) for step in (start, end - 1)] == [end - start] * 2
+    assert cycle_steps(trainer, steps, restarts) == ends[-1] - [0, *ends][-2]  # of a training that is over
 
 
 @pytest.mark.parametrize("restarts", [(0.0,), (1.0,), (0.5, 0.5), (0.8, 0.6), (float("nan"),)])
@@ -64,8 +73,8 @@ def whole(cartoons, tmp_path_factory):
         patch.setattr(WarmupEMA, "on_train_batch_start", watch)
         patch.setattr(WarmupEMA, "end_cycle", ends)
         fit.run(["fit", *flags(cartoons, **CYCLES)])
-        seen["validated"] = column(version(), "val/mean_iou")
-        return seen | {"state": read_checkpoint(version() / "checkpoints" / "last.ckpt")}
+        last, validated = version() / "checkpoints" / "last.ckpt", column(version(), "val/mean_iou")
+        return seen | {"last": last.absolute(), "state": read_checkpoint(last), "validated": validated}
 
 
 def test_each_cycle_raises_and_lowers_the_rate_of_a_new_optimizer_and_the_later_ones_less_high(whole):
@@ -76,7 +85,7 @@ def test_each_cycle_raises_and_lowers_the_rate_of_a_new_optimizer_and_the_later_
     assert whole["steps"] == [*range(6), *range(6), *range(12)]
 
 
-def test_what_is_validated_and_kept_at_the_end_is_the_mean_of_the_averages_at_the_ends_of_all_cycles(whole):
+def test_what_is_validated_and_kept_at_the_end_is_the_mean_of_the_averages_at_the_ends_of_all_cycles(whole, cartoons):
     ends, means = whole["ends"], whole["means"]
     assert len(ends) == 3
     assert not ends[0].equal(ends[1])
@@ -85,6 +94,15 @@ def test_what_is_validated_and_kept_at_the_end_is_the_mean_of_the_averages_at_th
     kept = next(iter(whole["state"]["state_dict"].values()))
     assert kept.equal(means[-1])
     assert not next(iter(whole["state"]["current_model_state"].values())).equal(kept)
+    task = SegmentationTask.load_from_checkpoint(whole["last"], weights_only=True)
+    score = pooled_scores(evaluate(task, pets(cartoons)))["mean_iou"]
+    assert score == pytest.approx(whole["validated"][-1], abs=1e-6)
+
+
+def test_steps_that_end_within_an_epoch_end_the_last_cycle(cartoons):
+    fit.run(["fit", *flags(cartoons, **CYCLES, **{"trainer.max_epochs": -1, "trainer.max_steps": 20})])
+    state = read_checkpoint(version() / "checkpoints" / "last.ckpt")
+    assert state["callbacks"]["WarmupEMA"]["cycles"] == 3
 
 
 @pytest.mark.slow

@@ -248,7 +248,10 @@ def test_a_checkpoint_of_a_longer_or_shorter_schedule_is_refused_in_one_sentence
         ends_within(1, power_cut, flags(cartoons))
     (version() / "config.yaml").unlink()
     assert cli.main(["fit", *flags(cartoons, ckpt_path="last", **{"trainer.max_epochs": epochs})]) == 1
-    assert f"ends its cycle after 24 steps; in this training it takes {steps}. Resume with" in capsys.readouterr().err
+    assert (
+        f"ends its cycle after 24 steps; in this training the cycle takes {steps}. Resume with"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
