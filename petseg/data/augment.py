@@ -6,7 +6,9 @@ Each example draws its own changes. Image, mask and soft labels are read through
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -80,6 +82,15 @@ class AugmentSettings:
             raise ValueError(f"stretch={self.stretch}: must be at least 1, which changes nothing, for instance 1.25.")
 
 
+def augment_settings(
+    section: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
+) -> list[AugmentSettings] | AugmentSettings:
+    """The settings of a recipe's section `augment`: a list where it is one."""
+    if isinstance(section, Sequence):
+        return [AugmentSettings(**entry) for entry in section]
+    return AugmentSettings(**section or {})
+
+
 class Augment(nn.Module):
     """Applies `AugmentSettings` to a batch, with PyTorch's random generator of the batch's device."""
 
@@ -89,13 +100,7 @@ class Augment(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self,
-        image: Tensor,
-        mask: Tensor,
-        soft: Tensor | None = None,
-        size: float = 1.0,
-        geometry: float | None = None,
-        composed: bool = True,
+        self, image: Tensor, mask: Tensor, soft: Tensor | None = None, size: float = 1.0, geometry: float | None = None
     ) -> tuple[Tensor, ...]:
         """Changes each example in its own way.
 
@@ -105,7 +110,6 @@ class Augment(nn.Module):
             soft: float (B, K, H, W), a teacher's probabilities.
             size: height and width of the output as a fraction of H and W.
             geometry: replaces that of the settings, for instance by 0 in the last epochs.
-            composed: if False, no image is pasted over or replaced by a collage, a background or a mosaic.
 
         Returns:
             image and mask, and `soft` where it was given, in the new size. Where a moved image does not cover the
@@ -114,9 +118,9 @@ class Augment(nn.Module):
         H, W = (max(1, round(size * side)) for side in image.shape[-2:])
         layers = [image, mask[:, None].to(image.dtype), *([] if soft is None else [soft])]
         layers = self._moved(self._flipped(layers), H, W, self.settings.geometry if geometry is None else geometry)
-        layers = self._composed(layers) if composed else layers
+        layers = self._composed(layers)
         layers[0] = self._blurred(self._recolored(layers[0]))
-        image, labels, *rest = self._pasted(layers) if composed else layers
+        image, labels, *rest = self._pasted(layers)
         return image, labels[:, 0].to(mask.dtype), *rest
 
     def _flipped(self, layers: list[Tensor]) -> list[Tensor]:

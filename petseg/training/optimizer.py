@@ -85,9 +85,14 @@ def cycle_ends(trainer: L.Trainer, restarts: Sequence[float]) -> list[int]:
 
 def cycle_steps(trainer: L.Trainer, step: int, restarts: Sequence[float]) -> int:
     """How many steps the cycle takes that contains a step; steps count from 0."""
-    ends = cycle_ends(trainer, restarts)
-    number = min(sum(end <= step for end in ends), len(ends) - 1)
-    return ends[number] - (ends[number - 1] if number else 0)
+    ends = [0, *cycle_ends(trainer, restarts)]
+    number = cycle_number(trainer, step, restarts)
+    return ends[number + 1] - ends[number]
+
+
+def cycle_number(trainer: L.Trainer, step: int, restarts: Sequence[float]) -> int:
+    """The number, from 0, of the cycle that contains a step; after the last step, that of the last cycle."""
+    return sum(end <= step for end in cycle_ends(trainer, restarts)[:-1])
 
 
 def _epoch_steps(trainer: L.Trainer) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petseg.data.augment import AugmentSettings
+from petseg.data.augment import augment_settings
 from petseg.data.datamodule import PetDataModule, Source
 from petseg.errors import DataError, ModelError
 from petseg.files import write_json
@@ -211,7 +211,8 @@ def _recipe(task: SegmentationTask, state: Mapping[str, Any], config: Mapping[st
         recipe |= {"seed": config["seed_everything"], "average_decay": config["average"]["decay"]}
         recipe |= {key: config["data"][key] for key in ("batch_size", "val_fraction", "train_fraction")}
         recipe |= {key: config["trainer"][key] for key in ("max_epochs", "precision", "gradient_clip_val")}
-        recipe["augment"] = asdict(AugmentSettings(**config["model"]["augment"] or {}))
+        augment = augment_settings(config["model"]["augment"])
+        recipe["augment"] = [asdict(entry) for entry in augment] if isinstance(augment, list) else asdict(augment)
         if config.get("weights"):
             recipe["starts_from"] = Path(config["weights"]).stem
         if taught := distillation(config):

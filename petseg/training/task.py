@@ -15,7 +15,7 @@ from lightning.pytorch.cli import instantiate_class
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from petseg.data.augment import Augment, AugmentSettings
+from petseg.data.augment import Augment, AugmentSettings, augment_settings
 from petseg.data.datamodule import Batch
 from petseg.errors import SettingsError
 from petseg.files import write_json
@@ -25,7 +25,7 @@ from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.depthwise import FastDepthwise
 from petseg.training.loss import segmentation_loss
-from petseg.training.optimizer import cycle_ends, cycle_steps, one_cycle, parameter_groups, planned_epochs
+from petseg.training.optimizer import cycle_ends, cycle_number, cycle_steps, one_cycle, parameter_groups, planned_epochs
 from petseg.training.scoring import SplitConfusion
 
 
@@ -57,18 +57,17 @@ class SegmentationTask(L.LightningModule):
         size_starts: for each of `sizes`, the fraction of all epochs after which its stage starts; the first is 0.
         geometry_until: fraction of all epochs after which images are no longer rotated, scaled or shifted, so that the
             last epochs see images as sharp as those that are scored; see `AugmentSettings.geometry`.
-        composed_until: fraction of all epochs after which no image is pasted over or put together from several.
         restarts: fractions of all epochs after which the learning rate rises once more and falls again, with a new
             optimiser (Loshchilov, Hutter: SGDR, ICLR 2017, https://arxiv.org/abs/1608.03983). Each cycle ends at other
             weights, whose mean is often better than each; see `WarmupEMA`.
         restart_scale: the highest learning rate of those cycles, as a fraction of `learning_rate`.
         encoder_lr_scale: learning rate of a pretrained encoder, as a fraction of that of the rest; 0 freezes it.
-        augment: random changes of the training images; none by default.
+        augment: random changes of the training images, one for each cycle where it is a list; none by default.
         compile: fuse the network's operations with `torch.compile`: a minute at the start, then faster steps.
 
     Raises:
-        SettingsError: `sizes` and `size_starts` do not fit each other, `restarts` do not rise, or a number is out of
-            range.
+        SettingsError: `sizes` and `size_starts` do not fit each other, `restarts` do not rise, `augment` has not an
+            entry for each cycle, or a number is out of range.
     """
 
     def __init__(
@@ -82,11 +81,10 @@ class SegmentationTask(L.LightningModule):
         sizes: Sequence[float] = (1.0,),
         size_starts: Sequence[float] = (0.0,),
         geometry_until: float = 1.0,
-        composed_until: float = 1.0,
         restarts: Sequence[float] = (),
         restart_scale: float = 0.6,
         encoder_lr_scale: float = 1.0,
-        augment: AugmentSettings | None = None,
+        augment: AugmentSettings | list[AugmentSettings] | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__()
@@ -104,7 +102,12 @@ class SegmentationTask(L.LightningModule):
         # channels-last: all channels of a pixel side by side in memory, which most convolutions are faster with
         network = network.to(memory_format=torch.channels_last)
         self.segmenter = Segmenter(network, *getattr(network, "statistics", IMAGENET))
-        self.augment = Augment(augment)
+        self.augments = augment if isinstance(augment, list) else [augment or AugmentSettings()] * (len(restarts) + 1)
+        if len(self.augments) != len(restarts) + 1:
+            raise SettingsError(
+                f"augment: lists {len(self.augments)} settings; must be {len(restarts) + 1}, one a cycle."
+            )
+        self.augment = Augment(self.augments[0])
         self.scores = SplitConfusion()
         self.epochs = 1  # of the whole training, which knows them when it starts
         self.register_buffer("class_weights", torch.tensor([1.0, 1.0, boundary_weight]), persistent=False)
@@ -119,7 +122,7 @@ class SegmentationTask(L.LightningModule):
         """The task of a recipe, as `training.recipes.read_recipe` returns it."""
         settings = dict(recipe["model"])
         network = instantiate_class((), settings.pop("network"))
-        return cls(network, augment=AugmentSettings(**settings.pop("augment", None) or {}), **settings)
+        return cls(network, augment=augment_settings(settings.pop("augment", None)), **settings)
 
     @property
     def network(self) -> nn.Module:
@@ -156,8 +159,10 @@ class SegmentationTask(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Starts counting the training pixels from zero, and a further cycle of the learning rate where one is due."""
-        if self.trainer.global_step in cycle_ends(self.trainer, self.hparams["restarts"])[:-1]:
+        step, restarts = self.trainer.global_step, self.hparams["restarts"]
+        if step in cycle_ends(self.trainer, restarts)[:-1]:
             self.trainer.strategy.setup_optimizers(self.trainer)
+        self.augment.settings = self.augments[cycle_number(self.trainer, step, restarts)]
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64, device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -165,8 +170,7 @@ class SegmentationTask(L.LightningModule):
         size, progress = self.train_size, self.current_epoch / self.epochs
         geometry = 0.0 if progress >= self.hparams["geometry_until"] else None
         soft = None if self._soft is None else self._soft[batch.index].float() / 255
-        composed = progress < self.hparams["composed_until"]
-        image, mask, *teacher = self.augment(batch.image.float() / 255, batch.mask, soft, size, geometry, composed)
+        image, mask, *teacher = self.augment(batch.image.float() / 255, batch.mask, soft, size, geometry)
         with FastDepthwise():
             logits = self(image)  # (B, 3, H, W)
         loss = self.loss(logits, mask)
@@ -214,8 +218,8 @@ class SegmentationTask(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW, its learning rate on one cycle over all steps up to the next restart; see `training.optimizer`."""
         settings, step = self.hparams, self.trainer.global_step
-        first = step < cycle_ends(self.trainer, settings["restarts"])[0]
-        rate = settings["learning_rate"] * (1 if first else settings["restart_scale"])
+        later = cycle_number(self.trainer, step, settings["restarts"]) > 0
+        rate = settings["learning_rate"] * (settings["restart_scale"] if later else 1)
         groups = parameter_groups(self.network, rate, settings["encoder_lr_scale"])
         optimizer = AdamW(groups, weight_decay=settings["weight_decay"], fused=True)  # one kernel for all tensors
         # Lightning may clip its gradients: whoever scales them for fp16 also unscales them
@@ -237,7 +241,7 @@ def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
 
 def _check_numbers(settings: Mapping[str, Any]) -> None:
     """Refuses numbers with which a training would fail or make no sense."""
-    fractions = {"warmup": 0.2, "geometry_until": 0.8, "composed_until": 0.8}  # with an example of each
+    fractions = {"warmup": 0.2, "geometry_until": 0.8}  # with an example of each
     rates = {"learning_rate": 0.002, "restart_scale": 0.6, "weight_decay": 0.01, "encoder_lr_scale": 0.1}
     weights = {"dice_weight": 0.5, "boundary_weight": 1.0}
     for name, example in (fractions | rates | weights).items():

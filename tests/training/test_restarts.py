@@ -1,6 +1,7 @@
 """The learning rate restarts: each cycle has a new optimiser, and the mean of the weights at their ends remains."""
 
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import lightning as L
@@ -8,14 +9,13 @@ import pytest
 import torch
 from tiny import column, flags, pets, version
 
-from petseg.data.augment import AugmentSettings
-from petseg.data.datamodule import Batch
 from petseg.errors import SettingsError
 from petseg.metrics.confusion import pooled_scores
 from petseg.models.unet import UNet
 from petseg.training import fit
 from petseg.training.ema import WarmupEMA
 from petseg.training.optimizer import cycle_ends, cycle_steps
+from petseg.training.release import release
 from petseg.training.runs import read_checkpoint
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
@@ -125,14 +125,18 @@ def test_a_resumed_run_goes_on_with_its_cycle_and_with_the_mean_of_those_before(
         assert all(tensor.equal(whole["state"][name][key]) for key, tensor in state[name].items()), name
 
 
-@pytest.mark.parametrize(("epoch", "composed"), [(6, True), (7, False)])
-def test_the_last_epochs_see_no_pasted_and_no_composed_image(epoch, composed):
-    settings = AugmentSettings(paste=1.0, mosaic=0.5)
-    task = SegmentationTask(UNet(channels=(4,)), augment=settings, composed_until=0.7)
-    task.log = lambda *args, **settings: None  # type: ignore[method-assign]
-    task.trainer, task.epochs = SimpleNamespace(current_epoch=epoch), 10  # type: ignore[assignment]
-    batch = Batch(torch.rand(4, 3, 16, 16), torch.randint(0, 3, (4, 16, 16), dtype=torch.uint8), torch.arange(4))
-    seen = []
-    task.segmenter.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    task.training_step(batch, 0)
-    assert torch.allclose(seen[0], batch.image / 255, atol=1e-6) != composed
+def test_each_cycle_has_its_own_augmentation_where_the_recipe_lists_them(cartoons):
+    seen, step = [], SegmentationTask.training_step
+
+    def watch(self, batch, batch_idx):
+        seen.append((self.current_epoch, self.augment.settings.flip))
+        return step(self, batch, batch_idx)
+
+    Path("recipe.yaml").write_text("model: {augment: [{flip: 0.1}, {}, {flip: 0.3}]}")
+    given = flags(cartoons, **CYCLES, **{"model.augment.degrees": None})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SegmentationTask, "training_step", watch)
+        fit.run(["fit", "--config", "recipe.yaml", *given])
+    assert sorted(set(seen)) == [(0, 0.1), (1, 0.0), (2, 0.3), (3, 0.3)]
+    card = release(version() / "checkpoints/best.ckpt", Path("out.safetensors"), pets(cartoons), test=False)
+    assert [entry["flip"] for entry in card.recipe["augment"]] == [0.1, 0.0, 0.3]
