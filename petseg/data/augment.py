@@ -85,7 +85,7 @@ class AugmentSettings:
 def augment_settings(
     section: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
 ) -> list[AugmentSettings] | AugmentSettings:
-    """The settings of a recipe's section `augment`: a list where it is one."""
+    """The settings that a recipe's section `augment` holds, or the list of those of each cycle."""
     if isinstance(section, Sequence):
         return [AugmentSettings(**entry) for entry in section]
     return AugmentSettings(**section or {})

@@ -104,9 +104,7 @@ class SegmentationTask(L.LightningModule):
         self.segmenter = Segmenter(network, *getattr(network, "statistics", IMAGENET))
         self.augments = augment if isinstance(augment, list) else [augment or AugmentSettings()] * (len(restarts) + 1)
         if len(self.augments) != len(restarts) + 1:
-            raise SettingsError(
-                f"augment: lists {len(self.augments)} settings; must be {len(restarts) + 1}, one a cycle."
-            )
+            raise SettingsError(f"augment: lists {len(self.augments)} settings for {len(restarts) + 1} cycles.")
         self.augment = Augment(self.augments[0])
         self.scores = SplitConfusion()
         self.epochs = 1  # of the whole training, which knows them when it starts
