@@ -90,10 +90,6 @@ class SegmentationTask(L.LightningModule):
         super().__init__()
         self.save_hyperparameters(ignore=["network", "augment"])
         _check_stages(sizes, size_starts)
-        if list(restarts) != sorted(set(restarts)) or not all(0 < start < 1 for start in restarts):
-            raise SettingsError(
-                f"restarts={list(restarts)}: must rise, each above 0 and below 1, for instance [0.7, 0.8, 0.9]."
-            )
         _check_numbers(self.hparams)
         if encoder_lr_scale == 0 and isinstance(network, PretrainedUNet):
             network.freeze()
@@ -103,8 +99,7 @@ class SegmentationTask(L.LightningModule):
         network = network.to(memory_format=torch.channels_last)
         self.segmenter = Segmenter(network, *getattr(network, "statistics", IMAGENET))
         self.augments = augment if isinstance(augment, list) else [augment or AugmentSettings()] * (len(restarts) + 1)
-        if len(self.augments) != len(restarts) + 1:
-            raise SettingsError(f"augment: lists {len(self.augments)} settings for {len(restarts) + 1} cycles.")
+        _check_cycles(restarts, self.augments)
         self.augment = Augment(self.augments[0])
         self.scores = SplitConfusion()
         self.epochs = 1  # of the whole training, which knows them when it starts
@@ -235,6 +230,18 @@ def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
         )
     if not min(sizes) > 0:
         raise SettingsError(f"sizes={list(sizes)}: every size must be above 0, for instance sizes=[0.5, 1].")
+
+
+def _check_cycles(restarts: Sequence[float], augments: Sequence[AugmentSettings]) -> None:
+    """Refuses restarts outside the training, and a list of augmentation that is too long or too short for them."""
+    if list(restarts) != sorted(set(restarts)) or not all(0 < start < 1 for start in restarts):
+        raise SettingsError(
+            f"restarts={list(restarts)}: must rise, each above 0 and below 1, for instance [0.7, 0.8, 0.9]."
+        )
+    if len(augments) != len(restarts) + 1:
+        raise SettingsError(
+            f"augment: lists {len(augments)} settings; must be {len(restarts) + 1}, one for each cycle, or no list."
+        )
 
 
 def _check_numbers(settings: Mapping[str, Any]) -> None:

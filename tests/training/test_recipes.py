@@ -32,7 +32,7 @@ def test_the_network_of_a_recipe_is_that_of_the_released_model(name):
 
 
 def test_every_released_model_has_a_recipe():
-    assert {path.stem for path in RECIPES.glob("*.yaml")} == {*zoo.available(), "course", "fast"}
+    assert {path.stem for path in RECIPES.glob("*.yaml")} == {*zoo.available(), "course", "fast", "teacher"}
 
 
 def test_all_teachers_of_a_recipe_are_found_by_name():

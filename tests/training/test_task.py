@@ -78,7 +78,7 @@ def test_images_are_normalised_as_the_network_says_and_by_imagenets_statistics_w
         ({"sizes": (0.5, 0.75, 1.0), "size_starts": (0.0, 0.6, 0.3)}, "must rise from 0"),
         ({"sizes": (0.0, 1.0), "size_starts": (0.0, 0.5)}, "every size must be above 0"),
         ({"geometry_until": 1.5}, r"geometry_until=1\.5: must lie between 0 and 1, for instance 0\.8"),
-        ({"augment": [AugmentSettings()] * 2}, "augment: lists 2 settings for 1 cycles"),
+        ({"augment": [AugmentSettings()] * 2}, "augment: lists 2 settings; must be 1, one for each cycle"),
         ({"restart_scale": -1.0}, r"restart_scale=-1\.0: must be finite and at least 0, for instance 0\.6"),
         ({"warmup": 2.0}, r"warmup=2\.0: must lie between 0 and 1, for instance 0\.2"),
         ({"learning_rate": -1.0}, r"learning_rate=-1\.0: must be finite and at least 0, for instance 0\.002"),

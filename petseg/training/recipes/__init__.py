@@ -18,7 +18,7 @@ def read_recipe(name: str = "course") -> dict[str, Any]:
     """The sections of a recipe: `trainer`, `data`, `model`, `average`; on an NVIDIA GPU with those of `on_gpu`.
 
     Args:
-        name: `course`, which notebook 03 trains, `fast`, or a released model.
+        name: `course`, which notebook 03 trains, `fast`, a released model, or the `teacher` of one.
     """
     path = RECIPES / f"{name}.yaml"
     recipe: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
