@@ -66,8 +66,7 @@ class SegmentationTask(L.LightningModule):
         compile: fuse the network's operations with `torch.compile`: a minute at the start, then faster steps.
 
     Raises:
-        SettingsError: `sizes` and `size_starts` do not fit each other, `restarts` do not rise, `augment` has not an
-            entry for each cycle, or a number is out of range.
+        SettingsError: settings do not fit each other, or a number is out of range.
     """
 
     def __init__(
@@ -235,12 +234,10 @@ def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
 def _check_cycles(restarts: Sequence[float], augments: Sequence[AugmentSettings]) -> None:
     """Refuses restarts outside the training, and a list of augmentation that is too long or too short for them."""
     if list(restarts) != sorted(set(restarts)) or not all(0 < start < 1 for start in restarts):
-        raise SettingsError(
-            f"restarts={list(restarts)}: must rise, each above 0 and below 1, for instance [0.7, 0.8, 0.9]."
-        )
+        raise SettingsError(f"restarts={list(restarts)}: must rise, each above 0 and below 1, for instance [0.7, 0.9].")
     if len(augments) != len(restarts) + 1:
         raise SettingsError(
-            f"augment: lists {len(augments)} settings; must be {len(restarts) + 1}, one for each cycle, or no list."
+            f"augment: lists {len(augments)} settings; must be {len(restarts) + 1}, one for each cycle."
         )
 
 
