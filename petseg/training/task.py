@@ -235,10 +235,8 @@ def _check_cycles(restarts: Sequence[float], augments: Sequence[AugmentSettings]
     """Refuses restarts outside the training, and a list of augmentation that is too long or too short for them."""
     if list(restarts) != sorted(set(restarts)) or not all(0 < start < 1 for start in restarts):
         raise SettingsError(f"restarts={list(restarts)}: must rise, each above 0 and below 1, for instance [0.7, 0.9].")
-    if len(augments) != len(restarts) + 1:
-        raise SettingsError(
-            f"augment: lists {len(augments)} settings; must be {len(restarts) + 1}, one for each cycle."
-        )
+    if len(augments) != (cycles := len(restarts) + 1):
+        raise SettingsError(f"augment: lists {len(augments)} settings; must be {cycles}, one for each cycle.")
 
 
 def _check_numbers(settings: Mapping[str, Any]) -> None:
