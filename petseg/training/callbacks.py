@@ -79,7 +79,7 @@ class LastCheckpoint(ModelCheckpoint):
         if isinstance(schedule, OneCycleLR) and schedule.total_steps != max(3, steps):  # as `one_cycle` has it
             raise SettingsError(
                 f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; in this training "
-                f"the cycle takes {steps}. Resume with the settings of the first run, or start anew with --weights."
+                f"the cycle takes {steps}. Resume with the first run's settings, or start a new run with --weights."
             )
         if not trainer.is_last_batch:
             raise SettingsError(

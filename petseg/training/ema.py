@@ -29,7 +29,7 @@ class WarmupEMA(WeightAveraging):
     The average is what is validated, what a checkpoint holds as `state_dict`, and what the task has after the training.
     A checkpoint holds the raw weights as `current_model_state`.
 
-    Where the learning rate restarts, the average starts anew with each cycle, and is replaced at its end by the mean of
+    Where the learning rate restarts, a new average starts with each cycle, and is replaced at its end by the mean of
     the averages at the ends of all cycles so far (compare Izmailov et al.: Averaging Weights Leads to Wider Optima and
     Better Generalization, UAI 2018, https://arxiv.org/abs/1803.05407). A training that is stopped within a cycle has
     the average of that cycle alone.
@@ -89,7 +89,7 @@ class WarmupEMA(WeightAveraging):
 
     @torch.no_grad()
     def end_cycle(self) -> None:
-        """Replaces the average by the mean of those at the ends of all cycles; the next update starts it anew."""
+        """Replaces the average by the mean of those at the ends of all cycles; the next update starts a new one."""
         average, self._cycles = self._smooth[0], self._cycles + 1
         if self._ends:
             torch._foreach_lerp_(average, self._ends, 1 - 1 / self._cycles)
