@@ -44,7 +44,7 @@ class WarmupEMA(WeightAveraging):
         super().__init__()
         self.decay = decay
         self.updates = 0
-        self._ends: list[Tensor] = []  # the mean of the averages at the ends of the cycles
+        self._mean: list[Tensor] = []  # of the averages at the ends of the cycles
         self._cycles = 0  # that have ended
         self._cycle_ends: list[int] = []  # the steps after which they end; none where the learning rate never restarts
 
@@ -58,7 +58,7 @@ class WarmupEMA(WeightAveraging):
         self.average.to(pl_module.device)
         self.updates = int(cast(AveragedModel, self._average_model).n_averaged)
         self.collect(self.average, pl_module)
-        self._ends = [tensor.to(pl_module.device) for tensor in self._ends]
+        self._mean = [tensor.to(pl_module.device) for tensor in self._mean]
         restarts = pl_module.hparams.get("restarts", ())
         self._cycle_ends = cycle_ends(trainer, restarts) if restarts else []
 
@@ -91,19 +91,19 @@ class WarmupEMA(WeightAveraging):
     def end_cycle(self) -> None:
         """Replaces the average by the mean of those at the ends of all cycles; the next update starts a new one."""
         average, self._cycles = self._smooth[0], self._cycles + 1
-        if self._ends:
-            torch._foreach_lerp_(average, self._ends, 1 - 1 / self._cycles)
-        self._ends = [tensor.clone() for tensor in average]
+        if self._mean:
+            torch._foreach_lerp_(average, self._mean, 1 - 1 / self._cycles)
+        self._mean = [tensor.clone() for tensor in average]
         self.updates = 0
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of the cycles, beside the average."""
-        return super().state_dict() | {"ends": self._ends, "cycles": self._cycles}
+        return super().state_dict() | {"mean": self._mean, "cycles": self._cycles}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over what a checkpoint kept."""
         super().load_state_dict(state_dict)
-        self._ends, self._cycles = state_dict.get("ends", []), state_dict.get("cycles", 0)
+        self._mean, self._cycles = state_dict.get("mean", []), state_dict.get("cycles", 0)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Saves the number of updates as PyTorch's `AveragedModel` does."""

@@ -79,63 +79,62 @@ def test_a_student_learns_from_its_teacher_during_fit_and_frees_the_soft_labels(
     assert task._soft is None
 
 
+class Spy(L.Callback):
+    """Keeps the soft labels of each step and the averaged student at the end of each epoch."""
+
+    def __init__(self):
+        self.labels, self.students = [], []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.labels.append(pl_module._soft)
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        average = next(callback for callback in trainer.callbacks if isinstance(callback, WarmupEMA)).average
+        self.students.append(deepcopy(average.segmenter).eval())
+
+    def joined(self, epochs, teacher, split):
+        """Soft labels of the teacher and of the student after so many epochs: the rounded mean of both."""
+        both = [soft_labels([model], split).int() for model in (teacher, self.students[epochs - 1])]
+        return ((sum(both) + 1) // 2).to(torch.uint8)
+
+
+def three_steps(teacher, module, spy, *more, checkpoint=None, **settings):
+    """Trains a tiny student for three epochs of one step; it joins with the second."""
+    trainer = L.Trainer(
+        max_epochs=3, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", logger=False,
+        enable_progress_bar=False, enable_checkpointing=bool(more),
+        callbacks=[Distillation(str(teacher), join=0.3), WarmupEMA(0.5), spy, *more],
+    )  # fmt: skip
+    task = SegmentationTask(UNet(channels=(4,)), learning_rate=0.05, **settings)
+    trainer.fit(task, module, ckpt_path=checkpoint)
+
+
 def test_the_student_joins_with_its_average_of_that_time_also_when_the_training_is_resumed_later(
     module, small_model, tmp_path
 ):
-    labels, students = [], []
-
-    class Spy(L.Callback):
-        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-            labels.append(pl_module._soft)
-
-        def on_train_epoch_end(self, trainer, pl_module):
-            average = next(callback for callback in trainer.callbacks if isinstance(callback, WarmupEMA)).average
-            students.append(deepcopy(average.segmenter).eval())
-
-    def train(checkpoint=None):
-        every_epoch = ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1)
-        trainer = L.Trainer(
-            max_epochs=3, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", logger=False,
-            enable_progress_bar=False,
-            callbacks=[Distillation(str(small_model), join=0.3), WarmupEMA(0.5), Spy(), every_epoch],
-        )  # fmt: skip
-        trainer.fit(SegmentationTask(UNet(channels=(4,)), learning_rate=0.05), module, ckpt_path=checkpoint)
-
-    train()
+    spy = Spy()
+    three_steps(small_model, module, spy, ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1))
     teacher, split = zoo.load(small_model)[0], module.datasets["train"]
-    assert labels[0].equal(soft_labels([teacher], split))
-    expected = soft_labels([teacher, students[0]], split)  # the student after the first of three epochs
-    assert (labels[1].int() - expected.int()).abs().max() <= 1  # each is rounded, and their mean once more
-    assert labels[2].equal(labels[1])
-    for other in (labels[0], soft_labels([teacher, students[1]], split)):
-        assert (other.int() - expected.int()).abs().max() > 5
-    train(tmp_path / "epoch=1.ckpt")
-    assert len(labels) == 4
-    assert labels[3].equal(labels[1])
+    assert spy.labels[0].equal(soft_labels([teacher], split))
+    expected = spy.joined(1, teacher, split)
+    assert spy.labels[1].equal(expected)
+    assert spy.labels[2].equal(expected)
+    assert not expected.equal(spy.labels[0])
+    assert not expected.equal(spy.joined(2, teacher, split))
+    resumed = Spy()
+    more = ModelCheckpoint(tmp_path / "resumed")
+    three_steps(small_model, module, resumed, more, checkpoint=tmp_path / "epoch=1.ckpt")
+    assert len(resumed.labels) == 1
+    assert resumed.labels[0].equal(expected)
 
 
-def test_where_the_learning_rate_restarts_the_student_joins_with_its_average_anew(module, small_model):
-    labels, students = [], []
-
-    class Spy(L.Callback):
-        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-            labels.append(pl_module._soft.int())
-
-        def on_train_epoch_end(self, trainer, pl_module):
-            average = next(callback for callback in trainer.callbacks if isinstance(callback, WarmupEMA)).average
-            students.append(deepcopy(average.segmenter).eval())
-
-    trainer = L.Trainer(
-        max_epochs=3, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", logger=False,
-        enable_progress_bar=False, enable_checkpointing=False,
-        callbacks=[Distillation(str(small_model), join=0.3), WarmupEMA(0.5), Spy()],
-    )  # fmt: skip
-    trainer.fit(SegmentationTask(UNet(channels=(4,)), learning_rate=0.05, restarts=(0.6,)), module)
+def test_where_the_learning_rate_restarts_the_student_joins_again_with_its_average_of_that_time(module, small_model):
+    spy = Spy()
+    three_steps(small_model, module, spy, restarts=(0.6,))
     teacher, split = zoo.load(small_model)[0], module.datasets["train"]
-    for epoch in (1, 2):
-        expected = soft_labels([teacher, students[epoch - 1]], split).int()
-        assert (labels[epoch] - expected).abs().max() <= 1
-    assert (labels[2] - labels[1]).abs().max() > 5
+    for epochs in (1, 2):
+        assert spy.labels[epochs].equal(spy.joined(epochs, teacher, split))
+    assert not spy.labels[1].equal(spy.labels[2])
 
 
 @pytest.mark.parametrize("setting", ["weight", "join"])
