@@ -176,6 +176,22 @@ def test_a_server_that_sends_files_with_the_wrong_type_is_said_to_and_nothing_tu
     page.close()
 
 
+def test_a_file_that_comes_after_a_refused_one_does_not_start_the_loading_again(chromium: Any, address: str) -> None:
+    page, late = chromium.new_page(), []
+    page.set_default_timeout(WAIT)
+    page.route("**/live/*.onnx", lambda route: route.fulfill(body="<p>Not found</p>", content_type="text/html"))
+    page.route("**/live/*.wasm", lambda route: late.append(route))
+    page.goto(address)
+    page.locator(".petseg-live", has_text="The server sends a page instead of model.onnx").wait_for()
+    page.evaluate(LISTEN)
+    with page.expect_event("requestfinished", lambda request: request.url.endswith(".wasm")):
+        late[0].continue_()
+    page.wait_for_timeout(500)  # for the worker to tell of each part
+    assert not [text for text in page.evaluate("said") if "Loading" in text]
+    assert page.locator(".petseg-busy").count() == 0
+    page.close()
+
+
 def test_opened_as_a_file_the_page_says_that_it_needs_a_server(chromium: Any, tmp_path: Path) -> None:
     (tmp_path / "live.html").write_text(site.fragment(), encoding="utf-8")
     page = chromium.new_page()

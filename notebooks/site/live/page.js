@@ -17,7 +17,7 @@ function ask(question, request = {}) {
 }
 
 worker.addEventListener("message", ({ data: { id, answer, error, done, total } }) => {
-  if (total) return loading(done, total);
+  if (total) return pending && loading(done, total);
   const promise = waiting.get(id);
   waiting.delete(id);
   if (error) promise?.reject(new Error(error));
@@ -28,6 +28,7 @@ worker.addEventListener("error", () => /** @type {any} */ (window).petsegFailed(
 const state = JSON.parse(/** @type {HTMLElement} */ (page.querySelector(".petseg-state")).textContent);
 const engine = new PageEngine(state, ask);
 engine.put({ busy: "Loading the model …" });
+let pending = true; // one file may be refused while another still comes
 const front = new Front(engine);
 page.replaceChildren(front.root);
 
@@ -37,7 +38,7 @@ function loading(done, total) {
   engine.put({ busy: `Loading the model: ${now} of ${all} MB …`, step: [done, total] });
 }
 
-engine.queue = ask("settings").then(
+engine.queue = ask("settings").finally(() => (pending = false)).then(
   (settings) => {
     engine.settings = settings;
     page.classList.add("petseg-ready");
