@@ -29,6 +29,10 @@ MOST_PETS: Final = 3
 WINDOWS: Final = (0.25, 0.7)
 TRIES: Final = 32
 
+#: How much background is enlarged at most, as pets are by `AugmentSettings.scale_max` in our recipes: of blurred images
+#: that never show a pet, a network would learn that what is blurred is background.
+ENLARGED: Final = 1.4
+
 
 def mosaic(layers: list[Tensor], count: int) -> list[Tensor]:
     """`count` examples, each of four images at half their size."""
@@ -46,13 +50,13 @@ def _four(layer: Tensor) -> Tensor:
 def background(layers: list[Tensor], count: int) -> list[Tensor]:
     """`count` examples that show a part of an image without a pet, or with as little of one as the batch has.
 
-    It is enlarged, or keeps its sharpness and is continued by its mirror images, or anything between the two: a pet
-    could otherwise be told from a background by its sharpness alone.
+    It keeps its sharpness, or is enlarged by up to `ENLARGED`, and is continued by its mirror images.
     """
     pet, x, y, side = _emptiest_window(layers[1] != BACKGROUND)
     emptiest = pet[:, 0].argsort()[:count]
     layers, x, y, side = [layer[emptiest] for layer in layers], x[emptiest], y[emptiest], side[emptiest]
-    zoom = 1 + (1 / side - 1) * torch.rand_like(side)  # widths of the window per width of the result, (B, 1)
+    enlarged = 1 + (ENLARGED - 1) * torch.rand_like(side)
+    zoom = 1 / (side * enlarged)  # widths of the window per width of the result, (B, 1)
     H, W = layers[0].shape[-2:]
     columns, rows = (center + side * _mirrored(_positions(size, x) * zoom) for center, size in ((x, W), (y, H)))
     grid = [columns[:, None, :].expand(-1, H, W), rows[:, :, None].expand(-1, H, W)]

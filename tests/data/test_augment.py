@@ -178,6 +178,14 @@ def test_a_background_has_no_pet_where_the_batch_has_room_without_one():
     assert torch.equal(labels[8:], mask[8:])
 
 
+def test_background_is_nearly_as_sharp_as_the_image_that_it_comes_from_so_that_a_blur_does_not_mean_background():
+    stripes = (torch.arange(128) // 4 % 2).float().expand(64, 3, 128, 128)
+    image, _ = augmented(stripes, torch.ones(64, 128, 128, dtype=torch.uint8), background=1.0)
+    steps = [pixels.diff(dim=3).abs().mean((1, 2, 3)) for pixels in (image, stripes)]
+    assert (steps[0] / steps[1]).min() > 0.6  # enlarged four times, a quarter of the edges would be left
+    assert (steps[0] / steps[1]).mean() < 0.95  # as pets are, some are enlarged
+
+
 def test_a_mosaic_shows_four_images_at_half_their_size():
     image, mask = photos_of_a_pet(4, 33)
     changed, labels = augmented(image, mask, mosaic=0.25)

@@ -6,6 +6,7 @@ import numpy as np
 import pictures
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 from PIL import Image, ImageSequence
 from skimage.data import cat
@@ -16,10 +17,10 @@ from petseg.data.datamodule import PixelDataset
 from petseg.errors import DataError
 from petseg.inference.predictor import Predictor
 from petseg.labels import PET, labels_from_trimap
-from petseg.metrics.confusion import confusion_matrices, iou, pooled_scores
+from petseg.metrics.confusion import class_map, confusion_matrices, iou, pooled_scores
 from petseg.models import zoo
 from petseg.training.runs import read_log
-from petseg.training.scoring import evaluate
+from petseg.training.scoring import evaluate, scorer
 from petseg.upkeep import results
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -119,6 +120,21 @@ def test_the_released_unet_keeps_its_promise_on_a_tenth_of_the_test_split(oxford
     expected = PUBLISHED["models"]["unet"]["test"]
     for key in ("mean_iou", "iou_pet", "iou_background", "iou_boundary"):
         assert scores[key] == pytest.approx(expected[key], abs=0.02)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", zoo.available())
+def test_a_photo_of_a_third_of_the_detail_is_not_taken_for_background(name, oxford_data):
+    val = oxford_data.datasets["val"]
+    pixels, mask, *_ = val.__getitems__(list(range(0, len(val), 10)))
+    image = pixels / 255
+    blurred = F.interpolate(F.interpolate(image, size=(43, 43), mode="area"), size=(128, 128), mode="bilinear")
+    matrices = {}
+    with scorer(zoo.load(name)[0]) as segment:
+        for kind, shown in {"sharp": image, "blurred": blurred}.items():
+            matrices[kind] = confusion_matrices(class_map(segment(shown)).cpu(), mask).sum(dim=0)
+    pet = {kind: float(iou(matrix)[PET]) for kind, matrix in matrices.items()}
+    assert pet["blurred"] > 0.7 * pet["sharp"]
 
 
 @pytest.mark.real_data
