@@ -109,7 +109,7 @@ def test_notebook_04_quotes_the_record_of_photos_from_elsewhere():
     )
     alarms = [thresholds[key]["false_alarms"] for key in ("0", f"{PET_THRESHOLD:g}")]
     text = (Path(__file__).parents[1] / "notebooks" / "04_evaluate.ipynb").read_text(encoding="utf-8")
-    everywhere = f"`{record['model']}` has a mean IoU of {groups['all']['mean_iou']:.2f}"
+    everywhere = f"`{record['model']}` has {groups['all']['mean_iou']:.2f}"
     for number in (
         f"On the {groups['all']['photos']} photos with pets from other sources, {everywhere}",
         f"with three pets and more {several:.2f}, with small pets {small:.2f}",

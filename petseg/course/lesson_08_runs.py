@@ -69,7 +69,7 @@ def accumulation(answer: Any) -> str:
     return "The gradient equals that of the whole batch, which never was in memory at once."
 
 
-@gap("08.k", "cost of progressive resizing", STAGES, "The steps of the course's recipe: about half.")
+@gap("08.k", "cost of progressive resizing", STAGES, "The steps of the course's recipe: more than half.")
 def _relative_cost(sizes: Sequence[float], size_starts: Sequence[float]) -> Iterator[Any]:
     stages = [(end - start, size) for size, (start, end) in zip(sizes, pairwise([*size_starts, 1.0]), strict=True)]
     right = sum(span * size**2 for span, size in stages)

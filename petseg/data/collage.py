@@ -29,10 +29,6 @@ MOST_PETS: Final = 3
 WINDOWS: Final = (0.25, 0.7)
 TRIES: Final = 32
 
-#: How much background is enlarged at most, as pets are by `AugmentSettings.scale_max` in our recipes: of blurred images
-#: that never show a pet, a network would learn that what is blurred is background.
-ENLARGED: Final = 1.4
-
 
 def mosaic(layers: list[Tensor], count: int) -> list[Tensor]:
     """`count` examples, each of four images at half their size."""
@@ -50,17 +46,15 @@ def _four(layer: Tensor) -> Tensor:
 def background(layers: list[Tensor], count: int) -> list[Tensor]:
     """`count` examples that show a part of an image without a pet, or with as little of one as the batch has.
 
-    It keeps its sharpness, or is enlarged by up to `ENLARGED`, and is continued by its mirror images.
+    Its pixels stay as they are, and it is continued by its mirror images. Enlarged, it would be blurred, and a network
+    would learn that what is blurred is background.
     """
-    pet, x, y, side = _emptiest_window(layers[1] != BACKGROUND)
-    emptiest = pet[:, 0].argsort()[:count]
-    layers, x, y, side = [layer[emptiest] for layer in layers], x[emptiest], y[emptiest], side[emptiest]
-    enlarged = 1 + (ENLARGED - 1) * torch.rand_like(side)
-    zoom = 1 / (side * enlarged)  # widths of the window per width of the result, (B, 1)
+    pet, *edges = _emptiest_window(layers[1] != BACKGROUND)
+    emptiest = pet.argsort()[:count]
+    left, right, top, bottom = (edge[emptiest] for edge in edges)
     H, W = layers[0].shape[-2:]
-    columns, rows = (center + side * _mirrored(_positions(size, x) * zoom) for center, size in ((x, W), (y, H)))
-    grid = [columns[:, None, :].expand(-1, H, W), rows[:, :, None].expand(-1, H, W)]
-    return _read(layers, torch.stack(grid, 3))
+    rows, columns = _mirrored(top, bottom, H)[:, :, None], _mirrored(left, right, W)[:, None]
+    return [layer[emptiest[:, None, None], :, rows, columns].permute(0, 3, 1, 2) for layer in layers]
 
 
 def collage(layers: list[Tensor], count: int) -> list[Tensor]:
@@ -96,15 +90,15 @@ def _emptiest_window(pet: Tensor) -> tuple[Tensor, ...]:
     """Of random windows in masks (B, 1, H, W), that with the smallest fraction of pet.
 
     Returns:
-        that fraction, centre x and y from -1 to 1, and side as a fraction of the image's: (B, 1) each.
+        that fraction, and where the window begins and ends, in pixels: left, right, top, bottom; (B,) each.
     """
     B, _, H, W = pet.shape
     side = WINDOWS[0] + (WINDOWS[1] - WINDOWS[0]) * torch.rand(B, TRIES, device=pet.device)
-    x, y = ((1 - side) * (2 * torch.rand_like(side) - 1) for _ in range(2))
+    x, y = ((1 - side) * torch.rand_like(side) for _ in range(2))  # of its corner, as a fraction of the image's sides
+    left, right = ((place * W).round().long() for place in (x, x + side))
+    top, bottom = ((place * H).round().long() for place in (y, y + side))
     # the sum over a rectangle from four corners of the cumulative sum (Viola, Jones: CVPR 2001)
     total = F.pad(pet[:, 0].float().cumsum(1).cumsum(2), (1, 0, 1, 0)).flatten(1)  # (B, (H + 1) * (W + 1))
-    left, right = (((x + end * side + 1) / 2 * W).round().long() for end in (-1, 1))
-    top, bottom = (((y + end * side + 1) / 2 * H).round().long() for end in (-1, 1))
 
     def above_left(row: Tensor, column: Tensor) -> Tensor:
         return total.gather(1, row * (W + 1) + column)
@@ -112,17 +106,15 @@ def _emptiest_window(pet: Tensor) -> tuple[Tensor, ...]:
     inside = above_left(bottom, right) - above_left(bottom, left) - above_left(top, right) + above_left(top, left)
     fraction = inside / ((right - left) * (bottom - top))
     best = fraction.argmin(dim=1, keepdim=True)
-    return tuple(value.gather(1, best) for value in (fraction, x, y, side))
+    return tuple(value.gather(1, best)[:, 0] for value in (fraction, left, right, top, bottom))
 
 
-def _positions(size: int, like: Tensor) -> Tensor:
-    """Centres of the pixels along a side, -1 to 1: (1, size)."""
-    return ((2 * torch.arange(size, device=like.device) + 1) / size - 1)[None]
-
-
-def _mirrored(position: Tensor) -> Tensor:
-    """Positions beyond -1 to 1 mirrored back into it."""
-    return 1 - ((position + 1) % 4 - 2).abs()
+def _mirrored(start: Tensor, end: Tensor, size: int) -> Tensor:
+    """The pixels from start to end and back, again and again, from a random one on: indices (B, size)."""
+    length = (end - start)[:, None]
+    first = (2 * length * torch.rand(len(start), 1, device=start.device)).long()
+    place = (first + torch.arange(size, device=start.device)) % (2 * length)
+    return start[:, None] + torch.minimum(place, 2 * length - 1 - place)
 
 
 def _read(layers: list[Tensor], grid: Tensor) -> list[Tensor]:

@@ -10,14 +10,13 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info
-from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import RandomSampler
 
 from petseg.errors import SettingsError
 from petseg.files import atomic_write
-from petseg.training.optimizer import cycle_steps, planned_epochs
+from petseg.training.optimizer import cycle_ends, planned_epochs
 from petseg.training.runs import attempts, joined, read_log
 
 
@@ -50,6 +49,7 @@ class LastCheckpoint(ModelCheckpoint):
     def __init__(self) -> None:
         super().__init__(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
         self.row: dict[str, float] = {}  # of the log, for the epoch of the checkpoint
+        self.ends: list[int] = []  # the steps after which the cycles of the learning rate end
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Logs the epoch that a resumed run follows, if its log lacks it: a run may be killed before Lightning logs.
@@ -65,27 +65,32 @@ class LastCheckpoint(ModelCheckpoint):
             logger.save()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Refuses to leave steps out, and a checkpoint whose cycle has more or fewer steps than in this training.
+        """Refuses to leave steps out, and a checkpoint whose cycles have more or fewer steps than in this training.
 
         Raises:
             SettingsError: the checkpoint was saved within an epoch, whose rest would not be trained; or the number of
                 devices, batches or epochs changed since.
         """
+        before, self.ends = self.ends, cycle_ends(trainer, pl_module.hparams.get("restarts", ()))
         if not trainer.ckpt_path:
             return
-        # the checkpoint's schedule is that of its last step; a further cycle starts with the next epoch
-        steps = cycle_steps(trainer, max(trainer.global_step - 1, 0), pl_module.hparams.get("restarts", ()))
-        schedule = pl_module.lr_schedulers()
-        if isinstance(schedule, OneCycleLR) and schedule.total_steps != max(3, steps):  # as `one_cycle` has it
+        if before and before != self.ends:
+            old, new = (", ".join(map(str, ends)) for ends in (before, self.ends))
             raise SettingsError(
-                f"the checkpoint's learning rate ends its cycle after {schedule.total_steps} steps; in this training "
-                f"the cycle takes {steps}. Resume with the first run's settings, or start a new run with --weights."
+                f"the checkpoint's learning rate ends its cycles after {old} steps; in this training after {new}. "
+                "Resume with the first run's settings, or start a new run with --weights."
             )
         if not trainer.is_last_batch:
             raise SettingsError(
                 f"{trainer.ckpt_path}: was saved within an epoch, and what that lacks would not be trained. "
                 "Resume with --ckpt_path last, or start a new run with --weights."
             )
+        loop = trainer.fit_loop
+        if loop.restarted_on_epoch_end:  # with `max_steps`, Lightning would go through the finished epoch once more
+            loop.epoch_progress.increment_completed()
+            loop._restarting = loop.epoch_loop.restarting = False
+            for part in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
+                part.reset_restart_stage()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves the epoch, unless the training stops within it: a resumed run would leave out the rest."""
@@ -103,12 +108,12 @@ class LastCheckpoint(ModelCheckpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback."""
-        return super().state_dict() | {"row": self.row}
+        return super().state_dict() | {"row": self.row, "ends": self.ends}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over what a checkpoint kept."""
         super().load_state_dict(state_dict)
-        self.row = state_dict.get("row", {})
+        self.row, self.ends = state_dict.get("row", {}), state_dict.get("ends", [])
 
 
 class ValidateLastEpoch(L.Callback):
@@ -123,6 +128,23 @@ class ValidateLastEpoch(L.Callback):
 def checkpoints() -> list[L.Callback]:
     """The callbacks that keep `best.ckpt` and `last.ckpt`, and lose no epoch."""
     return [ValidateLastEpoch(), LastCheckpoint(), BestCheckpoint()]
+
+
+class LearningRate(LearningRateMonitor):
+    """Logs the learning rate of each epoch's first step, also where a further cycle starts with this epoch."""
+
+    def __init__(self) -> None:
+        super().__init__("epoch")
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Does nothing: the task has not yet started its cycle."""
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Logs the rate."""
+        if batch_idx == 0:
+            super().on_train_epoch_start(trainer)
 
 
 class EpochSeconds(L.Callback):

@@ -66,6 +66,8 @@ class Distillation(L.Callback):
             if not 0 <= value <= 1:
                 raise SettingsError(f"{name}={value}: must lie between 0 and 1, for instance 0.5.")
         self.teachers = [teacher] if isinstance(teacher, str) else list(teacher)
+        if not self.teachers:
+            raise SettingsError("teacher=[]: must name at least one model, for instance unet-lite0.")
         self.weight, self.join = weight, join
         self._student: dict[str, Tensor] = {}  # the weights that joined
         self._taught: Tensor | None = None  # the soft labels of the teachers without the student
@@ -88,6 +90,7 @@ class Distillation(L.Callback):
         if not isinstance(pl_module, SegmentationTask) or not isinstance(data, PetDataModule):
             raise TypeError("Distillation needs a SegmentationTask and a PetDataModule")
         self._taught = None  # of a training that failed
+        self._student = self._student if trainer.ckpt_path else {}
         self._teach(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

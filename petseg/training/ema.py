@@ -53,6 +53,11 @@ class WarmupEMA(WeightAveraging):
         """The module with the averaged weights, of the task's class; there once the training is set up."""
         return cast(AveragedModel, self._average_model).module
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Forgets an earlier training that had the same callback."""
+        self._mean, self._cycles, self._latest_update_step = [], 0, 0
+        super().setup(trainer, pl_module, stage)
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Collects the tensors that every update takes; after a resume, the updates go on counting."""
         self.average.to(pl_module.device)

@@ -11,7 +11,7 @@ import lightning as L
 import torch
 import yaml
 from jsonargparse import dict_to_namespace
-from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -20,7 +20,7 @@ from petseg.errors import MissingError, SettingsError
 from petseg.models import zoo
 from petseg.models.device import best_precision
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
-from petseg.training.callbacks import AtomicCheckpointIO, EpochSeconds, EpochSeeds, checkpoints
+from petseg.training.callbacks import AtomicCheckpointIO, EpochSeconds, EpochSeeds, LearningRate, checkpoints
 from petseg.training.configs import FREE, KEPT, settings_of, with_configs
 from petseg.training.ema import WarmupEMA
 from petseg.training.runs import find_checkpoint
@@ -176,7 +176,7 @@ def trainer_defaults(command: str) -> dict[str, Any]:
     # this bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
     callbacks: list[L.Callback] = [TQDMProgressBar()]
     if command == "fit":
-        callbacks += [LearningRateMonitor("epoch"), EpochSeeds(), EpochSeconds(), *checkpoints()]
+        callbacks += [LearningRate(), EpochSeeds(), EpochSeconds(), *checkpoints()]
     # one device unless more are asked for: with all of a machine, batch and number of steps would be others
     return {"devices": 1, "precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
 

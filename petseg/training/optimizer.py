@@ -99,4 +99,6 @@ def _epoch_steps(trainer: L.Trainer) -> int:
     """Steps in one epoch."""
     if math.isinf(trainer.num_training_batches):  # as `estimated_stepping_batches` does it where it needs the number
         trainer.fit_loop.setup_data()
+    if math.isinf(trainer.num_training_batches):
+        raise SettingsError("trainer.limit_train_batches=0: leaves nothing to train on. Choose at least 1.")
     return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)

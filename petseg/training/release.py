@@ -217,5 +217,6 @@ def _recipe(task: SegmentationTask, state: Mapping[str, Any], config: Mapping[st
             recipe["starts_from"] = Path(config["weights"]).stem
         if taught := distillation(config):
             recipe |= {"teacher": ", ".join(taught["teacher"]), "teacher_weight": taught["weight"]}
-            recipe |= {"student_joins": taught["join"]} if taught.get("join", 1) < 1 else {}
+            joined = state["callbacks"].get("Distillation", {}).get("student")
+            recipe |= {"student_joins": taught["join"]} if joined else {}
     return recipe

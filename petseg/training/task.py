@@ -154,7 +154,7 @@ class SegmentationTask(L.LightningModule):
         step, restarts = self.trainer.global_step, self.hparams["restarts"]
         if step in cycle_ends(self.trainer, restarts)[:-1]:
             self.trainer.strategy.setup_optimizers(self.trainer)
-        self.augment.settings = self.augments[cycle_number(self.trainer, step, restarts)]
+        self.augment.settings = self.augments[sum(start <= self.current_epoch / self.epochs for start in restarts)]
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64, device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

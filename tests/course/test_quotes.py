@@ -80,8 +80,9 @@ def test_notebook_02_says_how_far_five_equal_runs_differ() -> None:
 
 def test_notebook_02_quotes_what_separable_convolutions_cost_in_equal_runs() -> None:
     (run,) = (run for run in course.ablation()["variants"] if run["change"] == "depthwise-separable convolutions")
-    words = f"{-run['points']:.1f} points of mean IoU, where chance explains {run['limit']:.1f}"
-    assert f"in equal runs of eight epochs {words}" in text_of(lesson("02"))
+    text = text_of(lesson("02"))
+    assert f"{-run['points']:.1f} *points*, which are hundredths of mean IoU, in runs of eight epochs" in text
+    assert f"Chance alone explains a difference of up to {run['limit']:.1f} points" in text
 
 
 def test_notebook_03_quotes_the_ablations_and_its_own_outputs() -> None:
@@ -189,7 +190,7 @@ def test_notebook_08_quotes_the_step_of_an_h100_and_of_two_cores_and_the_run_at_
     plain, last, half = (f"{formats[way]:.0f}" for way in ways)
     assert f"{plain} ms per step for contiguous float32, {last} for channels-last float32, and {half} for" in text
     run = next(variant for variant in course.ablation()["variants"] if variant["change"] == "128 pixels throughout")
-    assert f"scored {run['points']:.1f} points of mean IoU above the base run" in text
+    assert f"scored {run['points']:.1f} points of mean IoU above the mean of the base runs" in text
     assert f"chance alone explains {run['limit']:.1f}" in text
     assert run["points"] < run["limit"]
 

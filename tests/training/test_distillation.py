@@ -98,12 +98,12 @@ class Spy(L.Callback):
         return ((sum(both) + 1) // 2).to(torch.uint8)
 
 
-def three_steps(teacher, module, spy, *more, checkpoint=None, **settings):
+def three_steps(teacher, module, spy, *more, checkpoint=None, callbacks=None, **settings):
     """Trains a tiny student for three epochs of one step; it joins with the second."""
     trainer = L.Trainer(
         max_epochs=3, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", logger=False,
         enable_progress_bar=False, enable_checkpointing=bool(more),
-        callbacks=[Distillation(str(teacher), join=0.3), WarmupEMA(0.5), spy, *more],
+        callbacks=[*(callbacks or (Distillation(str(teacher), join=0.3), WarmupEMA(0.5))), spy, *more],
     )  # fmt: skip
     task = SegmentationTask(UNet(channels=(4,)), learning_rate=0.05, **settings)
     trainer.fit(task, module, ckpt_path=checkpoint)
@@ -135,6 +135,31 @@ def test_where_the_learning_rate_restarts_the_student_joins_again_with_its_avera
     for epochs in (1, 2):
         assert spy.labels[epochs].equal(spy.joined(epochs, teacher, split))
     assert not spy.labels[1].equal(spy.labels[2])
+
+
+def test_the_callbacks_of_a_training_that_was_stopped_begin_anew_with_the_next(module, small_model):
+    class Fails(L.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            if trainer.current_epoch == 1 and not ends:
+                ends.append(1)
+                raise ZeroDivisionError
+
+    ends, fresh, spy = [], Spy(), Spy()
+    taught, average = Distillation(str(small_model), join=0.3), WarmupEMA(0.5)
+    with pytest.raises(ZeroDivisionError):
+        three_steps(small_model, module, Spy(), restarts=(0.6,), callbacks=(Fails(), taught, average))
+    assert taught._student
+    for callbacks in ((taught, average, spy), (Distillation(str(small_model), join=0.3), WarmupEMA(0.5), fresh)):
+        torch.manual_seed(0)
+        three_steps(small_model, module, callbacks[-1], restarts=(0.6,), callbacks=callbacks[:-1])
+    assert all(labels.equal(others) for labels, others in zip(spy.labels, fresh.labels, strict=True))
+    weights, others = (spied.students[-1].state_dict() for spied in (spy, fresh))
+    assert all(weights[key].equal(others[key]) for key in weights)
+
+
+def test_a_training_without_a_teacher_is_refused():
+    with pytest.raises(ValueError, match=r"teacher=\[\]: must name at least one model"):
+        Distillation([])
 
 
 @pytest.mark.parametrize("setting", ["weight", "join"])

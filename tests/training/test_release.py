@@ -69,9 +69,12 @@ def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(best, ca
     teacher = {"trainer.callbacks": "petseg.training.distillation.Distillation", "trainer.callbacks.teacher": start}
     settings = {"trainer.callbacks.weight": 0.25, "trainer.callbacks.join": 0.5}
     fit.run(["fit", *flags(cartoons, weights=start, **teacher, **settings)])
-    card = release.release(version(1) / "checkpoints/best.ckpt", Path("b.safetensors"), pets(cartoons), test=False)
+    card = release.release(version(1) / "checkpoints/last.ckpt", Path("b.safetensors"), pets(cartoons), test=False)
     named = ("starts_from", "teacher", "teacher_weight", "student_joins")
     assert [card.recipe[key] for key in named] == ["start", "start", 0.25, 0.5]
+    fit.run(["fit", *flags(cartoons, weights=start, **teacher, **settings, **{"trainer.max_epochs": 1})])
+    card = release.release(version(2) / "checkpoints/last.ckpt", Path("c.safetensors"), pets(cartoons), test=False)
+    assert "student_joins" not in card.recipe  # it ended before
 
 
 def test_the_mean_of_a_run_and_its_start_is_released_where_it_scores_higher(best, cartoons, monkeypatch):

@@ -70,6 +70,7 @@ def whole(cartoons, tmp_path_factory):
         patch.setattr(WarmupEMA, "end_cycle", ends)
         fit.run(["fit", *flags(cartoons, **CYCLES)])
         last, validated = version() / "checkpoints" / "last.ckpt", column(version(), "val/mean_iou")
+        seen |= {"logged": column(version(), "lr-AdamW")}
         return seen | {"last": last.absolute(), "state": read_checkpoint(last), "validated": validated}
 
 
@@ -79,6 +80,25 @@ def test_each_cycle_raises_and_lowers_the_rate_of_a_new_optimizer_and_the_later_
         assert max(rates) == pytest.approx(highest, rel=0.02)  # the highest point may lie between two steps
         assert max(rates[0], rates[-1]) < highest / 2
     assert whole["steps"] == [*range(6), *range(6), *range(12)]
+
+
+def test_the_log_has_the_rate_of_each_epoch_s_first_step(whole):
+    assert whole["logged"] == pytest.approx(whole["rates"][::6], rel=1e-4)
+
+
+def test_a_cycle_whose_epoch_another_takes_leaves_the_others_their_augmentation(cartoons):
+    seen, step = {}, SegmentationTask.training_step
+
+    def watch(self, batch, batch_idx):
+        seen[self.current_epoch] = self.augment.settings.flip
+        return step(self, batch, batch_idx)
+
+    Path("recipe.yaml").write_text("model: {augment: [{}, {flip: 0.1}, {flip: 0.2}, {flip: 0.3}]}")
+    restarts = {"model.restarts": "[0.3,0.4,0.6]", "model.augment.degrees": None}  # from epochs 2, 2 and 3 on
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SegmentationTask, "training_step", watch)
+        fit.run(["fit", "--config", "recipe.yaml", *flags(cartoons, **restarts)])
+    assert seen == {0: 0.0, 1: 0.0, 2: 0.2, 3: 0.3}
 
 
 def test_what_is_validated_and_kept_at_the_end_is_the_mean_of_the_averages_at_the_ends_of_all_cycles(whole, cartoons):
@@ -93,6 +113,19 @@ def test_what_is_validated_and_kept_at_the_end_is_the_mean_of_the_averages_at_th
     task = SegmentationTask.load_from_checkpoint(whole["last"], weights_only=True)
     score = pooled_scores(evaluate(task, pets(cartoons)))["mean_iou"]
     assert score == pytest.approx(whole["validated"][-1], abs=1e-6)
+
+
+def test_a_checkpoint_of_other_cycles_is_refused_in_one_sentence(whole, cartoons):
+    last = Path("last.ckpt")  # without the run's settings
+    last.write_bytes(whole["last"].read_bytes())
+    given = flags(cartoons, ckpt_path=last, **CYCLES | {"trainer.max_epochs": 5})
+    with pytest.raises(SettingsError, match=r"after 6, 12, 24 steps; in this training after 12, 18, 30\."):
+        fit.run(["fit", *given])
+
+
+def test_a_training_without_a_batch_is_refused_in_one_sentence(cartoons):
+    with pytest.raises(SettingsError, match=r"trainer\.limit_train_batches=0: leaves nothing to train on\."):
+        fit.run(["fit", *flags(cartoons, **CYCLES, **{"trainer.limit_train_batches": 0})])
 
 
 def test_steps_that_end_within_an_epoch_end_the_last_cycle(cartoons):

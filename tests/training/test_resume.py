@@ -1,7 +1,7 @@
 """`petseg fit` loses no epoch: it saves, resumes, or refuses in one sentence with a status other than 0."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
 
 import lightning as L
@@ -102,6 +102,20 @@ def test_a_resumed_run_ends_bit_for_bit_like_one_that_was_never_stopped(whole, c
     assert end(version(1)) == whole
     average = next(callback for callback in resumed.trainer.callbacks if isinstance(callback, WarmupEMA))
     assert int(average._average_model.n_averaged) == resumed.trainer.global_step
+
+
+@pytest.mark.parametrize("epochs", [-1, 4], ids=["that ends with its steps", "that also has a number of epochs"])
+def test_a_resumed_run_of_so_many_steps_ends_bit_for_bit_like_one_that_was_never_stopped(cartoons, epochs):
+    given = flags(cartoons, **EVERY_SECOND, **{"trainer.max_epochs": epochs, "trainer.max_steps": 20})
+    Path("whole").mkdir()
+    with chdir("whole"):
+        fit.run(["fit", *given])
+        whole = end(version())
+    for attempt, stopped in enumerate((1, 3)):  # epochs before which the first and the second were validated or not
+        with pytest.raises(ZeroDivisionError):
+            ends_within(stopped, power_cut, [*given, *(["--ckpt_path", "last"] if attempt else [])])
+    fit.run(["fit", *given, "--ckpt_path", "last"])
+    assert end(version(2)) == whole
 
 
 def power_cut(trainer: L.Trainer) -> None:
@@ -226,6 +240,7 @@ def test_what_cannot_end_well_is_refused_in_one_sentence(cartoons, capsys, more,
     ("name", "value", "sentence"),
     [
         ("trainer.max_epochs", 5, "trainer.max_epochs=5: a resumed run keeps its settings, and this one began with 4."),
+        ("trainer.max_steps", 9, "trainer.max_steps=9: a resumed run keeps its settings"),
         ("trainer.callbacks", "EpochSeeds", "trainer.callbacks.class_path=petseg.training.callbacks.EpochSeeds: a"),
         ("data.batch_size", 8, "data.batch_size=8: a resumed run keeps its settings, and this one began with 4. Leave"),
         ("model.learning_rate", 1e-3, "model.learning_rate=0.001: a resumed run keeps its settings"),
@@ -248,10 +263,7 @@ def test_a_checkpoint_of_a_longer_or_shorter_schedule_is_refused_in_one_sentence
         ends_within(1, power_cut, flags(cartoons))
     (version() / "config.yaml").unlink()
     assert cli.main(["fit", *flags(cartoons, ckpt_path="last", **{"trainer.max_epochs": epochs})]) == 1
-    assert (
-        f"ends its cycle after 24 steps; in this training the cycle takes {steps}. Resume with"
-        in capsys.readouterr().err
-    )
+    assert f"ends its cycles after 24 steps; in this training after {steps}. Resume with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
