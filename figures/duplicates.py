@@ -3,7 +3,6 @@
 Writes `figures/duplicates.json`: the pairs, and how far the two masks of each pair agree.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +44,10 @@ def record(data: PetDataModule, threshold: float = THRESHOLD) -> dict[str, Any]:
 
 def main() -> None:
     """Writes the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    args = parser.parse_args()
     data = PetDataModule()
     data.prepare_data()
     data.setup()
-    write_json(args.out, record(data))
+    write_json(Path(__file__).with_suffix(".json"), record(data))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,6 @@ from servers import Proxy, free_port, serving, web_app
 from skimage.data import camera
 from visitor import chelsea, encoded
 
-#: Where screenshots are kept, for eyes; nowhere by default.
-SHOTS = os.environ.get("PETSEG_SCREENSHOTS")
-
 CUTOUT = "#comparison img[alt^='The pet of']"
 PHOTO = "#comparison img[alt^='The photo']"
 OVERLAY = "#pictures img[alt='Overlay']"
@@ -116,12 +113,6 @@ def shape(page: Any, selector: str) -> tuple[int, int]:
     return w, h
 
 
-def shoot(page: Any, name: str) -> None:
-    if SHOTS:
-        page.wait_for_timeout(400)
-        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
-
-
 def test_a_large_photo_is_compared_at_a_size_that_is_sharp_in_a_wide_window(page: Any) -> None:
     choose(page, file(chelsea(), "first.jpg"))
     page.locator(CUTOUT).wait_for()
@@ -211,7 +202,6 @@ def test_background_crop_edge_and_format_change_picture_and_file(page: Any, tmp_
     assert cutout.format == "JPEG"
     assert cutout.size == pytest.approx(shape(page, CUTOUT), abs=6)  # the photo is a little larger than on the screen
     assert np.abs(np.subtract(cutout.getpixel((1, 1)), (0, 0, 254), dtype=int)).max() <= 3
-    shoot(page, "options")
 
 
 def test_a_jpeg_gets_a_white_background_and_a_transparent_background_a_png(page: Any) -> None:
@@ -250,7 +240,6 @@ def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_
         page.mouse.up()
 
     changes(page, CUTOUT, paint)
-    shoot(page, "correction")
     downloaded(page, DOWNLOAD, tmp_path / "cat.png")
     assert np.asarray(Image.open(tmp_path / "cat.png"))[150, 190:260, 3].max() == 0
     page.locator(".petseg-brush").focus()
@@ -379,7 +368,6 @@ def test_on_a_phone_samples_stand_in_one_row_and_the_download_needs_no_scrolling
     page.get_by_role("button", name="Chelsea the cat").click()
     page.locator(CUTOUT).wait_for()
     page.wait_for_timeout(500)
-    shoot(page, f"400x{height}")
     box = page.get_by_role("button", name=DOWNLOAD, exact=True).bounding_box()
     assert box["y"] + box["height"] <= height
 
@@ -395,7 +383,6 @@ def test_the_page_has_no_fault_that_axe_finds(page: Any) -> None:
         for width in (1280, 400):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(500)  # colours fade from one theme to the other
-            shoot(page, f"{theme}-{width}")
             faults[theme, width] = axe_faults(page, ".gradio-container")
     assert not any(faults.values()), faults
 
@@ -409,7 +396,6 @@ def test_several_photos_are_looked_at_one_after_the_other_and_come_as_a_zip(page
     changes(page, OVERLAY, lambda: page.get_by_role("img", name="tall.jpg", exact=True).click())
     page.locator(PHOTO.replace("photo", "photo tall.jpg")).wait_for()
     assert shape(page, PHOTO) == (200, 300)
-    shoot(page, "several")
     assert downloaded(page, "Download all (ZIP)", tmp_path / "all.zip") == "cut-outs.zip"
     with ZipFile(tmp_path / "all.zip") as archive:
         assert archive.namelist() == ["grey.cutout.png", "tall.cutout.png"]
@@ -446,7 +432,6 @@ def test_what_is_no_photo_or_shows_no_pet_is_one_sentence_and_the_next_photo_is_
     assert shape(page, PHOTO) == (300, 200)
     page.get_by_role("button", name="Details").click()  # why there is none
     page.locator(OVERLAY).wait_for()
-    shoot(page, "failed")
     choose(page, file(chelsea(), "moving.gif", save_all=True, append_images=[chelsea().rotate(90)]))
     page.locator(CUTOUT).wait_for()
     assert "moving.gif: " in page.inner_text("#status")
@@ -622,7 +607,6 @@ def test_it_is_readable_narrow_and_wide_light_and_dark(page: Any, app_url: str, 
     open_page(page, app_url + ("/?__theme=dark" if theme == "chosen" else ""))
     for selector in ("h1", "h1 + p", "#photos button", "button.sample"):
         assert contrast(page, selector) > 4.5, selector  # WCAG 2.1, success criterion 1.4.3
-    shoot(page, f"{width}-{theme}-first")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Chelsea the cat").click()
     page.locator(CUTOUT).wait_for()
@@ -633,7 +617,6 @@ def test_it_is_readable_narrow_and_wide_light_and_dark(page: Any, app_url: str, 
     for selector in ("#pictures .caption-label", "h1", "#legend p", "button.primary", "#status .done"):
         assert contrast(page, selector) > 4.5, selector
     assert (luminance(colors(page, "h1")[1]) < 0.1) == (theme != "light")
-    shoot(page, f"{width}-{theme}")
 
 
 def contrast(page: Any, selector: str) -> float:

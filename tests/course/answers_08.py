@@ -64,16 +64,6 @@ def emptied(network, image, mask, parts):
     network.zero_grad()
 
 
-def finished_too_early(launch, compute, steps, wait):
-    """The device begins a step as soon as it is queued, though it is still busy with the one before."""
-    cpu = device = 0.0
-    for _ in range(steps):
-        cpu += launch
-        device = cpu + compute
-        cpu = device if wait else cpu
-    return device
-
-
 def nothing(network, image, mask, parts):
     for _ in range(parts):
         ...
@@ -172,7 +162,6 @@ CASES = [
     ("08.g", lambda images, masks, index: (images.permute(0, 3, 1, 2)[index], masks[index]), "right."),
     ("08.g", lambda images, masks, index: (images.movedim(-1, 1)[index].float(), masks[index].long()), "right."),
     ("08.g", lambda images, masks, index: (images[index].permute(0, 3, 1, 2).contiguous(), masks[index]), "in memory"),
-    ("08.h", finished_too_early, "the device may still be busy"),
     ("08.j", emptied, "`zero_grad` empties it"),
     ("08.j", cross_entropies(lambda loss, x, image: loss), "add up to too much"),
     ("08.j", cross_entropies(lambda loss, x, image: loss / 2), "not equally large"),

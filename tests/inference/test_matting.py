@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matting import plain as ramp
 from photo_files import noise
 from PIL import Image, ImageDraw
 
 from petseg.inference import matting
 from petseg.inference.foreground import blurred_background, foreground
 from petseg.inference.matting import MatteSettings, color_fit, matte
-from petseg.inference.segmentation import Segmentation
 from petseg.labels import BACKGROUND, PET
 
 
 def sure_logits(rows: list[str]) -> np.ndarray:
     labels = np.array([["#.o".index(letter) for letter in row] for row in rows])  # pet, background, boundary
     return np.ascontiguousarray(9 * np.eye(3, dtype=np.float32)[labels].transpose(2, 0, 1))
-
-
-def ramp(photo: Image.Image, logits: np.ndarray) -> np.ndarray:
-    """Alpha from the probabilities alone."""
-    return np.asarray(Segmentation(photo, logits).cutout(matte=False).getchannel("A"))
 
 
 @pytest.mark.parametrize(

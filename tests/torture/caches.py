@@ -268,7 +268,3 @@ def killed(action: Callable[[], object], seconds: float) -> None:
     timer.start()
     os.waitpid(process, 0)
     timer.cancel()
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -131,9 +131,7 @@ def test_a_network_of_ones_own_trains_resumes_and_is_tested_from_its_checkpoint(
     assert 0 <= tested.trainer.callback_metrics["test/mean_iou"] <= 1
 
 
-def test_test_and_validate_score_a_checkpoint_and_released_weights_as_evaluate_does(
-    fitted, cartoons, small_model, capsys
-):
+def test_test_and_validate_score_a_checkpoint_and_released_weights_as_evaluate_does(fitted, cartoons, small_model):
     module = pets(cartoons)
     checkpoint = fitted / "checkpoints" / "last.ckpt"
     task = SegmentationTask.load_from_checkpoint(checkpoint, weights_only=True)
@@ -145,7 +143,6 @@ def test_test_and_validate_score_a_checkpoint_and_released_weights_as_evaluate_d
             expected = pooled_scores(evaluate(model, module, split))
             assert {name: float(scores[f"{split}/{name}"]) for name in expected} == pytest.approx(expected, abs=1e-6)
     assert column(fitted, "val/mean_iou")[-1] == pytest.approx(pooled_scores(evaluate(task, module))["mean_iou"])
-    capsys.readouterr()
 
 
 @pytest.mark.parametrize(
