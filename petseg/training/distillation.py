@@ -90,7 +90,8 @@ class Distillation(L.Callback):
         if not isinstance(pl_module, SegmentationTask) or not isinstance(data, PetDataModule):
             raise TypeError("Distillation needs a SegmentationTask and a PetDataModule")
         self._taught = None  # of a training that failed
-        self._student = self._student if trainer.ckpt_path else {}
+        if not trainer.ckpt_path:
+            self._student = {}
         self._teach(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -40,6 +40,7 @@ from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
 from petseg.errors import ModelError, PhotoError
+from petseg.inference import matting
 from petseg.inference.predictor import Predictor
 
 pytestmark = pytest.mark.slow
@@ -130,6 +131,14 @@ def visit(session: Session, tmp_path: Path) -> Any:
     image = photo_file(tmp_path, "cat.png", chelsea())
     *_, last = handlers.segment([ChosenPhoto(image.path, '"><script>.png')], "unet")
     return handlers, last[2]
+
+
+def test_another_edge_computes_the_matte_once(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers, shown = visit
+    mattes: list[Any] = []
+    monkeypatch.setattr(matting, "matte", lambda *args, matte=matting.matte: mattes.append(matte(*args)) or mattes[-1])
+    handlers.compare(shown, False, "blur", "", None, True, "png", "looser", False)
+    assert len(mattes) == 1
 
 
 def test_pictures_have_texts_and_a_name_that_is_html_is_shown_as_it_is(visit: Any) -> None:
