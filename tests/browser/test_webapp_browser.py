@@ -464,6 +464,34 @@ def test_a_request_that_fails_is_a_sentence_and_the_next_click_works(
     changes(page, PHOTO, page.get_by_role("button", name="cartoon dog").click)
 
 
+#: Each end of the server's events comes late, as on a busy machine: the page still takes the stream for open.
+LATE_END = """(() => {
+  const send = window.fetch;
+  const late = async (chunk, controller) => {
+    for (const event of new TextDecoder().decode(chunk).split(/(?<=\\n\\n)/)) {
+      if (event.includes("close_stream")) await new Promise((resolve) => setTimeout(resolve, 1000));
+      controller.enqueue(new TextEncoder().encode(event));
+    }
+  };
+  window.fetch = async (...call) => {
+    const answer = await send(...call);
+    if (!String(call[0].url ?? call[0]).includes("/queue/data")) return answer;
+    return new Response(answer.body.pipeThrough(new TransformStream({ transform: late })), answer);
+  };
+})()"""
+
+
+def test_what_is_asked_while_the_server_ends_its_answers_is_answered(page: Any, app_url: str, tmp_path: Path) -> None:
+    page.add_init_script(LATE_END)
+    open_page(page, app_url)
+    page.get_by_role("button", name="Chelsea the cat").click()
+    page.locator(CUTOUT).wait_for()
+    changes(page, PHOTO, page.get_by_role("button", name="cartoon dog").click)
+    downloaded(page, DOWNLOAD, tmp_path / "first.png")
+    page.wait_for_timeout(1100)  # the end is here
+    downloaded(page, DOWNLOAD, tmp_path / "second.png")
+
+
 #: The app with a defect in the handlers of all buttons that wait for the server.
 BROKEN = """
 import sys

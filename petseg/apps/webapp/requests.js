@@ -19,27 +19,69 @@
       .map((event) => `data: ${JSON.stringify(event)}\n\n`)
       .join("");
 
-  /** The events of the server, and a sentence if they break off. @param {Response} answer */
-  function followed(answer) {
+  // The server ends its stream of events after each last one. Gradio, which learns of that later, takes the stream for
+  // open until then, and would never see the answer to what joins the queue in between. So an end is passed on only if
+  // nothing is waited for, and what joins after it is answered when Gradio has taken note.
+  /** @type {Set<Promise<Response>>} */
+  const joining = new Set();
+  const joined = new Set(); // events that are waited for
+  const early = new Set(); // events that were completed before the answer which names them
+  let noted = Promise.resolve();
+
+  /** Joins the queue. @param {Parameters<typeof fetch>} call */
+  async function join(...call) {
+    const answered = send(...call).then(async (answer) => {
+      const event = answer.ok && (await answer.clone().json()).event_id;
+      if (event && !early.delete(event)) joined.add(event);
+      return answer;
+    });
+    joining.add(answered);
+    try {
+      return await answered;
+    } finally {
+      joining.delete(answered);
+      await noted;
+    }
+  }
+
+  /** Passes the events of a stream on, but for its end, which it gives; "" if it breaks off.
+   * @param {Response} answer @param {ReadableStreamDefaultController} controller */
+  async function pass(answer, controller) {
     const reader = answer.body.getReader();
     const decoder = new TextDecoder();
-    let last = "";
-    const body = new ReadableStream({
-      async pull(controller) {
-        const { done, value } = await reader.read().catch((error) => {
-          if (error.name === "AbortError") throw error; // Gradio has all events
-          return { done: true };
-        });
-        if (!done) {
-          last = (last + decoder.decode(value, { stream: true })).slice(-200);
-          return controller.enqueue(value);
-        }
-        if (!last.includes("close_stream")) controller.enqueue(new TextEncoder().encode(failed(GONE)));
-        controller.close();
-      },
-      cancel: (why) => reader.cancel(why),
-    });
-    return new Response(body, answer);
+    let rest = ""; // an event of which a part is still to come, or the end
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return rest.includes('"close_stream"') ? rest : "";
+      const events = (rest + decoder.decode(value, { stream: true })).split(/(?<=\n\n)/);
+      const last = events.at(-1);
+      rest = last.endsWith("\n\n") && !last.includes('"close_stream"') ? "" : events.pop();
+      for (const event of events) {
+        controller.enqueue(new TextEncoder().encode(event));
+        const { msg, event_id: name } = JSON.parse(event.slice("data: ".length));
+        if (msg === "process_completed" && !joined.delete(name)) early.add(name);
+      }
+    }
+  }
+
+  /** The events of the server while any is waited for, and a sentence if they break off.
+   * @param {Response} answer @param {Request} request */
+  function followed(answer, request) {
+    const start = async (controller) => {
+      let end = await pass(answer, controller).catch(() => "");
+      while (end && (joining.size || joined.size)) {
+        await Promise.allSettled(joining);
+        if (joined.size) end = await send(request).then((next) => pass(next, controller)).catch(() => "");
+      }
+      joined.clear();
+      noted = new Promise((resolve) => {
+        request.signal.addEventListener("abort", resolve);
+        setTimeout(resolve, 1000);
+      });
+      controller.enqueue(new TextEncoder().encode(end || failed(GONE)));
+      controller.close();
+    };
+    return new Response(new ReadableStream({ start }), answer);
   }
 
   window.fetch = async (request, options) => {
@@ -47,13 +89,16 @@
     if (!kind) return send(request, options);
     let sentence = GONE;
     try {
-      const answer = await send(request, options);
-      if (answer.ok) return kind === "queue/data" ? followed(answer) : answer;
+      const answer = await (kind === "queue/join" ? join : send)(request, options);
+      if (answer.ok) return kind === "queue/data" ? followed(answer, request) : answer;
       sentence = await reason(answer);
     } catch (error) {
       if (error.name === "AbortError") throw error;
     }
-    if (kind === "queue/data") return new Response(failed(sentence));
+    if (kind === "queue/data") {
+      joined.clear();
+      return new Response(failed(sentence));
+    }
     // whatever the status was: of 503, Gradio would say that the page is busy
     return new Response(kind === "upload" ? sentence : JSON.stringify({ detail: sentence }), { status: 500 });
   };
