@@ -3,8 +3,6 @@
 Commands print any `PetsegError` as one line; every other exception is a defect and keeps its traceback.
 """
 
-from __future__ import annotations
-
 import errno
 import functools
 import io

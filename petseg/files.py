@@ -1,7 +1,5 @@
 """Where files lie and how they are written: folders, atomic writes, JSON."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

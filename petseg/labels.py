@@ -1,7 +1,5 @@
 """The three classes: their order, names, colours and hatch, and the labels of a trimap."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Oxford-IIIT Pet in small: archives of four pets, and a server on this machine that sends them well or badly."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import tarfile

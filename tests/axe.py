@@ -1,7 +1,5 @@
 """Faults that axe-core finds in what a browser shows: names, roles, contrast, focus, by the rules of WCAG 2.1."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

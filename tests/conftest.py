@@ -1,7 +1,5 @@
 """What several tests share: the real data where they are, a small cartoon data set, a small released model."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Callable, Iterator

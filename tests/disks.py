@@ -1,7 +1,5 @@
 """A disk of its own for tests of full and read-only disks."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager

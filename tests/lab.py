@@ -1,7 +1,5 @@
 """JupyterLab in a browser, with a notebook whose one cell shows the panel, and what people do there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count

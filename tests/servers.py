@@ -1,7 +1,5 @@
 """A server in a separate process, for tests of the web app, the panel, the Space and the live page."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import signal

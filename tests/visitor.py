@@ -1,7 +1,5 @@
 """What the tests of the web app share: photos, the running command, and a visitor who speaks to it."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

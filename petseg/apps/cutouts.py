@@ -1,7 +1,5 @@
 """Cut-outs as their owner wants them: background, crop, edge, file format; the same in panel, web app and command."""
 
-from __future__ import annotations
-
 import re
 import threading
 import warnings
@@ -10,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
@@ -77,7 +75,7 @@ class CutoutSettings:
     @classmethod
     def chosen(
         cls, background: str, color: str, image: Image.Image | None, crop: bool, format: Format, edge: str, shadow: bool
-    ) -> CutoutSettings:
+    ) -> Self:
         """The settings in an app's fields: one of `BACKGROUNDS` (the image may be missing) or a colour, and an edge."""
         if edge not in EDGES:
             raise SettingsError(f"edge {edge!r}: expected one of {', '.join(EDGES)}.")

@@ -3,8 +3,6 @@
 Everything here is a function without any widget, so that panel, web app and live page show the same.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Callable, Mapping, Sequence

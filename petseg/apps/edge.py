@@ -1,7 +1,5 @@
 """What lies around a cut-out: its edge, moved and softened, the colours there, and a shadow."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,10 +1,8 @@
 """Corrections of a cut-out by hand: strokes of a brush, and pets that are left out; the last one counts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +30,7 @@ class Stroke:
     points: Sequence[tuple[float, float]]  # from the left and from the top, as fractions of width and height
 
     @classmethod
-    def from_message(cls, message: Mapping[str, Any]) -> Stroke:
+    def from_message(cls, message: Mapping[str, Any]) -> Self:
         """A stroke as a browser describes it; raises SettingsError if no brush of ours draws it."""
         try:
             radius, points = float(message["radius"]), [(_near(x), _near(y)) for x, y in message["points"]]

@@ -1,7 +1,5 @@
 """Names of results and of downloads: short enough for all file systems, and no two that one of them takes for equal."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -3,8 +3,6 @@
 Those of notebook 03, for instance, are declared in `petseg.course.lesson_03`.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Whether two results agree, and if not, where they differ, in words."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the checks of gaps and exercises share: errors that become hints, and comparisons that raise them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any

@@ -1,7 +1,5 @@
 """Checks of notebook 01: a Dataset, splits, IoU, class frequencies, the baseline, normalisation, flips."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checks of notebook 02: each layer by hand, the blocks of the U-Net and the whole, and what it can see."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

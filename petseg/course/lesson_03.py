@@ -3,8 +3,6 @@
 Those of its loops are in `lesson_03_loops`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any

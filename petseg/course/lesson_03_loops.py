@@ -1,7 +1,5 @@
 """Checks of notebook 03 that train: validation, a loop with three bugs, a LightningModule."""
 
-from __future__ import annotations
-
 import math
 from itertools import combinations
 from typing import Any

@@ -1,7 +1,5 @@
 """Checks of notebook 04 about scores: from counts of pixels, pooled or not, and of changed images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Checks of notebook 04 about what scores mean: the bootstrap, the contour, doubtful masks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

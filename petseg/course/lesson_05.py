@@ -1,7 +1,5 @@
 """Checks of notebook 05: the steps of a photo, from its pixels to the colours of a cut-out; passes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import product

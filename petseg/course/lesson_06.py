@@ -1,7 +1,5 @@
 """Checks of notebook 06 that compute: the linear probe, a training step, and what the runs say."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 

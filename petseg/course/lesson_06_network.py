@@ -1,7 +1,5 @@
 """Checks of notebook 06 that take a network: its weights, blocks, modes and learning rates; frozen stages."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Checks of notebook 07: seeds, paired differences, many comparisons, calibration, corruption, cost, power."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any

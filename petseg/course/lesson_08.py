@@ -1,7 +1,5 @@
 """Checks of notebook 08: timing, Amdahl's law, operators, the roofline, batches by index, waits."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

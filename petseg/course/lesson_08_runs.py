@@ -1,7 +1,5 @@
 """Checks of notebook 08 about runs: batch size, gradients, sizes, checkpoints, loading, what a network saves."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator, Sequence
 from copy import deepcopy

@@ -1,7 +1,5 @@
 """Outputs that change while a notebook runs: the progress of a training, and sliders that redraw a figure."""
 
-from __future__ import annotations
-
 import math
 import sys
 import time

@@ -1,7 +1,5 @@
 """The published scores and training logs, which `figures/` holds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, cast
 

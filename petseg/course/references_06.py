@@ -1,7 +1,5 @@
 """What the student writes in notebook 06: with it the notebook goes on until a gap is filled."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The set-up of a notebook: profile, seeds, device and data folder, chosen and printed."""
 
-from __future__ import annotations
-
 import os
 import platform
 from dataclasses import dataclass

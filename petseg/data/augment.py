@@ -3,8 +3,6 @@
 Each example draws its own changes. Image, mask and soft labels are read through one grid, so they stay aligned.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

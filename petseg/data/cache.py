@@ -6,8 +6,6 @@ so a folder with the final name is always complete, and processes that decode th
 each other. Its checksums tell whether a file of it was damaged later: then it is built again, too.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json
@@ -21,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from filelock import FileLock
@@ -52,7 +50,7 @@ class Pixels:
     folder: Path | None = None
 
     @classmethod
-    def open(cls, folder: Path) -> Pixels:
+    def open(cls, folder: Path) -> Self:
         """Memory-map both arrays: pixels are read from disk when they are first used, and shared by all processes."""
         images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
         return cls(images, masks, folder)

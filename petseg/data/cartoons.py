@@ -4,8 +4,6 @@ The file has the layout of Oxford-IIIT Pet: 12 invented breeds with 40 pictures 
 holds two more pictures, 256 x 256 pixels. All were drawn by `petseg/data/cartoon/` of version 1.0.0.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 from zipfile import ZipFile

@@ -8,8 +8,6 @@ Ghiasi et al.: Simple Copy-Paste is a Strong Data Augmentation Method for Instan
 https://arxiv.org/abs/2012.07177.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

@@ -4,8 +4,6 @@ O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs (CVPR 2012)
 https://www.robots.ox.ac.uk/~vgg/data/pets/, CC BY-SA 4.0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple

@@ -1,7 +1,5 @@
 """One example of the data set: a photo and its trimap, read, turned upright, resized, and refused if they disagree."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

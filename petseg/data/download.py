@@ -4,8 +4,6 @@ torchvision can download it too, but accepts any folder that exists, even after 
 a download from the beginning.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

@@ -5,8 +5,6 @@ In Oxford-IIIT Pet the two masks of such a pair differ, so their agreement tells
 Denzler: Do We Train on Test Data? (2020), https://arxiv.org/abs/1902.00423.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The official splits of Oxford-IIIT Pet, and the validation split that is taken from its trainval split."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Statistics of the masks of a split: how frequent each class is, where it lies, and what it touches."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation

@@ -5,8 +5,6 @@ After Hendrycks, Dietterich: Benchmarking Neural Network Robustness to Common Co
 rotation changes the mask.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Everything is counted per image, and probabilities are dropped after each batch,
 split.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 

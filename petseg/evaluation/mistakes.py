@@ -1,7 +1,5 @@
 """Where a model goes wrong: the worst image of each breed, the largest confusion, doubtful masks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 

@@ -8,8 +8,6 @@ as it was. A stroke of remove also takes the whole of a segment that it touches,
 was touched by keep. Pixels are connected by their sides, not by their corners.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

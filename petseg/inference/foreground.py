@@ -4,8 +4,6 @@ The colours are those of *blur fusion*: Forte: Approximate Fast Foreground Colou
 computed at a small size and applied at the photo's own.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -6,8 +6,6 @@ and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference,
 network, so a file is written only if it is worthwhile.
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence

@@ -15,8 +15,6 @@ unknown count little in the fit. It is computed at a small size and applied at t
 Guided Filter (2015, https://arxiv.org/abs/1505.00996).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

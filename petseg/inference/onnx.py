@@ -11,8 +11,6 @@ image = numpy.asarray(photo, dtype=numpy.float32).transpose(2, 0, 1)[None] / 255
 class_map = logits[0].argmax(axis=0)  # (h, w): 0 pet, 1 background, 2 boundary
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path

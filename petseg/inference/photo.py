@@ -7,8 +7,6 @@ Pillow decodes. Files that it refuses or misreads, although every viewer shows t
 module-wide switches stay as they are, so threads can decode side by side.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import math

@@ -1,7 +1,5 @@
 """A released model, ready to segment photos: from the photo to logits in three steps."""
 
-from __future__ import annotations
-
 import re
 import time
 import warnings

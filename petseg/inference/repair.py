@@ -1,7 +1,5 @@
 """Files that every viewer shows and Pillow refuses or misreads: JPEGs that end early, odd PNGs and TIFFs."""
 
-from __future__ import annotations
-
 import re
 import struct
 import zlib

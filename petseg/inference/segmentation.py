@@ -1,11 +1,9 @@
 """The result for one photo: class map, probabilities, overlay and cut-out, at the photo's own size."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import torch
@@ -83,11 +81,11 @@ class Segmentation:
         """Whether the segmented pet does not look like a cat or a dog: `pet_probability` is below 0.1."""
         return self.pet_probability is not None and self.pet_probability < PET_THRESHOLD and self.segmented
 
-    def without_doubt(self) -> Segmentation:
+    def without_doubt(self) -> Self:
         """The same result after somebody said that it is a pet: without `pet_probability`."""
         return replace(self, pet_probability=None)
 
-    def corrected(self, keep: NDArray[np.bool_], remove: NDArray[np.bool_]) -> Segmentation:
+    def corrected(self, keep: NDArray[np.bool_], remove: NDArray[np.bool_]) -> Self:
         """The result after somebody painted over what is missing (`keep`) and what is too much (`remove`).
 
         Painted pixels are certain; `petseg.inference.correction` says how strokes spread. What is kept is a pet: the

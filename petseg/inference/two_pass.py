@@ -10,8 +10,6 @@ photo is segmented at twice the size as well, and the first pass is the mean of 
 the size makes the mask worse; where it finds nothing, twice the size finds pets on photos without one.
 """
 
-from __future__ import annotations
-
 import math
 from itertools import combinations
 from typing import Final

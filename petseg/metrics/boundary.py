@@ -5,8 +5,6 @@ a good evaluation measure for semantic segmentation? (BMVC 2013). Martin et al. 
 as in Csurka et al., a pixel is a hit if any pixel of the other contour lies within the tolerance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

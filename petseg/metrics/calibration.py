@@ -5,8 +5,6 @@ for the top label; one class at a time as Kull et al.: Beyond temperature scalin
 https://arxiv.org/abs/1910.12656.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -4,8 +4,6 @@ The matrices of a split give pooled scores (a single matrix for all pixels of th
 reports) and per-image means (always called so). A mean over batch means is neither: it depends on the batch size.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 

@@ -4,8 +4,6 @@ Efron, Tibshirani: An Introduction to the Bootstrap (1993), chapter 13: percenti
 because the errors of the pixels of one image are not independent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

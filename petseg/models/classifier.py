@@ -5,8 +5,6 @@ timm's `tf_efficientnet_lite0`, with BatchNorm merged into the convolutions, so 
 its weights is made by `figures/elsewhere.py`.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """The machine that networks run on: its fastest precision, and its name for records."""
 
-from __future__ import annotations
-
 import platform
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """What is inside a network: shapes and counts, and what a logit depends on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy

@@ -3,12 +3,10 @@
 Encoder and decoder blocks are those of segmentation-models-pytorch and timm: extra `pretrained`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -93,7 +91,7 @@ class PretrainedUNet(nn.Module):
         self.encoder.requires_grad_(False)
         self.encoder.eval()  # in train mode BatchNorm's running averages move even without a gradient
 
-    def train(self, mode: bool = True) -> PretrainedUNet:
+    def train(self, mode: bool = True) -> Self:
         """As for every module, but a frozen encoder stays in eval mode."""
         super().train(mode)
         if self.frozen:

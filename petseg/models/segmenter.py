@@ -1,7 +1,5 @@
 """From pixels to logits in one module: a network together with the normalisation of the images that it reads."""
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 import torch

@@ -5,8 +5,6 @@ https://arxiv.org/abs/1505.04597, with BatchNorm after every convolution and pad
 convolutions: Howard et al.: MobileNets (2017), https://arxiv.org/abs/1704.04861, without a BatchNorm in between.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

@@ -1,14 +1,12 @@
 """Released models: safetensors files whose header is a *card*, which rebuilds, feeds and describes the network."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -52,7 +50,7 @@ class ModelCard:
     version: str = __version__  # of the petseg that saved it
 
     @classmethod
-    def of(cls, segmenter: Segmenter, **details: Any) -> ModelCard:
+    def of(cls, segmenter: Segmenter, **details: Any) -> Self:
         """The card of a segmenter, whose network is one of `NETWORKS`; `details` are at least `name` and `size`."""
         network: Any = segmenter.network
         path = f"{type(network).__module__}.{type(network).__qualname__}"
@@ -76,7 +74,7 @@ class ModelCard:
         return {"format": "pt", **{key: json.dumps(value) for key, value in asdict(self).items()}}
 
     @classmethod
-    def from_header(cls, header: Mapping[str, str] | None, name: str = "model") -> ModelCard:
+    def from_header(cls, header: Mapping[str, str] | None, name: str = "model") -> Self:
         """The inverse of `to_header`; ignores unknown keys, which a later version may have written.
 
         Raises:

@@ -1,7 +1,5 @@
 """Figures of notebook 07: seeds, paired differences, calibration, corruptions, the ablation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Figures of notebook 01: five vision tasks, intersection over union, where the classes lie."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

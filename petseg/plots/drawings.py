@@ -1,7 +1,5 @@
 """Drawings of ideas with their numbers: convolution over channels, transposed convolution, skips, fields, the matte."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Figures of notebook 04: right and wrong pixels, the bootstrap, scores side by side, IoU per class and breed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 

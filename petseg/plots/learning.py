@@ -1,7 +1,5 @@
 """Drawings and curves of notebook 03: gradient steps, the modes of a run, the schedule, gains and the ladder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Figures of notebook 02: the U-Net as a diagram, gradients and receptive fields, a loss curve, removed skips."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pictures side by side: photos, masks in the class colours, feature maps, and photos with their masks painted over."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Figures of notebook 08 and of `petseg bench`: parts of a step, CPU and device over time, the roofline, races."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The common style of all figures: white background, class colours with hatches, alt text, small files."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Curves of runs: losses and scores over the epochs; the drawings of notebook 03 are in `learning`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pandas as pd

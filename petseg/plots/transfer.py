@@ -1,7 +1,5 @@
 """Figures of notebook 06: the network's shapes, what freezing stops, linear probes, learning curves, moved weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 

@@ -4,8 +4,6 @@ Our way is the real thing: a recipe's task in Lightning's Trainer, and `Predicto
 minute slows both.
 """
 
-from __future__ import annotations
-
 import os
 import time
 import warnings

@@ -1,7 +1,5 @@
 """What happens beside the training steps: checkpoints, validation of the last epoch, time and seed of each epoch."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

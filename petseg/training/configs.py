@@ -1,7 +1,5 @@
 """The configurations that `petseg fit`, `validate` and `test` begin with, before the flags of the command line."""
 
-from __future__ import annotations
-
 import json
 from argparse import ArgumentParser
 from contextlib import suppress

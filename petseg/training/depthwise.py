@@ -4,8 +4,6 @@ PyTorch's CPU kernels for a depthwise convolution in bfloat16 are fast, but not 
 of 2, or a kernel larger than 3x3, they take several times as long as the same gradients in float32.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ A hard label says that a pixel is boundary; a teacher's probabilities say how ce
 annotators drew roughly.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """An exponential moving average (EMA) of the weights, warmed up."""
 
-from __future__ import annotations
-
 from itertools import chain
 from typing import Any, cast
 

@@ -1,7 +1,5 @@
 """`petseg fit`, `validate` and `test`: Lightning's own command line with this project's recipe as its defaults."""
 
-from __future__ import annotations
-
 import sys
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The loss: cross-entropy plus soft Dice."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The optimiser's parameter groups, and the learning rate over a training."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -4,8 +4,6 @@ The same network, Adam at a constant 1e-3, batches of 8, float32, cross-entropy 
 three processes decodes and resizes each JPEG again in each epoch. A cut-out is the class map of one pass, enlarged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The parts of a training step, timed within Lightning's own loop."""
 
-from __future__ import annotations
-
 import time
 from collections import defaultdict
 from typing import Final

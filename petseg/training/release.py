@@ -1,7 +1,5 @@
 """`petseg release`: converts the checkpoint of a run into a file of weights with its card, and keeps the run's log."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Runs of `petseg fit`: their folders, configurations, checkpoints, and logs with one row per epoch."""
 
-from __future__ import annotations
-
 import csv
 import errno
 import math

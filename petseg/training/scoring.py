@@ -1,7 +1,5 @@
 """Scores of a split, in one process or in many, and Lightning without the notes that tell a student nothing."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Callable, Iterator

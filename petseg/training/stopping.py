@@ -1,7 +1,5 @@
 """How the processes of a training end: all together, within seconds, whatever ended the first of them."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,12 +1,10 @@
 """The training task: one step, the optimiser with its schedule, and the scores that are logged."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import lightning as L
 import torch
@@ -110,7 +108,7 @@ class SegmentationTask(L.LightningModule):
     class_weights: Tensor
 
     @classmethod
-    def from_recipe(cls, recipe: Mapping[str, Any]) -> SegmentationTask:
+    def from_recipe(cls, recipe: Mapping[str, Any]) -> Self:
         """The task of a recipe, as `training.recipes.read_recipe` returns it."""
         settings = dict(recipe["model"])
         network = instantiate_class((), settings.pop("network"))

@@ -1,7 +1,5 @@
 """Released weights as the start of a training, and the card of what was trained."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

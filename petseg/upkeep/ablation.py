@@ -3,8 +3,6 @@
 `ablation.yaml` lists the runs. None of this scores the test split.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import shlex

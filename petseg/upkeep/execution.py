@@ -1,7 +1,5 @@
 """Executes a notebook, and strips it of what a repository must not hold."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Final

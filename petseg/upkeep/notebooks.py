@@ -4,8 +4,6 @@ The pages need no network. `make practice` writes the practice version and the s
 `petseg.upkeep.practice`. All work in the checkout that is the current folder.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

@@ -6,8 +6,6 @@ the lesson does not show them: `"solution"` of the exercise's cell is a list of 
 `{"markdown": "..."}`. The solutions' imports are the `"solution"` of the lesson's cell with imports.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from copy import deepcopy

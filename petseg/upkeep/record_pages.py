@@ -1,7 +1,5 @@
 """The pages of the site that show the records in `figures/`: their result, a chart, and all numbers as tables."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Works in `build/reproduce/` and continues where it was stopped; the released files stay as they are.
 """
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import subprocess

@@ -3,8 +3,6 @@
 It scores no split: `petseg release --log` counted the pixels once, and `petseg test` counts them again.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ Its texts and settings are in `notebooks/site/`, and so is the JavaScript of the
 browser cuts a pet out by the steps of `Predictor`.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

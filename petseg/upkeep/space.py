@@ -4,8 +4,6 @@ The folder holds the whole package with its weights. Of the package's dependenci
 the app imports.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import sys

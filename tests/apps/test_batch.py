@@ -1,7 +1,5 @@
 """`petseg segment`: which photos are meant, what their results are called, what is written and said."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

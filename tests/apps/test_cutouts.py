@@ -1,7 +1,5 @@
 """The cut-out as its owner wants it: background, crop, edge, file; and the sentences about a photo."""
 
-from __future__ import annotations
-
 import threading
 import warnings
 from collections import Counter

@@ -1,7 +1,5 @@
 """What panel and web app show of a photo: pictures, texts, downloads, the comparison, samples."""
 
-from __future__ import annotations
-
 import base64
 import re
 from io import BytesIO

@@ -1,7 +1,5 @@
 """The apps start fast and deploy light: they load nothing of training and of the data set."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """`petseg.apps.webapp`: each visitor gets their own right result or a sentence, and nothing else."""
 
-from __future__ import annotations
-
 import os
 import re
 import time

@@ -1,7 +1,5 @@
 """`petseg app` starts and ends well wherever it is started: behind a proxy, on IPv6, beside a taken port."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

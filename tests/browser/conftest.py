@@ -1,7 +1,5 @@
 """A real browser for the tests in this folder; they are skipped, with the reason, where there is none."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from pathlib import Path

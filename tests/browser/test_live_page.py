@@ -1,7 +1,5 @@
 """The site's live page in a real browser: what it computes equals what `Predictor` computes, and nothing leaves it."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The upload panel in a real browser, in JupyterLab."""
 
-from __future__ import annotations
-
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The web app in a real browser: what a person does with mouse or keyboard, and sees."""
 
-from __future__ import annotations
-
 import os
 import re
 import time

@@ -1,7 +1,5 @@
 """Keep and remove: what is painted is certain, and strokes spread as the module's docstring says."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """int8 for onnxruntime: nearly the same numbers, written only if it is worthwhile."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Alpha matting: silhouette, trimap, colours; and the colours on both sides of the edge."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from matting import plain as ramp

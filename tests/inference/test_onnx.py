@@ -1,7 +1,5 @@
 """`petseg.inference.onnx`: the ONNX file gives the same logits as the network."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import textwrap

@@ -1,7 +1,5 @@
 """`petseg.inference.photo`: every photo comes out upright and in sRGB, and everything else is refused in a sentence."""
 
-from __future__ import annotations
-
 import io
 import struct
 import subprocess

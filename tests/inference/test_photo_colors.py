@@ -1,7 +1,5 @@
 """Every kind of pixels becomes 8-bit sRGB, and transparency is kept beside it."""
 
-from __future__ import annotations
-
 import struct
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Files are known by their contents: read, or refused by name."""
 
-from __future__ import annotations
-
 import io
 import struct
 

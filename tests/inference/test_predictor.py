@@ -1,7 +1,5 @@
 """`Predictor`: a photo is decoded, resized and segmented, and the result has the photo's own size."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 

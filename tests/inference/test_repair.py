@@ -1,7 +1,5 @@
 """What every viewer shows is read: JPEGs that end a little early, PNGs with odd chunks, TIFFs in planes."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

@@ -1,7 +1,5 @@
 """`Segmentation`: class map, probabilities, overlay and cut-out follow from the logits, at the photo's own size."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`petseg.models.zoo`: what is saved comes back with equal values, and what is wrong is said in a sentence."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from dataclasses import replace

@@ -4,8 +4,6 @@ A module has `NAME`, the kind in the table, and `run(scale)`, which returns `Tal
 seconds, for `make test`) or of `full` (some minutes).
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """`python -m tests.torture [KIND ...] [--short]`: prints the table that figures/torture.json keeps."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import os

@@ -1,7 +1,5 @@
 """Caches and downloads: killed, on a full disk, two at once, with flipped bytes, from servers that misbehave."""
 
-from __future__ import annotations
-
 import os
 import random
 import resource

@@ -1,7 +1,5 @@
 """Data sets that lack something or hold the wrong thing: named in a sentence before training starts."""
 
-from __future__ import annotations
-
 import os
 import random
 import shutil

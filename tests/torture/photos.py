@@ -1,7 +1,5 @@
 """Photos of every kind, and damaged ones: each is a mask of its size or one sentence, in two seconds and a gigabyte."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

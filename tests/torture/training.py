@@ -1,7 +1,5 @@
 """Training: killed anywhere, by any signal, in one process and in two, then resumed as if nothing had happened."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """The web app under load: 32 visitors at once, a fifth of their requests bad."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import re

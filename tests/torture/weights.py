@@ -1,7 +1,5 @@
 """Weights files that lie or are damaged: each is one sentence, never a traceback, and no code of theirs runs."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import random

@@ -1,7 +1,5 @@
 """Depthwise convolutions in bfloat16: the gradients that are computed in float32."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor, nn

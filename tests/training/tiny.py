@@ -1,7 +1,5 @@
 """A training of seconds: a tiny U-Net on small cartoons, and what it writes."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

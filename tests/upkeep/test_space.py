@@ -1,7 +1,5 @@
 """`petseg.upkeep.space`: the folder runs as it is, from any place, with no more than its requirements."""
 
-from __future__ import annotations
-
 import ast
 import os
 import re

@@ -1,13 +1,11 @@
 """The open photos of a panel, and the pictures of the one that is shown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from PIL import Image, ImageOps
 
@@ -40,7 +38,7 @@ class Entry:
     preview: Segmentation  # a small copy of the result, which is fast to redraw
 
     @classmethod
-    def of(cls, name: str, original: Segmentation, edits: tuple[Edit, ...] = ()) -> Entry:
+    def of(cls, name: str, original: Segmentation, edits: tuple[Edit, ...] = ()) -> Self:
         """The photo after some edits, which are followed on its small copy."""
         preview = edited(display.preview(original), edits)
         result = replace(original, logits=preview.logits, pet_probability=preview.pet_probability)

@@ -1,7 +1,5 @@
 """The upload-and-segment panel: what happens when its widget is used."""
 
-from __future__ import annotations
-
 import random
 import urllib.request
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 A notebook saves the state of a widget. Photos, pictures and files are not part of it: they travel as messages.
 """
 
-from __future__ import annotations
-
 import mimetypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The page as a web application: its limits, its look, and the deletion of old files."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """What the page answers: values of its fields in, values of its fields out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape

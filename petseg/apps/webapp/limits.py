@@ -1,7 +1,5 @@
 """What the server takes: requests of a limited size, and uploads that leave nothing behind if they fail."""
 
-from __future__ import annotations
-
 import logging
 import re
 from contextlib import suppress

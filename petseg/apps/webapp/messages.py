@@ -1,7 +1,5 @@
 """The sentences of the page: what failed, what is worth knowing, what is done."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The page in Gradio: its components, and which handler answers which event."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path

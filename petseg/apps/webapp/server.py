@@ -1,7 +1,5 @@
 """Starting and ending the web app."""
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import gc

@@ -1,7 +1,5 @@
 """The models of a running app, and what it keeps of its visitors: their photos, and the files that it shows them."""
 
-from __future__ import annotations
-
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from PIL import Image
 
@@ -37,7 +35,7 @@ class ChosenPhoto:
     name: str
 
     @classmethod
-    def from_upload(cls, upload: Mapping[str, Any]) -> ChosenPhoto:
+    def from_upload(cls, upload: Mapping[str, Any]) -> Self:
         """The photo of an upload as Gradio describes it: `path` on the server, and `orig_name`."""
         name = str(upload.get("orig_name") or upload["path"])
         return cls(Path(upload["path"]), name.replace("\\", "/").rpartition("/")[2])
@@ -62,7 +60,7 @@ class SegmentedPhoto:
     edits: Sequence[Edit] = ()
 
     @classmethod
-    def from_result(cls, file: ChosenPhoto, result: Segmentation) -> SegmentedPhoto:
+    def from_result(cls, file: ChosenPhoto, result: Segmentation) -> Self:
         """What is kept of a result."""
         small, bare = display.preview(result), _without_photo(result)
         jpeg, alpha = encode(small.photo, "jpg"), encode(small.photo_alpha, "png") if small.photo_alpha else b""
@@ -78,13 +76,13 @@ class SegmentedPhoto:
         """Which of several pets are shown; empty for a single one."""
         return shown_pets(self.preview(edits=()), self.edits)
 
-    def edited(self, edits: Sequence[Edit]) -> SegmentedPhoto:
+    def edited(self, edits: Sequence[Edit]) -> Self:
         """The photo corrected by hand; raises SettingsError after too many corrections."""
         if len(edits) > MAX_EDITS:
             raise SettingsError(f"{self.file.name}: {MAX_EDITS} corrections at most. Undo some.")
         return replace(self, edits=edits, result=_without_photo(self.preview(edits)))
 
-    def without_doubt(self) -> SegmentedPhoto:
+    def without_doubt(self) -> Self:
         """The photo after the visitor said that it shows a pet."""
         return replace(self, original=self.original.without_doubt(), result=self.result.without_doubt())
 
@@ -101,7 +99,7 @@ class Visit:
     index: int
 
     @classmethod
-    def of(cls, photos: Sequence[SegmentedPhoto], shown: ChosenPhoto | None = None) -> Visit:
+    def of(cls, photos: Sequence[SegmentedPhoto], shown: ChosenPhoto | None = None) -> Self:
         """A visit that shows a photo, if it is there, or else the first with a pet, or else the first."""
         order = [(photo.file is not shown, not photo.result.found) for photo in photos]
         return cls(photos, order.index(min(order)))
@@ -116,7 +114,7 @@ class Visit:
         """How many photos show a pet."""
         return sum(photo.result.found for photo in self.photos)
 
-    def changed(self, shown: SegmentedPhoto) -> Visit:
+    def changed(self, shown: SegmentedPhoto) -> Self:
         """The visit with another state of the shown photo."""
         return replace(self, photos=[shown if photo is self.shown else photo for photo in self.photos])
 

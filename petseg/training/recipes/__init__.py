@@ -1,7 +1,5 @@
 """Recipes: all settings of a training, as YAML files for `petseg fit --config`, and how they are read."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final

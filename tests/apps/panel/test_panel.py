@@ -1,7 +1,5 @@
 """The notebook panel without a browser: what it does when messages arrive from one."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Photos of a path or an address that somebody typed, and of a breed of the data set."""
 
-from __future__ import annotations
-
 import re
 import threading
 import urllib.request
