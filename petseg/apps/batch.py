@@ -125,13 +125,13 @@ def names_a_file(out: Path) -> bool:
 
 def _single_picture(args: argparse.Namespace) -> tuple[list[str], Format]:
     """The values of `--only` and `--format` if `--out` names a file."""
-    out, only = args.out, args.only or ["cutout"]
+    out, only = args.out, list(dict.fromkeys(args.only or ["cutout"]))
     ending = f".{args.format or 'png'}" if out == PIPE else out.suffix.lower()
     format = FILE_FORMATS.get(ending)
     if format is None or (args.format or format) != format or (only == ["mask"] and format != "png"):
         endings = ".png" if only == ["mask"] else f".{args.format}" if args.format else ".png, .webp or .jpg"
         raise SettingsError(f"--out {out}: expected a folder, or a file whose name ends in {endings}.")
-    if len(set(only)) > 1:
+    if len(only) > 1:
         raise SettingsError(f"--out {out}: a file holds one picture. Name a folder, or use --only once.")
     return only, format
 

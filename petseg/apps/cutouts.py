@@ -15,6 +15,7 @@ from PIL import Image, ImageColor, ImageOps
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
+from petseg.apps import edge
 from petseg.errors import PetsegError, PetsegWarning, PhotoError, SettingsError
 from petseg.inference.foreground import blurred_background
 from petseg.inference.matting import Alpha
@@ -100,9 +101,7 @@ class CutoutSettings:
 
     def cut(self, result: Segmentation) -> Cutout:
         """Draws the cut-out of a result; also says which part of the photo it shows."""
-        if (moved := bool(self.grow or self.feather)) or self.shadow:
-            from petseg.apps import edge  # most cut-outs need none of it
-        alpha = result.alpha
+        moved, alpha = bool(self.grow or self.feather), result.alpha
         if moved:
             alpha = edge.moved_edge(alpha, self.grow, self.feather)
             if result.photo_alpha:  # what the photo itself shows through stays so
@@ -162,7 +161,8 @@ def pet_middle(alpha: Alpha) -> float:
 def encode(image: Image.Image, format: Format, name: str = "photo", **metadata: Any) -> bytes:
     """The file of a picture: RGB, RGBA (not as jpg) or, as png, with a palette; `name` is the photo's, for messages.
 
-    `metadata` are further arguments of `Image.save`. Raises PhotoError if the picture is too large for the format.
+    `metadata` are further arguments of `Image.save`, before those of `SAVE`. Raises PhotoError if the picture is too
+    large for the format.
     """
     W, H = image.size
     most = LONGEST.get(format)
@@ -170,7 +170,7 @@ def encode(image: Image.Image, format: Format, name: str = "photo", **metadata: 
         title = SAVE[format]["format"]
         raise PhotoError(f"{name}: {W} x {H} pixels; {title} has at most {most} per side. Choose the format png.")
     file = BytesIO()
-    image.save(file, **SAVE[format], **metadata)
+    image.save(file, **SAVE[format] | metadata)
     return file.getvalue()
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -51,9 +50,6 @@ def source(*names: str) -> str:
     text = "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in names)
     return re.sub(r"^(import [^;]*;\n|export (?!default ))", "", text, flags=re.MULTILINE)
 
-
-#: The style sheet of `comparison`, which the page must have.
-CSS: Final = source("comparison.css")
 
 # --- Pictures --------------------------------------------------------------------------------------------------------
 
@@ -98,9 +94,7 @@ def for_screen(image: Image.Image) -> tuple[str, bytes]:
     format: Format = "jpg" if image.mode == "RGB" else "webp"
     if image.mode == "P" or max(image.size) > LONGEST[format]:
         return "image/png", encode(image, "png")
-    file = BytesIO()
-    image.save(file, **{**SAVE[format], "quality": 85})
-    return f"image/{SAVE[format]['format'].lower()}", file.getvalue()
+    return f"image/{SAVE[format]['format'].lower()}", encode(image, format, quality=85)
 
 
 def data_uri(image: Image.Image) -> str:

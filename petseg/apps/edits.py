@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import center_of_mass, label
 
 from petseg.errors import SettingsError
-from petseg.inference.matting import MatteSettings, silhouette
+from petseg.inference.matting import Mask, MatteSettings, silhouette
 from petseg.inference.segmentation import Segmentation
 from petseg.inference.two_pass import SMALLEST_PET
-
-Mask = NDArray[np.bool_]  # (H, W)
 
 #: The largest radius of a stroke from a browser, as a fraction of the longest side, and its most points.
 WIDEST: Final = 0.1

@@ -1,7 +1,7 @@
 """The published scores and training logs, which `figures/` holds."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -25,7 +25,7 @@ def published(name: str) -> Path:
 
 def results() -> dict[str, Any]:
     """The scores of the released models, which `make figures` writes."""
-    return cast(dict[str, Any], read_json(published("results.json")))
+    return read_json(published("results.json"))
 
 
 def ablation(long: bool = False) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def ablation(long: bool = False) -> dict[str, Any]:
         `limit` up to which chance explains them. A summary holds `change`, `settings`, the flags that change the
         recipe, `epochs`, `seconds`, `host`, `val` (scores by weights) and `cost`.
     """
-    return cast(dict[str, Any], read_json(published("ablation-long.json" if long else "ablation.json")))
+    return read_json(published("ablation-long.json" if long else "ablation.json"))
 
 
 def refinement() -> dict[str, Any]:
@@ -49,11 +49,9 @@ def refinement() -> dict[str, Any]:
         each with the number of `photos` and, by scene and method, its scores and its `gain` in mean IoU over the first
         method as (value, lower, upper end of its 95 % interval).
     """
-    return cast(dict[str, Any], read_json(published("refinement.json")))
+    return read_json(published("refinement.json"))
 
 
 def references() -> list[dict[str, Any]]:
     """The scores that others report for this data set; `figures/references.yaml` explains the fields."""
-    return cast(
-        list[dict[str, Any]], yaml.safe_load(published("references.yaml").read_text(encoding="utf-8"))["references"]
-    )
+    return yaml.safe_load(published("references.yaml").read_text(encoding="utf-8"))["references"]

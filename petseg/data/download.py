@@ -75,15 +75,13 @@ def verify_oxford(folder: Path) -> list[str]:
     """
     problems: list[str] = []
     names: dict[str, set[str]] = {}
-    for split in SPLITS:
+    for split in (*SPLITS, *(["list"] if (folder / "annotations/list.txt").is_file() else [])):
         try:
             names[split] = {example.name for example in read_split(folder, split)}
         except DataError as error:
             problems.append(f"annotations/{split}.txt cannot be used: {error}")
-    if not problems and (folder / "annotations/list.txt").is_file():
-        unlisted = {example.name for example in read_split(folder, "list")} - names["trainval"] - names["test"]
-        if unlisted:
-            problems.append(f"annotations/trainval.txt and test.txt lack {len(unlisted)} names of list.txt")
+    if not problems and (unlisted := names.pop("list", set()) - names["trainval"] - names["test"]):
+        problems.append(f"annotations/trainval.txt and test.txt lack {len(unlisted)} names of list.txt")
     for subfolder, suffix in (("annotations/trimaps", ".png"), ("images", ".jpg")):
         sizes = _sizes(folder / subfolder)
         for file in sorted(name + suffix for name in set().union(*names.values())):

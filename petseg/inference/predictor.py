@@ -20,7 +20,7 @@ from petseg.inference.two_pass import mean_logits, merge_logits, pet_boxes, pet_
 from petseg.labels import CLASSES
 from petseg.models import zoo
 from petseg.models.classifier import SIZE, load_classifier
-from petseg.models.segmenter import Segmenter, best_device
+from petseg.models.segmenter import best_device
 
 
 class Predictor:
@@ -95,14 +95,15 @@ class Predictor:
         Returns:
             float32 (B, 3, h, w) on the CPU: unnormalised scores in the order of `labels.CLASSES`.
         """
-        segmenter, device = self.segmenter, self.device
+        device, segmenter = self.device, self.segmenter  # in this order: `_use_cpu` changes the segmenter first
         try:
-            return _logits(segmenter, image.to(device, memory_format=torch.channels_last))
+            logits: Tensor = segmenter(image.to(device, memory_format=torch.channels_last))
+            return logits.cpu().contiguous()
         except RuntimeError as error:
             if device.type == "cpu":
                 raise
             self._use_cpu(device, error)
-        return _logits(self.segmenter, image.cpu().contiguous(memory_format=torch.channels_last))
+        return self.logits(image)  # on the CPU now
 
     def _use_cpu(self, device: str | torch.device, error: Exception) -> None:
         """Goes on with the CPU after a device failed that nobody chose; the first of several threads changes it."""
@@ -157,11 +158,6 @@ class Predictor:
         classifier = load_classifier()
         for box in [(0, 0, *photo.size), *pet_squares(logits, photo.size)]:
             yield float(classifier(resize_to_model(photo.crop(box), SIZE)))
-
-
-def _logits(segmenter: Segmenter, image: Tensor) -> Tensor:
-    logits: Tensor = segmenter(image)
-    return logits.cpu().contiguous()
 
 
 def resize_to_model(photo: Image.Image, size: tuple[int, int]) -> Tensor:

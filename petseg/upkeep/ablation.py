@@ -7,7 +7,6 @@ import argparse
 import math
 import shlex
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -25,6 +24,7 @@ from petseg.metrics.confusion import SCORES, pooled_scores
 from petseg.models.device import best_precision, machine, processor
 from petseg.models.inspection import in_eval_mode, trace
 from petseg.models.unet import DoubleConv, UNet
+from petseg.training.benchmark import seconds
 from petseg.training.runs import Log, joined, last_epoch, logs_of, read_checkpoint, read_log, read_logs, write_logs
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
@@ -79,11 +79,7 @@ def read_plan(name: str, path: Path = PLANS) -> Plan:
 
 
 def on_record(plan: Plan, record: Path) -> dict[str, dict[str, Any]]:
-    """The finished runs of a plan by name, as `collected` recorded them.
-
-    Raises:
-        DataError: the record has another recipe.
-    """
+    """The finished runs of a plan by name, as `collected` recorded them."""
     if not record.is_file():
         return {}
     content = read_json(record)
@@ -125,16 +121,12 @@ def trained(run: Run, plan: Plan, folder: Path) -> tuple[dict[str, Any], Log]:
 def cost(network: nn.Module, size: int, repeats: int = 30) -> dict[str, Any]:
     """Parameters of a network, and its multiply-adds and median milliseconds for one image on the CPU, in fp32."""
     image = torch.rand(1, 3, size, size).contiguous(memory_format=torch.channels_last)
-    seconds = []
     with torch.inference_mode(), in_eval_mode(network):
-        for _ in range(repeats + 5):  # the first passes choose kernels and take memory
-            start = time.perf_counter()
-            network(image)
-            seconds.append(time.perf_counter() - start)
+        times = [seconds(lambda: network(image)) for _ in range(repeats + 5)][5:]  # the first passes choose kernels
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "multiply_adds": sum(step.multiply_adds for step in trace(network, (1, 3, size, size))),
-        "milliseconds": round(1000 * median(seconds[5:]), 2),
+        "milliseconds": round(1000 * median(times), 2),
         "machine": f"{processor()}, {torch.get_num_threads()} CPU threads, fp32, PyTorch {torch.__version__}",
     }
 

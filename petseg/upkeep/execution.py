@@ -16,11 +16,7 @@ HOURS: Final = 3600  # in seconds
 
 
 def run(path: Path, notebook: NotebookNode | None = None) -> NotebookNode:
-    """The notebook, by default as the file has it, executed in the file's folder by a new kernel.
-
-    Raises:
-        PetsegError: a cell failed; the message ends with its traceback.
-    """
+    """The notebook, by default as the file has it, executed in the file's folder by a new kernel."""
     notebook = notebook or nbformat.read(path, as_version=4)
     quiet = ["--log-level=40"]  # each kernel would warn that it talks over TCP
     kernel = ExecutePreprocessor(timeout=2 * HOURS, kernel_name="python3", extra_arguments=quiet)
@@ -33,11 +29,7 @@ def run(path: Path, notebook: NotebookNode | None = None) -> NotebookNode:
 
 
 def strip(notebook: NotebookNode, name: str) -> NotebookNode:
-    """The notebook without photos, widgets and what differs between machines; changes it in place.
-
-    Raises:
-        DataError: a cell wrote to stderr, or an output names a folder of this machine.
-    """
+    """The notebook without photos, widgets and what differs between machines; changes it in place."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":

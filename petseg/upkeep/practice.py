@@ -34,11 +34,7 @@ HOW_TO_PRACTISE: Final = (
 
 
 def write_practice(path: Path, force: bool = False) -> None:
-    """Writes the practice version of a lesson and its solutions, executed in profile `quick`, if it has them.
-
-    Raises:
-        DataError: the practice version holds answers of a student, which only `force` overwrites.
-    """
+    """Writes the practice version of a lesson and its solutions, executed in profile `quick`, if it has them."""
     lesson, target = nbformat.read(path, as_version=4), PRACTICE / path.name
     if any("gap" in cell.metadata for cell in lesson.cells):
         if not force and target.is_file() and (answers := count_answers(nbformat.read(target, as_version=4))):

@@ -62,9 +62,6 @@ def make(name: str, folder: Path, flags: Sequence[str] = ()) -> ModelCard:
     """Trains a model or a run of `CHAIN` in `folder`/`name` and releases it there, unless that is done already.
 
     The runs that it needs must be in `folder`; `flags` are further ones of `petseg fit`.
-
-    Raises:
-        DataError: a command failed, or the folder holds a run with another recipe or other flags.
     """
     own, recipe = folder / name, _with_paths(recipe_of(name), folder)
     train(own, recipe, flags)
@@ -120,11 +117,7 @@ def _epochs(recipe: Mapping[str, Any], flags: Sequence[str]) -> int:
 
 
 def petseg(name: str, *arguments: str) -> None:
-    """Runs a `petseg` command for a run, in a process that has nothing of another run in memory.
-
-    Raises:
-        DataError: the command failed.
-    """
+    """Runs a `petseg` command for a run, in a process that has nothing of another run in memory."""
     print(f"{name}: petseg {arguments[0]}", flush=True)
     if subprocess.run([sys.executable, "-m", "petseg.cli", *arguments], check=False).returncode != 0:
         raise DataError(f"{name}: petseg {arguments[0]} failed, see above. Repeat the command to continue.")

@@ -30,11 +30,7 @@ SHOWN: Final = ("iou_foreground", "mean_iou", *(f"iou_{name}" for name in CLASSE
 
 
 def model_results(name: str, runs: Path = FIGURES / "runs") -> dict[str, Any]:
-    """A released model's size and costs, and the scores and confusion matrix of each split.
-
-    Raises:
-        DataError: `runs/NAME/release.json` is missing, or describes other weights than the released ones.
-    """
+    """A released model's size and costs, and the scores and confusion matrix of each split."""
     path = runs / name / "release.json"
     if not path.is_file():
         raise DataError(f"{path} is missing. Release the model with `petseg release CKPT --log {path.parent}`.")

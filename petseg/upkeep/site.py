@@ -21,7 +21,7 @@ from nbformat import NotebookNode
 
 from petseg.apps import cutouts, display, edge
 from petseg.apps.cutouts import no_pet
-from petseg.apps.display import COLOR, CSS, sample_photos
+from petseg.apps.display import COLOR, sample_photos, source
 from petseg.apps.panel.widget import PanelWidget
 from petseg.errors import PetsegError, exit_with_sentence
 from petseg.files import read_json, write_json, write_text
@@ -136,7 +136,7 @@ def write_live(pages: Path) -> None:
         shutil.copy(path, folder)
     for path in FRONT.iterdir():
         shutil.copy(path, folder / "front")
-    write_text(folder / "comparison.css", CSS)
+    write_text(folder / "comparison.css", source("comparison.css"))
     for name, load in sample_photos().items():
         load().save(folder / f"{name}.png")
     export_onnx(MODEL, folder / "model.onnx", bytes_only=True, any_size=True)

@@ -45,12 +45,7 @@ if __name__ == "__main__":
 
 
 def assemble(folder: Path) -> Path:
-    """Writes the folder completely or not at all.
-
-    Raises:
-        MissingError: Gradio is not installed.
-        SettingsError: the folder exists; it may be a clone of somebody's Space.
-    """
+    """Writes the folder completely or not at all."""
     if folder.exists():
         raise SettingsError(f"{folder}: exists. Name another folder, or move this one away.")
     texts = {"README.md": _readme(), "app.py": APP, "requirements.txt": _requirements(), ".gitattributes": LARGE_FILES}

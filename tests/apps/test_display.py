@@ -154,7 +154,7 @@ def test_a_comparison_has_both_pictures_with_their_texts_and_a_slider_with_a_nam
     assert 'style="--petseg-ratio:1.50000;--petseg-position:25.0%"' in html  # its space, and where its line begins
     classes = set(" ".join(re.findall(r'class="(.*?)"', html)).split())
     assert classes
-    assert all(name.startswith("petseg-") and f".{name}" in display.CSS for name in classes)
+    assert all(name.startswith("petseg-") and f".{name}" in display.source("comparison.css") for name in classes)
 
 
 def test_every_sample_has_a_small_square_to_click():

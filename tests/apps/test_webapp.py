@@ -452,6 +452,8 @@ def test_programs_get_the_same_pictures_through_the_one_endpoint(server: Server,
         path.write_bytes(data)
         with pytest.raises(Exception, match=sentence):
             ask(model="unet")
+    with pytest.raises(Exception, match="kind 'masks': expected mask, overlay or cutout"):
+        ask(kind="masks", model="unet")
 
 
 # --- What is refused -------------------------------------------------------------------------------------------------
@@ -484,4 +486,5 @@ def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:
     style = urllib.request.urlopen(f"{server.address}/theme.css").read().decode()
     assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="?(?:https?:)?//', page)
     assert not re.findall(r"url\([\"']?(?:https?:)?//", style)
+    assert "--font: system-ui, sans-serif;" in style  # in quotes it would be the name of a font
     assert Visitor(server).config["analytics_enabled"] is False

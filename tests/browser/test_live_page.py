@@ -433,16 +433,20 @@ def test_what_a_photo_shows_through_stays_so_with_any_edge(page: Any, predictor:
         assert np.asarray(downloaded(page))[np.asarray(cutout)[..., 3] == 0, 3].max() == 0, edge
 
 
-def test_a_soft_shadow_is_where_python_has_it(page: Any, predictor: Predictor) -> None:
-    sample(page, "cartoon cat")
+@pytest.mark.parametrize("crop", [False, True])
+def test_a_soft_shadow_is_where_python_has_it(page: Any, predictor: Predictor, crop: bool) -> None:
+    scene = Image.new("RGB", (1500, 1000), "#808080")
+    scene.paste(sample_photos()["Chelsea the cat"]().resize((300, 200)), (900, 600))
+    choose(page, encoded(scene, "PNG"), "scene.png")
     page.get_by_label("Soft shadow").check()
-    result = predictor(sample_photos()["cartoon cat"]())
-    alphas = [
+    page.get_by_label("Crop to the pet").set_checked(crop)
+    result = predictor(scene)
+    settings = [CutoutSettings(shadow=shadow, crop=crop) for shadow in (True, False)]
+    page_alpha, alpha, bare = (
         np.asarray(image.getchannel("A")).astype(int)
-        for image in (downloaded(page), CutoutSettings(shadow=True).draw(result), result.cutout())
-    ]
-    assert np.abs(alphas[1] - alphas[2]).mean() > 1
-    assert np.abs(alphas[0] - alphas[1]).mean() < 1
+        for image in (downloaded(page), *(s.draw(result) for s in settings))
+    )
+    assert np.abs(alpha - bare).sum() > 20 * np.abs(alpha - page_alpha).sum()
 
 
 def test_an_error_of_the_worker_is_a_sentence_and_the_page_waits_no_longer(page: Any) -> None:

@@ -168,16 +168,18 @@ def test_missing_and_empty_files_are_repaired_and_other_files_stay(server, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"),
+    ("name", "content", "problem"),
     [
-        (rows(TRAINVAL[:1]), "trainval.txt and test.txt lack 1 names of list.txt"),
-        (b"Birman_1 1 1 1\nPug_1 1", "line 2: 'Pug_1 1'"),
-        (b"", "names no image"),
+        ("trainval", rows(TRAINVAL[:1]), "trainval.txt and test.txt lack 1 names of list.txt"),
+        ("trainval", b"Birman_1 1 1 1\nPug_1 1", "line 2: 'Pug_1 1'"),
+        ("trainval", b"", "names no image"),
+        ("list", b"Birman_1 1 1 1\nPug_1 1", "annotations/list.txt cannot be used"),
+        ("list", b"", "names no image"),
     ],
 )
-def test_a_split_list_that_ends_early_is_noticed_and_replaced(server, tmp_path, content, problem):
+def test_a_list_that_ends_early_is_noticed_and_replaced(server, tmp_path, name, content, problem):
     folder = fetch_oxford(tmp_path)
-    (folder / "annotations/trainval.txt").write_bytes(content)
+    (folder / f"annotations/{name}.txt").write_bytes(content)
     assert problem in verify_oxford(folder)[0]
     assert verify_oxford(fetch_oxford(tmp_path)) == []
 

@@ -30,10 +30,12 @@ export function drawCutout(view, options, settings) {
   const [canvas, ink] = empty(photo.width, photo.height);
   paintBackground(ink, view, options, frame, settings);
   if (options.shadow) {
-    const [fall, soft, dark] = settings.shadow;
+    const [fall, soft, dark] = settings.shadow; // the first two as parts of the longest side of what is shown
+    const longest = Math.max(frame[2] - frame[0], frame[3] - frame[1]);
+    const deviation = (1000 * soft * longest) / Math.max(photo.width, photo.height);
     const shade = new Uint8ClampedArray(4 * alpha.length);
-    blurredAlpha(photo, alpha, 1000 * soft, settings.edge.side).forEach((value, i) => (shade[4 * i + 3] = dark * value));
-    ink.drawImage(pixels(shade, photo), 0, fall * Math.max(photo.width, photo.height));
+    blurredAlpha(photo, alpha, deviation, settings.edge.side).forEach((value, i) => (shade[4 * i + 3] = dark * value));
+    ink.drawImage(pixels(shade, photo), 0, fall * longest);
   }
   ink.drawImage(pixels(pet, photo), 0, 0);
   return { canvas: cropped(canvas, frame), frame, line: petMiddle(alpha, photo.width, frame) };

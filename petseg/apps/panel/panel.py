@@ -82,7 +82,7 @@ class Panel:
                     self._segment(name, lambda: source)
             case {"type": "sample", "name": name}:
                 self._segment(name, self._samples[name])
-            case {"type": "close", "number": number}:
+            case {"type": "close", "number": number} if number in self.gallery.entries:
                 self.gallery.close(number)
             case {"type": "anyway"} if entry:
                 self._correct(replace(entry, original=entry.original.without_doubt()))

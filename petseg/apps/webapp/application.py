@@ -86,8 +86,7 @@ def _samples(folder: Path) -> list[ChosenPhoto]:
 
 
 def _theme() -> gr.themes.Base:
-    sans, mono = ([gr.themes.Font(name) for name in names] for names in FONTS)
-    theme = gr.themes.Default(primary_hue=gr.themes.Color(*ACCENT, name="petseg"), font=sans, font_mono=mono)
+    theme = gr.themes.Default(primary_hue=gr.themes.Color(*ACCENT, name="petseg"), font=FONTS[0], font_mono=FONTS[1])
     return theme.set(  # texts have a contrast above 4.5, and borders of what is chosen above 3
         body_text_color_subdued="*neutral_500",
         block_info_text_color="*neutral_500",

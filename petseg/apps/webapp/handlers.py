@@ -12,7 +12,7 @@ from PIL import ImageOps
 from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings, Format, no_pet, other_pets
 from petseg.apps.edits import Pet, Stroke
-from petseg.apps.names import write_archive
+from petseg.apps.names import KINDS, write_archive
 from petseg.apps.webapp.limits import MAX_PHOTOS
 from petseg.apps.webapp.messages import answers, done, message, messages, present, sentence_of, sentences
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session, Store, Visit
@@ -128,7 +128,7 @@ class Handlers:
         choices = [(str(index + 1), index) for index in range(len(shown))]
         chosen = [index for index, is_shown in enumerate(shown) if is_shown]
         pets = gr.update(choices=choices, value=chosen, visible=len(shown) > 1)
-        return [pets, gr.update(visible=visit.pets > 1)]
+        return [pets, gr.update(visible=sum(photo.result.found for photo in visit.photos) > 1)]
 
     def own_picture(self, upload: Upload, before: Upload | None) -> list[Any]:
         """Values for the field of the background's picture and for the picture, which stays if a file is no image."""
@@ -215,6 +215,8 @@ class Handlers:
         """
         if file is None:
             raise message("No photo came. Upload one.")
+        if kind not in KINDS:
+            raise message(f"kind {kind!r}: expected {', '.join(KINDS[:-1])} or {KINDS[-1]}.")
         photo = ChosenPhoto.from_upload(file)
         with sentences(photo.name):
             result, _ = self.session.segment(photo, model)

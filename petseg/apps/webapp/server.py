@@ -9,8 +9,6 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,7 +43,12 @@ def serve(
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the photos are removed
     _share_memory_pools()
     host = host.strip("[]")  # an IPv6 address may be written as in a URL
-    with _listening(host, port) as listener, _temporary_folder() as folder:
+    with (
+        _listening(host, port) as listener,
+        tempfile.TemporaryDirectory(prefix="petseg-app-", ignore_cleanup_errors=True) as name,
+    ):
+        folder = Path(name).resolve()
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # for all that Gradio writes
         server = _server(Session(model, device), folder, root_path)
         sys.addaudithook(_refuse_connections)
         print(f"petseg: {_address(host, listener)} shows the app; Ctrl+C ends it.", flush=True)
@@ -112,15 +115,6 @@ def _address(host: str, listener: socket.socket) -> str:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    """A folder for all that Gradio writes, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="petseg-app-", ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()
-        os.environ["GRADIO_TEMP_DIR"] = str(folder)
-        yield folder
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -109,11 +109,6 @@ class Visit:
         """The photo that is shown."""
         return self.photos[self.index]
 
-    @property
-    def pets(self) -> int:
-        """How many photos show a pet."""
-        return sum(photo.result.found for photo in self.photos)
-
     def changed(self, shown: SegmentedPhoto) -> Self:
         """The visit with another state of the shown photo."""
         return replace(self, photos=[shown if photo is self.shown else photo for photo in self.photos])
