@@ -15,7 +15,6 @@ from PIL import Image, ImageColor, ImageOps
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
-from petseg.apps import edge
 from petseg.errors import PetsegError, PetsegWarning, PhotoError, SettingsError
 from petseg.inference.foreground import blurred_background
 from petseg.inference.matting import Alpha
@@ -101,7 +100,9 @@ class CutoutSettings:
 
     def cut(self, result: Segmentation) -> Cutout:
         """Draws the cut-out of a result; also says which part of the photo it shows."""
-        moved, alpha = bool(self.grow or self.feather), result.alpha
+        if (moved := bool(self.grow or self.feather)) or self.shadow:
+            from petseg.apps import edge  # most cut-outs need none of it
+        alpha = result.alpha
         if moved:
             alpha = edge.moved_edge(alpha, self.grow, self.feather)
             if result.photo_alpha:  # what the photo itself shows through stays so

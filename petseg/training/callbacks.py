@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import RandomSampler
 
@@ -63,12 +63,7 @@ class LastCheckpoint(ModelCheckpoint):
             logger.save()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Refuses to leave steps out, and a checkpoint whose cycles have more or fewer steps than in this training.
-
-        Raises:
-            SettingsError: the checkpoint was saved within an epoch, whose rest would not be trained; or the number of
-                devices, batches or epochs changed since.
-        """
+        """Refuses to leave steps out, and a checkpoint whose cycles have more or fewer steps than in this training."""
         before, self.ends = self.ends, cycle_ends(trainer, pl_module.hparams.get("restarts", ()))
         if not trainer.ckpt_path:
             return
@@ -93,11 +88,10 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves the epoch, unless the training stops within it: a resumed run would leave out the rest."""
         if trainer.is_last_batch or trainer.global_step == trainer.max_steps:
-            metrics = {name: float(value) for name, value in trainer.logged_metrics.items() if name[:6] == "train/"}
+            logged = trainer.logged_metrics.items()
+            metrics = {name: float(value) for name, value in logged if name.startswith(("train/", "lr-"))}
             if metrics:
                 self.row = {"epoch": trainer.current_epoch, "step": trainer.global_step - 1, **metrics}
-            for logger in trainer.loggers:
-                logger.save()  # the learning rate, which its monitor logs without saving
             super().on_train_epoch_end(trainer, pl_module)
         else:
             rank_zero_info(
@@ -126,23 +120,6 @@ class ValidateLastEpoch(L.Callback):
 def checkpoints() -> list[L.Callback]:
     """The callbacks that keep `best.ckpt` and `last.ckpt`, and lose no epoch."""
     return [ValidateLastEpoch(), LastCheckpoint(), BestCheckpoint()]
-
-
-class LearningRate(LearningRateMonitor):
-    """Logs the learning rate of each epoch's first step, also where a further cycle starts with this epoch."""
-
-    def __init__(self) -> None:
-        super().__init__("epoch")
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Does nothing: the task has not yet started its cycle."""
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Logs the rate."""
-        if batch_idx == 0:
-            super().on_train_epoch_start(trainer)
 
 
 class EpochSeconds(L.Callback):

@@ -18,7 +18,7 @@ from petseg.errors import MissingError, SettingsError
 from petseg.models import zoo
 from petseg.models.device import best_precision
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
-from petseg.training.callbacks import AtomicCheckpointIO, EpochSeconds, EpochSeeds, LearningRate, checkpoints
+from petseg.training.callbacks import AtomicCheckpointIO, EpochSeconds, EpochSeeds, checkpoints
 from petseg.training.configs import FREE, KEPT, settings_of, with_configs
 from petseg.training.ema import WarmupEMA
 from petseg.training.runs import find_checkpoint
@@ -31,11 +31,7 @@ class NewRun(SaveConfigCallback):
     """Writes `config.yaml` into the folder of a run."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Writes the file.
-
-        Raises:
-            SettingsError: the folder holds another run, whose log would be overwritten.
-        """
+        """Writes the file."""
         try:
             super().setup(trainer, pl_module, stage)
         except RuntimeError as error:
@@ -71,12 +67,7 @@ class PetCLI(LightningCLI):
         self._check_request(self.config["subcommand"])
 
     def _check_request(self, command: str) -> None:
-        """Refuses a run that would lose its epochs, and finds the file of `--ckpt_path`, before anything is loaded.
-
-        Raises:
-            SettingsError: a run would leave no checkpoint, or be resumed with other settings.
-            DataError: there is no such checkpoint, or it cannot be read.
-        """
+        """Refuses a run that would lose its epochs, and finds the file of `--ckpt_path`, before anything is loaded."""
         options = self.config[command]
         if command == "fit":
             for name in ("logger", "enable_checkpointing"):
@@ -126,11 +117,7 @@ class PetCLI(LightningCLI):
         return super().instantiate_trainer(**{"plugins": options["plugins"] or [AtomicCheckpointIO()], **kwargs})
 
     def instantiate_classes(self) -> None:
-        """Builds trainer, data and model.
-
-        Raises:
-            SettingsError: a setting is impossible; the message is that of the class that refused it.
-        """
+        """Builds trainer, data and model."""
         try:
             super().instantiate_classes()
         except ValueError as error:
@@ -142,11 +129,7 @@ class PetCLI(LightningCLI):
         self.model.hparams["network"] = self.config_dump["model"]["network"]
 
     def before_fit(self) -> None:
-        """Loads the named weights, or ImageNet's, into the network.
-
-        Raises:
-            SettingsError: they do not fit it.
-        """
+        """Loads the named weights, or ImageNet's, into the network."""
         options, network = self.config["fit"], self.model.network
         if options["weights"] not in (None, "random"):
             start_from(self.model, options["weights"])
@@ -174,7 +157,7 @@ def trainer_defaults(command: str) -> dict[str, Any]:
     # this bar by name: where rich is installed, as on Colab, Lightning would take rich's, which breaks in notebooks
     callbacks: list[L.Callback] = [TQDMProgressBar()]
     if command == "fit":
-        callbacks += [LearningRate(), EpochSeeds(), EpochSeconds(), *checkpoints()]
+        callbacks += [EpochSeeds(), EpochSeconds(), *checkpoints()]
     # one device unless more are asked for: with all of a machine, batch and number of steps would be others
     return {"devices": 1, "precision": precision, "logger": logger, "callbacks": callbacks, "log_every_n_steps": 1}
 
@@ -206,6 +189,8 @@ def run(arguments: list[str]) -> PetCLI:
                 save_config_callback=NewRun if arguments[0] == "fit" else None,
                 args=arguments,
             )
+    except UnicodeDecodeError as error:
+        raise SettingsError("--config: a file is no text in UTF-8. Save it as such, or name another.") from error
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

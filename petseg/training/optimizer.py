@@ -32,14 +32,9 @@ def parameter_groups(network: nn.Module, learning_rate: float, encoder_lr_scale:
 
 
 def one_cycle(optimizer: Optimizer, steps: int, warmup: float) -> OneCycleLR:
-    """A schedule that raises each group's learning rate to its `lr` and then lowers it to nearly 0.
+    """Raises each group's learning rate to its `lr` in a fraction `warmup` of the steps, then lowers it nearly to 0.
 
     Smith, Topin: Super-Convergence (2018), https://arxiv.org/abs/1708.07120.
-
-    Args:
-        optimizer: its groups' `lr` are the highest values.
-        steps: of the cycle.
-        warmup: fraction of the steps in which the learning rate rises.
     """
     steps = max(3, steps)  # with fewer than two steps of warm-up and one after it, the schedule divides by zero
     highest = [group["lr"] for group in optimizer.param_groups]
@@ -47,11 +42,7 @@ def one_cycle(optimizer: Optimizer, steps: int, warmup: float) -> OneCycleLR:
 
 
 def planned_steps(trainer: L.Trainer) -> int:
-    """How many steps the whole training takes.
-
-    Raises:
-        SettingsError: the training has no end.
-    """
+    """How many steps the whole training takes."""
     steps = trainer.estimated_stepping_batches
     if math.isinf(steps):
         raise SettingsError(
@@ -69,9 +60,7 @@ def planned_epochs(trainer: L.Trainer) -> int:
 def cycle_ends(trainer: L.Trainer, restarts: Sequence[float]) -> list[int]:
     """After how many steps each cycle of the learning rate ends, the last one with the training.
 
-    Args:
-        trainer: of the training.
-        restarts: fractions of all epochs after which a further cycle starts, with the next whole epoch.
+    `restarts` are the fractions of all epochs after which a further cycle starts, with the next whole epoch.
     """
     steps = planned_steps(trainer)
     if not restarts:
@@ -81,16 +70,11 @@ def cycle_ends(trainer: L.Trainer, restarts: Sequence[float]) -> list[int]:
     return [*(epoch * per_epoch for epoch in range(1, epochs) if due[epoch] > due[epoch - 1]), steps]
 
 
-def cycle_steps(trainer: L.Trainer, step: int, restarts: Sequence[float]) -> int:
-    """How many steps the cycle takes that contains a step; steps count from 0."""
+def current_cycle(trainer: L.Trainer, restarts: Sequence[float]) -> tuple[int, int]:
+    """Number, from 0, and steps of the cycle to which the next step belongs; after the last step, of the last cycle."""
     ends = [0, *cycle_ends(trainer, restarts)]
-    number = cycle_number(trainer, step, restarts)
-    return ends[number + 1] - ends[number]
-
-
-def cycle_number(trainer: L.Trainer, step: int, restarts: Sequence[float]) -> int:
-    """The number, from 0, of the cycle that contains a step; after the last step, that of the last cycle."""
-    return sum(end <= step for end in cycle_ends(trainer, restarts)[:-1])
+    number = sum(end <= trainer.global_step for end in ends[1:-1])
+    return number, ends[number + 1] - ends[number]
 
 
 def _epoch_steps(trainer: L.Trainer) -> int:

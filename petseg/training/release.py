@@ -83,7 +83,7 @@ def release(
     zoo.model_file(out)
     task, state = _read_task(checkpoint)
     run = checkpoint.resolve().parent.parent
-    config = read_config(attempts(run)[0])
+    config = read_config(attempts(run)[0]) if checkpoint.resolve().parent.name == "checkpoints" else {}
     data = data or _data(config)
     check_writable(out)
     if log is not None:

@@ -23,7 +23,7 @@ from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.depthwise import FastDepthwise
 from petseg.training.loss import segmentation_loss
-from petseg.training.optimizer import cycle_ends, cycle_number, cycle_steps, one_cycle, parameter_groups, planned_epochs
+from petseg.training.optimizer import current_cycle, cycle_ends, one_cycle, parameter_groups, planned_epochs
 from petseg.training.scoring import SplitConfusion
 
 
@@ -152,6 +152,7 @@ class SegmentationTask(L.LightningModule):
         step, restarts = self.trainer.global_step, self.hparams["restarts"]
         if step in cycle_ends(self.trainer, restarts)[:-1]:
             self.trainer.strategy.setup_optimizers(self.trainer)
+        self.log("lr-AdamW", self.trainer.optimizers[0].param_groups[0]["lr"])  # an encoder's is a fixed multiple
         self.augment.settings = self.augments[sum(start <= self.current_epoch / self.epochs for start in restarts)]
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64, device=self.device)
 
@@ -207,14 +208,14 @@ class SegmentationTask(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW, its learning rate on one cycle over all steps up to the next restart; see `training.optimizer`."""
-        settings, step = self.hparams, self.trainer.global_step
-        later = cycle_number(self.trainer, step, settings["restarts"]) > 0
-        rate = settings["learning_rate"] * (settings["restart_scale"] if later else 1)
+        settings = self.hparams
+        cycle, steps = current_cycle(self.trainer, settings["restarts"])
+        rate = settings["learning_rate"] * (settings["restart_scale"] if cycle else 1)
         groups = parameter_groups(self.network, rate, settings["encoder_lr_scale"])
         optimizer = AdamW(groups, weight_decay=settings["weight_decay"], fused=True)  # one kernel for all tensors
         # Lightning may clip its gradients: whoever scales them for fp16 also unscales them
         optimizer._step_supports_amp_scaling = False
-        schedule = one_cycle(optimizer, cycle_steps(self.trainer, step, settings["restarts"]), settings["warmup"])
+        schedule = one_cycle(optimizer, steps, settings["warmup"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

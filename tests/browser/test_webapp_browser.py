@@ -375,13 +375,16 @@ def test_the_page_has_no_fault_that_axe_finds(page: Any) -> None:
     page.locator(CUTOUT).wait_for()
     page.get_by_role("button", name="Correct").click()
     page.get_by_label("Remove", exact=True).wait_for()
+    page.get_by_role("button", name="Details").click()
+    page.locator(OVERLAY).wait_for()
     faults = {}
     for theme in ("light", "dark"):
         page.evaluate("theme => document.body.classList.toggle('dark', theme === 'dark')", theme)
-        for width in (1280, 400):
+        for width in (1920, 1280, 400):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(500)  # colours fade from one theme to the other
             faults[theme, width] = axe_faults(page, ".gradio-container")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
     assert not any(faults.values()), faults
 
 
@@ -620,52 +623,14 @@ def test_every_field_and_picture_has_a_name_and_details_are_folded_away(page: An
     changes(page, OVERLAY, lambda: page.get_by_role("slider", name="Opacity").press("End"))
     changes(page, OVERLAY, lambda: page.get_by_label("boundary", exact=True).uncheck())
     assert page.get_attribute(CUTOUT, "src") == cutout
-    nameless = """() => [...document.querySelectorAll('main input, main button, main select')]
-        .filter(e => e.offsetParent && !(e.labels?.length || e.ariaLabel || e.title || e.textContent.trim()))
-        .map(e => e.outerHTML.slice(0, 200))"""
-    assert page.evaluate(nameless) == []
 
 
-@pytest.mark.parametrize(("width", "theme"), [(400, "light"), (400, "dark"), (1280, "chosen"), (1920, "light")])
-def test_it_is_readable_narrow_and_wide_light_and_dark(page: Any, app_url: str, width: int, theme: str) -> None:
-    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-    page.set_viewport_size({"width": width, "height": 900})
-    open_page(page, app_url + ("/?__theme=dark" if theme == "chosen" else ""))
-    for selector in ("h1", "h1 + p", "#photos button", "button.sample"):
-        assert contrast(page, selector) > 4.5, selector  # WCAG 2.1, success criterion 1.4.3
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.get_by_role("button", name="Chelsea the cat").click()
-    page.locator(CUTOUT).wait_for()
-    page.get_by_role("button", name="Correct").click()
-    page.get_by_role("button", name="Details").click()
-    page.locator(OVERLAY).wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for selector in ("#pictures .caption-label", "h1", "#legend p", "button.primary", "#status .done"):
-        assert contrast(page, selector) > 4.5, selector
-    assert (luminance(colors(page, "h1")[1]) < 0.1) == (theme != "light")
-
-
-def contrast(page: Any, selector: str) -> float:
-    light, dark = sorted(map(luminance, colors(page, selector)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def colors(page: Any, selector: str) -> list[str]:
-    """The text's colour, and that of the first background behind it that is not see-through."""
-    found: list[str] = page.eval_on_selector(
-        selector,
-        """e => {
-          const text = getComputedStyle(e).color;
-          let at = e;
-          while (at && /rgba\\(.*, 0\\)|transparent/.test(getComputedStyle(at).backgroundColor)) at = at.parentElement;
-          return [text, at ? getComputedStyle(at).backgroundColor : 'rgb(255, 255, 255)'];
-        }""",
-    )
-    return found
-
-
-def luminance(color: str) -> float:
-    """As WCAG 2.1 defines it, of `rgb(r, g, b)`."""
-    values = np.array([float(value) / 255 for value in color[color.index("(") + 1 : -1].split(",")[:3]])
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
+@pytest.mark.parametrize(
+    ("scheme", "query", "dark"), [("light", "", False), ("dark", "", True), ("light", "/?__theme=dark", True)]
+)
+def test_the_page_is_as_light_as_the_visitors_other_pages_or_as_its_address_asks(
+    page: Any, app_url: str, scheme: str, query: str, dark: bool
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    open_page(page, app_url + query)
+    assert page.evaluate("document.body.classList.contains('dark')") == dark

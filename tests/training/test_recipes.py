@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from tiny import flags
 
+from petseg import cli
 from petseg.data.augment import AugmentSettings
 from petseg.models import pretrained, zoo
 from petseg.training import fit, recipes
@@ -63,3 +64,16 @@ def test_on_a_gpu_a_recipe_takes_its_own_batches_and_flags_still_win(cartoons, m
     assert (chosen["data"]["batch_size"], chosen["average"]["decay"]) == (5, 0.5)
     monkeypatch.undo()
     assert fit.run(["fit", "--config", str(mine), *tiny]).config["fit"]["average"]["decay"] == 0.998
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_config_file_that_is_no_yaml_or_no_text_is_refused_in_a_sentence(monkeypatch, tmp_path, capsys, gpu):
+    monkeypatch.setattr(recipes, "torch", SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: gpu)))
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("model: [")
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["fit", "--config", str(mine)])
+    assert "error: " in capsys.readouterr().err
+    mine.write_bytes(b"\xff\xfe")
+    assert cli.main(["fit", "--config", str(mine)]) == 1
+    assert "petseg: --config: a file is no text in UTF-8." in capsys.readouterr().err

@@ -63,6 +63,14 @@ def test_without_the_test_split_it_is_not_opened_and_the_card_does_not_say_that_
     assert "test_split_scored" not in card.recipe
 
 
+def test_the_config_of_another_program_above_a_copied_checkpoint_is_not_read(best, cartoons, tmp_path):
+    copy = tmp_path / "weights" / "best.ckpt"
+    copy.parent.mkdir()
+    shutil.copy(best, copy)
+    (tmp_path / "config.yaml").write_text("port: 8080\n")
+    assert release.release(copy, Path("tiny.safetensors"), pets(cartoons), test=False).scores
+
+
 def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(best, cartoons):
     start = Path("start.safetensors")
     release.release(best, start, pets(cartoons), test=False)

@@ -13,9 +13,9 @@ from petseg.metrics.confusion import pooled_scores
 from petseg.models.unet import UNet
 from petseg.training import fit
 from petseg.training.ema import WarmupEMA
-from petseg.training.optimizer import cycle_ends, cycle_steps
+from petseg.training.optimizer import current_cycle, cycle_ends
 from petseg.training.release import release
-from petseg.training.runs import read_checkpoint
+from petseg.training.runs import read_checkpoint, read_log
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 
@@ -37,9 +37,10 @@ CYCLES = {"model.restarts": "[0.25,0.5]", "model.restart_scale": 0.5}  # of four
 def test_a_cycle_ends_with_an_epoch_or_with_the_training_and_the_next_step_is_the_next_cycle_s(steps, restarts, ends):
     trainer = SimpleNamespace(estimated_stepping_batches=steps, num_training_batches=12, accumulate_grad_batches=2)
     assert cycle_ends(trainer, restarts) == ends
-    for start, end in pairwise([0, *ends]):
-        assert [cycle_steps(trainer, step, restarts) for step in (start, end - 1)] == [end - start] * 2
-    assert cycle_steps(trainer, steps, restarts) == ends[-1] - [0, *ends][-2]  # of a training that is over
+    for number, (start, end) in enumerate(pairwise([0, *ends])):
+        # the last step also stands for a training that is over
+        for trainer.global_step in (start, end - 1, *([steps] if end == steps else [])):
+            assert current_cycle(trainer, restarts) == (number, end - start)
 
 
 @pytest.mark.parametrize("restarts", [(0.0,), (1.0,), (0.5, 0.5), (0.8, 0.6), (float("nan"),)])
@@ -70,7 +71,7 @@ def whole(cartoons, tmp_path_factory):
         patch.setattr(WarmupEMA, "end_cycle", ends)
         fit.run(["fit", *flags(cartoons, **CYCLES)])
         last, validated = version() / "checkpoints" / "last.ckpt", column(version(), "val/mean_iou")
-        seen |= {"logged": column(version(), "lr-AdamW")}
+        seen |= {"logged": [rate for _, rate in read_log(version() / "metrics.csv")["lr-AdamW"]]}
         return seen | {"last": last.absolute(), "state": read_checkpoint(last), "validated": validated}
 
 

@@ -34,7 +34,10 @@ def on_gpu(path: Path) -> dict[str, Any]:
     """
     if not torch.cuda.is_available() or not path.is_file():
         return {}
-    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        return {}  # jsonargparse, which reads the file as well, says what is wrong
     return (recipe.get("gpu") if isinstance(recipe, dict) else None) or {}
 
 
