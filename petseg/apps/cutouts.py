@@ -162,7 +162,7 @@ def pet_middle(alpha: Alpha) -> float:
 def encode(image: Image.Image, format: Format, name: str = "photo", **metadata: Any) -> bytes:
     """The file of a picture: RGB, RGBA (not as jpg) or, as png, with a palette; `name` is the photo's, for messages.
 
-    `metadata` are further arguments of `Image.save`, before those of `SAVE`. Raises PhotoError if the picture is too
+    `metadata` are further arguments of `Image.save`, which win over `SAVE`. Raises PhotoError if the picture is too
     large for the format.
     """
     W, H = image.size

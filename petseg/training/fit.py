@@ -189,8 +189,6 @@ def run(arguments: list[str]) -> PetCLI:
                 save_config_callback=NewRun if arguments[0] == "fit" else None,
                 args=arguments,
             )
-    except UnicodeDecodeError as error:
-        raise SettingsError("--config: a file is no text in UTF-8. Save it as such, or name another.") from error
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

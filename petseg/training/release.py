@@ -11,7 +11,7 @@ from torch import Tensor
 
 from petseg.data.augment import augment_settings
 from petseg.data.datamodule import PetDataModule, Source
-from petseg.errors import DataError, ModelError
+from petseg.errors import DataError, ModelError, SettingsError
 from petseg.files import write_json
 from petseg.labels import CLASSES
 from petseg.metrics.calibration import expected_calibration_error, reliability_counts
@@ -83,7 +83,12 @@ def release(
     zoo.model_file(out)
     task, state = _read_task(checkpoint)
     run = checkpoint.resolve().parent.parent
-    config = read_config(attempts(run)[0]) if checkpoint.resolve().parent.name == "checkpoints" else {}
+    in_run = checkpoint.resolve().parent.name == "checkpoints"  # else what lies there may be another program's
+    if log is not None and not in_run:
+        raise SettingsError(
+            f"--log {log}: {checkpoint} lies in no folder `checkpoints` of a run, whose log it could keep."
+        )
+    config = read_config(attempts(run)[0]) if in_run else {}
     data = data or _data(config)
     check_writable(out)
     if log is not None:

@@ -152,7 +152,8 @@ class SegmentationTask(L.LightningModule):
         step, restarts = self.trainer.global_step, self.hparams["restarts"]
         if step in cycle_ends(self.trainer, restarts)[:-1]:
             self.trainer.strategy.setup_optimizers(self.trainer)
-        self.log("lr-AdamW", self.trainer.optimizers[0].param_groups[0]["lr"])  # an encoder's is a fixed multiple
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]  # before the encoder's scale
+        self.log("lr-AdamW", rate, sync_dist=True)
         self.augment.settings = self.augments[sum(start <= self.current_epoch / self.epochs for start in restarts)]
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64, device=self.device)
 

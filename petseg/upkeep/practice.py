@@ -34,7 +34,10 @@ HOW_TO_PRACTISE: Final = (
 
 
 def write_practice(path: Path, force: bool = False) -> None:
-    """Writes the practice version of a lesson and its solutions, executed in profile `quick`, if it has them."""
+    """Writes the practice version of a lesson and its solutions, executed in profile `quick`, if it has them.
+
+    Only `force` overwrites answers of a student in the practice version.
+    """
     lesson, target = nbformat.read(path, as_version=4), PRACTICE / path.name
     if any("gap" in cell.metadata for cell in lesson.cells):
         if not force and target.is_file() and (answers := count_answers(nbformat.read(target, as_version=4))):

@@ -76,4 +76,4 @@ def test_a_config_file_that_is_no_yaml_or_no_text_is_refused_in_a_sentence(monke
     assert "error: " in capsys.readouterr().err
     mine.write_bytes(b"\xff\xfe")
     assert cli.main(["fit", "--config", str(mine)]) == 1
-    assert "petseg: --config: a file is no text in UTF-8." in capsys.readouterr().err
+    assert f"petseg: {mine}: no text in UTF-8." in capsys.readouterr().err

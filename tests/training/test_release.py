@@ -14,7 +14,7 @@ from petseg import cli
 from petseg.data import datamodule
 from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
-from petseg.errors import PetsegError
+from petseg.errors import PetsegError, SettingsError
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.training import fit, release
@@ -69,6 +69,9 @@ def test_the_config_of_another_program_above_a_copied_checkpoint_is_not_read(bes
     shutil.copy(best, copy)
     (tmp_path / "config.yaml").write_text("port: 8080\n")
     assert release.release(copy, Path("tiny.safetensors"), pets(cartoons), test=False).scores
+    (tmp_path / "metrics.csv").touch()
+    with pytest.raises(SettingsError, match="lies in no folder `checkpoints` of a run"):
+        release.release(copy, Path("tiny.safetensors"), pets(cartoons), log=Path("log"))
 
 
 def test_a_card_names_the_model_that_a_run_started_from_and_its_teacher(best, cartoons):

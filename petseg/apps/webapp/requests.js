@@ -22,24 +22,23 @@
   // The server ends its stream of events after each last one. Gradio, which learns of that later, takes the stream for
   // open until then, and would never see the answer to what joins the queue in between. So an end is passed on only if
   // nothing is waited for, and what joins after it is answered when Gradio has taken note.
-  /** @type {Set<Promise<Response>>} */
-  const joining = new Set();
+  let joining = 0; // requests to join without an answer
   const joined = new Set(); // events that are waited for
   const early = new Set(); // events that were completed before the answer which names them
   let noted = Promise.resolve();
+  let wake = () => {}; // something may have joined
 
   /** Joins the queue. @param {Parameters<typeof fetch>} call */
   async function join(...call) {
-    const answered = send(...call).then(async (answer) => {
+    joining += 1;
+    try {
+      const answer = await send(...call);
       const event = answer.ok && (await answer.clone().json()).event_id;
       if (event && !early.delete(event)) joined.add(event);
       return answer;
-    });
-    joining.add(answered);
-    try {
-      return await answered;
     } finally {
-      joining.delete(answered);
+      joining -= 1;
+      wake();
       await noted;
     }
   }
@@ -51,13 +50,14 @@
     const decoder = new TextDecoder();
     let rest = ""; // an event of which a part is still to come, or the end
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
       if (done) return rest.includes('"close_stream"') ? rest : "";
-      const events = (rest + decoder.decode(value, { stream: true })).split(/(?<=\n\n)/);
-      const last = events.at(-1);
-      rest = last.endsWith("\n\n") && !last.includes('"close_stream"') ? "" : events.pop();
+      const events = (rest + decoder.decode(value, { stream: true })).split("\n\n");
+      rest = events.pop();
+      if (events.at(-1)?.includes('"close_stream"')) rest = `${events.pop()}\n\n`;
       for (const event of events) {
-        controller.enqueue(new TextEncoder().encode(event));
+        controller.enqueue(new TextEncoder().encode(`${event}\n\n`));
+        if (!event.startsWith("data: ")) continue;
         const { msg, event_id: name } = JSON.parse(event.slice("data: ".length));
         if (msg === "process_completed" && !joined.delete(name)) early.add(name);
       }
@@ -67,18 +67,26 @@
   /** The events of the server while any is waited for, and a sentence if they break off.
    * @param {Response} answer @param {Request} request */
   function followed(answer, request) {
+    let sentence = GONE;
+    const again = async (controller) => {
+      const next = await send(request);
+      if (next.ok) return pass(next, controller);
+      sentence = await reason(next);
+      return "";
+    };
     const start = async (controller) => {
       let end = await pass(answer, controller).catch(() => "");
-      while (end && (joining.size || joined.size)) {
-        await Promise.allSettled(joining);
-        if (joined.size) end = await send(request).then((next) => pass(next, controller)).catch(() => "");
+      while (end && (joining || joined.size)) {
+        if (joined.size) end = await again(controller).catch(() => "");
+        else await new Promise((resolve) => (wake = resolve));
       }
+      if (request.signal.aborted) return controller.error(request.signal.reason); // by Gradio, which says so
       joined.clear();
       noted = new Promise((resolve) => {
         request.signal.addEventListener("abort", resolve);
         setTimeout(resolve, 1000);
       });
-      controller.enqueue(new TextEncoder().encode(end || failed(GONE)));
+      controller.enqueue(new TextEncoder().encode(end || failed(sentence)));
       controller.close();
     };
     return new Response(new ReadableStream({ start }), answer);
