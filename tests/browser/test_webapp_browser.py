@@ -641,9 +641,10 @@ def test_the_page_is_as_light_as_the_visitors_other_pages_or_as_its_address_asks
     open_page(page, app_url + query)
     page.wait_for_function(  # colours fade
         """dark => {
-          const [text, background] = ["color", "backgroundColor"]
-            .map((name) => getComputedStyle(document.body)[name].match(/\\d+/g).reduce((sum, c) => sum + Number(c), 0));
-          return dark ? background < 60 && text > 600 : background > 600 && text < 150;
+          const of = (name) => getComputedStyle(document.querySelector(name));
+          const [page, text] = [of("gradio-app").backgroundColor, of("h1").color]
+            .map((color) => color.match(/\\d+/g).reduce((sum, value) => sum + Number(value), 0));
+          return dark ? page < 60 && text > 600 : page > 600 && text < 150;
         }""",
         arg=dark,
     )
