@@ -171,6 +171,7 @@ def test_a_server_that_sends_files_with_the_wrong_type_is_said_to_and_nothing_tu
     page.goto(address)
     page.locator(".petseg-live", has_text=words).wait_for()
     page.locator(".petseg-busy").wait_for(state="detached")
+    page.unroute_all(behavior="ignoreErrors")  # for what is still on its way
     page.close()
 
 
@@ -187,6 +188,7 @@ def test_a_file_that_comes_after_a_refused_one_does_not_start_the_loading_again(
     page.wait_for_timeout(500)  # for the worker to tell of each part
     assert not [text for text in page.evaluate("said") if "Loading" in text]
     assert page.locator(".petseg-busy").count() == 0
+    page.unroute_all(behavior="ignoreErrors")
     page.close()
 
 

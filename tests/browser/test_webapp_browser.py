@@ -48,6 +48,7 @@ def page(context: Any, app_url: str) -> Iterator[Any]:
     page.set_default_timeout(60_000)
     open_page(page, app_url)
     yield page
+    page.unroute_all(behavior="ignoreErrors")
     page.close()
     assert not elsewhere, "the page asked another server"
     assert not errors
