@@ -69,16 +69,18 @@ def with_configs(arguments: list[str]) -> tuple[list[str], list[str]]:
     defaults = [] if configs or command != "fit" else [str(RECIPES / "course.yaml")]
     placed = []
     for config in configs or defaults:
-        _check_text(Path(config))
-        changes = on_gpu(Path(config)) if command == "fit" and not config.startswith("{") else {}
+        changes = {}
+        if not config.startswith("{"):
+            _check_text(Path(config))
+            changes = on_gpu(Path(config)) if command == "fit" else {}
         placed += ["--config", config, *(["--config", json.dumps(changes)] if changes else [])]
     return [command, *placed, *flags], defaults
 
 
 def _check_text(config: Path) -> None:
-    """Refuses a file that is no text; whoever parses it would end in a traceback."""
+    """Refuses a file that is no text: reading it as YAML would end in a traceback."""
     try:
-        if not str(config).startswith("{") and config.is_file():
+        if config.is_file():
             config.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{config}: no text in UTF-8. Save it as such, or name another.") from error

@@ -80,8 +80,8 @@
         if (joined.size) end = await again(controller).catch(() => "");
         else await new Promise((resolve) => (wake = resolve));
       }
-      if (request.signal.aborted) return controller.error(request.signal.reason); // by Gradio, which says so
       joined.clear();
+      if (request.signal.aborted) return controller.error(request.signal.reason); // by Gradio, which says so
       noted = new Promise((resolve) => {
         request.signal.addEventListener("abort", resolve);
         setTimeout(resolve, 1000);
