@@ -76,7 +76,11 @@ def page(notebook: NotebookNode) -> str:
     soup = BeautifulSoup(html, "html.parser")
     for image, text in zip(soup.select(".jp-RenderedImage img"), alt_texts(notebook), strict=True):
         image["alt"] = text
-    for badge in soup.select("img[src^=http]"):  # a picture from another server; its words need no network
+    if soup.title and soup.h1:
+        soup.title.string = soup.h1.text.removesuffix("¶")
+    for number, badge in enumerate(soup.select("a > img[src^=http]")):  # from another server; words need no network
+        if number and badge.parent:
+            badge.parent.insert_before("· ")
         badge.replace_with(str(badge["alt"]))
     for script in soup.select("script[src*=mathjax i]"):
         script.decompose()

@@ -138,10 +138,11 @@ def test_a_page_needs_no_network_for_formulas_and_badges_and_leads_to_the_other_
     links = re.findall(r'<a href="([^"#]+[^"]*)"', html)
     assert links == ["03_train.html#Loss", notebooks.REPOSITORY + "glossary.md", "https://x.org"]
     assert "prefers-color-scheme: dark" in html
-    badge = new_markdown_cell("[![Open in Colab](https://x.org/b.svg)](https://y.org)")
-    html = notebooks.page(new_notebook(cells=[badge]))
+    badges = [f"[![Open in {name}](https://x.org/b.svg)](https://{name}.org)" for name in ("Colab", "Kaggle")]
+    html = notebooks.page(new_notebook(cells=[new_markdown_cell("# Build it\n\n" + " ".join(badges))]))
+    assert "<title>Build it</title>" in html
     assert "x.org" not in html
-    assert '<a href="https://y.org">Open in Colab</a>' in html
+    assert re.search(r">Open in Colab</a> · <a href=.https://Kaggle.org.>Open in Kaggle</a>", html)
 
 
 def test_slides_begin_a_column_at_each_section_and_leave_the_set_up_out() -> None:
