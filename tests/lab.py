@@ -1,5 +1,6 @@
 """JupyterLab in a browser, with a notebook whose one cell shows the panel, and what people do there."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -40,19 +41,27 @@ def open_panel(browser: Any, lab: Server) -> Any:
 def run_all_until_panel(page: Any, address: str, seconds: int = 60) -> bool:
     """Opens the notebook that `write_notebook` wrote, runs it, and returns whether the panel appeared.
 
-    On a busy machine JupyterLab may miss a click while it starts: then it is worth a second call.
+    Where the kernel's status is idle before it is connected, what is run then is lost: it is asked for again.
     """
     page.goto(f"{address}/lab/tree/{NOTEBOOK}?reset", timeout=120 * SECONDS)
     page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=120 * SECONDS)
     idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first
-    idle.wait_for(state="attached", timeout=120 * SECONDS)
-    page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    page.get_by_text("Restart Kernel and Run All Cells").click()
-    page.locator(".jp-Dialog .jp-mod-accept").click()
+    started = page.locator(".jp-InputPrompt", has_text=re.compile(r"[*\d]")).first
+    for _ in range(seconds // 10):
+        idle.wait_for(state="attached", timeout=120 * SECONDS)
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_text("Restart Kernel and Run All Cells").click()
+        page.locator(".jp-Dialog .jp-mod-accept").click()
+        if _appears(started, 10):
+            break
+    return _appears(page.locator(".petseg-zone"), seconds)
+
+
+def _appears(locator: Any, seconds: int) -> bool:
     for _ in range(2 * seconds):
-        if page.locator(".petseg-zone").count():
+        if locator.count():
             return True
-        page.wait_for_timeout(SECONDS / 2)
+        locator.page.wait_for_timeout(SECONDS / 2)
     return False
 
 
