@@ -6,7 +6,7 @@ https://www.robots.ox.ac.uk/~vgg/data/pets/, CC BY-SA 4.0.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import lightning as L
 import torch
@@ -15,11 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from petseg.data.cache import Pixels, open_pixels
 from petseg.data.cartoons import write_dataset
-from petseg.data.splits import SPLITS, Example, example_files, first_fraction, read_split, validation_names
+from petseg.data.splits import SPLITS, Example, Source, example_files, first_fraction, read_split, validation_names
 from petseg.errors import DataError, MissingError, SettingsError
 from petseg.files import cache_folder, data_folder, home_folder
-
-Source = Literal["oxford", "cartoon"]
 
 
 class Batch(NamedTuple):

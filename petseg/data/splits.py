@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from petseg.errors import FETCH, DataError
+
+#: The data sets: photos or drawings.
+Source = Literal["oxford", "cartoon"]
 
 #: Image and trimap of an example.
 Files = tuple[Path, Path]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from petseg.data.augment import augment_settings
-from petseg.data.datamodule import PetDataModule, Source
+from petseg.data.datamodule import PetDataModule
+from petseg.data.splits import Source
 from petseg.errors import DataError, ModelError, SettingsError
 from petseg.files import write_json
 from petseg.labels import CLASSES

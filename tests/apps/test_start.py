@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import nbformat
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -26,3 +28,12 @@ def test_an_app_with_its_samples_loads_no_training_and_no_data_but_cartoons(app)
     assert {name for name in modules if name.startswith("petseg.data.")} == {
         name for name in modules if name.startswith("petseg.data.cartoon")
     }
+
+
+def test_notebook_05_which_trains_nothing_does_not_wait_for_the_libraries_of_training():
+    folder = Path(__file__).parents[2] / "notebooks"
+    cells = nbformat.read(folder / "05_segment_your_pet.ipynb", as_version=4).cells
+    imports = next(cell.source for cell in cells if "course.start(" in cell.source)
+    code = f"{imports}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert not {"lightning", "torchvision", "torchmetrics"} & set(run.stdout.splitlines()[-1].split())
