@@ -120,7 +120,7 @@ def _at_least_one(comparisons: int, level: float) -> Iterator[Any]:
     }
 
 
-@gap("07.g", "the calibration error", [(SURE, RIGHT, 10), (SURE, RIGHT, 3)], "Say how many bins.")
+@gap("07.g", "the calibration error", [(SURE, RIGHT, 10), (SURE, RIGHT, 3)], "Report the number of bins with it.")
 def _calibration_error(probability: Tensor, correct: Tensor, bins: int = 15) -> Iterator[Any]:
     index = (probability * bins).long().clamp(max=bins - 1)
     chosen = [index == b for b in index.unique()]
@@ -221,6 +221,7 @@ def power(answer: Any) -> str:
         mistakes = {
             "That is the probability of missing it.": 1 - right,
             "Without an effect, the rule still finds one in 5 % of all experiments.": 0.0 if effect == 0 else -1,
+            "The means may differ in either direction: count both tails.": right / 2 if effect == 0 else -1,
             "1.96 is the factor for many runs. The rule has the quantile of t.": found(effect, deviation, runs, True),
             "Both means come from `runs` runs: sqrt(2 / runs).": found(effect, deviation, runs, one=True),
         }

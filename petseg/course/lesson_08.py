@@ -148,10 +148,10 @@ def operators(answer: Any) -> str:
     if dict(counter.counts) != dict(reference.counts):
         came = dict(counter.counts) or "nothing"
         raise NotYetError(f"of (x * 2 + 1).sum().double() it counts {came}, expected {dict(reference.counts)}.")
-    return "Each count is one call from Python or from the backward pass to a kernel."
+    return "Each count is one operator, called from Python or by the backward pass."
 
 
-@gap("08.e", "what a convolution computes and moves", [(2, 3, 5, 7, 11, 13)], "Both depend on the layer alone.")
+@gap("08.e", "what a convolution computes and moves", [(2, 3, 5, 7, 11, 13)], "Neither depends on the machine.")
 def _cost(B: int, i: int, o: int, k: int, H: int, W: int) -> Iterator[Any]:
     weights, read, written = i * o * k * k, B * i * H * W, B * o * H * W
     products, moved = B * H * W * weights, 4 * (read + written + weights)

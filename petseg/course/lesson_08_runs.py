@@ -67,7 +67,7 @@ def accumulation(answer: Any) -> str:
     return "The gradient equals that of the whole batch, which never was in memory at once."
 
 
-@gap("08.k", "cost of progressive resizing", STAGES, "The steps of the course's recipe: more than half.")
+@gap("08.k", "cost of progressive resizing", STAGES, "The course's recipe costs a little more than half.")
 def _relative_cost(sizes: Sequence[float], size_starts: Sequence[float]) -> Iterator[Any]:
     stages = [(end - start, size) for size, (start, end) in zip(sizes, pairwise([*size_starts, 1.0]), strict=True)]
     right = sum(span * size**2 for span, size in stages)
@@ -163,9 +163,12 @@ def loaded_ahead(answer: Any) -> str:
     if _within(lambda: next(batches)) != 0:
         raise NotYetError("the first batch is lost.")
     if not asked[1].wait(PATIENCE):
-        raise NotYetError("while the first batch is used, nothing is loaded. Let a thread load the next one.")
-    if asked[5].wait(0.3):
-        raise NotYetError("it loads five batches ahead or more, which fills the memory. One or two are enough.")
+        raise NotYetError(
+            "while the first batch is used, nothing is loaded. Let a thread load the next one: start it before the `yield`, "
+            "where a generator stands still."
+        )
+    if asked[4].wait(0.3):  # a queue of two is full, and the thread holds one more
+        raise NotYetError("it loads four batches ahead or more, which fills the memory. One or two are enough.")
     if _within(lambda: list(batches)) != list(range(1, 60)):
         raise NotYetError("batches are lost, or come in another order.")
 

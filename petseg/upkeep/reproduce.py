@@ -68,7 +68,7 @@ def make(name: str, folder: Path, flags: Sequence[str] = ()) -> ModelCard:
     out = own / f"{name}.safetensors"
     if not out.is_file():
         options = ["--mean-with", recipe["weights"]] if name in MEAN_WITH_START else []
-        options += ["--no-test"] if name in CHAIN else []
+        options += [] if name in zoo.available() else ["--no-test"]
         checkpoint = str(find_checkpoint("best", own / "runs"))
         petseg(name, "release", checkpoint, "--out", str(out), "--log", str(own / "log"), *options)
     return zoo.card(out)

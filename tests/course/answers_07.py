@@ -54,7 +54,11 @@ CASES = [
     ("07.k", lambda scores, costs: [True] * len(scores), "expected"),
     ("07.1", simulated(), "right. To find 1 point with a deviation of 0.42 in 80 % of experiments takes 4 runs"),
     ("07.1", lambda *case: 1 - simulated()(*case), "missing it"),
-    ("07.1", lambda *case: simulated()(*case) / (1 if case[0] else 2), "0.03, expected 0.05"),
+    (
+        "07.1",
+        lambda *case: simulated()(*case) / (1 if case[0] else 2),
+        "0.03, expected 0.05. The means may differ in either direction",
+    ),
     ("07.1", lambda effect, deviation, runs: 0.0, "in 5 % of all experiments"),
     ("07.1", simulated(factor=1.96), "the quantile of t"),
     ("07.1", simulated(single=True), "Draw both groups"),

@@ -126,8 +126,8 @@ def thirty_ahead(batches):
 LOADERS = [
     (prefetch, "right."),
     (lambda batches: batches, "nothing is loaded"),
-    (later, "five batches ahead or more"),
-    (thirty_ahead, "five batches ahead or more"),
+    (later, "four batches ahead or more"),
+    (thirty_ahead, "four batches ahead or more"),
     (swallowing, "an error while loading is lost"),
     (lambda batches: prefetch(list(batches)[::-1]), "it gives (2, 1, 0)"),
     (lambda batches: prefetch([*batches, 5]), "it gives (0, 1, 2, 5)"),
