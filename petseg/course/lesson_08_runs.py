@@ -164,8 +164,8 @@ def loaded_ahead(answer: Any) -> str:
         raise NotYetError("the first batch is lost.")
     if not asked[1].wait(PATIENCE):
         raise NotYetError(
-            "while the first batch is used, nothing is loaded. Let a thread load the next one: start it before the `yield`, "
-            "where a generator stands still."
+            "while the first batch is used, nothing is loaded. Let a thread load the next one: start it before the "
+            "`yield`, where a generator stands still."
         )
     if asked[4].wait(0.3):  # a queue of two is full, and the thread holds one more
         raise NotYetError("it loads four batches ahead or more, which fills the memory. One or two are enough.")

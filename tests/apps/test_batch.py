@@ -455,6 +455,12 @@ def test_an_old_cutout_goes_when_no_pet_is_found_any_more(format, replaced, phot
     assert not list((photos / "out").glob(".*"))
 
 
+def test_a_cutout_that_was_not_asked_for_stays_whatever_is_found(photos, pet_model, small_model):
+    assert segment("cat.png", model=pet_model) == 0
+    assert segment("cat.png", "--only", "mask", model=small_model) == 0
+    assert (photos / "out" / "cat.cutout.png").is_file()
+
+
 @pytest.mark.parametrize("options", [["--format", "webp"], ["--only", "cutout"], ["--only", "mask"]])
 def test_no_result_of_an_older_version_of_a_photo_stays_beside_new_ones(options, photos, pet_model):
     assert segment("cat.png", model=pet_model) == 0

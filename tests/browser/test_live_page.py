@@ -358,6 +358,13 @@ def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anywa
     page.get_by_role("button", name="Download", exact=True).wait_for()
     drawn(page)
     assert agreement(page, result)[0] > 0.99
+    choose(page, data, "again.png", "Is this a cat or a dog?")
+    page.get_by_role("button", name="Correct", exact=True).click()
+    drawn(page)
+    page.locator(".petseg-brush").press(" ")
+    page.get_by_role("button", name="Download", exact=True).wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Show it anyway").wait_for()  # it is a question again
     choose(page, kinds()["phone.jpg"], "phone.jpg")
     assert page.get_by_role("button", name="Show it anyway").is_hidden()
 
@@ -413,6 +420,10 @@ def test_the_background_is_transparent_of_one_colour_or_the_blurred_photo_or_an_
     page.locator(".petseg-chips input[type=file]").set_input_files(own)
     page.locator(".petseg-small", has_text="wall.png").wait_for()
     assert (np.asarray(downloaded(page, "Own picture"))[outside] == (255, 0, 0, 255)).all()
+    glass = encoded(Image.new("RGBA", (9, 9), (255, 0, 0, 0)), "PNG")
+    page.locator(".petseg-chips input[type=file]").set_input_files(own | {"name": "glass.png", "buffer": glass})
+    page.locator(".petseg-small", has_text="glass.png").wait_for()
+    assert (np.asarray(downloaded(page, "Own picture"))[outside] == 255).all()
 
 
 def test_the_edge_is_moved_and_softened_and_the_crop_is_where_python_has_them(page: Any, predictor: Predictor) -> None:
@@ -522,6 +533,16 @@ def test_several_photos_are_open_one_is_shown_any_can_be_closed_and_all_are_one_
     assert page.get_by_role("button", name="Close", exact=True).is_hidden()
 
 
+def test_a_photo_is_shown_although_the_one_before_was_closed_while_it_was_segmented(page: Any) -> None:
+    payloads = [{"name": name, "mimeType": "image/jpeg", "buffer": kinds()["phone.jpg"]} for name in ("a.jpg", "b.jpg")]
+    page.locator(".petseg-zone input[type=file]").first.set_input_files(payloads)
+    page.locator(".petseg-status", has_text="Cutting out b.jpg").wait_for()
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.locator(".petseg-status", has_text="b.jpg: ").wait_for()
+    drawn(page)
+    assert downloaded(page).size == (451, 300)
+
+
 def test_strokes_are_followed_and_decide_the_matte_as_in_python(page: Any, shared: SharedPage) -> None:
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 3, (3, 12, 16)).astype(np.float32)
@@ -571,6 +592,8 @@ def test_the_brush_removes_and_keeps_and_undo_takes_it_back_by_mouse_and_keyboar
         for key in ("k", "r", "ArrowLeft", "ArrowLeft", " "):
             canvas.press(key)
 
+    canvas.click(button="right")
+    assert page.locator(".petseg-tools + .petseg-row").get_by_role("button", name="Undo").is_disabled()
     for paint in (with_mouse, with_keyboard):
         paint()
         page.wait_for_function("!document.querySelector('.petseg-tools + .petseg-row button').disabled")
@@ -592,9 +615,15 @@ def test_zoom_enlarges_the_comparison_and_shows_the_photos_own_pixels(page: Any)
     page.wait_for_function(f"{width} === 1440")
     box = page.locator(".petseg-comparison")
     small = box.bounding_box()["width"]
+    page.get_by_role("button", name="Zoom to the photo's own pixels").click()
+    assert abs(box.bounding_box()["width"] - 1600) < 2
+    while page.get_by_role("button", name="Zoom out").is_enabled():
+        page.get_by_role("button", name="Zoom out").click()
     page.get_by_role("button", name="Zoom in").click()
     assert abs(box.bounding_box()["width"] / small - 1.5) < 0.01
     page.wait_for_function(f"{width} === 1600")
+    page.locator(".petseg-viewer").press("ArrowDown")
+    page.wait_for_function("document.querySelector('.petseg-viewer').scrollTop > 0")
     page.get_by_role("button", name="Zoom to the photo's own pixels").click()
     assert abs(box.bounding_box()["width"] - 1600) < 2
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280

@@ -243,6 +243,7 @@ def test_a_brush_removes_and_keeps_by_pointer_and_by_keyboard_and_undo_takes_it_
     assert np.asarray(Image.open(tmp_path / "cat.png"))[150, 190:260, 3].max() == 0
     page.locator(".petseg-brush").focus()
     changes(page, CUTOUT, lambda: page.keyboard.press("k") or page.keyboard.press("Space"))
+    assert page.evaluate("document.activeElement.matches('.petseg-brush')")  # the new picture has the next key, too
     assert page.get_by_label("Keep", exact=True).is_checked()
     changes(page, CUTOUT, page.get_by_role("button", name="Undo").click)
     changes(page, CUTOUT, page.get_by_role("button", name="Undo").click)

@@ -46,8 +46,8 @@ function paintBackground(ink, { photo, alpha }, { background, color, image }, fr
   const [left, top, right, bottom] = frame;
   const [W, H] = [right - left, bottom - top];
   if (background === "blur") ink.drawImage(opaque(blurredBackground(photo, alpha, settings.foreground)), 0, 0);
-  if (background === "white" || background === "color") {
-    ink.fillStyle = background === "white" ? "#fff" : color;
+  if (background === "white" || background === "color" || (background === "image" && image)) {
+    ink.fillStyle = background === "color" ? color : "#fff"; // an own picture may be transparent in parts
     ink.fillRect(left, top, W, H);
   }
   if (background !== "image" || !image) return;

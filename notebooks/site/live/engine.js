@@ -7,7 +7,7 @@ import { zip } from "./zip.js";
 /** @typedef {import("./front/front.js").Picture} Picture */
 /** @typedef {(question: string, request?: object) => Promise<any>} Ask */
 
-/** An open photo, and what the worker says of it. @typedef {{number: number, name: string, found: boolean, doubtful: boolean, caption: string, fractions: number[], pets: boolean[], edits: object[]}} Entry */
+/** An open photo, and what the worker says of it. @typedef {{number: number, name: string, width: number, found: boolean, doubtful: boolean, caption: string, fractions: number[], pets: boolean[], edits: object[]}} Entry */
 
 const CUTOUT = ["background", "color", "crop", "edge", "shadow", "sharp", "correcting"];
 /** @type {Object<string, string>} */
@@ -105,11 +105,11 @@ export class PageEngine {
       const megapixels = ((W * H) / 1e6).toFixed(1);
       const found = `segmented by ${this.settings.model} in ${seconds.toFixed(2)} s`;
       const caption = `${name}: ${W} x ${H} pixels (${megapixels} megapixels), ${found}`;
-      this.entries.set(number, { number, name, caption, ...about, edits: [] });
+      this.entries.set(number, { number, name, width: W, caption, ...about, edits: [] });
       if (note) this.complain(note);
       this.present({ pictures: [picture(`photo ${number}`, "", thumbnail)] });
       this.listPhotos();
-      if (this.settled) return;
+      if (this.settled && this.current()) return;
       this.settled = about.found;
       this.set("photo", number);
     });
@@ -217,7 +217,9 @@ export class PageEngine {
     }
     if (entry.found) pictures.push(picture("after", `The pet of ${entry.name}, cut out`, after.blob));
     if (entry !== this.current()) return;
-    this.present({ pictures, size: [right - left, bottom - top], line: entry.found ? after.line : 0.5 });
+    const scale = entry.width / after.size[0]; // of the photo to the copy for the screen
+    const size = /** @type {[number, number]} */ ([scale * (right - left), scale * (bottom - top)]);
+    this.present({ pictures, size, line: entry.found ? after.line : 0.5 });
   }
 
   /** Pictures that are folded away, if they are unfolded. @param {string[]} kinds */

@@ -100,9 +100,9 @@ async function open({ file, name, number }) {
 async function about({ number, edits, sure = false }) {
   const entry = entryOf(number);
   const { settings } = await loaded;
-  if (sure || edits?.length) entry.doubtful = false; // who corrects a pet says that it is one
+  if (sure) entry.doubtful = false;
   if (edits) entry.edits = edits;
-  for (const [full, kept] of views) if (kept.number === number) views.delete(full);
+  forget(number);
   const { photo, logits } = await viewed(number, false);
   const segmented = petFound(logits, settings);
   const counts = [0, 0, 0];
@@ -110,7 +110,7 @@ async function about({ number, edits, sure = false }) {
   const fractions = counts.map((count) => count / (photo.width * photo.height));
   const shown = petRegions(entry.logits, photo, settings.correction).map(() => true);
   for (const edit of entry.edits) if (edit.type === "pet") shown[edit.index] = edit.shown;
-  const doubtful = segmented && entry.doubtful;
+  const doubtful = segmented && entry.doubtful && !entry.edits.length; // who corrects a pet says that it is one
   return { found: segmented && !doubtful, doubtful, fractions, pets: shown };
 }
 
@@ -119,6 +119,11 @@ function entryOf(number) {
   const entry = entries.get(number);
   if (!entry) throw new PhotoError("This photo is closed. Choose it again.");
   return entry;
+}
+
+/** Drops the views of a photo. @param {number} number */
+function forget(number) {
+  for (const [full, kept] of views) if (kept.number === number) views.delete(full);
 }
 
 /** The pixels of an open photo, at its own size or for the screen. @param {number} number @param {boolean} full @returns {Promise<View>} */
@@ -170,6 +175,7 @@ async function useBackground({ file, name }) {
 /** @param {{number: number}} request */
 async function close({ number }) {
   entries.delete(number);
+  forget(number);
   return {};
 }
 

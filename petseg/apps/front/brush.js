@@ -38,17 +38,20 @@ export function brush(front) {
     if (!canvas.hidden) canvas.focus();
   });
   const move = (/** @type {PointerEvent} */ event) => {
+    if (!event.isPrimary) return; // a second finger
+    if (painting && !event.buttons) return end(); // released where the canvas did not hear of it
     place = [event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight];
     if (painting) points.push(place);
     redraw();
   };
   canvas.onpointerdown = (event) => {
+    if (!event.isPrimary || event.button) return;
     canvas.setPointerCapture(event.pointerId);
     [painting, points] = [true, []];
     move(event);
   };
   canvas.onpointermove = move;
-  canvas.onpointerup = canvas.onpointercancel = () => painting && end();
+  canvas.onpointerup = canvas.onpointercancel = (event) => event.isPrimary && painting && end();
   canvas.onkeydown = (event) => {
     const { key } = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -57,6 +60,9 @@ export function brush(front) {
       const [x, y] = KEYS[/** @type {keyof typeof KEYS} */ (key)];
       const within = (/** @type {number} */ value) => Math.min(1, Math.max(0, value));
       place = [within(place[0] + ARROW * x), within(place[1] + ARROW * y)];
+      const frame = canvas.closest(".petseg-viewer"); // scrolls where the photo is enlarged
+      const [W, H] = [canvas.clientWidth * place[0], canvas.clientHeight * place[1]];
+      frame?.scrollTo(W - frame.clientWidth / 2, H - frame.clientHeight / 2);
     } else if (key === " ") {
       points = [place];
       end();

@@ -9,7 +9,7 @@ const [STEP, MOST] = [1.5, 8]; // of the zoom
 
 /** @param {Front} front */
 export function viewer(front) {
-  const frame = make("div", { className: "petseg-viewer" });
+  const frame = make("div", { className: "petseg-viewer", role: "group", "aria-label": "Photo and cut-out" });
   frame.innerHTML = front.get("comparison");
   const box = /** @type {HTMLElement} */ (frame.firstElementChild);
   const [after, before] = box.querySelectorAll("img");
@@ -33,6 +33,7 @@ export function viewer(front) {
   front.watch(["zoom"], () => {
     const zoom = front.get("zoom");
     frame.classList.toggle("petseg-zoomed", zoom > 1);
+    frame.tabIndex = zoom > 1 ? 0 : -1; // then its arrow keys scroll
     box.style.setProperty("--petseg-zoom", zoom);
     front.set("sharp", zoom > 1);
   });

@@ -32,17 +32,18 @@ class Entry:
     """An open photo."""
 
     name: str
+    model: str  # by its name in the panel
     original: Segmentation  # what the model found
     edits: tuple[Edit, ...]  # corrections by hand
     result: Segmentation  # the original after the edits
     preview: Segmentation  # a small copy of the result, which is fast to redraw
 
     @classmethod
-    def of(cls, name: str, original: Segmentation, edits: tuple[Edit, ...] = ()) -> Self:
+    def of(cls, name: str, model: str, original: Segmentation, edits: tuple[Edit, ...] = ()) -> Self:
         """The photo after some edits, which are followed on its small copy."""
         preview = edited(display.preview(original), edits)
         result = replace(original, logits=preview.logits, pet_probability=preview.pet_probability)
-        return cls(name, original, edits, result, preview)
+        return cls(name, model, original, edits, result, preview)
 
 
 class Gallery:
@@ -74,8 +75,9 @@ class Gallery:
 
     def add(self, name: str, result: Segmentation) -> None:
         """Opens a photo; the first of a batch that has a pet is shown, by the observer of this choice."""
-        number, entry = next(self._numbers), Entry.of(name, result)
+        number, entry = next(self._numbers), Entry.of(name, self._widget.model, result)
         for old in list(self.entries)[: 1 - MAX_OPEN]:
+            self._widget.add_message(f"{self.entries[old].name}: is closed. {MAX_OPEN} photos are open at most.")
             self._forget(old)
         self.entries[number] = entry
         self._widget.show({_key(number): (ImageOps.fit(entry.preview.photo, (THUMBNAIL, THUMBNAIL)), "")})
@@ -100,10 +102,10 @@ class Gallery:
     def _list(self) -> None:
         self._widget.photos = [[number, entry.name] for number, entry in self.entries.items()]
 
-    def replace(self, original: Segmentation, edits: tuple[Edit, ...] = ()) -> None:
+    def replace(self, original: Segmentation, model: str, edits: tuple[Edit, ...]) -> None:
         """Shows another result for the photo that is shown, or the same with other edits."""
         number = self._widget.photo
-        self.entries[number] = Entry.of(self.entries[number].name, original, edits)
+        self.entries[number] = Entry.of(self.entries[number].name, model, original, edits)
         self.show()
 
     def in_photo(self, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -7,6 +7,10 @@ import { Front } from "../front/front.js";
 
 const PART = 1 << 20; // bytes: a notebook server refuses large messages silently
 
+/** What the user chose. While the kernel works, a message overtakes what was chosen before it, so these say it again. */
+const CHOSEN = ["model", "photo", "background", "color", "crop", "format", "edge", "shadow", "correcting", "opacity", "classes"];
+const OF_THE_SHOWN = ["anyway", "stroke", "pet", "undo", "save"];
+
 /**
  * An engine of a widget's model, as anywidget gives it. Each message names its view: two browser windows that show one
  * panel may upload at once, and only the one that asked for a file saves it.
@@ -15,8 +19,10 @@ const PART = 1 << 20; // bytes: a notebook server refuses large messages silentl
  */
 function engineOf(model) {
   const view = Math.random().toString(36).slice(2);
-  const send = (/** @type {object} */ content, /** @type {ArrayBuffer[]} */ buffers = []) =>
-    model.send({ view, ...content }, undefined, buffers);
+  const send = (/** @type {{type: string, [more: string]: any}} */ content, /** @type {ArrayBuffer[]} */ buffers = []) => {
+    const chosen = OF_THE_SHOWN.includes(content.type) ? CHOSEN.map((name) => [name, model.get(name)]) : [];
+    model.send({ view, chosen, ...content }, undefined, buffers);
+  };
   const on = (/** @type {string} */ event, /** @type {Function} */ react, /** @type {AbortSignal} */ signal) => {
     model.on(event, react);
     signal.addEventListener("abort", () => model.off(event, react));
@@ -56,7 +62,7 @@ function engineOf(model) {
   };
 }
 
-/** @param {File[]} files @param {string} purpose @param {number} most bytes @param {(content: object, buffers?: ArrayBuffer[]) => void} send */
+/** @param {File[]} files @param {string} purpose @param {number} most bytes @param {(content: {type: string, [more: string]: any}, buffers?: ArrayBuffer[]) => void} send */
 async function upload(files, purpose, most, send) {
   for (const [index, file] of files.entries()) {
     const about = { purpose, name: file.name || "pasted.png", index: index + 1, of: files.length };

@@ -44,11 +44,12 @@ class Panel:
     ) -> None:
         self._device = device
         self._predictors: dict[str, Predictor] = {}
-        if isinstance(model, Predictor):
-            self._predictors[model.card.name] = model
-            model = model.card.name
-        model = model or zoo.best()
         choices = model_choices()
+        if isinstance(model, Predictor):
+            taken = model.card.name in [name for _, name in choices]
+            name = f"{model.card.name} (given)" if taken else model.card.name
+            self._predictors[name], model = model, name
+        model = model or zoo.best()
         if model not in [name for _, name in choices]:
             choices.insert(0, (Path(model).stem, model))
         breeds = breed_samples(images)
@@ -64,7 +65,13 @@ class Panel:
         self.widget.observe(lambda _: self._show(), ["model", "photo"])
 
     def _receive(self, message: Message, data: bytes) -> None:
-        """Answers a message from a browser; `data` is the file that it sends."""
+        """Answers a message from a browser; `data` is the file that it sends.
+
+        A message about the photo that is shown says what was `chosen` by then: it overtakes the traits themselves.
+        """
+        for trait, value in message.get("chosen", []):
+            if trait != "photo" or value in self.gallery.entries:
+                setattr(self.widget, trait, value)
         entry = self.gallery.current()
         match message:
             case {"type": "ready"}:
@@ -108,15 +115,14 @@ class Panel:
         """Shows the chosen photo, segmented by the chosen model: the other photos follow when they are chosen."""
         if (entry := self.gallery.current()) is None:
             return
-        predictor = self._predictors.get(self.widget.model)
-        if predictor is not None and predictor.card.name == entry.result.model:
+        if entry.model == self.widget.model:
             with self.widget.answering(entry.name):
                 self.gallery.show()
             return
         with self.widget.working(f"Cutting out {entry.name} …", entry.name):
             result = self._predictor()(entry.result.photo, name=entry.name)
             strokes = tuple(edit for edit in entry.edits if isinstance(edit, Stroke))  # other pets may be found now
-            self.gallery.replace(replace(result, photo_alpha=entry.result.photo_alpha), strokes)
+            self.gallery.replace(replace(result, photo_alpha=entry.result.photo_alpha), self.widget.model, strokes)
             if len(strokes) < len(entry.edits):
                 self.widget.add_message(other_pets(entry.name))
 
@@ -128,7 +134,7 @@ class Panel:
 
     def _correct(self, entry: Entry, *edits: Edit) -> None:
         with self.widget.working(f"Correcting {entry.name} …", entry.name):
-            self.gallery.replace(entry.original, edits)
+            self.gallery.replace(entry.original, entry.model, edits)
 
     def _save(self, entry: Entry, view: str, picture: str) -> None:
         """Draws a picture, or the cut-outs of all photos, at the photos' own size, and sends it as a file."""

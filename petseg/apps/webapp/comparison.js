@@ -26,6 +26,8 @@ const front = {
 };
 window.petsegBrush = front;
 const canvas = brush(front);
+let focused = false; // whether the brush had the focus before new HTML took it out of the page
+document.addEventListener("focusin", (event) => (focused = event.target === canvas));
 const mark = () => element.querySelector(".petseg-comparison")?.classList.toggle("petseg-correcting", state.correcting);
 front.watch(["correcting"], mark);
 
@@ -35,6 +37,7 @@ watch("value", () => {
   slider?.dispatchEvent(new Event("input"));
   shown = photo();
   element.querySelector(".petseg-comparison")?.append(canvas);
+  if (focused && document.activeElement === document.body) canvas.focus({ preventScroll: true });
   mark();
   for (const view of front.viewers) view({ pictures: [] });
 });

@@ -239,6 +239,39 @@ def test_only_the_last_photos_stay_open_and_nothing_is_kept_of_the_others(panel:
     assert names(panel) == [f"{number}.jpg" for number in range(2, MAX_OPEN + 2)]
     thumbnails = {key for key in panel.widget.shown if key.startswith("photo")}
     assert thumbnails == {f"photo {number}" for number in panel.gallery.entries}
+    assert panel.widget.messages == [f"1.jpg: is closed. {MAX_OPEN} photos are open at most."]
+
+
+def test_a_message_about_the_shown_photo_counts_for_what_was_chosen_by_then(panel: Panel) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        upload(panel, name, photo())
+    panel.widget.crop = True
+    send(panel, stroke(True, (0.5, 0.5)) | {"chosen": [["photo", 1], ["crop", False], ["background", "white"]]})
+    assert (panel.widget.photo, panel.widget.crop, panel.widget.background) == (1, False, "white")
+    assert [len(entry.edits) for entry in panel.gallery.entries.values()] == [1, 0]
+    send(panel, {"type": "undo", "chosen": [["photo", 9]]})  # which was closed in the meantime
+    assert (panel.widget.photo, panel.widget.edits) == (1, 0)
+
+
+def test_a_model_of_ones_own_is_not_the_released_one_of_the_same_name(pet_model: Path, tmp_path: Path) -> None:
+    segmenter, card = zoo.load(pet_model)
+    own = tmp_path / "unet.safetensors"
+    zoo.save(own, segmenter, replace(card, name="unet"))
+    panel = Panel(str(own))
+    upload(panel, "dog.jpg", photo())
+
+    def logits() -> Any:
+        entry = panel.gallery.current()
+        assert entry is not None
+        return entry.original.logits
+
+    first = logits()
+    panel.widget.model = "unet"
+    assert not np.array_equal(logits(), first)
+    panel.widget.model = str(own)
+    assert np.array_equal(logits(), first)
+    assert "unet" in [name for _, name in Panel(Predictor(str(own))).widget.models]
+    assert Panel(Predictor(str(own))).widget.model == "unet (given)"
 
 
 def test_another_model_segments_the_shown_photo_and_the_others_when_they_are_chosen(panel: Panel) -> None:
