@@ -339,8 +339,7 @@ class Job:
             return
         for ending in RESULT_ENDINGS:
             path = self.stem.with_name(f"{self.stem.name}{ending}")
-            refuted = ending.startswith(".cutout.") and "cutout" in self.files and not found
-            if refuted or not self._is_current(path):
+            if not self._is_current(path) or ("cutout" in self.files and ending.startswith(".cutout.") and not found):
                 path.unlink(missing_ok=True)
         if found or not self._is_current(self.no_pet):
             self.no_pet.unlink(missing_ok=True)

@@ -33,8 +33,8 @@ class AugmentSettings:
         brightness: factor 1 +- this.
         contrast: factor 1 +- this on the distance from the image's mean.
         saturation: factor 1 +- this on the distance from grey.
-        collage: fraction of the examples that become one to three small pets, cut out of other images of the batch, on
-            a piece of background; see `petseg.data.collage`.
+        collage: fraction of the examples, to the nearest whole one of a batch, that become one to three small pets, cut
+            out of other images of the batch, on a piece of background; see `petseg.data.collage`.
         background: fraction of the examples that become a piece of background, with little or nothing of a pet.
         mosaic: fraction of the examples that become four images at half their size.
         blur: probability that an image loses detail, as if it came from a photo of half the size.
@@ -187,7 +187,7 @@ class Augment(nn.Module):
         return torch.where(_chosen(image, self.settings.blur), coarse, image)
 
     def _pasted(self, layers: list[Tensor]) -> list[Tensor]:
-        """Layers, some examples covered in part by the next example of the batch."""
+        """Layers, some examples covered in part by the one before in the batch."""
         if not self.settings.paste or len(layers[0]) < 2:
             return layers
         inside = self._rectangles(layers[0])

@@ -113,13 +113,15 @@ class ValidateLastEpoch(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Asks for a validation after this epoch if it is the last."""
-        if trainer.current_epoch + 1 >= planned_epochs(trainer):
+        by_epochs = trainer.check_val_every_n_epoch is not None  # else by `val_check_interval`
+        if by_epochs and trainer.current_epoch + 1 >= planned_epochs(trainer):
             trainer.check_val_every_n_epoch = 1
 
 
 def checkpoints() -> list[L.Callback]:
     """The callbacks that keep `best.ckpt` and `last.ckpt`, and lose no epoch."""
-    return [ValidateLastEpoch(), LastCheckpoint(), BestCheckpoint()]
+    # the last one comes last: a run that is stopped between the two trains this epoch again
+    return [ValidateLastEpoch(), BestCheckpoint(), LastCheckpoint()]
 
 
 class EpochSeconds(L.Callback):

@@ -14,6 +14,7 @@ from petseg.training.runs import SECTIONS, attempts, find_checkpoint, read_confi
 #: What a resumed run keeps, except where its data are and whether their decoding shows progress.
 KEPT: tuple[str, ...] = ("seed_everything", "data.", "model.", "average.")
 KEPT += ("trainer.max_epochs", "trainer.max_steps", "trainer.callbacks", "trainer.gradient_clip")
+KEPT += ("trainer.check_val_every_n_epoch", "trainer.limit_val_batches")
 FREE = ("data.data_dir", "data.progress")
 
 

@@ -123,6 +123,11 @@ class Distillation(L.Callback):
         with trainer.precision_plugin.forward_context():  # as fast as the training itself
             return soft_labels(segmenters, cast(Any, trainer).datamodule.datasets["train"])
 
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Leaves no teacher to the next training of the task."""
+        if isinstance(pl_module, SegmentationTask):
+            pl_module.use_soft_labels(None)
+
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Frees the soft labels, which take as much memory as the images."""
         self._student, self._taught = {}, None

@@ -76,6 +76,16 @@ class PetCLI(LightningCLI):
                         f"trainer.{name}=False: a run keeps its log and its checkpoints in the folder of its logger, "
                         "and without them all epochs would be lost. Leave it out."
                     )
+            for name in ("optimizer", "lr_scheduler"):
+                if options.get(name):
+                    raise SettingsError(
+                        f"--{name}: a training has AdamW and one cycle of the learning rate, or several. Leave it out, "
+                        "and choose model.learning_rate, warmup, weight_decay and restarts."
+                    )
+        if (precision := str(options["trainer"]["precision"])) in ("bf16-true", "16-true", "64-true", "64"):
+            raise SettingsError(
+                f"trainer.precision={precision}: weights are kept in 32 bits. Choose 32-true, bf16-mixed or 16-mixed."
+            )
         folder, logger = options["trainer"]["default_root_dir"], options["trainer"]["logger"]
         log: Any = getattr(logger, "init_args", {})
         if folder and log.get("save_dir") == ".":
@@ -89,12 +99,12 @@ class PetCLI(LightningCLI):
 
     def _check_settings(self, first: dict[str, Any]) -> None:
         """Refuses to resume a run with other settings than those of its first attempt, where these are known."""
+        if first and self.config["fit"]["seed_everything"] is True:  # any
+            self.config["fit"]["seed_everything"] = first["seed_everything"]
         parser = self._parser("fit")
         configs = parser.parse_object(first), self.config["fit"]
         # as in `config.yaml`, which has lists for tuples
         before, now = (dict(dict_to_namespace(yaml.safe_load(parser.dump(config))).items()) for config in configs)
-        if now.get("seed_everything") is True:  # any
-            now["seed_everything"] = before.get("seed_everything")
         for name in before | now if first else ():
             if name.startswith(KEPT) and name not in FREE and before.get(name) != now.get(name):
                 raise SettingsError(

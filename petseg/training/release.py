@@ -85,16 +85,11 @@ def release(
     task, state = _read_task(checkpoint)
     run = checkpoint.resolve().parent.parent
     in_run = checkpoint.resolve().parent.name == "checkpoints"  # else what lies there may be another program's
-    if log is not None and not in_run:
-        raise SettingsError(
-            f"--log {log}: {checkpoint} lies in no folder `checkpoints` of a run, whose log it could keep."
-        )
     config = read_config(attempts(run)[0]) if in_run else {}
     data = data or _data(config)
     check_writable(out)
     if log is not None:
-        logs_of(run)
-        check_writable(log / "release.json")
+        _check_log(log, run if in_run else None)
     chosen, val = _best_on_validation(task, _candidates(task, state, mean_with), data)
     matrices = {"val": val}
     scores = {"val": pooled_scores(val)}
@@ -110,6 +105,20 @@ def release(
         write_json(log / "release.json", _record(card, matrices))
     zoo.save(out, task.segmenter, card)
     return card
+
+
+def _check_log(log: Path, run: Path | None) -> None:
+    """Refuses a folder for the log of a run that it would damage, or that cannot be written."""
+    if run is None:
+        raise SettingsError(
+            f"--log {log}: the checkpoint lies in no folder `checkpoints` of a run, whose log it could keep."
+        )
+    if log.resolve() in attempts(run):
+        raise SettingsError(
+            f"--log {log}: is the folder of the run itself, whose files it would replace. Name another."
+        )
+    logs_of(run)
+    check_writable(log / "release.json")
 
 
 def _read_task(path: Path) -> tuple[SegmentationTask, dict[str, Any]]:

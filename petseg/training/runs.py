@@ -169,6 +169,12 @@ def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
         files = [attempt / "checkpoints" / f"{name}.ckpt" for attempt in attempts(newest)]
         files = [file for file in files if file.is_file()]
         if not files:
+            if name == "best" and any(
+                (attempt / "checkpoints" / "last.ckpt").is_file() for attempt in attempts(newest)
+            ):
+                raise DataError(
+                    f"--ckpt_path best: no epoch of the newest run, {newest.absolute()}, was validated. Name `last`."
+                )
             raise DataError(
                 f"--ckpt_path {name}: the newest run, {newest.absolute()}, has no {name}.ckpt: it ended within its "
                 "first epoch. Start it again without --ckpt_path, or name a .ckpt file of another run."
@@ -177,6 +183,7 @@ def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
                 "to start a new run."
             )
         path = max(files, key=_score) if name == "best" else files[-1]
+        path = runs / path.relative_to(runs.resolve())  # relative where `runs` is, so that the folder can be moved
     read_checkpoint(path)
     return path
 

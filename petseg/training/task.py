@@ -131,8 +131,7 @@ class SegmentationTask(L.LightningModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits float (B, 3, H, W) of images (B, 3, H, W), uint8 or float with values 0 to 1."""
-        logits: Tensor = self.segmenter(image)
-        return logits
+        return cast(Tensor, self.segmenter(image))
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss of logits float (B, 3, H, W) against labels (B, H, W): a scalar."""
@@ -183,6 +182,8 @@ class SegmentationTask(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collects the confusion matrices of one batch of the validation or test split."""
+        if batch_idx == 0:
+            self.scores.reset()  # of an evaluation that was interrupted
         logits = self(batch.image)
         self.scores.update(class_map(logits), batch.mask, batch.index)
         loss = self.loss(logits, batch.mask)
@@ -191,7 +192,6 @@ class SegmentationTask(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Logs the pooled scores of the split."""
         split, matrices = self._split, self.scores.compute()  # (N, 3, 3)
-        self.scores.reset()
         scores, pooled = pooled_scores(matrices), matrices.sum(dim=0)
         self.log_dict({f"{split}/{name}": value for name, value in scores.items()}, prog_bar=split == "val")
         if split == "val":
@@ -222,13 +222,13 @@ class SegmentationTask(L.LightningModule):
 
 def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
     """Refuses stages that do not fit each other."""
-    if len(sizes) != len(starts) or not sizes or starts[0] != 0 or list(starts) != sorted(starts):
+    if len(sizes) != len(starts) or not sizes or starts[0] != 0 or list(starts) != sorted(starts) or not starts[-1] < 1:
         raise SettingsError(
             f"sizes={list(sizes)}, size_starts={list(starts)}: must have the same length, and size_starts must rise "
-            "from 0, for instance sizes=[0.5, 1], size_starts=[0, 0.5]."
+            "from 0 and stay below 1, for instance sizes=[0.5, 1], size_starts=[0, 0.5]."
         )
-    if not min(sizes) > 0:
-        raise SettingsError(f"sizes={list(sizes)}: every size must be above 0, for instance sizes=[0.5, 1].")
+    if not 0 < min(sizes) <= max(sizes) <= 4:
+        raise SettingsError(f"sizes={list(sizes)}: every size must be above 0 and at most 4, for instance [0.5, 1].")
 
 
 def _check_cycles(restarts: Sequence[float], augments: Sequence[AugmentSettings]) -> None:

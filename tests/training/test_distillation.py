@@ -157,6 +157,19 @@ def test_the_callbacks_of_a_training_that_was_stopped_begin_anew_with_the_next(m
     assert all(weights[key].equal(others[key]) for key in weights)
 
 
+def test_a_training_that_fails_leaves_no_teacher_to_the_next(module, small_model):
+    class Fails(L.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            raise ZeroDivisionError
+
+    task = SegmentationTask(UNet(channels=(4,)))
+    silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = L.Trainer(max_epochs=1, accelerator="cpu", callbacks=[Distillation(str(small_model)), Fails()], **silent)
+    with pytest.raises(ZeroDivisionError):
+        trainer.fit(task, module)
+    assert task._soft is None
+
+
 def test_a_training_without_a_teacher_is_refused():
     with pytest.raises(ValueError, match=r"teacher=\[\]: must name at least one model"):
         Distillation([])

@@ -194,6 +194,15 @@ def test_bad_input_is_refused_in_one_sentence_before_anything_is_scored(harm, se
     assert not Path("log").is_dir()
 
 
+def test_the_folder_of_a_run_is_not_replaced_by_its_log(best, monkeypatch):
+    monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("a split was scored"))
+    run = best.parents[1]
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(PetsegError, match="is the folder of the run itself"):
+        release.release(best, Path("out.safetensors"), log=run)
+    assert (run / "config.yaml").read_text() == before
+
+
 def test_a_mean_with_another_network_is_refused_before_anything_is_scored(best, cartoons, monkeypatch):
     monkeypatch.setattr(release, "evaluate", lambda *_, **__: pytest.fail("a split was scored"))
     with pytest.raises(PetsegError, match=r"^unet: its weights are of unet with "):

@@ -7,15 +7,17 @@ from pathlib import Path
 import lightning as L
 import pytest
 import torch
+import yaml
 from tiny import column, flags, pets, rows, version
 
 from petseg import cli
 from petseg.errors import SettingsError
 from petseg.metrics.confusion import pooled_scores
+from petseg.models.unet import UNet
 from petseg.training import fit
 from petseg.training.ema import WarmupEMA
 from petseg.training.recipes import RECIPES
-from petseg.training.runs import joined, logs_of, read_checkpoint, read_log
+from petseg.training.runs import attempts, joined, logs_of, read_checkpoint, read_log
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 
@@ -45,6 +47,7 @@ def ends_within(epoch: int, how: Callable[[L.Trainer], None], given: list[str]) 
         ({"trainer.max_epochs": 1, "trainer.check_val_every_n_epoch": 2}, 6, 1),
         ({"trainer.max_epochs": 3, "trainer.check_val_every_n_epoch": 2}, 18, 2),  # after epochs 2 and 3
         ({"trainer.max_epochs": 2, "trainer.limit_val_batches": 0}, 12, 0),
+        ({"trainer.max_epochs": 2, "trainer.check_val_every_n_epoch": "null", "trainer.val_check_interval": 4}, 12, 3),
         ({"trainer.max_steps": 1}, 1, 0),
         ({"trainer.max_steps": 7}, 7, 1),
         ({"trainer.max_epochs": -1, "trainer.max_steps": 18, "trainer.check_val_every_n_epoch": 2}, 18, 2),
@@ -171,6 +174,15 @@ def test_a_checkpoint_holds_the_averaged_weights_that_were_validated(fitted, car
     assert scores["mean_iou"] == pytest.approx(column(fitted, "val/mean_iou")[-1])
 
 
+def test_what_an_interrupted_evaluation_has_counted_is_forgotten(cartoons):
+    task, data = SegmentationTask(UNet(channels=(4, 8))), pets(cartoons)
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    (scores,) = trainer.validate(task, data, verbose=False)
+    pixels = torch.zeros(1, 32, 32, dtype=torch.int64)
+    task.scores.update(pixels, pixels + 1, torch.tensor([10_000]))
+    assert trainer.validate(task, data, verbose=False) == [scores]
+
+
 def test_a_full_disk_ends_a_run_in_a_sentence_and_leaves_the_checkpoint_before(cartoons, monkeypatch, capsys):
     save, calls = torch.save, []
 
@@ -220,6 +232,9 @@ def test_a_checkpoint_runs_no_code(cartoons, capsys):
         ({"ckpt_path": "other.ckpt"}, "other.ckpt: cannot be read as a checkpoint"),
         ({"data.batch_size": 1, "data.image_size": 4}, "a batch has one value per channel in the"),
         ({"data.batch_size": 0}, "batch_size=0: must be at least 1"),
+        ({"optimizer": "SGD"}, "--optimizer: a training has AdamW and one cycle of the learning rate"),
+        ({"lr_scheduler": "StepLR", "lr_scheduler.step_size": 3}, "--lr_scheduler: a training has AdamW"),
+        ({"trainer.precision": "bf16-true"}, "trainer.precision=bf16-true: weights are kept in 32 bits"),
         ({"average.decay": 1}, "decay=1.0: must be at least 0 and less than 1"),
         ({"model.sizes": "[0.5,1]"}, "must have the same length"),
         ({"model.augment.scale_min": 0}, "petseg: scale_min=0.0, scale_max=1.0: must be above 0"),
@@ -248,6 +263,7 @@ def test_what_cannot_end_well_is_refused_in_one_sentence(cartoons, capsys, more,
         ("average.decay", 0.5, "average.decay=0.5: a resumed run keeps its settings"),
         ("seed_everything", 7, "seed_everything=7: a resumed run keeps its settings"),
         ("trainer.gradient_clip_val", 5, "trainer.gradient_clip_val=5: a resumed run keeps its settings"),
+        ("trainer.check_val_every_n_epoch", 2, "trainer.check_val_every_n_epoch=2: a resumed run keeps its settings"),
         ("config", RECIPES / "fast.yaml", ": a resumed run keeps its settings"),
     ],
 )
@@ -255,6 +271,20 @@ def test_a_run_is_not_resumed_with_other_settings(fitted, cartoons, capsys, name
     assert cli.main(["fit", *flags(cartoons, ckpt_path="last", **{name: value})]) == 1
     assert sentence in capsys.readouterr().err
     assert not version(1).exists()
+
+
+def test_a_run_resumed_with_any_seed_keeps_its_own(fitted, cartoons):
+    seed = yaml.safe_load((version(0) / "config.yaml").read_text())["seed_everything"]
+    resumed = fit.run(["fit", *flags(cartoons, ckpt_path="last", seed_everything="true")])
+    assert resumed.config["fit"]["seed_everything"] == seed != 0
+    assert yaml.safe_load((version(1) / "config.yaml").read_text())["seed_everything"] == seed
+
+
+def test_the_attempts_at_a_run_are_found_after_the_project_was_moved(fitted, cartoons):
+    fit.run(["fit", *flags(cartoons, ckpt_path="last")])
+    Path("moved").mkdir()
+    moved = version(1).parent.rename("moved/runs")
+    assert attempts(moved / "version_1") == [(moved / name).resolve() for name in ("version_0", "version_1")]
 
 
 @pytest.mark.parametrize(("epochs", "steps"), [(3, 18), (5, 30)])

@@ -156,6 +156,16 @@ def test_attempts_are_those_that_resumed_one_another_in_the_order_in_which_they_
         logs_of(runs / "version_0")
 
 
+def test_a_run_without_a_validation_is_said_to_have_no_best_checkpoint(tmp_path):
+    file = tmp_path / "version_0" / "checkpoints" / "last.ckpt"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(
+        DataError, match=r"--ckpt_path best: no epoch of the newest run, \S+, was validated. Name `last`"
+    ):
+        find_checkpoint("best", tmp_path)
+
+
 def test_the_last_checkpoint_is_that_of_the_newest_run_or_of_the_run_that_it_resumed(tmp_path):
     runs = tmp_path / "runs"
     checkpoint(started(runs, "version_0", None, 0))
