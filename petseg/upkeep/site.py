@@ -29,7 +29,7 @@ from petseg.inference import correction, matting, segmentation, two_pass
 from petseg.inference.foreground import ColorSettings
 from petseg.inference.matting import MatteSettings
 from petseg.inference.onnx import export_classifier, export_onnx
-from petseg.labels import CLASSES, rgb
+from petseg.labels import CLASSES, HATCH_STEP, palette_with_ink
 from petseg.models import zoo
 from petseg.models.classifier import SIZE
 from petseg.upkeep.notebooks import REPOSITORY, alt_texts
@@ -166,7 +166,8 @@ def live_settings() -> Mapping[str, Any]:
     return {
         "model": MODEL,
         "size": zoo.card(MODEL).size,
-        "colors": [rgb(label) for label in range(len(CLASSES))],
+        "colors": [palette_with_ink()[start : start + 3] for start in range(0, 12, 3)],
+        "hatch": HATCH_STEP,
         "found": {"sure": segmentation.SURE, "smallest": segmentation.SMALLEST},
         "two_pass": {key.lower(): getattr(two_pass, key) for key in passes},
         "matte": {**asdict(MatteSettings()), "certain": matting.CERTAIN},

@@ -311,6 +311,25 @@ def test_a_photo_of_any_kind_is_segmented_as_python_segments_it(page: Any, predi
     assert_agreement(page, predictor(kinds()[name]))
 
 
+def test_overlay_and_class_map_are_drawn_as_in_python(page: Any, predictor: Predictor) -> None:
+    choose(page, kinds()["large.jpg"], "large.jpg")
+    page.locator("details").evaluate("details => details.open = true")
+    drawn(page)
+    expected = np.asarray(predictor(kinds()["large.jpg"]).overlay()).astype(int)
+    difference = np.abs(np.asarray(downloaded(page, button="Download overlay").convert("RGB")) - expected)
+    assert difference.mean() < 2
+    assert (difference.max(axis=-1) > 40).mean() < 0.005  # at the edge, one of the two may be a pixel further
+    hatched = """async () => {
+        const image = document.querySelector("img[data-key=mask]");
+        const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+        const ink = canvas.getContext("2d");
+        ink.drawImage(image, 0, 0);
+        const { data } = ink.getImageData(0, 0, canvas.width, canvas.height);
+        return data.filter((value, i) => i % 4 === 0 && value === 0x22).length;
+    }"""
+    assert page.evaluate(hatched) > 100
+
+
 @pytest.mark.real_data
 def test_photos_at_their_own_size_are_segmented_as_python_segments_them(
     page: Any, predictor: Predictor, fullsize: Path

@@ -12,6 +12,8 @@ import { clamp, eachPixel, probability } from "./planes.js";
 /** @typedef {import("./predictor.js").Settings} Settings */
 /** @typedef {import("./resample.js").Pixels} Pixels */
 
+const LINE = 3; // the colour after those of the classes
+
 /** A photo, and what is known of its pixels. @typedef {{photo: Pixels, opacity: Uint8Array | null, logits: Planes, alpha: Uint8Array, pet: Uint8ClampedArray<ArrayBuffer>}} View */
 /** How the cut-out is to be. @typedef {{background: string, color: string, crop: boolean, edge: [number, number], shadow: boolean, image: ImageBitmap | null}} Options */
 
@@ -57,14 +59,55 @@ function paintBackground(ink, { photo, alpha }, { background, color, image }, fr
   ink.drawImage(image, (image.width - w) / 2, (image.height - h) / 2, w, h, left, top, W, H);
 }
 
-/** The photo with classes in colour. @param {View} view @param {number} opacity @param {number[]} classes @param {Settings} settings */
+/**
+ * The photo with classes in colour, and a dark line along the pet's edge that is visible without colour.
+ * @param {View} view @param {number} opacity @param {number[]} classes @param {Settings} settings
+ */
 export function drawOverlay({ photo, logits }, opacity, classes, { colors }) {
+  const labels = classMap(logits, photo);
+  edgeOf(labels, photo).forEach((isEdge, i) => (labels[i] = isEdge ? LINE : labels[i]));
+  // the line fades more slowly than the areas, so that a faint overlay still shows it
+  const strength = colors.map((_, label) => (classes.includes(label) ? opacity : 0));
+  strength[LINE] = classes.includes(0) ? Math.sqrt(opacity) : 0;
+  return painted(photo, labels, colors, strength);
+}
+
+/** The class map; the boundary may be hatched, as in the legend. @param {View} view @param {boolean} hatched @param {Settings} settings */
+export function drawClassMap({ photo, logits }, hatched, { colors, hatch }) {
+  const labels = classMap(logits, photo);
+  const isLine = (/** @type {number} */ i) => ((i % photo.width) + Math.floor(i / photo.width)) % hatch === 0;
+  if (hatched) labels.forEach((label, i) => (labels[i] = label === 2 && isLine(i) ? LINE : label));
+  return painted(photo, labels, colors, colors.map(() => 1));
+}
+
+/** @param {Pixels} photo @param {Uint8Array} labels @param {number[][]} colors @param {number[]} strength of each colour */
+function painted(photo, labels, colors, strength) {
   const data = Uint8Array.from(photo.data);
-  classMap(logits, photo).forEach((label, i) => {
-    if (!classes.includes(label)) return;
-    for (let c = 0; c < 3; c++) data[3 * i + c] += opacity * (colors[label][c] - data[3 * i + c]);
+  labels.forEach((label, i) => {
+    for (let c = 0; c < 3; c++) data[3 * i + c] += strength[label] * (colors[label][c] - data[3 * i + c]);
   });
   return opaque({ ...photo, data });
+}
+
+/** Which pixels of the pet are close to another class in their row or column. @param {Uint8Array} labels @param {Size} size */
+function edgeOf(labels, { width, height }) {
+  const reach = Math.max(1, Math.round(Math.max(width, height) / 300));
+  const edge = new Uint8Array(labels.length);
+  const mark = (/** @type {number} */ first, /** @type {number} */ step, /** @type {number} */ count) => {
+    for (let n = 0, i = first, near = 0; n < count; n++, i += step) {
+      if (labels[i]) near = reach;
+      else if (near-- > 0) edge[i] = 1;
+    }
+  };
+  for (let y = 0; y < height; y++) {
+    mark(y * width, 1, width);
+    mark((y + 1) * width - 1, -1, width);
+  }
+  for (let x = 0; x < width; x++) {
+    mark(x, width, height);
+    mark((height - 1) * width + x, -width, height);
+  }
+  return edge;
 }
 
 /** The largest probability at each pixel, dark to light. @param {View} view @param {Settings} settings */

@@ -14,7 +14,8 @@ import { meanLogits, mergeLogits, petBoxes, petsAreSmall, petSquares } from "./t
  * @property {string} model
  * @property {[number, number]} size the model's working height and width
  * @property {string[]} classes
- * @property {[number, number, number][]} colors of the classes
+ * @property {[number, number, number][]} colors of the classes, then of lines
+ * @property {number} hatch pixels from one line to the next
  * @property {{sure: number, smallest: number}} found
  * @property {import("./two_pass.js").TwoPass} two_pass
  * @property {import("./matting.js").MatteSettings} matte

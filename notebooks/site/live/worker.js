@@ -3,7 +3,7 @@
 import * as ort from "./ort.wasm.min.mjs";
 
 import { edited, petRegions } from "./correction.js";
-import { cropped, drawConfidence, drawCutout, drawOverlay, opaque, wholeOf } from "./draw.js";
+import { cropped, drawClassMap, drawConfidence, drawCutout, drawOverlay, opaque, wholeOf } from "./draw.js";
 import { within } from "./edge.js";
 import { cutout } from "./foreground.js";
 import { matte } from "./matting.js";
@@ -151,7 +151,7 @@ async function picture({ number, kind, full, options, type }) {
   const { photo } = view;
   let [canvas, frame, line] = [/** @type {OffscreenCanvas | null} */ (null), wholeOf(photo), 0.5];
   if (kind === "overlay") canvas = drawOverlay(view, options.opacity, options.classes, settings);
-  else if (kind === "mask") canvas = drawOverlay(view, 1, [0, 1, 2], settings);
+  else if (kind === "mask") canvas = drawClassMap(view, !full, settings); // files hold the plain labels
   else if (kind === "confidence") canvas = drawConfidence(view, settings);
   else ({ canvas, frame, line } = drawCutout(view, { ...options, image: background }, settings));
   if (kind === "before") canvas = cropped(opaque(photo), frame);
