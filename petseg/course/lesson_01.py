@@ -228,7 +228,7 @@ def baseline_by_species(prediction: Any, measured: Any) -> str:
             other = f"{came:.3f} on {kind}s: is the map scored on val, all pixels of a species pooled?"
             raise NotYetError(of_all if any(abs(came - score) < 0.002 for score in mixed) else other)
     said = verdict(prediction, {f"{kind}s": score for kind, score in expected.items()}, ".3f")
-    return f"The map of dogs scores {said}"
+    return f"Mean IoU of the map of dogs: {said}"
 
 
 def _species_scores() -> tuple[dict[str, float], list[float]]:

@@ -24,7 +24,7 @@ RANDOM = torch.Generator().manual_seed(0)
 LOGITS = 2 * torch.randn(2, 3, 2, 4, generator=RANDOM)  # (B, 3, H, W)
 LABELS = torch.randint(0, 3, (2, 2, 4), generator=RANDOM)  # (B, H, W)
 PIXEL = [(LOGITS[0, :, 0, :2], torch.tensor([0.5, -2.0]), label) for label in range(3)]
-FIRST_STEPS = [(2.0, 0.1, 0.0, 0.0, 1, 0.1, 0.5), (1.5, -0.3, 0.02, 0.05, 4, 0.01, 2.0)]
+FIRST_STEPS = [(2.0, 0.1, 0.0, 0.0, 1, 0.1, 0.5), (1.5, -0.3, 0.02, 0.0005, 4, 0.1, 2.0)]
 SIZE_CANCELS = "After the first gradient, a weight moves by the learning rate whatever the gradient's size."
 FLIPS = [(LOGITS, LABELS, torch.tensor([True, False])), (LOGITS, LABELS, torch.tensor([True, True]))]
 CURVES = [(0.1, 1.0, 0.25), (1.0, 0.1, 0.25), (3.0, 0.0, 0.9), (2.0, 5.0, 0.0), (2.0, 5.0, 1.0)]
@@ -82,6 +82,9 @@ def _adamw(w: float, g: float, m: float, v: float, n: int, rate: float, decay: f
         "the bias correction is missing: divide m by 1 - 0.9 ** n and v by 1 - 0.999 ** n.": (
             (decayed - rate * m / math.sqrt(v), m, v)
         ),
+        "the bias correction changes with n: divide by 1 - 0.9 ** n and 1 - 0.999 ** n.": (
+            (decayed - rate * (m / 0.1) / math.sqrt(v / 0.001), m, v)
+        ),
         "the weight decay is missing.": (w - step, m, v),
         "weight decay is multiplied by the learning rate.": (w * (1 - decay) - step, m, v),
         "go against the gradient.": (decayed + step, m, v),
@@ -106,7 +109,7 @@ def _step(network: nn.Module, optimizer: Any, image: Tensor, mask: Tensor, *, bu
         "the pixels run from 0 to 1 already: do not divide by 255.": "dark",
         "cross-entropy takes logits: no softmax before it.": "softmax",
     },
-    "Every training loop of the course calls these six lines.",
+    "`fit` and `train` below call this function for every batch.",
     "after three steps the weights are not those that were expected.",
 )
 def _three_steps(step: Any) -> Tensor:

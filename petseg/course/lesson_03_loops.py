@@ -123,7 +123,7 @@ def _repaired(network: nn.Module, optimizer: Any, loader: Any, val_loader: Any, 
         for left in combinations(BUGS, count)
     }
     | {
-        "all three are repaired, but you clip the gradient, too. That `broken` does not is none of its bugs.": (
+        "all three are repaired, but you also clip the gradient. `broken` does not, and that is not one of its bugs.": (
             "clipping",
         )
     },
@@ -189,7 +189,7 @@ class _PetTask(L.LightningModule):
         "the pixels run from 0 to 255: divide by 255 before the augmentation.": "bytes",
         "the augmentation keeps pixels between 0 and 1: divide by 255 before it, not after.": "late",
         "the augmentation keeps pixels between 0 and 1: normalise after it.": "early",
-        "the learning rate stays constant. Return the schedule, too.": "constant",
+        "the learning rate stays constant. Return the schedule as `lr_scheduler`, with its `scheduler`.": "constant",
         "the rate rises for another part of the run than in the loop by hand: `pct_start=0.2`.": "rising",
         'the schedule changes once per epoch. Its "interval" is "step".': "epoch",
     },

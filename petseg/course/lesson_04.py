@@ -83,7 +83,7 @@ def _rounded(result: Any, expected: Tensor) -> str:
 MANY = "`metrics.iou` does this for many matrices at once."
 
 
-@gap("04.e", "IoU from a confusion matrix", [(MATRIX,)], MANY, kind=_rounded)
+@gap("04.e", "IoU from a confusion matrix", [(MATRIX,), (EMPTY[0],)], MANY, kind=_rounded)
 def _iou(matrix: Tensor) -> Iterator[Any]:
     yield iou(matrix)
     both, true, predicted = matrix.diagonal().double(), matrix.sum(1).double(), matrix.sum(0).double()
@@ -184,5 +184,7 @@ def four_changes(guess: Any, loss: Any) -> str:
         raise NotYetError(f"without any change, `loss` returns {unchanged:+.4f}. Both scores must use the same images.")
     if as_number(ask(loss, lambda image, mask: (torch.zeros_like(image), mask))) <= 0:
         raise NotYetError("black images cost nothing or gain: expected the score without minus that with the change.")
+    if abs(as_number(ask(loss, lambda image, mask: (image, mask.flip(-2))))) < 1e-9:
+        raise NotYetError("masks upside down change nothing. Score with the masks that the change returns.")
     losses = {name: as_number(ask(loss, change)) for name, change in CHANGES.items()}
     return f"Mean IoU lost: {verdict(guess, losses)}"

@@ -85,7 +85,7 @@ def _paired(first: Tensor, second: Tensor, draws: Tensor) -> Iterator[Any]:
     }
 
 
-@gap("06.j", "how far the weights moved", [(BEFORE, AFTER)], "The example moves by 5 of 13.")
+@gap("06.j", "how far the weights moved", [(BEFORE, AFTER)], "In the check, weights of length 13 move by 5.")
 def _change(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[Any]:
     old, new = (torch.cat([part.flatten() for part in parts]) for parts in (before, after))
     change = (new - old).norm()
@@ -98,12 +98,12 @@ def _change(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[Any]:
         "that is the difference of two lengths. Take the length of the difference.": (new.norm() - old.norm())
         / old.norm(),
         "that is a ratio of squared lengths. Take the root.": (change / old.norm()) ** 2,
-        "a length is the root of the sum of squares, no sum of absolute values.": (new - old).abs().sum()
+        "a length is the root of the sum of squares, not the sum of absolute values.": (new - old).abs().sum()
         / old.abs().sum(),
     }
 
 
-@gap("06.k", "the probability of several labels", LABELS, "All labels share one.")
+@gap("06.k", "the probability of several labels", LABELS, "The probabilities of all labels add up to 1.")
 def _probability(logits: Tensor, chosen: list[int]) -> Iterator[Any]:
     each = logits.softmax(dim=0)[chosen]
     yield each.sum()

@@ -93,12 +93,12 @@ CASES = [
     (
         "01.1",
         ("cats", {"cat": 0.4, "dog": 0.3501}),
-        "right. The map of dogs scores cats 0.400, dogs 0.350. Largest: cats, as you predicted.",
+        "right. Mean IoU of the map of dogs: cats 0.400, dogs 0.350. Largest: cats, as you predicted.",
     ),
     (
         "01.1",
         ("dogs", {"cat": 0.4, "dog": 0.3501}),
-        "right. The map of dogs scores cats 0.400, dogs 0.350. Largest: cats, you predicted dogs.",
+        "right. Mean IoU of the map of dogs: cats 0.400, dogs 0.350. Largest: cats, you predicted dogs.",
     ),
     ("01.1", ("cats", {"cat": 0.45, "dog": 0.5}), "0.450 is the score of the map of all train"),
     ("01.1", ("cats", {"cat": 0.4, "dog": 0.2}), "scored on val"),

@@ -104,9 +104,16 @@ class NoCompute:
 
 
 def darkness(change):
-    """As if the score were the mean brightness: black images lose it all."""
-    image = torch.full((1, 3, 4, 4), 100, dtype=torch.uint8)
-    return float(image.float().mean() - change(image, image[:, 0])[0].float().mean())
+    """As if the score were the mean brightness, or 0 with a mask that lies on the darker half."""
+    image = torch.tensor([150, 150, 50, 50], dtype=torch.uint8).view(1, 1, 4, 1).expand(1, 3, 4, 4)
+
+    def score(image, mask):
+        inside = mask[:, None].expand_as(image) == 1
+        brightness = image.float()
+        return float(brightness.mean()) * bool(brightness[inside].mean() >= brightness[~inside].mean())
+
+    mask = (image[:, 0] > 100).to(torch.uint8)
+    return score(image, mask) - score(*change(image, mask))
 
 
 LOST = (
@@ -125,6 +132,7 @@ CASES = [
     ("04.c", lambda j: 1 - (1 - j) / (1 + j), "right."),
     ("04.c", lambda j: [j], "for 0.5 expected"),
     ("04.c", lambda j: 1 / 0, "ZeroDivisionError"),
+    ("04.e", lambda m: (d := m.diagonal().double()) / (m.sum(dim=0) + m.sum(dim=1) - d + 1e-12), "expected"),
     ("04.e", lambda m: (d := m.diagonal()) / (m.sum(dim=0) + m.sum(dim=1) - d), "`.double()`"),
     ("04.g", draws(pooled), "right."),
     ("04.g", draws(pooled, replacement=False), "all draws have the same score"),
@@ -153,4 +161,5 @@ CASES = [
     ("04.2", ("grey", lambda change: 1 + darkness(change)), "without any change"),
     ("04.2", ("grey", lambda change: -darkness(change)), "cost nothing or gain"),
     ("04.2", ("grey", lambda change: 0.0), "cost nothing or gain"),
+    ("04.2", ("grey", lambda change: darkness(lambda i, m: (change(i, m)[0], m))), "masks upside down change nothing"),
 ]

@@ -122,7 +122,10 @@ def test_notebook_04_says_of_what_kind_the_five_worst_predictions_are() -> None:
     names, mistakes = zip(*worst, strict=True)
     assert mistakes == (*["background taken for pet"] * 3, "boundary taken for pet", "pet missed")
     assert f"the mask of `{names[0]}` is empty" in text
-    assert f"in `{names[3]}` the band around the pet, and of `{names[4]}` a part is missed" in text
+    assert (
+        f"In `{names[3]}`, the band around the pet is taken for pet. In `{names[4]}`, a part of the pet is missed"
+        in text
+    )
 
 
 def test_notebook_06_says_which_method_is_ahead_and_how_far_the_weights_moved() -> None:
