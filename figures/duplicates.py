@@ -3,6 +3,7 @@
 Writes `figures/duplicates.json`: the pairs, and how far the two masks of each pair agree.
 """
 
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def record(data: PetDataModule, threshold: float = THRESHOLD) -> dict[str, Any]:
 
 def main() -> None:
     """Writes the record."""
+    ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
     data = PetDataModule()
     data.prepare_data()
     data.setup()

@@ -19,6 +19,7 @@ from petseg.errors import PetsegError, PetsegWarning, PhotoError, SettingsError
 from petseg.inference.foreground import blurred_background
 from petseg.inference.matting import Alpha
 from petseg.inference.segmentation import Segmentation
+from petseg.inference.two_pass import part_of
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, as `PIL.Image.Image.crop` takes them
 Format = Literal["png", "webp", "jpg"]
@@ -109,7 +110,8 @@ class CutoutSettings:
                 alpha = np.minimum(alpha, np.asarray(result.photo_alpha))
         frame = pet_frame(alpha) if self.crop else (0, 0, *result.photo.size)
         left, top, right, bottom = frame
-        pet = (edge.recolored(result.photo, result.alpha, alpha) if moved else result.cutout()).crop(frame)
+        pet = edge.recolored(result.photo, result.alpha, alpha) if moved else result.cutout()
+        pet = part_of(pet, frame)
         pet = edge.with_shadow(pet) if self.shadow else pet
         return Cutout(self._composed(pet, result, frame), frame, alpha[top:bottom, left:right])
 
@@ -120,7 +122,7 @@ class CutoutSettings:
         if isinstance(self.background, Image.Image):  # fills the frame; what is left over is cut off evenly
             picture = ImageOps.fit(self.background.convert("RGB"), pet.size)
         elif self.background == "blur":
-            picture = blurred_background(result.photo, result.alpha).crop(frame)
+            picture = part_of(blurred_background(result.photo, result.alpha), frame)
         else:
             picture = Image.new("RGB", pet.size, rgb(self.background))
         picture.paste(pet, mask=pet.getchannel("A"))

@@ -20,6 +20,7 @@ from petseg.apps.names import file_name
 from petseg.data.cartoons import sample
 from petseg.errors import PhotoError
 from petseg.inference.segmentation import Segmentation
+from petseg.inference.two_pass import part_of
 from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK, hatch, palette_with_ink
 from petseg.models import zoo
 
@@ -155,7 +156,7 @@ def compared(photo: str, result: Segmentation, settings: CutoutSettings) -> Comp
     if not isinstance(background, Image.Image):
         behind = words.get(background, "a background of one colour")
     after = cutout.image, f"The pet of {photo}, cut out, on {behind}"
-    return Compared((result.photo.crop(cutout.frame), alt), after, cutout.frame, pet_middle(cutout.alpha))
+    return Compared((part_of(result.photo, cutout.frame), alt), after, cutout.frame, pet_middle(cutout.alpha))
 
 
 Side = tuple[str, str]  # address of a picture (for instance a data URI), and its alt text

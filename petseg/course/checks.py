@@ -170,7 +170,8 @@ def progress(notebook: str | None = None) -> pd.DataFrame:
     Its columns are `exercise`, the title, and `state`: `passed`, `not yet` after a wrong answer, or `to do`. What
     passed in an earlier session is remembered.
     """
-    states = dict.fromkeys(_passed(), "passed") | STATES
+    tried = {number: state for number, state in STATES.items() if state != "to do"}
+    states = dict.fromkeys(_passed(), "passed") | tried
     if notebook is None:
         return pd.DataFrame({name: _done(name, states) for name in _notebooks()}, ["gaps", "exercises"]).T
     rows = [(EXERCISES[number].title, states.get(number, "to do")) for number in _numbers(notebook)]

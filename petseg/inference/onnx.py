@@ -1,11 +1,12 @@
 """A released model as one ONNX file, for programs without PyTorch.
 
 import json, numpy, onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 
 session = onnxruntime.InferenceSession("unet.onnx")
 height, width = json.loads(session.get_modelmeta().custom_metadata_map["size"])
-photo = Image.open("my_dog.jpg").convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+photo = ImageOps.exif_transpose(Image.open("my_dog.jpg")).convert("RGB")  # upright
+photo = photo.resize((width, height), Image.Resampling.BILINEAR)
 image = numpy.asarray(photo, dtype=numpy.float32).transpose(2, 0, 1)[None] / 255  # (1, 3, h, w)
 (logits,) = session.run(["logits"], {"image": image})  # (1, 3, h, w)
 class_map = logits[0].argmax(axis=0)  # (h, w): 0 pet, 1 background, 2 boundary

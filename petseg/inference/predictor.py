@@ -16,7 +16,7 @@ from petseg.errors import ModelError, PetsegWarning, SettingsError
 from petseg.inference import photo as photos
 from petseg.inference.photo import PhotoInput
 from petseg.inference.segmentation import PET_THRESHOLD, Segmentation
-from petseg.inference.two_pass import mean_logits, merge_logits, pet_boxes, pet_squares, pets_are_small
+from petseg.inference.two_pass import mean_logits, merge_logits, part_of, pet_boxes, pet_squares, pets_are_small
 from petseg.labels import CLASSES
 from petseg.models import zoo
 from petseg.models.classifier import SIZE, load_classifier
@@ -127,7 +127,7 @@ class Predictor:
         logits = self.logits(self.prepare(photo))[0] if passes == 1 else self.first_pass(photo)  # (3, h, w)
         for _ in range(passes - 1):
             for box in pet_boxes(logits, photo.size):  # none if no pet was found: there is nothing to enlarge
-                closer = self.logits(self.prepare(photo.crop(box)))[0]  # (3, h, w) of the box alone
+                closer = self.logits(self.prepare(part_of(photo, box)))[0]  # (3, h, w) of the box alone
                 logits = merge_logits(logits, closer, box, photo.size)
         return logits
 
@@ -157,7 +157,7 @@ class Predictor:
         """
         classifier = load_classifier()
         for box in [(0, 0, *photo.size), *pet_squares(logits, photo.size)]:
-            yield float(classifier(resize_to_model(photo.crop(box), SIZE)))
+            yield float(classifier(resize_to_model(part_of(photo, box), SIZE)))
 
 
 def resize_to_model(photo: Image.Image, size: tuple[int, int]) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from scipy.ndimage import find_objects, label
 from torch import Tensor
 
@@ -58,6 +59,14 @@ def mean_logits(logits: Tensor, larger: Tensor) -> Tensor:
     """
     likely = F.avg_pool2d(larger.softmax(dim=0), 2)  # (3, h, w)
     return torch.lerp(logits.softmax(dim=0), likely, 0.5).clamp(min=LEAST).log()
+
+
+def part_of(photo: Image.Image, box: Box) -> Image.Image:
+    """The pixels of a box within the photo; Pillow's `crop` warns of boxes of 89 megapixels, and refuses 179."""
+    left, top, right, bottom = box
+    if box == (0, 0, *photo.size):
+        return photo
+    return photo.transform((right - left, bottom - top), Image.Transform.EXTENT, box)
 
 
 def pet_boxes(logits: Tensor, size: tuple[int, int]) -> list[Box]:

@@ -287,7 +287,8 @@ def _rebuilt(card: ModelCard, tensors: Mapping[str, Tensor], name: str) -> nn.Mo
             f"came, {expected.get(key, 'nothing')} expected. Save it again with the settings of its network."
         )
     settings: Any = network.settings
-    parameters, classes = sum(parameter.numel() for parameter in network.parameters()), settings["num_classes"]
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    classes = settings.get("num_classes", len(card.classes))  # a network may have a fixed number
     if (parameters, classes) != (card.parameters, len(card.classes)):
         raise ModelError(
             f"{name}: the card says {card.parameters:,} parameters and {len(card.classes)} classes, the network has "

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import nbformat
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert.preprocessors import ExecutePreprocessor
 from nbformat import NotebookNode
 
@@ -22,6 +22,11 @@ def run(path: Path, notebook: NotebookNode | None = None) -> NotebookNode:
     kernel = ExecutePreprocessor(timeout=2 * HOURS, kernel_name="python3", extra_arguments=quiet)
     try:
         kernel.preprocess(notebook, {"metadata": {"path": str(path.parent)}})
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise PetsegError(
+            f"{path}: its kernel ended, or a cell took more than two hours ({type(error).__name__}). "
+            "Free some memory, and run this notebook alone."
+        ) from error
     except CellExecutionError as error:
         traceback = "\n".join(str(error).splitlines()[-25:])
         raise PetsegError(f"{path} failed:\n{traceback}") from error

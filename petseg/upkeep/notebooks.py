@@ -47,7 +47,8 @@ FORMULA: Final = re.compile(r"(?P<code>```.*?```|`[^`\n]+`)|\$\$(?P<block>.+?)\$
 
 
 def course(path: Path) -> None:
-    """Runs a notebook and writes its page, an HTML file that needs no file beside it."""
+    """Runs a notebook and writes its page, an HTML file that needs none beside it; your own runs stay as they are."""
+    os.environ.setdefault("PETSEG_RUNS_DIR", str(Path("build/runs/course").resolve()))
     write_text(PAGES / f"{path.stem}.html", page(run(path)))
 
 

@@ -1,6 +1,6 @@
 """`make reproduce`: trains the released models again, scores them, and compares the scores with the released ones.
 
-Works in `build/reproduce/` and continues where it was stopped; the released files stay as they are.
+Works in `runs/reproduce/` and continues where it was stopped; the released files stay as they are.
 """
 
 import argparse
@@ -140,9 +140,7 @@ def _arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         description=__doc__,
     )
     parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(zoo.available())}; default: all")
-    parser.add_argument(
-        "--folder", type=Path, default=CHECKOUT / "build" / "reproduce", help="default: build/reproduce"
-    )
+    parser.add_argument("--folder", type=Path, default=CHECKOUT / "runs" / "reproduce", help="default: runs/reproduce")
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = parser.parse_args(argv[:end])
     if unknown := [name for name in arguments.models if name not in zoo.available()]:

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tomllib
 import uuid
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -83,7 +84,9 @@ def _requirements() -> str:
 @exit_with_sentence()
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the folder named by the first argument, default `build/space`."""
-    folder = assemble(Path(*(sys.argv[1:2] if argv is None else argv) or ["build/space"]))
+    parser = ArgumentParser(prog="make space", description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("build/space"), help="default: build/space")
+    folder = assemble(parser.parse_args(argv).folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {size / 1e6:.1f} MB. Try it: python {folder}/app.py; README.md says how to publish it.")
     return 0

@@ -1,6 +1,7 @@
 """int8 for onnxruntime: nearly the same numbers, written only if it is worthwhile."""
 
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,8 @@ def test_int8_gives_nearly_the_logits_of_float32_and_keeps_the_card(model, expor
 def test_a_file_against_itself_gains_no_point_and_one_that_answers_otherwise_its_difference(
     model, exported, images, validation, monkeypatch
 ):
+    clock = time.process_time
+    monkeypatch.setattr(time, "process_time", lambda: clock() // 0.015625 * 0.015625)  # as on Windows
     same = int8.compare(exported, exported, validation, rounds=2)
     assert (same.points, same.speedup > 0) == (0, True)
     segmenter, _ = zoo.load(model)

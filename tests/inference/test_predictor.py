@@ -10,6 +10,7 @@ from photo_files import noise, turned
 from PIL import Image
 from skimage.data import coffee
 
+from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.display import sample_photos
 from petseg.errors import ModelError, PetsegWarning, PhotoError
 from petseg.inference import predictor as predictor_module
@@ -35,6 +36,14 @@ def test_the_result_has_the_photos_own_upright_size(predictor, tmp_path):
     assert (result.probabilities.shape, result.probabilities.dtype) == ((3, 70, 50), np.float32)
     assert result.model == "tiny"
     assert result.seconds > 0
+
+
+def test_a_photo_whose_size_pillow_refuses_is_segmented_and_cut_out(predictor, monkeypatch):
+    photo = noise(70, 50)
+    expected = CutoutSettings("white", crop=True).draw(predictor(photo).without_doubt())
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    result = predictor(photo)
+    assert np.array_equal(CutoutSettings("white", crop=True).draw(result.without_doubt()), expected)
 
 
 def test_a_photo_of_one_colour_is_prepared_as_on_paper(predictor):

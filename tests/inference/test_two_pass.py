@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from photo_files import noise
+from PIL import Image
 
 from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
-from petseg.inference.two_pass import WEIGHT, mean_logits, merge_logits, pet_boxes, pet_squares, pets_are_small
+from petseg.inference.two_pass import WEIGHT, mean_logits, merge_logits, part_of, pet_boxes, pet_squares, pets_are_small
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 
 ROWS, COLUMNS = slice(40, 60), slice(20, 50)
@@ -55,6 +56,15 @@ def test_each_of_two_pets_that_stand_apart_has_its_own_box_and_the_larger_comes_
     first, second = pet_boxes(with_pets(small, large), (200, 100))
     assert first[0] < 20 < 60 < first[2] < 80
     assert 120 < second[0] < 140 < 180 < second[2]
+
+
+@pytest.mark.parametrize("box", [(0, 0, 60, 40), (3, 5, 60, 40), (7, 0, 8, 1), (11, 13, 47, 39)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_the_part_in_a_box_has_the_pixels_that_crop_would_give(box, mode, monkeypatch):
+    photo = noise(60, 40).convert(mode)
+    expected = photo.crop(box)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 0.4)  # of which Pillow refuses the double
+    assert np.array_equal(part_of(photo, box), expected)
 
 
 def test_boxes_that_overlap_become_one():

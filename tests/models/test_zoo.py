@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -214,6 +215,20 @@ def test_a_network_of_ones_own_cannot_be_released_and_the_sentence_says_so():
 
     for network in (Mine(), nn.Conv2d(3, 3, 1)):
         assert "only networks that petseg ships can be released" in refusal(card, Segmenter(network))
+
+
+def test_a_network_that_is_added_needs_no_setting_but_its_own(tmp_path, monkeypatch):
+    class Pixels(nn.Sequential):
+        def __init__(self, width: int = 4) -> None:
+            super().__init__(nn.Conv2d(3, width, 1), nn.Conv2d(width, 3, 1))
+            self.settings = {"width": width}
+
+    Pixels.__module__, Pixels.__qualname__ = "own_net", "Pixels"
+    monkeypatch.setitem(sys.modules, "own_net", SimpleNamespace(Pixels=Pixels))
+    monkeypatch.setattr(zoo, "NETWORKS", {**zoo.NETWORKS, "pixels": "own_net.Pixels"})
+    segmenter = Segmenter(Pixels())
+    path = zoo.save(tmp_path / "own.safetensors", segmenter, ModelCard.of(segmenter, name="own", size=(32, 32)))
+    assert zoo.load(path)[1].settings == {"width": 4}
 
 
 def test_a_card_for_people_says_recipe_scores_breeds_calibration_licence_and_limits(segmenter):

@@ -1,5 +1,6 @@
 """Practice versions and solutions: made from the lessons and up to date; gaps that run filled and unfilled."""
 
+import os
 import re
 from copy import deepcopy
 from pathlib import Path
@@ -125,6 +126,25 @@ def test_an_answer_of_a_student_is_overwritten_only_by_force(checkout: Path, ope
     assert target.read_text(encoding="utf-8") == answered
     write_practice(checkout, force=True)
     assert target.read_text(encoding="utf-8") == untouched
+
+
+def test_solutions_are_run_apart_from_what_the_student_has_solved(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson = nbformat.read(checkout, as_version=4)
+    lesson.cells.append(nbformat.v4.new_code_cell("", metadata={"tags": ["setup"]}))
+    lesson.cells[2].metadata["solution"] = [{"code": "answer = 3"}]
+    nbformat.write(lesson, checkout)
+    (checkout.parent / "solutions").mkdir()
+    folders = []
+
+    def seen(path: Path, notebook: Any) -> Any:
+        folders.append(os.environ["PETSEG_RUNS_DIR"])
+        return notebook
+
+    monkeypatch.setattr("petseg.upkeep.practice.run", seen)
+    write_practice(checkout)
+    assert folders == [str(Path("build/runs/98_solutions").resolve())]
 
 
 def test_a_lesson_that_is_edited_again_and_again_is_written_without_force(checkout: Path) -> None:

@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import nbformat
 import pytest
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from petseg.errors import DataError
+from petseg.errors import DataError, PetsegError
 from petseg.upkeep import execution, notebooks
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
@@ -176,3 +178,10 @@ def test_the_index_lists_each_page_by_its_heading(tmp_path: Path) -> None:
     html = notebooks.index([tmp_path / "01_a.html", tmp_path / "02_b.html"])
     assert '<a href="01_a.html">Explore</a>' in html
     assert '<a href="02_b.html">02_b</a>' in html
+
+
+@pytest.mark.parametrize("error", [DeadKernelError("Kernel died"), CellTimeoutError("timed out")])
+def test_a_kernel_that_ends_or_a_cell_without_an_end_is_one_sentence(error, monkeypatch):
+    monkeypatch.setattr(execution.ExecutePreprocessor, "preprocess", Mock(side_effect=error))
+    with pytest.raises(PetsegError, match=r"^01_cats.ipynb: its kernel ended, or a cell took more than two hours"):
+        execution.run(Path("01_cats.ipynb"), new_notebook())
