@@ -9,6 +9,7 @@ network, so a file is written only if it is worthwhile.
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from statistics import median
@@ -99,7 +100,7 @@ def compare(exported: Path, quantized: Path, validation: Iterable[Sequence[Tenso
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(1 + rounds):
         for times, segment in zip(seconds, ways, strict=True):
-            times.append(_seconds(lambda: segment(image)))  # noqa: B023
+            times.append(_seconds(partial(segment, image)))
     float32, int8 = (median(times[1:]) for times in seconds)  # the first round also takes memory
     scores = [float(mean_iou(split_matrices(segment, validation).sum(dim=0))) for segment in ways]
     return Comparison(100 * (scores[1] - scores[0]), float32 / int8)
