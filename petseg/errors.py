@@ -99,6 +99,8 @@ def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]],
             except BrokenPipeError:  # nobody reads the output any more: `petseg models | head -1`
                 return 141  # 128 plus the number of SIGPIPE
             except OSError as error:  # of whatever was written: a log, a result, a temporary file
+                if sys.platform == "win32" and error.errno == errno.EINVAL and not error.filename:
+                    return 141  # a closed pipe, as Windows says it
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 say(f"petseg: {error.filename or 'a file'} cannot be written ({error.strerror}). Free some space.")

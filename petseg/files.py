@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -64,8 +65,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
         reason = error if isinstance(error, OSError) else error.__context__  # PyTorch hides that of a full disk
         if not isinstance(reason, OSError) or reason.errno not in DISK_ERRORS:
             raise
+        opened = " close the program that has the file open," if sys.platform == "win32" else ""
         raise MissingError(
-            f"{path}: cannot be written ({reason.strerror}). Free some space, or choose another folder."
+            f"{path}: cannot be written ({reason.strerror}). Free some space,{opened} or choose another folder."
         ) from error
     finally:
         with suppress(OSError):

@@ -1,4 +1,5 @@
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,19 @@ def main(outcome):
         (2, 2, ""),
         (DataError("x.csv: not there. Fetch it."), 1, "petseg: x.csv: not there. Fetch it.\n"),
         (OSError(28, "No space left", "log"), 1, "petseg: log cannot be written (No space left). Free some space.\n"),
+        (FileNotFoundError(2, "No usable temporary directory"), 1, f"petseg: {errors.TEMPORARY_FOLDER_REMEDY}\n"),
+        (BrokenPipeError(), 141, ""),
         (KeyboardInterrupt(), 130, "petseg: stopped; call it again\n"),
     ],
 )
 def test_a_command_ends_with_its_status_or_with_a_sentence(outcome, status, sentence, capsys):
     assert main(outcome) == status
     assert capsys.readouterr().err == sentence
+
+
+def test_a_pipe_that_nobody_reads_ends_a_command_on_windows_too(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert main(OSError(22, "Invalid argument")) == 141
 
 
 @pytest.mark.parametrize("defect", [ZeroDivisionError, FileNotFoundError])

@@ -112,9 +112,9 @@ def test_notebook_04_quotes_the_record_of_photos_from_elsewhere():
     everywhere = f"`{record['model']}` has {groups['all']['mean_iou']:.2f}"
     for number in (
         f"On the {groups['all']['photos']} photos with pets from other sources, {everywhere}",
-        f"with three pets and more {several:.2f}, with small pets {small:.2f}",
-        f"{alarms[0]:.0%}".replace("%", " % are said to show a pet"),
-        f"leaves {alarms[1]:.0%}".replace("%", " %"),
+        f"on those with three or more pets {several:.2f}, on those with small pets {small:.2f}",
+        f"In {alarms[0]:.0%} of the".replace("%", " %"),
+        f"it is {alarms[1]:.0%}".replace("%", " %"),
     ):
         assert number in text
 

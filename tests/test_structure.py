@@ -13,9 +13,9 @@ MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name not in ("
 #: Modules with more than 250 lines: one job each, which would not be clearer in two files. None may grow.
 LONG = {
     "apps/batch.py": 401,
-    "inference/photo.py": 318,
-    "models/zoo.py": 314,
-    "training/benchmark.py": 393,
+    "inference/photo.py": 315,
+    "models/zoo.py": 313,
+    "training/benchmark.py": 392,
 }
 
 

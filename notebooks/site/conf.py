@@ -48,7 +48,7 @@ def _minutes() -> str:
     record = Path(__file__).parents[2] / "figures/minutes.json"
     profiles = ("quick", "full", "full on a GPU")
     lines = [["notebook", *profiles], ["---"] * 4]
-    for name, times in json.loads(record.read_text()).items():
+    for name, times in json.loads(record.read_text(encoding="utf-8")).items():
         seconds = [times.get(profile, {}).get("seconds") for profile in profiles]
         cells = [
             "" if s is None else f"{s} s" if s < 60 else f"{s / 60:.0f} min"

@@ -304,10 +304,8 @@ class Job:
     def write(self, result: Segmentation, settings: CutoutSettings, photo: str, **metadata: Any) -> None:
         """Writes the results, each file completely or not at all; `photo` is used in messages.
 
-        `metadata` of the cut-out are as `cutouts.date_and_resolution` returns them.
-
-        Raises:
-            PhotoError: a file cannot be written, or the photo is too large for its format.
+        `metadata` of the cut-out are as `cutouts.date_and_resolution` returns them. Raises PhotoError if a file cannot
+        be written, or the photo is too large for its format.
         """
         from petseg.apps.cutouts import encode
 

@@ -141,11 +141,7 @@ def rgb(color: str) -> tuple[int, int, int]:
 def pet_frame(alpha: Alpha) -> Box:
     """The part to crop to: all visible pixels and a margin; everything if no pixel is visible."""
     H, W = alpha.shape
-    visible = alpha >= VISIBLE
-    columns, rows = np.flatnonzero(visible.any(axis=0)), np.flatnonzero(visible.any(axis=1))
-    if not len(columns):
-        return 0, 0, W, H
-    left, right, top, bottom = int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
+    left, top, right, bottom = Image.fromarray(alpha >= VISIBLE).getbbox() or (0, 0, W, H)
     margin = round(MARGIN * max(right - left, bottom - top))
     return max(0, left - margin), max(0, top - margin), min(W, right + margin), min(H, bottom + margin)
 

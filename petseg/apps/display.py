@@ -198,10 +198,12 @@ def _side(side: str, picture: Side, title: str) -> str:
 
 
 def file(photo: str, kind: str, result: Segmentation, settings: CutoutSettings, *overlay: Any) -> tuple[str, bytes]:
-    """Name and bytes of a picture of a photo to download: `cutout`, `overlay` or `mask`.
+    """Name and bytes of a picture of a photo to download: `cutout`, `copy`, `overlay` or `mask`.
 
     `overlay` are the opacity and the classes of the overlay. Raises PhotoError if there is no such picture.
     """
+    if kind == "copy":  # programs that paste expect PNG
+        kind, settings = "cutout", replace(settings, format="png")
     if kind != "cutout":
         image = result.mask_image() if kind == "mask" else result.overlay(*overlay)
         return file_name(photo, kind), encode(image, "png")

@@ -50,7 +50,7 @@ def _iou(true: Any, predicted: Any) -> Iterator[Any]:
     both, areas = (true & predicted).sum(), true.sum() + predicted.sum()
     yield both / (true | predicted).sum()
     yield {
-        "that is the intersection. By what is it divided?": both,
+        "that is the intersection. What do you divide it by?": both,
         "your union counts the pixels of the intersection twice.": both / areas,
         "that is Dice, which counts the intersection twice.": 2 * both / areas,
         "you divide by the true pixels. The union also holds those predicted wrongly.": both / true.sum(),
@@ -124,7 +124,7 @@ def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Iterator[Any]:
     yield (images / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     yield {
         "mean and std belong to pixels from 0 to 1: divide by 255 first.": _normalise(255.0 * images, mean, std),
-        "they were taken along the columns. Give them the shape (3, 1, 1).": (images / 255 - mean) / std,
+        "mean and std were applied along the columns. Give them the shape (3, 1, 1).": (images / 255 - mean) / std,
         "divide by the standard deviation; do not multiply.": _normalise(images, mean, 1 / std),
     }
 
@@ -187,7 +187,7 @@ FILTERS = {
 @exercise("01.a", "a Dataset of images and masks", _PetDataset)
 def pet_dataset(answer: Any) -> str:
     """`PetDataset(folder, names, size)[i]` is image (3, size, size) and mask (size, size), uint8."""
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:  # Windows removes no file that an answer left open
         for path, shape in (("images/cat_1.jpg", (9, 12, 3)), ("annotations/trimaps/cat_1.png", (9, 12))):
             Path(name, path).parent.mkdir(parents=True)
             pixels = np.random.default_rng(0).integers(1, 256 if "jpg" in path else 4, shape, dtype=np.uint8)

@@ -35,10 +35,10 @@ def _batchnorm(x: Tensor, eps: float, axes: tuple[int, ...] = (0, 2, 3), correct
     centred, variance = x - x.mean(axes, keepdim=True), x.var(axes, keepdim=True, correction=correction)
     yield centred / (variance + eps).sqrt()
     yield {
-        "each image has its own mean and variance here. Axis 0, the batch, belongs to them.": _batchnorm(
+        "each image has a separate mean and variance here. Average over axis 0, the batch, as well.": _batchnorm(
             x, eps, (2, 3)
         ),
-        "height and width belong to the mean, too.": _batchnorm(x, eps, (0,)),
+        "average over height and width, too.": _batchnorm(x, eps, (0,)),
         "you take one mean over everything. Each channel, axis 1, has its own.": _batchnorm(x, eps, (0, 1, 2, 3)),
         "you divide by the variance. What is its root?": centred / (variance + eps),
         "eps is added to the variance, before the root.": centred / (variance.sqrt() + eps),

@@ -103,7 +103,7 @@ def _step(network: nn.Module, optimizer: Any, image: Tensor, mask: Tensor, *, bu
     _step,
     {
         "the gradients of earlier steps are added to those of this one. Which call empties them?": "kept",
-        "no weight has changed. The step comes after `backward`, nothing between empties the gradients.": "still",
+        "no weight has changed. Call `step` after `backward`, and do not empty the gradients in between.": "still",
         "the network must see normalised images.": "raw",
         "the gradient is not shortened to a length of at most 1: clip it after `backward`.": "unclipped",
         "the pixels run from 0 to 1 already: do not divide by 255.": "dark",

@@ -76,7 +76,7 @@ def _confusion(prediction: Tensor, truth: Tensor) -> Iterator[Any]:
 
 def _rounded(result: Any, expected: Tensor) -> str:
     """What is wrong with IoUs that are not float64, as the notebook compares them exactly with `metrics.iou`."""
-    double = "the numbers are right, but in float32, since int64 / int64 is that. Divide `.double()` numbers."
+    double = "the numbers are right, but in float32, as int64 / int64 is. Convert with `.double()` before you divide."
     return other_kind(result, expected) or ("" if result.dtype == expected.dtype else double)
 
 

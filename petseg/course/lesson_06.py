@@ -41,7 +41,7 @@ def _positions(H: int, W: int, first: float = -1) -> Iterator[Any]:
         "height and width are exchanged: rows come first, `indexing='ij'`.": right.mT,
         "x comes first here, but should come after y.": right[[1, 0, 4, 3, 2]],
         "the coordinates should run from -1 to 1, not from 0 to 1.": _positions(H, W, 0),
-        "a linear classifier of y and x alone knows no middle. Add y², yx and x².": right[:2],
+        "a linear classifier of y and x alone cannot single out the middle. Add y², yx and x².": right[:2],
         "the product yx is missing.": right[[0, 1, 2, 4]],
         "the channels come first: (5, H, W).": right.movedim(0, -1),
     }

@@ -69,7 +69,7 @@ def decoder_block(answer: Any) -> str:
         mistakes = {h: reference.conv2(reference.conv1(torch.cat(w, dim=1))) for h, w in joined.items()}
         mistakes["that is one convolution. `conv2` follows."] = reference.conv1(torch.cat([nearest, skip], dim=1))
     if not close(result, expected):
-        raise hint_for(result, mistakes, "the shape is right, but the values are others.")
+        raise hint_for(result, mistakes, "the shape is right, but the values differ.")
     return "Four of them lead from stride 32 to stride 2."
 
 

@@ -109,7 +109,7 @@ def _swapped(first: Tensor, second: Tensor, swap: Tensor) -> Iterator[Any]:
     }
 
 
-@gap("07.f", "at least one false find", [(20, 0.05), (3, 0.1)], "With 20 comparisons it is 64 %.")
+@gap("07.f", "at least one false find", [(20, 0.05), (3, 0.1)], "With 20 comparisons at a level of 5 % it is 64 %.")
 def _at_least_one(comparisons: int, level: float) -> Iterator[Any]:
     none = (1 - level) ** comparisons
     yield 1 - none
@@ -225,7 +225,8 @@ def power(answer: Any) -> str:
             "1.96 is the factor for many runs. The rule has the quantile of t.": found(effect, deviation, runs, True),
             "Both means come from `runs` runs: sqrt(2 / runs).": found(effect, deviation, runs, one=True),
         }
-        hint = next((hint for hint, value in mistakes.items() if abs(result - value) < within), "Draw both groups.")
+        hint = "Draw the scores of both recipes at random, and count how often the rule finds a difference."
+        hint = next((hint for hint, value in mistakes.items() if abs(result - value) < within), hint)
         raise NotYetError(f"power({effect:g}, {deviation:g}, {runs}) is {result:.2f}, expected {right:.2f}. {hint}")
     enough = next(n for n in range(2, 50) if found(1.0, 0.42, n) > 0.8)
     return f"To find 1 point with a deviation of 0.42 in 80 % of experiments takes {enough} runs of each recipe."

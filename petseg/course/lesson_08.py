@@ -89,7 +89,7 @@ def _timed(timer: Any) -> float:
     device = _Device()
     result = as_number(ask(timer, device.call, 4, device.clock, device.finish))
     if not device.readings:
-        raise NotYetError("it reads another clock. Call `clock()`, which is `time.perf_counter` unless told otherwise.")
+        raise NotYetError("it reads another clock. Call `clock()`, which is `time.perf_counter` by default.")
     return result
 
 

@@ -151,7 +151,7 @@ def loaded_ahead(answer: Any) -> str:
     if not close(tuple(result), (0, 1, 2)):
         raise NotYetError(f"of the batches 0, 1, 2 it gives {shown(tuple(result))}.")
     if _within(lambda: list(ask(answer, iter([])))):
-        raise NotYetError("of no batches it gives some.")
+        raise NotYetError("for an empty iterator it still gives batches.")
     asked = [Event() for _ in range(60)]
 
     def source() -> Iterator[int]:

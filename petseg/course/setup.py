@@ -60,8 +60,7 @@ class Setup:
 def chosen_profile() -> Profile:
     """`PETSEG_PROFILE`; if unset, `full` with an NVIDIA GPU, else `quick`.
 
-    Raises:
-        SettingsError: the variable holds another value.
+    Raises SettingsError if the variable holds another value.
     """
     profile = os.environ.get("PETSEG_PROFILE") or ("full" if best_device() == "cuda" else "quick")
     if profile not in get_args(Profile):

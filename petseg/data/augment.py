@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from petseg.data.collage import background, collage, mosaic
+from petseg.data.collage import background, collage, mosaic, sampled
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Augment(nn.Module):
         grid = F.affine_grid(self._affine(len(image), H, W, image), [len(image), 1, H, W], align_corners=False)
         # images are shrunk with antialiasing before they are moved; a mask is read once, from its own pixels
         sources = [(resized[0], "bilinear"), (mask, "nearest"), *((layer, "bilinear") for layer in resized[2:])]
-        moved = [F.grid_sample(layer, grid, mode, "reflection", align_corners=False) for layer, mode in sources]
+        moved = [sampled(layer, grid, mode) for layer, mode in sources]
         return [old.where(~chosen, new) for old, new in zip(resized, moved, strict=True)]
 
     def _affine(self, B: int, H: int, W: int, like: Tensor) -> Tensor:

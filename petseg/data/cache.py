@@ -59,10 +59,8 @@ class Pixels:
 def open_pixels(files: Sequence[Files], size: int, folder: Path, name: str, progress: bool = True) -> Pixels:
     """Memory-mapped pixels of the given files, of `size` x `size` pixels, decoded now if there is no valid cache.
 
-    `folder` keeps one cache per name (such as `oxford-trainval`), size and folder of files.
-
-    Raises:
-        DataError: files are missing, damaged or do not belong together, or the cache cannot be written.
+    `folder` keeps one cache per name (such as `oxford-trainval`), size and folder of files. Raises DataError if files
+    are missing, damaged or do not belong together, or the cache cannot be written.
     """
     # resolved once per folder: for each file, that would take seconds on a network drive
     parents = {parent: str(parent.resolve()) for parent in {path.parent for pair in files for path in pair}}

@@ -9,6 +9,7 @@ https://arxiv.org/abs/2012.07177.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -118,5 +119,18 @@ def _mirrored(start: Tensor, end: Tensor, size: int) -> Tensor:
 def _read(layers: list[Tensor], grid: Tensor) -> list[Tensor]:
     """Layers read at a grid (B, H, W, 2): labels, the layer of one channel, from the nearest pixel."""
     modes = ["nearest" if layer.shape[1] == 1 else "bilinear" for layer in layers]
-    pairs = zip(layers, modes, strict=True)
-    return [F.grid_sample(layer, grid, mode, "reflection", align_corners=False) for layer, mode in pairs]
+    return [sampled(layer, grid, mode) for layer, mode in zip(layers, modes, strict=True)]
+
+
+def sampled(layer: Tensor, grid: Tensor, mode: str) -> Tensor:
+    """A layer (B, c, H, W) read at a grid (B, h, w, 2), mirrored where the grid leaves it."""
+    if layer.device.type != "mps":
+        return F.grid_sample(layer, grid, mode, "reflection", align_corners=False)
+    return F.grid_sample(layer, reflected(grid, layer.shape[-2:]), mode, "zeros", align_corners=False)
+
+
+def reflected(grid: Tensor, sides: Sequence[int]) -> Tensor:
+    """Positions (B, h, w, 2) moved into an image of these sides (H, W), for GPUs of Apple, which mirror none."""
+    furthest = 1 - 1 / grid.new_tensor([sides[1], sides[0]])  # the centres of the outermost pixels
+    inside = 1 - ((grid + 1) % 4 - 2).abs()  # -1 to 1
+    return inside.clamp(-furthest, furthest)

@@ -66,7 +66,10 @@ class PixelDataset(Dataset[Batch]):
             rows = self.rows[index].numpy()
             image, mask = torch.from_numpy(self.pixels.images[rows]), torch.from_numpy(self.pixels.masks[rows])
         # images lie in memory as (N, S, S, 3): permuted without a copy, that is a channels-last tensor
-        return Batch(image.permute(0, 3, 1, 2), mask, index)
+        image = image.permute(0, 3, 1, 2)
+        if torch.backends.mps.is_available():  # whose gradients of channels-last images are wrong before PyTorch 2.14
+            image = image.contiguous()
+        return Batch(image, mask, index)
 
     def __getitem__(self, index: int) -> Batch:
         """A batch of one."""

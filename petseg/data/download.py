@@ -45,10 +45,8 @@ def fetch_oxford(root: Path) -> Path:
     """Download Oxford-IIIT Pet to `root/oxford-iiit-pet`, or complete it; a complete folder needs no network.
 
     Only archives with missing files are fetched: photos (0.8 GB) or annotations (20 MB). Existing files stay until
-    their replacement is complete. Archives that torchvision has left are used.
-
-    Raises:
-        DataError: the network or the disk fails, or a checksum is wrong.
+    their replacement is complete. Archives that torchvision has left are used. Raises DataError if the network or the
+    disk fails, or a checksum is wrong.
     """
     folder = root / "oxford-iiit-pet"
     try:
@@ -172,8 +170,10 @@ def _download(url: str, part: Path) -> None:
 def _verdict(error: Exception, host: str) -> tuple[bool, str]:
     """Whether another attempt may succeed, and what the user can do."""
     if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+        mac = "With Python from python.org, run 'Install Certificates.command', which is in its folder, first. "
         proxy = "If your network has certificates of its own, set SSL_CERT_FILE to a file that holds them."
-        return False, f"The certificate of {host} is not trusted here. {proxy}"
+        remedy = f"{mac if sys.platform == 'darwin' else ''}{proxy}"
+        return False, f"The certificate of {host} is not trusted here. {remedy}"
     if not isinstance(error, HTTPError):
         return True, f"Check the connection to {host}."
     if error.code >= 500:

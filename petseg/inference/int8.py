@@ -52,10 +52,9 @@ def export_int8(
 ) -> Comparison:
     """Writes a model as ONNX in int8, if that is worthwhile; arguments as for `export_onnx`, `quantize`, `compare`.
 
-    Raises:
-        ModelError: int8 loses too much or gains too little, or the extra `export` is missing.
+    Raises ModelError if int8 loses too much or gains too little, or the extra `export` is missing.
     """
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows removes no file that is open
         exported = export_onnx(model, Path(folder, "float32.onnx"))
         quantized = quantize(exported, Path(folder, "int8.onnx"), images)
         comparison = compare(exported, quantized, validation)

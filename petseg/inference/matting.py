@@ -63,18 +63,13 @@ def matte(photo: Image.Image, logits: Floats, settings: MatteSettings = MatteSet
 
 
 def silhouette(logits: Floats, size: tuple[int, ...], speck: float = 0.0) -> Mask:
-    """Where the pet is: pet is more likely than background, holes are closed and specks removed.
+    """Where the pet is, by logits float32 (3, h', w'): bool of this size, height and width.
+
+    Pet is more likely than background, holes are closed, and regions smaller than the fraction `speck` of the largest
+    are removed.
 
     P(pet) > P(background) is the same as P(pet) + P(boundary) / 2 > 1/2. So a body that the network takes for one large
     boundary is pet, as long as the rest of its probability says so.
-
-    Args:
-        logits: float32 (3, h', w').
-        size: height and width of the result.
-        speck: regions smaller than this fraction of the largest are removed.
-
-    Returns:
-        bool (h, w).
     """
     scores = F.interpolate(torch.from_numpy(logits)[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
     background = scores.softmax(dim=0)[BACKGROUND].numpy()

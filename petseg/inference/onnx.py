@@ -12,21 +12,19 @@ image = numpy.asarray(photo, dtype=numpy.float32).transpose(2, 0, 1)[None] / 255
 class_map = logits[0].argmax(axis=0)  # (h, w): 0 pet, 1 background, 2 boundary
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import nn
 
 from petseg.errors import ModelError
 from petseg.files import atomic_write
 from petseg.models import zoo
-from petseg.models.classifier import SIZE, WEIGHTS, load_classifier
+from petseg.models.classifier import SIZE, load_classifier
 
 
 def export_onnx(
@@ -43,10 +41,8 @@ def export_onnx(
     network still computes in float32; see `int8` for one that does not.
 
     With `any_size`, an image may also be a multiple of the working size, as the first pass over small pets needs. This
-    is not for a network that pads images of its working size.
-
-    Raises:
-        ModelError: there is no such model, the name does not end in `.onnx`, or the extra `export` is missing.
+    is not for a network that pads images of its working size. Raises ModelError if there is no such model, the name
+    does not end in `.onnx`, or the extra `export` is missing.
     """
     out = Path(out)
     check_export(out)
@@ -75,11 +71,7 @@ def export_classifier(out: Path) -> None:
     """
     onnx = import_module("onnx")
     graph = _graph(load_classifier(), SIZE, fold=False, output="probability")
-    stored = {key: array.numpy() for key, array in load_file(WEIGHTS).items()}
-    prefix = "classifier.network."
-    names = {weight.name: weight.name.removeprefix(prefix) for weight in graph.graph.initializer}
-    scaled = {name: key for name, key in names.items() if f"{key}.scale" in stored}
-    _store_bytes(graph.graph, onnx, {name: (stored[key], stored[f"{key}.scale"]) for name, key in scaled.items()})
+    _quantize(graph.graph, onnx)  # exactly: they were stored as such integers
     onnx.checker.check_model(graph)
     onnx.save_model(graph, str(out))
 
@@ -139,23 +131,14 @@ def _halve(graph: Any, onnx: Any) -> None:
 
 
 def _quantize(graph: Any, onnx: Any) -> None:
-    """Stores the weights of each convolution as integers of 8 bits."""
-    quantized = {}
-    for weight in graph.initializer:
-        values = onnx.numpy_helper.to_array(weight)
-        if values.ndim == 4:  # (out, in, h, w)
-            scale = np.maximum(np.abs(values).max(axis=(1, 2, 3)) / 127, np.finfo(np.float32).tiny)
-            quantized[weight.name] = (values / scale[:, None, None, None]).round().astype(np.int8), scale
-    _store_bytes(graph, onnx, quantized)
-
-
-def _store_bytes(graph: Any, onnx: Any, quantized: Mapping[str, tuple[NDArray[np.int8], NDArray[np.float32]]]) -> None:
-    """Stores weights as integers with a scale per output channel, and multiplies them when the network is loaded."""
+    """Stores the weights of layers as integers of 8 bits with a scale per output channel; loading multiplies them."""
     nodes = []
     for weight in list(graph.initializer):
-        name = weight.name
-        if name in quantized:
-            integers, scales = quantized[name]
+        name, values = weight.name, onnx.numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.ndim in (2, 4):  # (out, in) or (out, in, h, w)
+            rows = values.reshape(len(values), -1)
+            scales = np.maximum(np.abs(rows).max(axis=1) / 127, np.finfo(np.float32).tiny)
+            integers = (rows / scales[:, None]).round().astype(np.int8).reshape(values.shape)
             scale = onnx.numpy_helper.from_array(scales, f"{name}.scale")
             weight.CopyFrom(onnx.numpy_helper.from_array(integers, f"{name}.int8"))
             graph.initializer.append(scale)
@@ -171,11 +154,7 @@ def _put_first(graph: Any, nodes: Sequence[Any]) -> None:
 
 
 def check_export(out: Path, *more: str) -> None:
-    """Refuses another ending than ONNX's, and a missing library, `more` among them: its own message names no remedy.
-
-    Raises:
-        ModelError: as above.
-    """
+    """Raises ModelError for another ending than ONNX's, or a missing library: its own message names no remedy."""
     if out.suffix != ".onnx":
         raise ModelError(f"{out.name}: an ONNX file's name ends in .onnx. Rename it.")
     for module in ("onnx", "onnxscript", *more):  # PyTorch's exporter needs onnxscript

@@ -125,8 +125,7 @@ def decode_photo(source: PhotoInput, *, max_pixels: int = MAX_PIXELS, name: str 
 def open_photo(source: PhotoInput, *, name: str | None = None) -> PhotoFile:
     """Reads a file and parses its header. Images and arrays are taken as they are.
 
-    Raises:
-        PhotoError: the file is missing, unreadable or of a kind that is not read.
+    Raises PhotoError if the file is missing, unreadable or of a kind that is not read.
     """
     if isinstance(source, PhotoFile):
         return replace(source, name=name or source.name)

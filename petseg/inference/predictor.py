@@ -69,8 +69,7 @@ class Predictor:
     def __call__(self, photo: PhotoInput, *, name: str | None = None) -> Segmentation:
         """Segments one photo, given as to `load_photo`; error messages call it `name`.
 
-        Raises:
-            PhotoError: the photo cannot be used.
+        Raises PhotoError if the photo cannot be used.
         """
         start = time.perf_counter()
         upright, alpha = photos.decode_photo(photo, max_pixels=self.max_pixels, name=name)

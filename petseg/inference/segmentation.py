@@ -88,15 +88,9 @@ class Segmentation:
     def corrected(self, keep: NDArray[np.bool_], remove: NDArray[np.bool_]) -> Self:
         """The result after somebody painted over what is missing (`keep`) and what is too much (`remove`).
 
-        Painted pixels are certain; `petseg.inference.correction` says how strokes spread. What is kept is a pet: the
-        result has no `pet_probability`.
-
-        Args:
-            keep: bool (H, W), at the photo's size.
-            remove: likewise; counts where both are painted.
-
-        Raises:
-            SettingsError: a mask has another shape or type.
+        Both are bool (H, W), at the photo's size, else SettingsError is raised; where both are painted, `remove`
+        counts. Painted pixels are certain; `petseg.inference.correction` says how strokes spread. What is kept is a
+        pet: the result has no `pet_probability`.
         """
         from petseg.inference import correction  # few results are corrected
 

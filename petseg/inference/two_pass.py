@@ -8,6 +8,9 @@ around two of them both would stay as small as before.
 A pet that the first pass misses gets no box; of several small ones it misses some. So where it finds little, the whole
 photo is segmented at twice the size as well, and the first pass is the mean of both. Where it finds a large pet, twice
 the size makes the mask worse; where it finds nothing, twice the size finds pets on photos without one.
+
+Below, `logits` are float (3, h, w), of the whole photo, in the order of `labels.CLASSES`; `size` is the photo's width
+and height in pixels.
 """
 
 import math
@@ -43,11 +46,7 @@ Box = tuple[int, int, int, int]
 
 
 def pets_are_small(logits: Tensor) -> bool:
-    """Whether the photo is worth a pass at twice the size: pets and their boundary fill little of it, but not nothing.
-
-    Args:
-        logits: float (3, h, w), of the whole photo, in the order of `labels.CLASSES`.
-    """
+    """Whether the photo is worth a pass at twice the size: pets and their boundary fill some of it, but little."""
     filled = float((logits.softmax(dim=0)[BACKGROUND] < 0.5).float().mean())
     return SMALL[0] <= filled < SMALL[1]
 
@@ -73,14 +72,7 @@ def pet_boxes(logits: Tensor, size: tuple[int, int]) -> list[Box]:
     """The parts of a photo that the second pass runs on: a box for each pet with its boundary and a margin.
 
     A pet is a connected region where background is less likely than pet and boundary together. Boxes that overlap
-    become one.
-
-    Args:
-        logits: float (3, h, w), of the whole photo, in the order of `labels.CLASSES`.
-        size: width and height of the photo in pixels.
-
-    Returns:
-        At most `MOST_PETS` boxes within the photo, the largest pet first; none if there is no pet.
+    become one. At most `MOST_PETS`, within the photo, the largest pet first; none if there is no pet.
     """
     pet = (0.5 - logits.softmax(dim=0)[BACKGROUND]).clamp(min=0)  # (h, w): above 0 where background is less likely
     regions, count = label((pet > 0).numpy(), np.ones((3, 3)))  # corners connect
@@ -94,12 +86,7 @@ def pet_boxes(logits: Tensor, size: tuple[int, int]) -> list[Box]:
 def pet_squares(logits: Tensor, size: tuple[int, int]) -> list[Box]:
     """The parts of a photo that a classifier is asked about: a square around each of the largest regions of pet pixels.
 
-    Args:
-        logits: float (3, h, w), of the whole photo, in the order of `labels.CLASSES`.
-        size: width and height of the photo in pixels, beyond which no square reaches.
-
-    Returns:
-        At most `MOST_SQUARES` boxes, the largest region first; none if no pixel is a pet's.
+    At most `MOST_SQUARES`, within the photo, the largest region first; none if no pixel is a pet's.
     """
     h, w = logits.shape[1:]
     W, H = size
@@ -140,14 +127,7 @@ def _merged(boxes: list[Box]) -> list[Box]:
 def merge_logits(logits: Tensor, closer: Tensor, box: Box, size: tuple[int, int]) -> Tensor:
     """Merges both passes: outside the box the logits of the first, inside it the weighted mean of both.
 
-    Args:
-        logits: float (3, h, w), of the whole photo.
-        closer: float (3, h', w'), of the box alone.
-        box: the part of the photo that `closer` shows.
-        size: width and height of the photo in pixels.
-
-    Returns:
-        float (3, h, w), of the whole photo.
+    `closer`, float (3, h', w'), are the logits of the box alone.
     """
     x, across = _positions(logits.shape[2], box[0], box[2], size[0])  # (w,) each
     y, down = _positions(logits.shape[1], box[1], box[3], size[1])  # (h,) each
@@ -162,19 +142,11 @@ def _span(profile: Tensor, length: int) -> tuple[int, int]:
 
     `profile` (n,) says how much pet is in each row or column of the logits.
     """
-    ends = profile.double().cumsum(0)
-    ends = torch.cat([ends.new_zeros(1), ends / ends[-1]])  # (n + 1,): fraction of the pet before each edge
-    low, high = (_crossing(ends, fraction) for fraction in (BEYOND, 1 - BEYOND))
+    before = np.append(0, profile.double().cumsum(0))  # (n + 1,): how much pet there is before each edge
+    low, high = np.interp((BEYOND, 1 - BEYOND), before / before[-1], np.linspace(0, 1, len(before)))
     margin = MARGIN * (high - low)
     first = max(0, int((low - margin) * length))
     return first, min(length, max(first + 1, math.ceil((high + margin) * length)))
-
-
-def _crossing(ends: Tensor, fraction: float) -> float:
-    """The position, 0..1, at which a rising curve given at equal steps reaches a fraction; linear in between."""
-    index = max(1, int(torch.searchsorted(ends, fraction)))
-    before, after = float(ends[index - 1]), float(ends[index])
-    return (index - 1 + (fraction - before) / (after - before)) / (len(ends) - 1)
 
 
 def _positions(n: int, low: int, high: int, length: int) -> tuple[Tensor, Tensor]:

@@ -85,11 +85,8 @@ def split_matrices(segment: Callable[[Tensor], Tensor], batches: Iterable[Sequen
 def iou(matrix: Tensor) -> Tensor:
     """Intersection over union (Jaccard index) per class: TP / (TP + FP + FN).
 
-    Args:
-        matrix: counts (..., K, K), rows true, columns predicted.
-
-    Returns:
-        float64 (..., K) on the CPU, 0 to 1; NaN for a class that neither occurs nor is predicted.
+    Of counts (..., K, K), rows true, columns predicted: float64 (..., K) on the CPU, 0 to 1; NaN for a class that
+    neither occurs nor is predicted.
     """
     true_positive, true, predicted = _per_class(matrix)
     return true_positive / (true + predicted - true_positive)  # the intersection is in both, but counts once

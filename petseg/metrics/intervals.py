@@ -49,17 +49,8 @@ def bootstrap(counts: Tensor, score: Callable[[Tensor], Tensor], resamples: int 
     To compare two models on the same images, pass both their counts as (N, 2, ...) and score the difference. Each
     draw then holds the same images for both models, so images that are hard for both cancel out.
 
-    Args:
-        counts: (N, ...), counts per image.
-        score: maps summed counts (R, ...) to scores (R, ...), one row per draw.
-        resamples: number of draws.
-        seed: of the draws. Those whose score is NaN are left out.
-
-    Returns:
-        float64 tensors of the score's shape without its first axis.
-
-    Raises:
-        ValueError: there is no image.
+    `score` maps summed counts (R, ...) to float64 scores (R, ...), one row per draw; draws whose score is NaN are left
+    out. The other arguments, and what is raised, are those of `resampled_sums`.
     """
     draws = score(resampled_sums(counts, resamples, seed))
     low, high = (torch.nanquantile(draws, quantile, dim=0) for quantile in (0.025, 0.975))

@@ -25,10 +25,8 @@ def best_precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:
 
 def finish() -> None:
     """Waits until the GPU, if there is one, has done its work: before a clock is read."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    elif torch.backends.mps.is_available():
-        torch.mps.synchronize()
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
 
 
 def machine() -> str:

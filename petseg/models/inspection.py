@@ -20,11 +20,6 @@ class Step:
     output: tuple[int, ...]
 
     @property
-    def parameters(self) -> int:
-        """Number of trainable parameters; BatchNorm's running averages are not among them."""
-        return sum(parameter.numel() for parameter in self.module.parameters())
-
-    @property
     def multiply_adds(self) -> int:
         """Products of a weight and a value in a convolution or BatchNorm layer; 0 for any other module.
 

@@ -114,8 +114,7 @@ class PretrainedUNet(nn.Module):
 def load_imagenet(network: PretrainedUNet) -> None:
     """Loads ImageNet's weights into a network's encoder, from an installed package or else through timm.
 
-    Raises:
-        ModelError: no package has them and timm cannot fetch them.
+    Raises ModelError if no package has them and timm cannot fetch them.
     """
     weights = imagenet_weights(network.settings["encoder"])
     classifier = ("conv_head.", "bn2.", "classifier.")  # the layers on top, which a U-Net does not use
@@ -126,8 +125,7 @@ def load_imagenet(network: PretrainedUNet) -> None:
 def imagenet_weights(name: str) -> Mapping[str, Tensor]:
     """The state_dict of a whole classifier of timm, from an installed package or else through timm.
 
-    Raises:
-        ModelError: no package has it and timm cannot fetch it.
+    Raises ModelError if no package has it and timm cannot fetch it.
     """
     if weights := packaged(name):
         return weights

@@ -1,5 +1,6 @@
 """From pixels to logits in one module: a network together with the normalisation of the images that it reads."""
 
+from functools import cache
 from typing import Final, NamedTuple
 
 import torch
@@ -26,7 +27,16 @@ def best_device() -> str:
     """`cuda` or `mps` where PyTorch can use it, else `cpu`."""
     if torch.cuda.is_available():
         return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "mps" if _mps_computes() else "cpu"
+
+
+@cache
+def _mps_computes() -> bool:
+    """Whether there is a GPU of Apple that takes a tensor: in a virtual machine PyTorch finds one that takes none."""
+    try:
+        return torch.backends.mps.is_available() and bool(torch.ones(1, device="mps").isfinite())
+    except RuntimeError:
+        return False
 
 
 class Segmenter(nn.Module):
@@ -51,6 +61,8 @@ class Segmenter(nn.Module):
         """Logits float32 (B, K, H, W) of images (B, 3, H, W), uint8 or float from 0 to 1."""
         if image.dtype == torch.uint8:
             image = image.float() / 255
+        if image.device.type == "mps":  # before PyTorch 2.14, BatchNorm's gradients of channels-last images are wrong
+            image = image.contiguous()
         normalised = (image - self.mean) / self.std  # (3, 1, 1) is repeated over B, H and W
         logits: Tensor = self.network(normalised)
         return logits.float()  # loss and class map need full precision, also where the network computes in half

@@ -77,8 +77,7 @@ class ModelCard:
     def from_header(cls, header: Mapping[str, str] | None, name: str = "model") -> Self:
         """The inverse of `to_header`; ignores unknown keys, which a later version may have written.
 
-        Raises:
-            ModelError: a field is missing or damaged; the message calls the file `name`.
+        Raises ModelError if a field is missing or damaged; the message calls the file `name`.
         """
         header = header or {}
         missing = [f.name for f in fields(cls) if f.default is f.default_factory is MISSING and f.name not in header]
@@ -164,7 +163,9 @@ def load(name_or_path: str | Path | None = None) -> tuple[Segmenter, ModelCard]:
         header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     card = ModelCard.from_header(header, path.name)
     network = _rebuilt(card, tensors, path.name)
-    floats = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+    # copies: Windows replaces no file that a tensor still maps
+    types = {key: torch.float32 if tensor.is_floating_point() else tensor.dtype for key, tensor in tensors.items()}
+    floats = {key: tensor.to(types[key], copy=True) for key, tensor in tensors.items()}
     _check_finite(floats, path.name, "Download the file again")
     network.load_state_dict(floats, assign=True)
     return Segmenter(network, card.mean, card.std).eval(), card
@@ -173,8 +174,7 @@ def load(name_or_path: str | Path | None = None) -> tuple[Segmenter, ModelCard]:
 def save(path: str | Path, segmenter: Segmenter, card: ModelCard) -> Path:
     """Writes the network's weights, as `stored` has them, and card into one `.safetensors` file, whole or not at all.
 
-    Raises:
-        ModelError: the card does not rebuild this network, or a weight is infinite or not a number.
+    Raises ModelError if the card does not rebuild this network, or a weight is infinite or not a number.
     """
     path = model_file(path)
     if (card.mean, card.std) != segmenter.statistics:

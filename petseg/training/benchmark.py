@@ -83,7 +83,7 @@ def prepare(quick: bool = False, runs: int | None = None) -> Iterator[Settings]:
         steps = 10 if best_device() == "cpu" else 100
         yield Settings(course, fast, data_folder(), steps=steps, runs=3 if runs is None else runs)
         return
-    with TemporaryDirectory(prefix="petseg-bench-") as folder, empty_cache():
+    with TemporaryDirectory(prefix="petseg-bench-", ignore_cleanup_errors=True) as folder, empty_cache():
         write_dataset(folder, images_per_breed=4)
         short: dict[str, Any] = {"rounds": 2, "steps": 1, "images": 8, "target": 0.05, "limit": 60.0}
         yield Settings(tiny(course), tiny(fast), Path(folder), **short, runs=1 if runs is None else runs)
@@ -316,7 +316,8 @@ def plain_race(settings: Settings, run: int) -> Race:
 @contextmanager
 def empty_cache() -> Iterator[None]:
     """Decodes into an empty folder that is removed afterwards."""
-    with TemporaryDirectory(prefix="petseg-cache-") as folder, patch.dict(os.environ, PETSEG_CACHE_DIR=folder):
+    cache = TemporaryDirectory(prefix="petseg-cache-", ignore_cleanup_errors=True)  # Windows keeps what is mapped
+    with cache as folder, patch.dict(os.environ, PETSEG_CACHE_DIR=folder):
         yield
 
 

@@ -79,11 +79,7 @@ class Distillation(L.Callback):
         self._student = state_dict["student"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Computes the teachers' probabilities.
-
-        Raises:
-            ModelError: there is no such teacher.
-        """
+        """Computes the teachers' probabilities. Raises ModelError if there is no such teacher."""
         data = getattr(trainer, "datamodule", None)
         if not isinstance(pl_module, SegmentationTask) or not isinstance(data, PetDataModule):
             raise TypeError("Distillation needs a SegmentationTask and a PetDataModule")

@@ -13,6 +13,7 @@ from petseg.data.augment import augment_settings
 from petseg.data.datamodule import PetDataModule
 from petseg.data.splits import Source
 from petseg.errors import DataError, ModelError, SettingsError
+from petseg.evaluation.mistakes import indices_by
 from petseg.files import write_json
 from petseg.labels import CLASSES
 from petseg.metrics.calibration import expected_calibration_error, reliability_counts
@@ -190,11 +191,8 @@ def _test_split(task: SegmentationTask, data: PetDataModule) -> tuple[Tensor, di
             batches.append(confusion_matrices(class_map(logits), mask))
             reliability = reliability + reliability_counts(logits.softmax(dim=1), mask)
     matrices = torch.cat(batches)
-    breeds = [example.breed for example in data.examples["test"]]
-    by_breed = {
-        breed: pooled_scores(matrices[[other == breed for other in breeds]])["mean_iou"]
-        for breed in sorted(set(breeds))
-    }
+    rows = indices_by(data.examples["test"], lambda example: example.breed)
+    by_breed = {breed: pooled_scores(matrices[indices])["mean_iou"] for breed, indices in rows.items()}
     ranked = sorted(by_breed, key=lambda breed: -by_breed[breed])
     shown = list(dict.fromkeys(ranked[:3] + ranked[-3:]))  # each once, where there are few
     errors = expected_calibration_error(reliability).tolist()

@@ -27,8 +27,7 @@ SECTIONS = ("seed_everything", "trainer", "model", "data", "average")
 def read_log(path: Path) -> Log:
     """The log of a run's `metrics.csv`; empty where the run was stopped within its first epoch.
 
-    Raises:
-        DataError: there is no such file.
+    Raises DataError if there is no such file.
     """
     return read_logs(path).get("", {})
 
@@ -74,8 +73,7 @@ def joined(logs: Sequence[Log]) -> Log:
 def read_config(run: Path) -> dict[str, Any]:
     """The `config.yaml` that `petseg fit` wrote into the folder of a run; empty where there is none.
 
-    Raises:
-        DataError: it cannot be read, or a section is missing.
+    Raises DataError if it cannot be read, or a section is missing.
     """
     path = run / "config.yaml"
     if not path.is_file():
@@ -119,11 +117,7 @@ def attempts(run: Path) -> list[Path]:
 
 
 def logs_of(run: Path) -> list[Path]:
-    """The `metrics.csv` of each attempt at a run.
-
-    Raises:
-        DataError: there is none.
-    """
+    """The `metrics.csv` of each attempt at a run. Raises DataError if there is none."""
     logs = [attempt / "metrics.csv" for attempt in attempts(run) if (attempt / "metrics.csv").is_file()]
     if not logs:
         raise DataError(f"{run}: holds no metrics.csv. Name the folder that `petseg fit` made, runs/version_N.")
@@ -133,10 +127,8 @@ def logs_of(run: Path) -> list[Path]:
 def keep_log(run: Path, folder: Path) -> None:
     """Copies a run's configuration and its log, joined over all attempts, into a folder.
 
-    Absolute paths in the configuration become file names, since the rest belongs to this machine.
-
-    Raises:
-        DataError: the run has no log.
+    Absolute paths in the configuration become file names, since the rest belongs to this machine. Raises DataError if
+    the run has no log.
     """
     write_logs(folder / "metrics.csv", {"": joined([read_log(log) for log in logs_of(run)])})
     if config := read_config(attempts(run)[0]):
@@ -156,10 +148,8 @@ def _without_folders(value: Any) -> Any:
 def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
     """The checkpoint that `--ckpt_path` names: a path, or `last` or `best` of the newest run in `runs`.
 
-    Of a run that was resumed, `last` is that of its newest attempt, and `best` the one with the highest score.
-
-    Raises:
-        DataError: there is none, or it cannot be read.
+    Of a run that was resumed, `last` is that of its newest attempt, and `best` the one with the highest score. Raises
+    DataError if there is none, or it cannot be read.
     """
     path = Path(name)
     if str(name) in ("last", "best"):
@@ -201,8 +191,7 @@ def _score(best: Path) -> float:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint of `petseg fit`; its tensors stay on disk until they are used.
 
-    Raises:
-        DataError: there is no such file, or it is not a whole checkpoint.
+    Raises DataError if there is no such file, or it is not a whole checkpoint.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint. `petseg fit` writes runs/version_N/checkpoints/last.ckpt.")
@@ -232,8 +221,7 @@ def last_epoch(runs: Path) -> tuple[Path | None, int]:
 def check_writable(path: Path) -> None:
     """Makes the folder of a file and checks that it can be written to, before hours are spent on the file's content.
 
-    Raises:
-        MissingError: it cannot.
+    Raises MissingError if it cannot.
     """
     try:
         if path.is_dir():

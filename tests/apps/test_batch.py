@@ -341,14 +341,15 @@ def test_a_file_for_a_photo_without_a_pet_is_not_written_and_an_old_one_stays(ph
 def test_a_jpeg_keeps_date_and_resolution_on_request_and_never_the_place(photos, pet_model):
     exif = Image.Exif()
     exif[0x0132], exif[0x010F] = "2024:05:06 07:08:09", "Camera"
-    exif.get_ifd(0x8769).update({0x9003: "2023:01:02 03:04:05", 0x9004: "N 52 deg", 0xA420: "unique"})
+    dates = {0x9003: "2023:01:02 03:04:05", 0x9004: "2023:01:02 03:04:06"}
+    exif.get_ifd(0x8769).update({**dates, 0xA420: "unique"})
     exif.get_ifd(0x8825)[2] = (52.0, 30.0, 0.0)  # latitude
     Image.fromarray(cat()).save("cat.jpg", exif=exif, dpi=(300, 300), comment=b"at home")
     arguments = ("cat.jpg", "--background", "white")
     assert segment(*arguments, "--keep-metadata", model=pet_model, out="kept.jpg") == 0
     assert segment(*arguments, model=pet_model, out="bare.jpg") == 0
     kept, bare = Image.open("kept.jpg"), Image.open("bare.jpg")
-    assert dict(kept.getexif().get_ifd(0x8769)) == {0x9003: "2023:01:02 03:04:05"}
+    assert dict(kept.getexif().get_ifd(0x8769)) == dates
     assert set(kept.getexif()) == {0x0132, 0x8769}
     assert kept.getexif()[0x0132] == "2024:05:06 07:08:09"
     assert (kept.info["dpi"], kept.tobytes()) == ((300, 300), bare.tobytes())
@@ -357,7 +358,14 @@ def test_a_jpeg_keeps_date_and_resolution_on_request_and_never_the_place(photos,
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-@pytest.mark.parametrize("damage", [b"Exif\0\0" + b"\xff" * 40, b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x32"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"Exif\0\0" + b"\xff" * 40,
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x32",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x32\0\x02\0\0\0\x04N52\0\0\0\0\0",  # a place for a date
+    ],
+)
 def test_broken_metadata_are_not_kept_and_stop_nothing(damage, photos, pet_model):
     Image.fromarray(cat()).save("cat.jpg", exif=damage)
     assert segment("cat.jpg", "--background", "white", "--keep-metadata", model=pet_model, out="kept.jpg") == 0

@@ -188,7 +188,13 @@ def test_a_stroke_that_is_dragged_far_out_of_the_photo_covers_what_it_crosses():
     assert not covered[:35].any()
 
 
-@pytest.mark.parametrize("wrong", [{"radius": None}, {"radius": 3}, {"points": [["a", 1]]}, {"points": 1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"radius": radius} for radius in (None, 0, 3)),
+        *({"points": points} for points in ([["a", 1]], 1, [], [[0.5, 0.5]] * 5001)),
+    ],
+)
 def test_a_stroke_that_no_brush_of_ours_draws_is_a_sentence(wrong):
     stroke = {"keep": False, "radius": 0.05, "points": [[0.4, 0.5], [0.6, 0.5]]}
     assert Stroke.from_message(stroke) == Stroke(False, 0.05, [(0.4, 0.5), (0.6, 0.5)])

@@ -6,7 +6,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -36,9 +38,9 @@ from visitor import (
 
 from petseg.apps import display
 from petseg.apps.cutouts import CutoutSettings
+from petseg.apps.edits import Stroke
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
-from petseg.errors import ModelError, PhotoError
-from petseg.inference import matting
+from petseg.errors import ModelError, PhotoError, SettingsError
 from petseg.inference.predictor import Predictor
 
 pytestmark = pytest.mark.slow
@@ -46,6 +48,11 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
 
 UPLOADS = 40  # photos that 16 visitors upload
+
+
+@cache
+def predictor() -> Predictor:
+    return Predictor("unet")
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +138,6 @@ def visit(session: Session, tmp_path: Path) -> Any:
     return handlers, last[2]
 
 
-def test_another_edge_computes_the_matte_once(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    handlers, shown = visit
-    mattes: list[Any] = []
-    monkeypatch.setattr(matting, "matte", lambda *args, matte=matting.matte: mattes.append(matte(*args)) or mattes[-1])
-    handlers.compare(shown, False, "blur", "", None, True, "png", "looser", False)
-    assert len(mattes) == 1
-
-
 def test_pictures_have_texts_and_a_name_that_is_html_is_shown_as_it_is(visit: Any) -> None:
     handlers, shown = visit
     page = handlers.compare(shown, False, "white", *CUTOUT[1:])
@@ -148,6 +147,13 @@ def test_pictures_have_texts_and_a_name_that_is_html_is_shown_as_it_is(visit: An
     status = next(handlers.segment([shown.photos[0].file], "unet"))[0]
     assert "<script" not in page + status
     assert "&lt;script&gt;" in status
+
+
+def test_a_photo_takes_200_corrections(visit: Any) -> None:
+    photo, stroke = visit[1].shown, Stroke(keep=False, radius=0.01, points=[(0.5, 0.5)])
+    assert len(photo.edited([stroke] * 200).edits) == 200
+    with pytest.raises(SettingsError, match="200 corrections at most"):
+        photo.edited([stroke] * 201)
 
 
 def test_folders_that_stand_empty_are_removed_and_no_others(tmp_path: Path) -> None:
@@ -166,7 +172,7 @@ def test_folders_that_stand_empty_are_removed_and_no_others(tmp_path: Path) -> N
 
 
 def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(server: Server) -> None:
-    masks = {number: Predictor("unet")(some_photo(number)).fractions for number in range(min(UPLOADS, 20))}
+    masks = {number: predictor()(some_photo(number)).fractions for number in range(min(UPLOADS, 20))}
 
     def visit(number: int) -> tuple[int, str, str]:
         visitor = Visitor(server)
@@ -183,6 +189,8 @@ def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(se
         assert status == f'<p class="done">Ready: the pet of photo {number}.jpg is cut out.</p>'
         assert f"The photo photo {number}.jpg" in page
         assert f"pet {masks[number % 20]['pet']:.1%}" in page
+    if not before:
+        pytest.skip("this system does not say how much memory the app holds; the results were right")
     assert after - before < 30 + min(UPLOADS, 100)  # at most 100 visitors may come back to what they saw
 
 
@@ -195,6 +203,7 @@ def test_each_of_many_uploads_gets_its_own_right_result_and_memory_stays_flat(se
         ("large.jpg", encoded(chelsea(4000, 3000)), (4000, 3000)),
         ("without an ending", encoded(chelsea()), (451, 300)),
         ("a PNG.pdf", encoded(chelsea(), "PNG"), (451, 300)),
+        (".cat.jpg", encoded(chelsea()), (451, 300)),
     ],
 )
 def test_photos_of_all_kinds_are_taken_as_they_are(
@@ -279,56 +288,17 @@ def test_of_several_photos_the_good_ones_are_shown_and_each_bad_one_is_named(ser
     assert "<p>moving.gif: " in answer.status
     visitor.data("select", "choice", None, index=3)
     assert "The photo 2.jpg" in visitor.compared()
+    assert visitor.data("input", "Opacity of the overlay", None, None, *OVERLAY) == [[], ""]  # details are folded
     assert wrong(visitor.details()[0][1], expected(some_photo(2)).mask) < 1e-3
 
 
-def test_details_are_drawn_once_unfolded_and_the_overlay_follows_its_opacity_and_classes(server: Server) -> None:
-    visitor, data = Visitor(server), some_photo(3)
-    visitor.choose((data, "3.jpg"))
-    assert visitor.data("input", "Opacity of the overlay", None, None, *OVERLAY) == [[], ""]
-    assert difference(visitor.details(0, ["pet"])[0][0], expected(data).photo) < 4  # JPEG twice
-    full = visitor.details(1, ["pet", "background", "boundary"])[0][0]
-    assert len(full.convert("RGB").quantize(8).getcolors() or []) <= 8
-
-
-def test_the_comparison_follows_the_options_of_the_cut_out(server: Server) -> None:
-    visitor, scene = Visitor(server), Image.new("RGB", (451, 300), "#808080")
-    scene.paste(chelsea(150, 100), (200, 100))
-    visitor.choose((encoded(scene, "PNG"), "small.png"))
-    clear = visitor.compared()
-    assert picture(clear).mode == "RGBA"
-    assert picture(clear).size == picture(clear, 1).size == (451, 300)
-    white = picture(visitor.compared("white", *CUTOUT[1:]))
-    assert (white.mode, white.getpixel((3, 3))) == ("RGB", (255, 255, 255))
-    cropped = visitor.compared(*CUTOUT[:3], True, *CUTOUT[4:])
-    assert picture(cropped).size == picture(cropped, 1).size < (400, 280)
-    tighter, found, looser = (
-        np.asarray(picture(visitor.compared(*CUTOUT[:5], edge, False)))[..., 3].mean()
-        for edge in ("tighter", "as found", "looser")
-    )
-    assert tighter < found < looser
-    assert np.asarray(picture(visitor.compared(*CUTOUT[:6], True)))[..., 3].mean() > found  # with a shadow
+def test_impossible_options_of_a_cut_out_are_a_sentence(server: Server) -> None:
+    visitor = Visitor(server)
+    visitor.choose((some_photo(0), "cat.jpg"))
     answer = visitor.do("input", "Crop to the pet", None, False, "color", "#ff", *CUTOUT[2:])
     assert answer["error"] == "colour '#ff': not a colour. Write it as #ff8800 or orange."
     answer = visitor.do("click", "Download", None, *CUTOUT[:4], "jpg", *CUTOUT[5:])
     assert "a JPEG cannot be transparent" in answer["error"]
-
-
-def test_a_stroke_removes_what_it_covers_and_undo_brings_it_back(server: Server) -> None:
-    visitor = Visitor(server)
-    visitor.choose((some_photo(0), "cat.jpg"))
-    before = np.asarray(picture(visitor.compared()))[..., 3]
-    stroke = {"type": "stroke", "keep": False, "radius": 0.05, "points": [[0.4, 0.5], [0.6, 0.5]]}
-    visitor.data("submit", "comparison", None, more=stroke)
-    after = np.asarray(picture(visitor.compared()))[..., 3]
-    assert before[150, 90:120].min() > 200
-    assert after[150, 90:120].max() == 0
-    cutout, _ = visitor.saved("Download", *CUTOUT)
-    assert np.asarray(cutout)[150, 90:120, 3].max() == 0
-    visitor.data("click", "Undo", None)
-    assert np.array_equal(np.asarray(picture(visitor.compared()))[..., 3], before)
-    for wrong_stroke in ({}, stroke | {"radius": 3}, stroke | {"points": [["a", 1]]}, stroke | {"points": 1}):
-        assert "stroke" in visitor.do("submit", "comparison", None, more=wrong_stroke)["error"]
 
 
 def test_with_another_model_the_shown_photo_and_the_strokes_stay(server: Server) -> None:
@@ -362,21 +332,6 @@ def test_of_two_pets_one_can_be_left_out(server: Server) -> None:
     assert "two.png: another model may find other pets. Choose again which are shown." in answer.status
 
 
-def test_an_own_image_stands_behind_the_pet(server: Server) -> None:
-    visitor = Visitor(server)
-    visitor.choose((some_photo(0), "cat.jpg"))
-    sea = visitor.upload(encoded(Image.new("RGB", (640, 480), "#0000ff"), "PNG"), "sea.png")
-    visitor.data("upload", "Own picture", sea, None)
-    text = visitor.upload(b"no image", "text.png")
-    field, _ = visitor.data("upload", "Own picture", text, None)
-    assert field["orig_name"] == "sea.png"  # a file that fails spoils nothing
-    cutout, name = visitor.saved("Download", "image", *CUTOUT[1:4], "jpg", *CUTOUT[5:])
-    assert name == "cat.cutout.jpg"
-    outside = np.asarray(Predictor("unet")(some_photo(0)).cutout())[..., 3] == 0
-    for image in (cutout, picture(visitor.compared("image", *CUTOUT[1:]))):
-        assert np.abs(np.median(np.asarray(image, dtype=int)[outside], axis=0) - [0, 0, 254]).max() <= 2
-
-
 @pytest.mark.parametrize(
     ("kind", "format", "button"),
     [
@@ -388,7 +343,7 @@ def test_an_own_image_stands_behind_the_pet(server: Server) -> None:
 def test_a_picture_is_downloaded_upright_at_the_photos_own_size(
     server: Server, kind: str, format: str, button: str
 ) -> None:
-    visitor, result = Visitor(server), Predictor("unet")(on_its_side())
+    visitor, result = Visitor(server), predictor()(on_its_side())
     background = "white" if format == "jpg" else "transparent"
     visitor.choose((on_its_side(), "my dog.jpg"))
     values = [background, *CUTOUT[1:4], format, *CUTOUT[5:]] if kind == "cutout" else OVERLAY
@@ -429,7 +384,7 @@ def test_programs_get_the_same_pictures_through_the_one_endpoint(server: Server,
     Image.new("RGB", (64, 48), "#0000ff").save(sea)
     client = Client(server.address, verbose=False, download_files=str(tmp_path / "answers"))
     assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/segment"]
-    result = Predictor("unet")(path)
+    result = predictor()(path)
 
     def ask(**settings: Any) -> tuple[Image.Image, str, dict[str, float]]:
         file, fractions = client.predict(file=handle_file(path), **settings, api_name="/segment")
@@ -459,26 +414,28 @@ def test_programs_get_the_same_pictures_through_the_one_endpoint(server: Server,
 # --- What is refused -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["{folder}/private.jpg", "https://example.com/cat.jpg", "HTTP://1.2.3.4/cat.jpg"])
-@pytest.mark.parametrize("marked", [True, False])
-def test_what_was_not_uploaded_is_refused_in_any_field(server: Server, path: str, marked: bool) -> None:
-    (server.log.parent / "private.jpg").write_bytes(some_photo(1))
-    visitor = Visitor(server)
+def test_what_was_not_uploaded_is_refused_in_any_field(server: Server) -> None:
+    private, visitor = server.log.parent / "private.jpg", Visitor(server)
+    private.write_bytes(some_photo(1))
     visitor.choose((some_photo(0), "cat.jpg"))
-    file: Any = {"path": path.format(folder=server.log.parent), "orig_name": "private.jpg"}
-    if marked:  # as Gradio marks an upload
-        file["meta"] = {"_type": "gradio.FileData"}
-    for kind, label, values in (
-        ("upload", "photos", [[file], "unet"]),
-        ("upload", "photos", [[visitor.upload(some_photo(0), "cat.jpg")], file]),
-        ("upload", "Own picture", [file, None]),
-        ("input", "Crop to the pet", [None, False, file, *CUTOUT[1:]]),
-        ("input", "Opacity of the overlay", [None, None, file, ["pet"]]),
-    ):
-        answer = str(visitor.do(kind, label, *values))
-        assert "data:image" not in answer
-        assert "gradio_api" not in answer
-        assert "Errno" not in answer
+    visitor.data("expand", "Details: overlay, class map, confidence")
+    upload = visitor.upload(some_photo(0), "cat.jpg")
+    marks: Any = ({"meta": {"_type": "gradio.FileData"}}, {})  # as Gradio marks an upload, and without
+    for path, mark in product((str(private), "https://example.com/cat.jpg", "HTTP://1.2.3.4/cat.jpg"), marks):
+        file = {"path": path, "orig_name": "private.jpg", **mark}
+        for kind, label, values in (
+            ("upload", "photos", [[file], "unet"]),
+            ("upload", "photos", [[upload], file]),
+            ("upload", "Own picture", [file, None]),
+            ("input", "Crop to the pet", [None, False, file, *CUTOUT[1:]]),
+            ("input", "Opacity of the overlay", [None, None, file, ["pet"]]),
+        ):
+            output = visitor.do(kind, label, *values)
+            assert "error" in output or 'class="failed"' in str(output), (file, label)
+            assert not re.search("data:image|gradio_api|Errno", str(output)), (file, label)
+        assert "an image of your own" not in visitor.compared("image", *CUTOUT[1:]), file
+    visitor.data("upload", "Own picture", upload, None)
+    assert "an image of your own" in visitor.compared("image", *CUTOUT[1:])
 
 
 def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:

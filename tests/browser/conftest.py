@@ -1,9 +1,10 @@
 """A real browser for the tests in this folder; they are skipped, with the reason, where there is none."""
 
 import signal
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from servers import free_port, web_app
@@ -32,6 +33,26 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def dropped() -> Callable[[Any, str, str, dict[str, Any]], None]:
+    """A function that drops a file on an element of a page (`drop`), or pastes it there (`paste`)."""
+    script = """([target, kind, name, base64]) => {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      const data = new DataTransfer();
+      data.items.add(new File([bytes], name));
+      const options = { bubbles: true, cancelable: true };
+      const event = kind === "paste"
+        ? new ClipboardEvent(kind, { ...options, clipboardData: data })
+        : new DragEvent(kind, { ...options, dataTransfer: data });
+      document.querySelector(target).dispatchEvent(event);
+    }"""
+
+    def drop(page: Any, target: str, kind: str, file: dict[str, Any]) -> None:
+        page.evaluate(script, [target, kind, file["name"], b64encode(file["buffer"]).decode()])
+
+    return drop
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ CASES = [
     ),
     ("07.1", lambda effect, deviation, runs: 0.0, "in 5 % of all experiments"),
     ("07.1", simulated(factor=1.96), "the quantile of t"),
-    ("07.1", simulated(single=True), "Draw both groups"),
+    ("07.1", simulated(single=True), "Draw the scores of both recipes at random"),
     ("07.1", lambda effect, deviation, runs: [1], "expected"),
     ("07.2", ("noise", confidence()), "right. Undamaged"),
     ("07.2", ("fog", confidence()), "predict first"),

@@ -1,3 +1,6 @@
+import os
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +23,9 @@ def test_start_sets_every_seed(monkeypatch):
     drawn = []
     for _ in range(2):
         assert course.start(seed=5, data=False).source == "oxford"
-        drawn.append((float(torch.rand(1)), float(np.random.rand())))  # noqa: NPY002 - the generator that it seeds
+        # the generators that it seeds, and the seed for Lightning
+        drawn.append((float(torch.rand(1)), float(np.random.rand()), random.random()))  # noqa: NPY002
+        assert os.environ.pop("PL_GLOBAL_SEED") == "5"
     assert drawn[0] == drawn[1]
 
 

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from scipy.ndimage import label
 
 from petseg.data.augment import Augment, AugmentSettings
+from petseg.data.collage import reflected
 
 MOVES = {"degrees": 15.0, "scale_min": 0.7, "scale_max": 1.4, "shift": 0.1}
 COLORS = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
@@ -97,6 +98,14 @@ def test_each_example_is_changed_in_its_own_way_and_the_same_seed_gives_the_same
     assert not torch.equal(first, other)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_where_a_gpu_cannot_mirror_the_positions_are_mirrored_instead(mode):
+    layer, grid = torch.rand(2, 3, 5, 7), 7 * torch.rand(2, 40, 40, 2) - 3.5
+    expected = F.grid_sample(layer, grid, mode, "reflection", align_corners=False)
+    found = F.grid_sample(layer, reflected(grid, (5, 7)), mode, "zeros", align_corners=False)
+    torch.testing.assert_close(found, expected)
+
+
 def test_nothing_outside_the_image_is_filled_with_black():
     image, mask = torch.ones(16, 3, 32, 32), torch.full((16, 32, 32), 2, dtype=torch.uint8)
     changed, labels = augmented(image, mask, scale_min=0.5, scale_max=0.5, shift=0.4)
@@ -122,6 +131,31 @@ def test_stretch_changes_the_aspect_ratio_and_keeps_the_area():
     assert 1.3 < float(ratio.max()) < 1.6
     assert 0.62 < float(ratio.min()) < 0.77
     torch.testing.assert_close(wide * high, torch.full((200,), 400.0), atol=25, rtol=0)
+
+
+def test_scale_enlarges_and_shift_moves_by_up_to_its_fraction_of_the_side():
+    image, mask = torch.zeros(64, 3, 100, 100), torch.ones(64, 100, 100, dtype=torch.uint8)
+    mask[:, 40:60, 40:60] = 0  # a pet of 20x20 in the middle
+    _, labels = augmented(image, mask, scale_min=2.0, scale_max=2.0)
+    assert ((labels == 0).sum(dim=(1, 2)) - 40 * 40).abs().max() <= 80
+    _, labels = augmented(image, mask, shift=0.25)
+    columns = torch.arange(100) + 0.5
+    centre = ((labels == 0).any(dim=1) * columns).sum(dim=1) / (labels == 0).any(dim=1).sum(dim=1)
+    assert 20 < (centre - 50).abs().max() < 26
+
+
+def test_brightness_is_one_factor_per_image_contrast_keeps_its_mean_and_saturation_its_greys():
+    image, mask = 0.3 + 0.2 * torch.rand(16, 3, 8, 8), torch.zeros(16, 8, 8, dtype=torch.uint8)
+    factor = (augmented(image, mask, brightness=0.5)[0] / image).flatten(1)
+    torch.testing.assert_close(factor, factor[:, :1].expand_as(factor))
+    assert factor.std(dim=0).min() > 0.1
+    mean = image.mean(dim=(1, 2, 3), keepdim=True)
+    changed, _ = augmented(image, mask, contrast=0.5)
+    torch.testing.assert_close(changed.mean(dim=(1, 2, 3), keepdim=True), mean)
+    assert ((changed - mean) / (image - mean)).flatten(1).median(dim=1).values.std() > 0.1
+    changed, _ = augmented(image, mask, saturation=0.5)
+    torch.testing.assert_close(changed.mean(dim=1), image.mean(dim=1))
+    assert (changed.std(dim=1) / image.std(dim=1)).flatten(1).median(dim=1).values.std() > 0.1
 
 
 def test_blur_takes_detail_from_some_images_and_leaves_the_others():

@@ -8,6 +8,7 @@ from disks import make_read_only
 from PIL import Image
 
 from petseg.data import cache
+from petseg.data.cache import LISTED
 from petseg.errors import DataError
 
 
@@ -101,6 +102,14 @@ def test_all_damaged_files_are_named_at_once_and_a_missing_one_before_them(files
     files[2][0].unlink()
     with pytest.raises(DataError, match=r"2\.jpg: missing.*petseg data oxford.*--dir"):
         open_pixels(files, tmp_path)
+
+
+def test_of_many_damaged_files_the_first_are_named_and_the_others_counted(files, tmp_path):
+    files = [files[0]] * (LISTED + 3)
+    files[0][0].write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"and 3 more files\.$") as error:
+        open_pixels(files, tmp_path)
+    assert str(error.value).count("cannot be read") == LISTED
 
 
 @pytest.mark.parametrize("name", ["images.npy", "checksums.json"])

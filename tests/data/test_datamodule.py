@@ -21,11 +21,13 @@ def test_splits_are_disjoint_and_complete(module, cartoons):
     assert names["train"] | names["val"] == {e.name for e in read_split(cartoons / "oxford-iiit-pet", "trainval")}
 
 
-def test_batches_hold_uint8_pixels_channels_last(module):
+@pytest.mark.parametrize("apple", [False, True])
+def test_batches_hold_uint8_pixels_channels_last_but_for_gpus_of_apple(module, monkeypatch, apple):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: apple)
     batch = next(iter(module.val_dataloader()))
     assert batch.image.dtype == batch.mask.dtype == torch.uint8
     assert batch.image.shape == (5, 3, 32, 32)
-    assert batch.image.is_contiguous(memory_format=torch.channels_last)
+    assert batch.image.is_contiguous(memory_format=torch.contiguous_format if apple else torch.channels_last)
     assert batch.mask.shape == (5, 32, 32)
     assert set(batch.mask.unique().tolist()) == {0, 1, 2}
 
@@ -39,6 +41,17 @@ def test_a_split_that_was_moved_to_a_device_gives_the_same_batches(module):
         for layer_before, layer in zip(old, new, strict=True):
             assert torch.equal(layer_before, layer)
         assert new.image.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("missing", "moved"), [(0, {"train", "val"}), (1, set())])
+def test_training_splits_move_to_a_gpu_if_they_take_half_of_its_free_memory(module, monkeypatch, missing, moved):
+    size = (len(module.datasets["train"]) + len(module.datasets["val"])) * 32 * 32 * 4
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * size - missing, 10**12))
+    device = torch.device("cuda")
+    move = lambda self, where: setattr(self, "resident", where)  # noqa: E731
+    monkeypatch.setattr(datamodule.PixelDataset, "move_to", move)
+    module.move_to_gpu(device)
+    assert {split for split, dataset in module.datasets.items() if dataset.resident == device} == moved
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

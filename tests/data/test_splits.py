@@ -1,6 +1,5 @@
 from collections import Counter
 
-import numpy as np
 import pytest
 
 from petseg.data.splits import Example, first_fraction, read_split, validation_names
@@ -13,9 +12,8 @@ def test_validation_has_the_same_fraction_of_every_breed():
     assert chosen == {"A": 10, "b": 10, "C_c": 10}
 
 
-def test_validation_does_not_depend_on_the_order_or_the_random_state():
+def test_validation_does_not_depend_on_the_order():
     examples = [Example(f"pug_{i}", 1, "dog") for i in range(50)]
-    np.random.default_rng()
     assert validation_names(examples) == validation_names(reversed(examples))
     # recorded once: the same on every machine
     assert sorted(validation_names(examples, 0.06)) == ["pug_32", "pug_46", "pug_48"]

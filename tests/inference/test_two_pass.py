@@ -8,7 +8,16 @@ from PIL import Image
 
 from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
-from petseg.inference.two_pass import WEIGHT, mean_logits, merge_logits, part_of, pet_boxes, pet_squares, pets_are_small
+from petseg.inference.two_pass import (
+    MOST_PETS,
+    WEIGHT,
+    mean_logits,
+    merge_logits,
+    part_of,
+    pet_boxes,
+    pet_squares,
+    pets_are_small,
+)
 from petseg.labels import BACKGROUND, BOUNDARY, PET
 
 ROWS, COLUMNS = slice(40, 60), slice(20, 50)
@@ -56,6 +65,13 @@ def test_each_of_two_pets_that_stand_apart_has_its_own_box_and_the_larger_comes_
     first, second = pet_boxes(with_pets(small, large), (200, 100))
     assert first[0] < 20 < 60 < first[2] < 80
     assert 120 < second[0] < 140 < 180 < second[2]
+
+
+def test_of_many_pets_the_largest_have_boxes():
+    pets = [(slice(8 * n, 8 * n + 2), slice(70, 72 + n)) for n in range(10)]
+    boxes = pet_boxes(with_pets(*pets), (2000, 2000))
+    assert len(boxes) == MOST_PETS < 10
+    assert boxes == sorted(boxes, reverse=True, key=lambda box: box[1])  # the larger ones are further down
 
 
 @pytest.mark.parametrize("box", [(0, 0, 60, 40), (3, 5, 60, 40), (7, 0, 8, 1), (11, 13, 47, 39)])

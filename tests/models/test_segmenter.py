@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from petseg.models import segmenter
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.models.unet import UNet
 
@@ -26,6 +27,24 @@ def test_logits_are_float32_also_where_the_network_computes_in_half_precision():
     segmenter = Segmenter(UNet(channels=(4,))).eval()
     with torch.autocast("cpu", torch.bfloat16):
         assert segmenter(torch.rand(1, 3, 8, 8)).dtype == torch.float32
+
+
+def test_a_gpu_of_apple_that_takes_no_tensor_is_not_used(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    taken = torch.ones(1)
+
+    def ones(*_, device):
+        if device == "mps" and taken is None:
+            raise RuntimeError("MPS backend out of memory")
+        return taken
+
+    monkeypatch.setattr(torch, "ones", ones)
+    for device in ("mps", "cpu"):
+        segmenter._mps_computes.cache_clear()
+        assert segmenter.best_device() == device
+        taken = None
+    segmenter._mps_computes.cache_clear()
 
 
 def test_only_the_networks_tensors_are_saved_and_all_move_together():

@@ -87,6 +87,14 @@ def test_a_loaded_model_predicts_as_the_saved_one(tmp_path, separable):
     assert not any(module.training for module in loaded.modules())
 
 
+def test_a_loaded_model_does_not_depend_on_its_file_any_more(path, segmenter):
+    loaded = zoo.load(path)[0]
+    before = {key: value.clone() for key, value in loaded.state_dict().items()}
+    with path.open("r+b") as file:
+        file.write(b"\1" * path.stat().st_size)
+    assert all(torch.equal(value, before[key]) for key, value in loaded.state_dict().items())
+
+
 def test_the_card_comes_back_as_it_was(path, segmenter):
     assert zoo.load(path)[1] == zoo.card(path) == card(segmenter)
 

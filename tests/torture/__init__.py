@@ -26,6 +26,7 @@ class Tally:
         self.tried = 0
         self.slowest = 0.0
         self.lost: list[str] = []
+        self.skipped: list[str] = []
 
     @contextmanager
     def case(self, name: str, seconds: float = float("inf")) -> Iterator[None]:
@@ -41,10 +42,19 @@ class Tally:
         finally:
             self.slowest = max(self.slowest, self.clock() - start)
 
+    @contextmanager
+    def unless(self, lacks: type[Exception]) -> Iterator[None]:
+        """Cases that this machine cannot try if it raises this error: then the row says what it lacks."""
+        try:
+            yield
+        except lacks as error:
+            self.skipped = list(dict.fromkeys([*self.skipped, str(error)]))
+
     def row(self, **more: Any) -> dict[str, Any]:
         """The kind's row of the table."""
         row = {"tried": self.tried, "lost": len(self.lost), "slowest_seconds": round(self.slowest, 2)}
-        return row | more | {"lost_cases": self.lost}
+        skipped = {"skipped": self.skipped} if self.skipped else {}
+        return row | more | skipped | {"lost_cases": self.lost}
 
 
 def refused(action: Callable[[], object], sentence: str) -> None:

@@ -40,6 +40,8 @@ def attempt(run: Callable[[str], dict[str, Any]], scale: str) -> dict[str, Any]:
         row = {"tried": 1, "lost": 1, "slowest_seconds": 0.0, "lost_cases": [f"{type(error).__name__}: {error}"]}
     for case in row.pop("lost_cases"):
         print(f"  lost: {case}", flush=True)
+    for reason in row.get("skipped", ()):
+        print(f"  some cases skipped: {reason}", flush=True)
     return row | {"minutes": round((time.perf_counter() - start) / 60, 1)}
 
 

@@ -57,7 +57,8 @@ def run(scale: str) -> dict[str, Any]:
             return open_pixels(files, 64, root / "cache", "some", progress=False)
 
         caches(tally, generator, count, root, opened, right)
-        with suppress(NoDiskError):
+        limited_files(tally, root, files)
+        with tally.unless(NoDiskError):
             full_disks(tally, root, files)
         with archive_server() as server, patch.object(download, "ARCHIVES", server.table()), no_pauses():
             downloads(tally, generator, count, root, server)
@@ -137,6 +138,10 @@ def full_disks(tally: Tally, root: Path, files: list[tuple[Path, Path]]) -> None
                 refused(lambda disk=disk, write=write: write(disk), sentence)
                 assert (disk / "a.json").read_text() == (disk / "a.ckpt").read_text() == "old"
                 assert not list(disk.glob(".[pd]*")), "a part is left"
+
+
+def limited_files(tally: Tally, root: Path, files: list[tuple[Path, Path]]) -> None:
+    """Decoding where files may not become as large as the cache."""
     for size in (1_000, 100_000, 400_000):
         with tally.case(f"decoding with files of at most {size} bytes", seconds=10):
 
@@ -162,7 +167,7 @@ def downloads(tally: Tally, generator: random.Random, count: int, root: Path, se
         with tally.case(f"download killed, number {number}", seconds=10):
             killed(lambda folder=folder: fetch_oxford(folder), generator.uniform(0, 0.05))
             complete(folder)
-    with suppress(NoDiskError), small_disk(root / "disk", "700k") as disk:
+    with tally.unless(NoDiskError), small_disk(root / "disk", "700k") as disk:
         with tally.case("download on a full disk", seconds=10):
             refused(lambda: fetch_oxford(disk), "No space left.*PETSEG_DATA_DIR")
         with tally.case("download without an end on a full disk", seconds=10):

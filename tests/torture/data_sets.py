@@ -40,7 +40,7 @@ def run(scale: str) -> dict[str, Any]:
         for title, damage, sentence in [*files(), *sizes(), *values(), *lists()]:
             with tally.case(title, seconds=5):
                 attempt(broken(root, damage), sentence)
-        with suppress(NoDiskError):
+        with tally.unless(NoDiskError):
             read_only(tally, root)
         for number in range(2_000 if scale == "full" else 60):
             damaged = generator.choice([PHOTO, TRIMAP, *LISTS])

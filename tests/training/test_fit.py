@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning as L
 import pytest
@@ -50,6 +51,15 @@ def test_the_confusion_matrix_of_every_validation_is_logged_and_the_last_is_writ
     assert [value for row in written["pixels"] for value in row] == [values[-1] for values in pixels]
     examples = ready(cartoons, image_size=32).examples["val"]
     assert {sum(epoch) for epoch in zip(*pixels, strict=True)} == {len(examples) * 32 * 32}
+
+
+def test_each_process_of_a_training_augments_in_its_own_way():
+    drawn = []
+    for rank in (0, 0, 1):
+        trainer = SimpleNamespace(current_epoch=3, global_rank=rank)
+        EpochSeeds(7).on_train_batch_start(trainer, None, None, 0)  # type: ignore[arg-type]
+        drawn.append(float(torch.rand(1)))
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 EPOCH_SEEDS = "petseg.training.callbacks.EpochSeeds"

@@ -15,6 +15,7 @@ from petseg.data import datamodule
 from petseg.data.cartoons import write_dataset
 from petseg.data.datamodule import PetDataModule
 from petseg.errors import PetsegError, SettingsError
+from petseg.metrics.calibration import expected_calibration_error, reliability_counts
 from petseg.metrics.confusion import pooled_scores
 from petseg.models import zoo
 from petseg.training import fit, release
@@ -39,7 +40,8 @@ def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(
     assert set(printed) == {"averaged", "raw"}
     assert card.recipe["weights"] == max(printed, key=lambda name: float(printed[name]))
     module = pets(cartoons)
-    matrices = evaluate(zoo.load(out)[0], module, "test")
+    segmenter, _ = zoo.load(out)
+    matrices = evaluate(segmenter, module, "test")
     assert card.scores["test"] == pytest.approx(pooled_scores(matrices))
     assert card.data["examples"]["test"] == len(matrices)
     assert json.loads(Path("log/release.json").read_text())["scores"]["test"] == card.scores["test"]
@@ -47,8 +49,10 @@ def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(
     chosen = [row for row, example in enumerate(module.examples["test"]) if example.breed == worst]
     assert card.scores["breeds"][worst] == pytest.approx(pooled_scores(matrices[chosen])["mean_iou"], abs=1e-4)
     assert list(card.scores["breeds"].values()) == sorted(card.scores["breeds"].values(), reverse=True)
-    assert set(card.scores["calibration"]) == {"pet", "background", "boundary", "top label"}
-    assert all(0 <= error <= 1 for error in card.scores["calibration"].values())
+    counts = [reliability_counts(segmenter(b.image).softmax(dim=1), b.mask) for b in module.test_dataloader()]
+    errors = expected_calibration_error(torch.stack(counts).sum(dim=0)).tolist()
+    names = ("pet", "background", "boundary", "top label")
+    assert card.scores["calibration"] == pytest.approx(dict(zip(names, errors, strict=True)), abs=1e-4)
     size_of_the_card = flags(cartoons, weights=out, **{"data.image_size": None})
     assert cli.main(["test", *size_of_the_card]) == 0
     shown = re.search(r"test/mean_iou\W+([\d.]+)", capsys.readouterr().out)

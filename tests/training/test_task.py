@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from petseg.data.augment import AugmentSettings
 from petseg.data.datamodule import Batch
@@ -13,6 +14,7 @@ from petseg.errors import SettingsError
 from petseg.metrics.confusion import class_map
 from petseg.models.segmenter import EFFICIENTNET_LITE, IMAGENET
 from petseg.models.unet import UNet
+from petseg.training import depthwise
 from petseg.training.loss import soft_dice_loss
 from petseg.training.optimizer import one_cycle
 from petseg.training.recipes import read_recipe, stages
@@ -154,6 +156,16 @@ def test_the_last_epochs_keep_the_pixels_of_every_image(epoch, moved):
 def test_a_stage_keeps_the_aspect_ratio_of_the_images():
     batch = Batch(torch.zeros(2, 3, 24, 48), torch.zeros(2, 24, 48, dtype=torch.uint8), torch.arange(2))
     assert trained_images(task_with(sizes=(0.5,)), batch).shape == (2, 3, 12, 24)
+
+
+def test_a_training_step_has_fast_gradients_of_depthwise_convolutions(monkeypatch):
+    replaced = []
+    apply = depthwise._Float32Gradients.apply
+    monkeypatch.setattr(depthwise._Float32Gradients, "apply", lambda *args: (replaced.append(1), apply(*args))[1])
+    batch = Batch(torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8, dtype=torch.uint8), torch.arange(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        trained_images(SegmentationTask(nn.Conv2d(3, 3, 5, padding=2, groups=3, bias=False)), batch)
+    assert replaced
 
 
 def test_a_task_can_overfit_one_batch():

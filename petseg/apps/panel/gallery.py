@@ -145,10 +145,8 @@ class Gallery:
 
     def file(self, entry: Entry, kind: str) -> tuple[str, bytes]:
         """Name and bytes of a picture's file at the photo's own size: `cutout`, `copy`, `overlay` or `mask`."""
-        settings = self.settings()
-        if kind == "copy":  # programs that paste expect PNG
-            kind, settings = "cutout", replace(settings, format="png")
-        return display.file(entry.name, kind, entry.result, settings, self._widget.opacity, self._widget.classes)
+        widget = self._widget
+        return display.file(entry.name, kind, entry.result, self.settings(), widget.opacity, widget.classes)
 
     def archive(self) -> tuple[str, bytes]:
         """Name and bytes of a ZIP file with all cut-outs; raises PhotoError if there are none."""

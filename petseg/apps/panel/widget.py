@@ -92,8 +92,9 @@ class PanelWidget(anywidget.AnyWidget):
         self.on_msg(self._on_message)
 
     def _on_message(self, _: Any, content: Message, buffers: Sequence[Any]) -> None:
-        """Passes a message on. Files come in parts of 1 MiB: a notebook server drops messages above 10 MB silently.
+        """Passes a message on.
 
+        Files come in parts of 256 KiB: notebook servers drop messages above 10 MB silently, Colab those above 1 MB.
         Each part names its view: two browser windows that show one panel may upload at once.
         """
         if content["type"] != "part":
@@ -131,7 +132,7 @@ class PanelWidget(anywidget.AnyWidget):
 
     def save(self, view: str, picture: str, name: str, data: bytes) -> None:
         """Gives the browser of a view the file of a picture that it asked for."""
-        kind = mimetypes.guess_type(name)[0]
+        kind = mimetypes.guess_type(name, strict=False)[0]  # WebP is no strict one before Python 3.13
         self.send({"type": "save", "name": name, "kind": kind, "view": view, "picture": picture}, buffers=[data])
 
     def add_message(self, sentence: str) -> None:

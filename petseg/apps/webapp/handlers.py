@@ -171,8 +171,6 @@ class Handlers:
         """Writes a picture at the photo's own size; the values are `fields`, or of another picture the overlay's."""
         photo = visit.shown
         settings, overlay = (CutoutSettings(), values) if kind in ("overlay", "mask") else (self._settings(*values), ())
-        if kind == "copy":  # browsers copy PNGs
-            kind, settings = "cutout", replace(settings, format="png")
         return self.store.write(*display.file(photo.file.name, kind, self.session.full_size(photo), settings, *overlay))
 
     @answers

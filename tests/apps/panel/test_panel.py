@@ -476,6 +476,13 @@ def test_an_own_image_stands_behind_the_pet_and_may_be_replaced(panel: Panel) ->
     assert [sentence[:9] for sentence in panel.widget.messages] == ["text.png:"]
 
 
+def test_of_a_large_background_a_smaller_copy_is_kept(panel: Panel) -> None:
+    upload(panel, "wide.png", photo(5000, 10, kind="PNG"), purpose="background")
+    background = panel.gallery.settings().background
+    assert isinstance(background, Image.Image)
+    assert background.size == (4096, 8)
+
+
 def test_details_are_drawn_only_when_they_are_unfolded_and_opacity_and_classes_change_the_overlay(panel: Panel) -> None:
     upload(panel, "dog.jpg", photo())
     assert set(panel.widget.shown) == {"photo 1", "before", "after"}

@@ -72,6 +72,17 @@ def test_a_photo_that_is_not_there_is_one_sentence(server: str, tmp_path: Path) 
         typed_photo(str(tmp_path / "cat.jpg"))
 
 
+def test_of_an_address_no_more_is_fetched_than_may_be_uploaded(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("petseg.apps.panel.panel.MAX_BYTES", 1_000_000)
+    (tmp_path / "cat.jpg").write_bytes(bytes(1_000_000))
+    assert len(typed_photo(f"{server}/cat.jpg")[1]) == 1_000_000
+    (tmp_path / "cat.jpg").write_bytes(bytes(1_000_001))
+    with pytest.raises(PhotoError, match=r"^cat\.jpg: larger than 1 MB\. Download it and type its path instead\.$"):
+        typed_photo(f"{server}/cat.jpg")
+
+
 def test_of_each_breed_of_the_data_set_a_photo_is_offered_where_it_is(tmp_path: Path) -> None:
     for name in ("saint_bernard_7", "Bengal_1", "Bengal_2"):
         (tmp_path / f"{name}.jpg").touch()
