@@ -65,16 +65,6 @@ def test_the_recorded_settings_of_the_matte_are_the_defaults_and_beat_the_plain_
         assert all(matte[score] < ramp[score] for score in ("see_through", "haze", "mad", "spoilt"))
 
 
-def test_the_record_of_duplicates_lists_each_pair_once_and_the_boundary_agrees_least():
-    record = read_json(published("duplicates.json"))
-    pairs = [tuple(sorted(pair["names"])) for pair in record["pairs"]]
-    assert len(set(pairs)) == len(pairs) > 0
-    assert min(pair["correlation"] for pair in record["pairs"]) > record["threshold"]
-    scores = {name: ends[0] for name, ends in record["agreement"].items()}
-    assert scores["iou_boundary"] < scores["iou_pet"] < scores["iou_background"] < 1
-    assert scores["mean_iou"] == pytest.approx(sum(scores[name] for name in scores if name != "mean_iou") / 3, abs=1e-3)
-
-
 def test_the_record_says_what_the_threshold_of_the_package_does():
     record = read_json(published("elsewhere.json"))
     assert record["threshold"] == PET_THRESHOLD

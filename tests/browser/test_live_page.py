@@ -309,7 +309,7 @@ def test_overlay_and_class_map_are_drawn_as_in_python(page: Any, predictor: Pred
     choose(page, kinds()["large.jpg"], "large.jpg")
     result, shown = predictor(kinds()["large.jpg"]), "key => document.querySelector(`img[data-key=${key}]`).src"
     page.locator("details").evaluate("details => details.open = true")
-    drawn(page)
+    page.wait_for_function(f"({shown})('confidence').startsWith('blob')")  # the last one
     mask = page.evaluate(shown, "mask")
     for opacity in (1, 0.5):
         overlay = page.evaluate(shown, "overlay")
@@ -651,6 +651,7 @@ def test_the_page_fits_each_width_and_has_no_fault_that_axe_finds(page: Any) -> 
             page.set_viewport_size({"width": width, "height": 900})
             faults[theme, width] = axe_faults(page, ".petseg-front")
     assert not any(faults.values()), faults
+
 
 def test_a_phone_offers_its_camera_and_no_paste(chromium: Any, address: str) -> None:
     context = chromium.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)

@@ -95,16 +95,17 @@ def test_if_the_best_device_fails_the_cpu_goes_on_with_one_sentence_that_says_wh
 ):
     monkeypatch.setattr(predictor_module, "best_device", lambda: device)
     sentence = rf"^{device}: [^\n]+\. The CPU computes instead, slower\.$"
+    photos = [noise(60 + index, 40) for index in range(8)]
 
     def segmented() -> list[Segmentation]:
         with ThreadPoolExecutor(4) as threads:
-            return list(threads.map(Predictor(model), [noise(60, 40)] * 8))
+            return list(threads.map(Predictor(model), photos))
 
     with pytest.warns(PetsegWarning, match=sentence) as warned:
         results = segmented()
     assert len(warned) == 1
-    for result in results:
-        np.testing.assert_allclose(result.logits, predictor(noise(60, 40)).logits, atol=1e-6)
+    for photo, result in zip(photos, results, strict=True):
+        np.testing.assert_allclose(result.logits, predictor(photo).logits, atol=1e-6)
 
 
 def test_a_model_with_other_classes_is_refused(tmp_path):
@@ -112,15 +113,6 @@ def test_a_model_with_other_classes_is_refused(tmp_path):
     card = ModelCard.of(segmenter, name="two", size=(32, 32), classes=("cat", "dog"))
     with pytest.raises(ModelError, match=r"two: finds cat, dog; expected pet, background, boundary\."):
         Predictor(zoo.save(tmp_path / "two.safetensors", segmenter, card))
-
-
-def test_threads_share_a_predictor(predictor):
-    photos = [noise(60 + index, 40) for index in range(6)]
-    expected = [predictor(photo).logits for photo in photos]
-    with ThreadPoolExecutor(max_workers=6) as threads:
-        results = list(threads.map(predictor, photos))
-    for result, logits in zip(results, expected, strict=True):
-        np.testing.assert_allclose(result.logits, logits, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

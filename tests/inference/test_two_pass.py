@@ -166,6 +166,7 @@ def test_each_pet_is_segmented_again_after_the_photo_at_twice_the_size_if_its_pe
     logits = Spy(model).photo_logits(noise(400, 100), passes)
     assert seen == sizes
     assert logits.shape == (3, 30, 48)
+    assert Spy(model).passes == 2  # the default
 
 
 def test_the_mean_of_both_sizes_is_that_of_their_probabilities():
@@ -173,10 +174,6 @@ def test_the_mean_of_both_sizes_is_that_of_their_probabilities():
     likely = larger.softmax(dim=0).reshape(3, 5, 2, 7, 2).mean(dim=(2, 4))
     expected = (logits.softmax(dim=0) + likely) / 2
     torch.testing.assert_close(mean_logits(logits, larger).softmax(dim=0), expected)
-
-
-def test_the_default_is_two_passes(model):
-    assert Predictor(model).passes == 2
 
 
 def test_pets_are_small_if_there_are_some_and_with_their_boundary_they_fill_less_than_a_quarter_of_the_photo():

@@ -62,31 +62,16 @@ def test_the_loss_is_weighed_between_hard_and_soft_labels(module, weight):
     torch.testing.assert_close(found, expected)
 
 
-def test_a_student_learns_from_its_teacher_during_fit_and_frees_the_soft_labels(module, small_model):
-    seen = []
-
-    class Spy(L.Callback):
-        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-            seen.append((pl_module._soft.shape[0], pl_module._soft_weight))
-
-    task = SegmentationTask(UNet(channels=(4,)))
-    trainer = L.Trainer(
-        max_epochs=1, limit_train_batches=2, limit_val_batches=0, accelerator="cpu", logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, callbacks=[Distillation(str(small_model), 0.3), Spy()],
-    )  # fmt: skip
-    trainer.fit(task, datamodule=module)
-    assert seen == [(len(module.datasets["train"]), 0.3)] * 2
-    assert task._soft is None
-
-
 class Spy(L.Callback):
     """Keeps the soft labels of each step and the averaged student at the end of each epoch."""
 
     def __init__(self):
-        self.labels, self.students = [], []
+        self.labels, self.weights, self.students = [], [], []
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.task = pl_module
         self.labels.append(pl_module._soft)
+        self.weights.append(pl_module._soft_weight)
 
     def on_train_epoch_end(self, trainer, pl_module):
         average = next(callback for callback in trainer.callbacks if isinstance(callback, WarmupEMA)).average
@@ -99,21 +84,24 @@ class Spy(L.Callback):
 
 
 def three_steps(teacher, module, spy, *more, checkpoint=None, callbacks=None, **settings):
-    """Trains a tiny student for three epochs of one step; it joins with the second."""
+    """Trains a tiny student for three epochs of one step; it joins with the second. Returns it."""
     trainer = L.Trainer(
         max_epochs=3, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", logger=False,
         enable_progress_bar=False, enable_checkpointing=bool(more),
-        callbacks=[*(callbacks or (Distillation(str(teacher), join=0.3), WarmupEMA(0.5))), spy, *more],
+        callbacks=[*(callbacks or (Distillation(str(teacher), 0.3, join=0.3), WarmupEMA(0.5))), spy, *more],
     )  # fmt: skip
     task = SegmentationTask(UNet(channels=(4,)), learning_rate=0.05, **settings)
     trainer.fit(task, module, ckpt_path=checkpoint)
+    return task
 
 
 def test_the_student_joins_with_its_average_of_that_time_also_when_the_training_is_resumed_later(
     module, small_model, tmp_path
 ):
     spy = Spy()
-    three_steps(small_model, module, spy, ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1))
+    task = three_steps(small_model, module, spy, ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1))
+    assert spy.weights == [0.3] * 3
+    assert task._soft is None  # they are freed
     teacher, split = zoo.load(small_model)[0], module.datasets["train"]
     assert spy.labels[0].equal(soft_labels([teacher], split))
     expected = spy.joined(1, teacher, split)
@@ -162,12 +150,10 @@ def test_a_training_that_fails_leaves_no_teacher_to_the_next(module, small_model
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             raise ZeroDivisionError
 
-    task = SegmentationTask(UNet(channels=(4,)))
-    silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = L.Trainer(max_epochs=1, accelerator="cpu", callbacks=[Distillation(str(small_model)), Fails()], **silent)
+    spy = Spy()
     with pytest.raises(ZeroDivisionError):
-        trainer.fit(task, module)
-    assert task._soft is None
+        three_steps(small_model, module, Fails(), callbacks=(Distillation(str(small_model)), spy))
+    assert spy.task._soft is None
 
 
 def test_a_training_without_a_teacher_is_refused():

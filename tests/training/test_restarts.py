@@ -87,21 +87,6 @@ def test_the_log_has_the_rate_of_each_epoch_s_first_step(whole):
     assert whole["logged"] == pytest.approx(whole["rates"][::6], rel=1e-4)
 
 
-def test_a_cycle_whose_epoch_another_takes_leaves_the_others_their_augmentation(cartoons):
-    seen, step = {}, SegmentationTask.training_step
-
-    def watch(self, batch, batch_idx):
-        seen[self.current_epoch] = self.augment.settings.flip
-        return step(self, batch, batch_idx)
-
-    Path("recipe.yaml").write_text("model: {augment: [{}, {flip: 0.1}, {flip: 0.2}, {flip: 0.3}]}")
-    restarts = {"model.restarts": "[0.3,0.4,0.6]", "model.augment.degrees": None}  # from epochs 2, 2 and 3 on
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SegmentationTask, "training_step", watch)
-        fit.run(["fit", "--config", "recipe.yaml", *flags(cartoons, **restarts)])
-    assert seen == {0: 0.0, 1: 0.0, 2: 0.2, 3: 0.3}
-
-
 def test_what_is_validated_and_kept_at_the_end_is_the_mean_of_the_averages_at_the_ends_of_all_cycles(whole, cartoons):
     ends, means = whole["ends"], whole["means"]
     assert len(ends) == 3
@@ -155,18 +140,24 @@ def test_a_resumed_run_goes_on_with_its_cycle_and_with_the_mean_of_those_before(
         assert all(tensor.equal(whole["state"][name][key]) for key, tensor in state[name].items()), name
 
 
-def test_each_cycle_has_its_own_augmentation_where_the_recipe_lists_them(cartoons):
-    seen, step = [], SegmentationTask.training_step
+@pytest.mark.parametrize(
+    ("restarts", "flips", "epochs"),
+    [
+        ([0.25, 0.5], [0.1, 0.0, 0.3], [0.1, 0.0, 0.3, 0.3]),
+        ([0.3, 0.4, 0.6], [0.0, 0.1, 0.2, 0.3], [0.0, 0.0, 0.2, 0.3]),  # the second ends with the epoch of the first
+    ],
+)
+def test_each_cycle_has_its_own_augmentation_where_the_recipe_lists_them(cartoons, restarts, flips, epochs):
+    seen, step = {}, SegmentationTask.training_step
 
     def watch(self, batch, batch_idx):
-        seen.append((self.current_epoch, self.augment.settings.flip))
+        seen.setdefault(self.current_epoch, set()).add(self.augment.settings.flip)
         return step(self, batch, batch_idx)
 
-    Path("recipe.yaml").write_text("model: {augment: [{flip: 0.1}, {}, {flip: 0.3}]}")
-    given = flags(cartoons, **CYCLES, **{"model.augment.degrees": None})
+    Path("recipe.yaml").write_text(f"model: {{restarts: {restarts}, augment: {[{'flip': flip} for flip in flips]}}}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SegmentationTask, "training_step", watch)
-        fit.run(["fit", "--config", "recipe.yaml", *given])
-    assert sorted(set(seen)) == [(0, 0.1), (1, 0.0), (2, 0.3), (3, 0.3)]
+        fit.run(["fit", "--config", "recipe.yaml", *flags(cartoons, **{"model.augment.degrees": None})])
+    assert seen == {epoch: {flip} for epoch, flip in enumerate(epochs)}
     card = release(version() / "checkpoints/best.ckpt", Path("out.safetensors"), pets(cartoons), test=False)
-    assert [entry["flip"] for entry in card.recipe["augment"]] == [0.1, 0.0, 0.3]
+    assert [entry["flip"] for entry in card.recipe["augment"]] == flips
