@@ -9,6 +9,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -166,10 +167,10 @@ class Visitor:
         """HTML of the comparison."""
         return str(self.data("input", "Crop to the pet", None, False, *(cutout or CUTOUT))[0])
 
-    def details(self, *overlay: Any) -> tuple[list[Image.Image], str]:
+    def details(self) -> tuple[list[Image.Image], str]:
         """Overlay, class map and confidence map, and HTML of the legend."""
         self.data("expand", "Details: overlay, class map, confidence")
-        pictures, legend = self.data("input", "Opacity of the overlay", None, None, *(overlay or OVERLAY))
+        pictures, legend = self.data("input", "Opacity of the overlay", None, None, *OVERLAY)
         return [self.file(picture["image"]) for picture in pictures], legend
 
     def saved(self, button: str, *values: Any) -> tuple[Image.Image, str]:
@@ -192,9 +193,14 @@ def picture(html: str, index: int = 0) -> Image.Image:
     return Image.open(BytesIO(base64.b64decode(pictures[index])))
 
 
+@cache
+def predictor() -> Predictor:
+    return Predictor("unet", device="cpu")
+
+
 def expected(data: bytes) -> Segmentation:
     """The result at the size of the details."""
-    return display.preview(Predictor("unet", device="cpu")(data), display.DETAIL_SIDE)
+    return display.preview(predictor()(data), display.DETAIL_SIDE)
 
 
 def wrong(image: Image.Image, mask: Any) -> float:

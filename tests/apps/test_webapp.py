@@ -6,7 +6,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -32,6 +31,7 @@ from visitor import (
     memory,
     on_its_side,
     picture,
+    predictor,
     some_photo,
     wrong,
 )
@@ -41,18 +41,12 @@ from petseg.apps.cutouts import CutoutSettings
 from petseg.apps.edits import Stroke
 from petseg.apps.webapp.session import ChosenPhoto, SegmentedPhoto, Session
 from petseg.errors import ModelError, PhotoError, SettingsError
-from petseg.inference.predictor import Predictor
 
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
 
 UPLOADS = 40  # photos that 16 visitors upload
-
-
-@cache
-def predictor() -> Predictor:
-    return Predictor("unet")
 
 
 @pytest.fixture(scope="module")

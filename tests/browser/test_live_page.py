@@ -305,6 +305,17 @@ def test_a_photo_of_any_kind_is_segmented_as_python_segments_it(page: Any, predi
     assert_agreement(page, predictor(kinds()[name]))
 
 
+@pytest.mark.real_data
+def test_photos_at_their_own_size_are_segmented_as_python_segments_them(
+    page: Any, predictor: Predictor, fullsize: Path
+) -> None:
+    photos = sorted((fullsize / "oxford-iiit-pet" / "images").glob("*.jpg"))[::20]
+    assert len(photos) == 3
+    for photo in photos:
+        choose(page, photo.read_bytes(), photo.name)
+        assert_agreement(page, predictor(photo.read_bytes()))
+
+
 def test_overlay_and_class_map_are_drawn_as_in_python(page: Any, predictor: Predictor) -> None:
     choose(page, kinds()["large.jpg"], "large.jpg")
     result, shown = predictor(kinds()["large.jpg"]), "key => document.querySelector(`img[data-key=${key}]`).src"

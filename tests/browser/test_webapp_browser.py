@@ -176,6 +176,7 @@ def test_background_crop_edge_and_format_change_picture_and_file(page: Any, drop
     changes(page, CUTOUT, lambda: page.get_by_label("Crop to the pet").check())
     assert shape(page, CUTOUT) == shape(page, PHOTO) < (600, 400)
     changes(page, CUTOUT, lambda: page.get_by_label("Softer").check())
+    changes(page, CUTOUT, lambda: page.get_by_label("Soft shadow").check())
     page.get_by_label("JPEG").check()
     assert downloaded(page, DOWNLOAD, tmp_path / "cutout.jpg") == "small.cutout.jpg"
     page.locator("#status", has_text="Saved: small.cutout.jpg").wait_for()

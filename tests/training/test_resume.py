@@ -159,7 +159,7 @@ def test_a_run_that_ends_within_an_epoch_is_resumed_without_a_gap_in_its_steps_a
 
 
 def test_a_best_checkpoint_from_within_an_epoch_is_not_resumed(cartoons, scored):
-    scored([0, 0.1, 0.2, 0.9])  # the last is that of the epoch that is cut short
+    scored([0.0, 0.1, 0.2, 0.9, 0.0])  # two of sanity checks, and 0.9 of the epoch that is cut short
     ends_within(2, stop, flags(cartoons))
     assert read_checkpoint(LAST.with_stem("best"))["global_step"] % 6
     with pytest.raises(SettingsError, match=r"best\.ckpt: was saved within an epoch, .* --ckpt_path last"):
