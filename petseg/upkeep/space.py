@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import tomllib
+import uuid
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import metadata
@@ -45,14 +46,19 @@ if __name__ == "__main__":
 
 
 def assemble(folder: Path) -> Path:
-    """Writes the folder, which must not exist yet."""
+    """Writes the folder completely or not at all."""
     if folder.exists():
         raise SettingsError(f"{folder}: exists. Name another folder, or move this one away.")
     texts = {"README.md": _readme(), "app.py": APP, "requirements.txt": _requirements(), ".gitattributes": LARGE_FILES}
-    shutil.copytree(PACKAGE, folder / "petseg", ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    shutil.copy(PACKAGE.parent / "LICENSE", folder)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    try:
+        shutil.copytree(PACKAGE, draft / "petseg", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copy(PACKAGE.parent / "LICENSE", draft)
+        for name, text in texts.items():
+            (draft / name).write_text(text, encoding="utf-8")
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 

@@ -5,7 +5,7 @@ import { Front } from "../front/front.js";
 /** @typedef {import("../front/front.js").Engine} Engine */
 /** @typedef {import("../front/front.js").Picture} Picture */
 
-const PART = 1 << 18; // bytes: notebook servers drop messages above 10 MB silently, Colab those above 1 MB
+const PART = 1 << 18; // bytes: notebook servers drop messages above 10 MB silently, Colab perhaps those above 1 MB
 
 /** What the user chose. While the kernel works, a message overtakes what was chosen before it, so these say it again. */
 const CHOSEN = ["model", "photo", "background", "color", "crop", "format", "edge", "shadow", "correcting", "opacity", "classes"];

@@ -94,8 +94,9 @@ class PanelWidget(anywidget.AnyWidget):
     def _on_message(self, _: Any, content: Message, buffers: Sequence[Any]) -> None:
         """Passes a message on.
 
-        Files come in parts of 256 KiB: notebook servers drop messages above 10 MB silently, Colab those above 1 MB.
-        Each part names its view: two browser windows that show one panel may upload at once.
+        Files come in parts of 256 KiB: notebook servers drop messages above 10 MB silently, Colab perhaps those above
+        1 MB (jupyter-widgets/ipywidgets#3452). Each part names its view: two browser windows that show one panel may
+        upload at once.
         """
         if content["type"] != "part":
             self._receive(content, b"")
