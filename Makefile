@@ -11,7 +11,7 @@
 #   PYTHON    the program that makes .venv; by default the first that is new enough
 #   EXTRAS    extras of pyproject.toml, separated by commas
 #   PIP_ARGS  further arguments of `pip install`, for instance "torch==2.14.1"
-#   WORKERS   processes among which the tests are divided
+#   WORKERS   processes among which the tests are divided; by default one per core, at most four
 #   ARGS      further arguments of the command behind `lab`, `torture`, `reproduce` and `ablation`
 #   NOTEBOOKS numbers of those that `course` and `notebooks` run; all by default
 PYTHON   ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -19,13 +19,16 @@ PYTHON   ?= $(shell for python in python3 python3.14 python3.13 python3.12 pytho
               echo $$python && break; done)
 EXTRAS   ?= dev
 PIP_ARGS ?=
-WORKERS  ?= 2
+WORKERS  ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((cores < 4 ? cores : 4)))
 ARGS     ?=
 NOTEBOOKS ?=
 
 # Notebooks run with the kernel of .venv, whatever kernels the user has installed elsewhere.
 export JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PATH := $(CURDIR)/.venv/share/jupyter
+
+# Compiled once, and not in each of the processes that tests and notebooks start: imports take most of their time.
+unexport PYTHONDONTWRITEBYTECODE
 
 # pip installs into .venv, whatever the user's settings say of other places.
 export PIP_USER := 0

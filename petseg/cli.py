@@ -171,6 +171,7 @@ def _export_int8(model: str | None, out: Path) -> object:
     data = PetDataModule(image_size=zoo.card(model).size[0])
     data.prepare_data()
     data.setup()
+    data.train_dataloader()  # refuses a split without photos
     train = data.datasets["train"]
     images = train.__getitems__(calibration_rows(len(train))).image
     return export_int8(model, out, images, data.val_dataloader())

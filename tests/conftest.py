@@ -30,12 +30,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 #: Modules of long tests, the longest first: they are begun first, so that in the end no process waits for them.
 LONG = [
     "test_practice",
-    "test_torture",
     "test_webapp_browser",
-    "test_webapp",
     "test_live_page",
+    "test_webapp_start",
+    "test_torture",
+    "test_resume",
+    "test_webapp",
     "test_panel_browser",
     "test_site",
+    "test_batch",
+    "test_fit",
     "test_distribution",
 ]
 

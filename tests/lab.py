@@ -11,7 +11,7 @@ import nbformat
 from servers import Server, free_port, serving
 
 NOTEBOOK: Final = "panel.ipynb"
-CODE: Final = "from petseg.apps.panel import segment_panel\n\nsegment_panel()"
+CODE: Final = 'from petseg.apps.panel import segment_panel\n\nsegment_panel("unet")'
 SECONDS: Final = 1000  # Playwright counts milliseconds
 
 NUMBERS: Final = count(1)  # of uploads

@@ -139,7 +139,7 @@ def check(number: str, *answer: Any) -> Any:
             raise UnfilledError
         if left := [comment for part in answer for comment in _open(part)]:
             raise UnfilledError(left)
-        STATES[number], sentence = "passed", f"right. {function(*answer)}"
+        STATES[number], sentence = "passed", f"right. {_fact(function, *answer)}"
         _save(number)
     except UnfilledError as unfilled:
         STATES[number], sentence = "to do", f"still to do: {unfilled}"
@@ -151,6 +151,17 @@ def check(number: str, *answer: Any) -> Any:
     passed = STATES[number] == "passed"
     print(f"Gap {number}, {sentence}" + ("" if passed else " Until then, the notebook goes on with petseg's version."))
     return answer[0] if passed else reference
+
+
+def _fact(function: Callable[..., str], *answer: Any) -> str:
+    """What a check says of a right answer; a hint also where it fails on what the answer returns."""
+    try:
+        return function(*answer)
+    except NotYetError:
+        raise
+    except Exception as error:
+        why = f"the check cannot use it ({type(error).__name__}: {error})"
+        raise NotYetError(f"{why}. Compare types and shapes with those in the text.") from error
 
 
 def _open(answer: Any) -> list[str]:

@@ -26,7 +26,9 @@ REGION[2:10, 4:] = True
 REGION[5:7, 7:9] = False
 STRAY, MOVED = REGION.copy(), np.roll(REGION, (1, -1), (0, 1))
 STRAY[0, 0:3] = True
-PAIRS = [(STRAY, MOVED, 0), (STRAY, MOVED, 1)]
+FAR, NEAR = np.zeros_like(REGION), np.zeros_like(REGION)
+FAR[1, 1] = NEAR[10, 10] = True
+PAIRS = [(STRAY, MOVED, 0), (STRAY, MOVED, 1), (FAR, NEAR, 1)]
 PROBABILITY = (3 * torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(4))).softmax(dim=1)
 DOUBTS = [(PROBABILITY, _labels(5, 2, 9, 9), confidence) for confidence in (0.9, 0.5)]
 
@@ -103,6 +105,9 @@ def second_split(answer: Any) -> str:
         raise NotYetError(f"{said}. Is the first the pooled score of the population? Expected about 95 %.")
     if second < 0.74:
         raise NotYetError(f"{said}. Does the second split have `size` images? Expected about 83 %.")
+    few = population[:40]  # drawn without replacement, each split would be all of them
+    if all(bool(second) for _, second in (ask(answer, few, 40, generator) for _ in range(40))):
+        raise NotYetError("draw with replacement: `torch.randint`. An image can be drawn twice or never.")
     return "An interval is about the score on all photos of this kind, not about the next split."
 
 
@@ -131,7 +136,8 @@ def _boundary_f(prediction: Region, truth: Region, tolerance: float) -> Iterator
         "that is the precision alone.": p,
         "that is the recall alone.": r,
         "a pixel at exactly the tolerance counts as near: `<=`.": _harmonic(strict_p, strict_r),
-        "the harmonic mean has a factor 2.": p * r / (p + r),
+        "the harmonic mean has a factor 2.": _harmonic(p, r) / 2,
+        "where no pixel matches, both are 0, and 0 / 0 is NaN: return 0.": _harmonic(p, r) if p + r else np.nan,
         "`distance_transform_edt` measures from true to false pixels: give it `~true`.": _harmonic(*inside),
         "count the pixels of the contours alone: `[predicted]` and `[true]`.": _harmonic(*everywhere),
     }

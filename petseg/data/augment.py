@@ -28,7 +28,7 @@ class AugmentSettings:
         degrees: largest rotation to either side.
         scale_min: smallest scale, 1 being the image's own; the scale is drawn uniformly in its logarithm.
         scale_max: largest scale.
-        shift: largest shift to any side, as a fraction of height and width.
+        shift: largest shift to any side, as a fraction of height and width, before the image is scaled.
         stretch: largest factor on the aspect ratio, or its inverse.
         brightness: factor 1 +- this.
         contrast: factor 1 +- this on the distance from the image's mean.
@@ -97,9 +97,7 @@ class Augment(nn.Module):
         self.settings = settings or AugmentSettings()
 
     @torch.no_grad()
-    def forward(
-        self, image: Tensor, mask: Tensor, soft: Tensor | None = None, size: float = 1.0, geometry: float | None = None
-    ) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor, mask: Tensor, soft: Tensor | None = None, size: float = 1.0) -> tuple[Tensor, ...]:
         """Changes each example in its own way.
 
         Args:
@@ -107,7 +105,6 @@ class Augment(nn.Module):
             mask: uint8 (B, H, W), labels.
             soft: float (B, K, H, W), a teacher's probabilities.
             size: height and width of the output as a fraction of H and W.
-            geometry: replaces that of the settings, for instance by 0 in the last epochs.
 
         Returns:
             image and mask, and `soft` where it was given, in the new size. Where a moved image does not cover the
@@ -115,10 +112,10 @@ class Augment(nn.Module):
         """
         H, W = (max(1, round(size * side)) for side in image.shape[-2:])
         layers = [image, mask[:, None].to(image.dtype), *([] if soft is None else [soft])]
-        layers = self._moved(self._flipped(layers), H, W, self.settings.geometry if geometry is None else geometry)
-        layers = self._composed(layers)
-        layers[0] = self._blurred(self._recolored(layers[0]))
-        image, labels, *rest = self._pasted(layers)
+        with torch.autocast(image.device.type, enabled=False):  # 16 bits would move the places to read by half a pixel
+            layers = self._composed(self._moved(self._flipped(layers), H, W))
+            layers[0] = self._blurred(self._recolored(layers[0]))
+            image, labels, *rest = self._pasted(layers)
         return image, labels[:, 0].to(mask.dtype), *rest
 
     def _flipped(self, layers: list[Tensor]) -> list[Tensor]:
@@ -126,14 +123,14 @@ class Augment(nn.Module):
         chosen = _chosen(layers[0], self.settings.flip)
         return [torch.where(chosen, layer.flip(-1), layer) for layer in layers]
 
-    def _moved(self, layers: list[Tensor], H: int, W: int, geometry: float) -> list[Tensor]:
+    def _moved(self, layers: list[Tensor], H: int, W: int) -> list[Tensor]:
         """Layers at height H and width W, some examples rotated, scaled, shifted and stretched."""
         s = self.settings
         image, mask, *soft = layers
         resized = [_resized(image, H, W), F.interpolate(mask, (H, W), mode="nearest-exact")]
         resized += [_resized(layer, H, W) for layer in soft]
-        chosen = _chosen(image, geometry)
-        if not geometry or (s.degrees, s.scale_min, s.scale_max, s.shift, s.stretch) == (0, 1, 1, 0, 1):
+        chosen = _chosen(image, s.geometry)
+        if not s.geometry or (s.degrees, s.scale_min, s.scale_max, s.shift, s.stretch) == (0, 1, 1, 0, 1):
             return resized  # a grid that moves nothing would still round every pixel
         # every example is moved, chosen or not: a GPU need not tell the CPU how many were chosen
         grid = F.affine_grid(self._affine(len(image), H, W, image), [len(image), 1, H, W], align_corners=False)

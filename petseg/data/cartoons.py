@@ -37,12 +37,13 @@ def cartoon(name: str) -> tuple[Image.Image, NDArray[np.uint8]]:
 def write_dataset(root: str | Path, images_per_breed: int = PER_BREED) -> Path:
     """Write the cartoons to `root/oxford-iiit-pet`, in the layout that `torchvision.datasets.OxfordIIITPet` reads.
 
-    Files that exist already are kept. The split lists are written last, so an interrupted call leaves nothing that
-    looks like a data set; two processes may write at the same time. Of the 2 to 40 images per breed, the first half,
-    rounded up, is trainval, the rest is test.
+    Files that hold the same already are kept. The split lists are written last, so an interrupted call leaves nothing
+    that looks like a data set; two processes may write at the same time. Of the 2 to 40 images per breed, the first
+    half, rounded up, is trainval, the rest is test.
 
     Raises:
-        DataError: the folder holds other images, such as the real photos, or cannot be written.
+        DataError: the folder holds other images, such as the real photos.
+        MissingError: it cannot be written.
     """
     if not 2 <= images_per_breed <= PER_BREED:
         raise ValueError(f"images_per_breed={images_per_breed}: must be 2 to {PER_BREED}")

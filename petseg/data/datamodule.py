@@ -140,9 +140,18 @@ class PetDataModule(L.LightningDataModule):
             self._open(split)
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the splits `train`, `val` and `test`."""
-        if self.datasets:
-            return
+        """Open the splits `train`, `val` and `test`; for a training on a GPU, copy them there."""
+        if not self.datasets:
+            self._split()
+        if stage == "fit" and self.trainer:
+            self.move_to_gpu(self.trainer.strategy.root_device)
+
+    def teardown(self, stage: str) -> None:
+        """Frees the GPU's memory after a training."""
+        for split in self.datasets.values():
+            split.resident = None
+
+    def _split(self) -> None:
         trainval, pixels = self._open("trainval")
         held_out = validation_names(trainval, self.val_fraction)
         train = [row for row, example in enumerate(trainval) if example.name not in held_out]
@@ -156,8 +165,6 @@ class PetDataModule(L.LightningDataModule):
             "val": PixelDataset(pixels, val),
             "test": PixelDataset(test_pixels, range(len(test))),
         }
-        if stage == "fit" and self.trainer:
-            self.move_to_gpu(self.trainer.strategy.root_device)
 
     def move_to_gpu(self, device: torch.device) -> None:
         """Keeps the splits of a training on its GPU if they take at most half of the memory that is free there."""

@@ -56,6 +56,8 @@ def _orientation(photo: Image.Image) -> int:
 def _turned(image: Image.Image, orientation: int) -> Image.Image:
     if not 2 <= orientation <= 8:
         return image
+    image = image.copy()
+    image.info = {}  # Pillow may fail to copy the rest of broken EXIF
     image.getexif()[Tag.Orientation] = orientation
     return ImageOps.exif_transpose(image)
 

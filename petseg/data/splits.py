@@ -46,11 +46,6 @@ def read_split(folder: Path, split: str) -> list[Example]:
             breed`.
     """
     path = folder / "annotations" / f"{split}.txt"
-    if not path.is_file():
-        raise DataError(
-            f"{path}: missing. Fetch the data set with {FETCH}, name the folder that holds oxford-iiit-pet/ (data_dir, "
-            "or PETSEG_DATA_DIR where that is not given), or use the cartoons: --data.source cartoon."
-        )
     examples: dict[str, Example] = {}
     for number, line in enumerate(_lines(path), start=1):
         if line.strip() and not line.startswith("#"):
@@ -100,6 +95,11 @@ def _part_of_each_breed(examples: Sequence[Example], fraction: float, key: Calla
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()  # Windows editors add a mark
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(
+            f"{path}: missing. Fetch the data set with {FETCH}, name the folder that holds oxford-iiit-pet/ (data_dir, "
+            "or PETSEG_DATA_DIR where that is not given), or use the cartoons: --data.source cartoon."
+        ) from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Change its permissions.") from error
 

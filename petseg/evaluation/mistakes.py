@@ -52,7 +52,7 @@ def worst_by_breed(examples: Sequence[Example], matrices: Tensor) -> list[int]:
 def commonest_mistake(matrix: Tensor) -> Mistake:
     """The largest cell off the diagonal of a confusion matrix (3, 3), rows true classes; `nothing` where all are 0."""
     true, predicted = max(MISTAKES, key=lambda cell: int(matrix[cell]))
-    fraction = float(matrix[true, predicted] / matrix.sum())
+    fraction = float(matrix[true, predicted] / matrix.sum().clamp(min=1))
     return Mistake(MISTAKES[true, predicted] if fraction else "nothing", fraction)
 
 

@@ -73,7 +73,8 @@ def export_classifier(out: Path) -> None:
     graph = _graph(load_classifier(), SIZE, fold=False, output="probability")
     _quantize(graph.graph, onnx)  # exactly: they were stored as such integers
     onnx.checker.check_model(graph)
-    onnx.save_model(graph, str(out))
+    with atomic_write(out) as partial:
+        onnx.save_model(graph, str(partial))
 
 
 def _graph(module: nn.Module, size: tuple[int, int], fold: bool, output: str = "logits") -> Any:

@@ -17,7 +17,6 @@ from petseg.inference import photo as photos
 from petseg.inference.photo import PhotoInput
 from petseg.inference.segmentation import PET_THRESHOLD, Segmentation
 from petseg.inference.two_pass import mean_logits, merge_logits, part_of, pet_boxes, pet_squares, pets_are_small
-from petseg.labels import CLASSES
 from petseg.models import zoo
 from petseg.models.classifier import SIZE, load_classifier
 from petseg.models.segmenter import best_device
@@ -55,8 +54,6 @@ class Predictor:
         self.check_pet = Path(model or "").suffix != ".safetensors" if check_pet is None else check_pet
         self.max_pixels = max_pixels
         self.segmenter, self.card = zoo.load(model)
-        if self.card.classes != CLASSES:
-            raise ModelError(f"{self.card.name}: finds {', '.join(self.card.classes)}; expected {', '.join(CLASSES)}.")
         self._model, self._device_is_chosen, self._lock = model, device is not None, Lock()
         device = device or best_device()
         try:

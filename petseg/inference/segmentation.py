@@ -20,7 +20,7 @@ from petseg.labels import BOUNDARY, CLASSES, PET, palette, palette_with_ink
 
 #: The photo shows a pet if P(pet) exceeds the first number on at least the second, a fraction of the photo.
 SURE: Final = 0.75
-SMALLEST: Final = 0.002  # half of what a pet of 100 x 100 pixels fills in a photo of 1600 x 1200
+SMALLEST: Final = 0.002  # two fifths of what a pet of 100 x 100 pixels fills in a photo of 1600 x 1200
 
 #: Below this P(cat or dog) it is doubtful whether the pet is one; chosen in `figures/elsewhere.json`.
 PET_THRESHOLD: Final = 0.1
@@ -56,7 +56,7 @@ class Segmentation:
     def probabilities(self) -> NDArray[np.float32]:
         """Softmax of the logits at the photo's size: float32 (3, H, W), 0..1; at each pixel they sum to 1."""
         logits = self._at_photo_size(self.logits)  # (3, H, W)
-        for strip in logits.split(matting.ROWS, dim=1):  # in place: a second array could be half a gigabyte
+        for strip in logits.split(matting.ROWS, dim=1):  # in place: a second array could take 720 MB
             strip.copy_(strip.softmax(dim=0))
         return logits.numpy()
 

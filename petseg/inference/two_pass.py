@@ -1,9 +1,9 @@
 """Two passes: the first, over the whole photo, finds the pets; the second, over each pet alone, sees more detail.
 
-At 128x128 pixels for the whole photo, a pet that fills a quarter of it has 64x64 pixels, and the network was trained on
-pets that fill most of theirs. So the pet is cropped with a margin, resized to the working size as the whole photo was,
-and segmented again. The result is a weighted mean of both. Pets that stand apart are cropped one by one: in a box
-around two of them both would stay as small as before.
+At 128x128 pixels for the whole photo, a pet that fills a tenth of it has about 40x40 pixels; those on which the network
+was trained fill, with their boundary, about two fifths of theirs. So the pet is cropped with a margin, resized to the
+working size as the whole photo was, and segmented again. The result is a weighted mean of both. Pets that stand apart
+are cropped one by one: in a box around two of them both would stay as small as before.
 
 A pet that the first pass misses gets no box; of several small ones it misses some. So where it finds little, the whole
 photo is segmented at twice the size as well, and the first pass is the mean of both. Where it finds a large pet, twice

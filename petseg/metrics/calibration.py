@@ -39,7 +39,7 @@ def reliability(counts: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def expected_calibration_error(counts: Tensor) -> Tensor:
-    """Mean difference between probability and frequency over the bins, weighted by pixels (ECE): float64 (...).
+    """Mean absolute difference of probability and frequency over the bins, weighted by pixels (ECE): float64 (...).
 
     From 0, which is calibrated within the resolution of the bins, to 1.
     """

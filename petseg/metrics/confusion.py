@@ -110,10 +110,13 @@ def accuracy(matrix: Tensor) -> Tensor:
 
 
 def pooled_scores(matrices: Tensor) -> dict[str, float]:
-    """The scores `SCORES` over all pixels of a split, each 0 to 1, from its images' matrices int64 (N, 3, 3)."""
+    """The scores `SCORES` over all pixels of a split, each 0 to 1, from its images' matrices int64 (N, 3, 3).
+
+    A class that neither occurs nor is predicted in the whole split has the IoU NaN and no part in the mean.
+    """
     pooled = matrices.sum(dim=0)
     per_class = iou(pooled)
-    values = [per_class.mean(), *per_class, accuracy(pooled)]
+    values = [per_class.nanmean(), *per_class, accuracy(pooled)]
     return {name: float(value) for name, value in zip(SCORES, values, strict=True)}
 
 

@@ -24,7 +24,7 @@ SIZE: Final = (224, 224)  # height and width of the images that it was trained o
 #: ImageNet's cats and dogs: 118 breeds of dogs, five of cats, and the lynx, which striped cats are taken for.
 PETS: Final = [*range(151, 269), *range(281, 286), 287]
 
-#: Other animals, without wild dogs and cats and hyenas, which pets are taken for.
+#: Other animals, big cats among them; without wild dogs, foxes, the hyena and the cougar, which pets are taken for.
 OTHER_ANIMALS: Final = [*range(151), *range(288, 398)]
 
 #: Beyond ImageNet's 1,000 classes: above 0 for a drawing. Fitted to the cartoons, against photos of Oxford-IIIT Pet.
@@ -99,7 +99,8 @@ class PetClassifier(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """P(cat or dog), float32 (B,), of images (B, 3, h, w), uint8 or float from 0 to 1.
 
-        It is 0 where another animal is more than twice as probable, and NaN for a drawing: ImageNet has photos alone.
+        It is 0 where other animals together are more than twice as probable, and NaN for a drawing: ImageNet has photos
+        alone.
         """
         logits: Tensor = self.classifier(image)  # (B, 1001)
         probabilities = logits[:, :DRAWN].softmax(dim=1)

@@ -3,7 +3,7 @@
 Encoder and decoder blocks are those of segmentation-models-pytorch and timm: extra `pretrained`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
@@ -116,10 +116,16 @@ def load_imagenet(network: PretrainedUNet) -> None:
 
     Raises ModelError if no package has them and timm cannot fetch them.
     """
-    weights = imagenet_weights(network.settings["encoder"])
-    classifier = ("conv_head.", "bn2.", "classifier.")  # the layers on top, which a U-Net does not use
-    # segmentation-models-pytorch holds timm's network as `model`
-    network.encoder.load_state_dict({f"model.{k}": v for k, v in weights.items() if not k.startswith(classifier)})
+    from segmentation_models_pytorch.encoders import get_encoder
+
+    name, encoder = network.settings["encoder"], network.encoder
+    if classifier := packaged(name):
+        # segmentation-models-pytorch holds timm's network as `model`, without the layers on top
+        kept = encoder.state_dict()
+        weights: Mapping[str, Tensor] = {f"model.{k}": v for k, v in classifier.items() if f"model.{k}" in kept}
+    else:
+        weights = _fetched(name, lambda: get_encoder(f"tu-{name}", in_channels=3, depth=5, weights=True))
+    encoder.load_state_dict(weights)
 
 
 def imagenet_weights(name: str) -> Mapping[str, Tensor]:
@@ -127,12 +133,14 @@ def imagenet_weights(name: str) -> Mapping[str, Tensor]:
 
     Raises ModelError if no package has it and timm cannot fetch it.
     """
-    if weights := packaged(name):
-        return weights
     import timm
 
+    return packaged(name) or _fetched(name, lambda: timm.create_model(name, pretrained=True))
+
+
+def _fetched(name: str, make: Callable[[], nn.Module]) -> Mapping[str, Tensor]:
     try:
-        downloaded: Mapping[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
+        downloaded: Mapping[str, Tensor] = make().state_dict()
     except Exception as error:  # the hub's client and timm raise what they like
         package = PACKAGED.get(name, ("",))[0].replace("_", "-")
         remedy = f" or install them: pip install {package}" if package else ""

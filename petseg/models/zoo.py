@@ -155,13 +155,15 @@ def load(name_or_path: str | Path | None = None) -> tuple[Segmenter, ModelCard]:
         name_or_path: a name of `available()`, or a path that ends in `.safetensors`; default: `best()`.
 
     Raises:
-        ModelError: there is no such model, a package that it needs is not installed, the file is damaged, its tensors
-            do not fit its card, or a weight is infinite or not a number, or a variance below 0.
+        ModelError: there is no such model, it has other classes, a package that it needs is not installed, or the file
+            is damaged: its tensors do not fit its card, a weight is not finite, or a variance below 0.
     """
     path = _path(name_or_path)
     with _reading(path) as file:
         header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     card = ModelCard.from_header(header, path.name)
+    if card.classes != CLASSES:
+        raise ModelError(f"{card.name}: finds {', '.join(card.classes)}; expected {', '.join(CLASSES)}.")
     network = _rebuilt(card, tensors, path.name)
     # copies: Windows replaces no file that a tensor still maps
     types = {key: torch.float32 if tensor.is_floating_point() else tensor.dtype for key, tensor in tensors.items()}

@@ -31,7 +31,7 @@ from petseg.files import data_folder, write_json
 from petseg.inference.predictor import Predictor
 from petseg.models.device import best_device, best_precision, finish, machine
 from petseg.training import plain
-from petseg.training.callbacks import EpochSeeds
+from petseg.training.callbacks import EpochSeconds, EpochSeeds
 from petseg.training.ema import WarmupEMA
 from petseg.training.profiler import StepProfiler
 from petseg.training.recipes import read_recipe
@@ -140,24 +140,12 @@ class Ours:
 
     def seconds(self, loader: DataLoader[Batch], steps: int, profiler: Profiler | None = None) -> float:
         """Seconds from the start of an epoch of `steps` to the end of its last one."""
-        clock = _EpochClock()
+        clock = EpochSeconds()
         epoch: dict[str, Any] = {"max_epochs": 1, "limit_train_batches": steps, "limit_val_batches": 0}
         with quiet():
             trainer = trainer_of(self.recipe, clock, **epoch, profiler=profiler)
             trainer.fit(self.task, loader, loader)  # without the second, Lightning warns of missing validation
         return clock.end - clock.start
-
-
-class _EpochClock(L.Callback):
-    start = end = 0.0
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        finish()
-        self.start = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        finish()
-        self.end = time.perf_counter()
 
 
 def trainer_of(recipe: Recipe, *callbacks: L.Callback, **replaced: Any) -> L.Trainer:

@@ -14,8 +14,9 @@ from torch.utils.data import RandomSampler
 
 from petseg.errors import SettingsError
 from petseg.files import atomic_write
+from petseg.models.device import finish
 from petseg.training.optimizer import cycle_ends, planned_epochs
-from petseg.training.runs import attempts, joined, read_log
+from petseg.training.runs import attempts, joined, read_log, run_of
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -54,9 +55,10 @@ class LastCheckpoint(ModelCheckpoint):
 
         This hook is also called where nothing is left to train.
         """
-        if not self.row or not trainer.ckpt_path:
+        run = run_of(Path(trainer.ckpt_path)) if trainer.ckpt_path else None
+        if not self.row or run is None:
             return
-        logs = [run / "metrics.csv" for run in attempts(Path(trainer.ckpt_path).absolute().parents[1])]
+        logs = [attempt / "metrics.csv" for attempt in attempts(run)]
         logged = joined([read_log(log) for log in logs if log.is_file()])
         for logger in trainer.loggers if self.row["epoch"] + 1 not in dict(logged.get("train/loss", [])) else []:
             logger.log_metrics(self.row, int(self.row["step"]))
@@ -132,10 +134,13 @@ class EpochSeconds(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Starts the clock."""
+        finish()
         self.start = self.end = time.perf_counter()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Reads the clock."""
+        """Reads the clock, after the last step once the GPU has done it."""
+        if trainer.is_last_batch:
+            finish()
         self.end = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

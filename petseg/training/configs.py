@@ -9,7 +9,7 @@ from typing import Any
 from petseg.errors import DataError, SettingsError
 from petseg.models import zoo
 from petseg.training.recipes import RECIPES, on_gpu
-from petseg.training.runs import SECTIONS, attempts, find_checkpoint, read_config
+from petseg.training.runs import SECTIONS, attempts, find_checkpoint, read_config, run_of
 
 #: What a resumed run keeps, except where its data are and whether their decoding shows progress.
 KEPT: tuple[str, ...] = ("seed_everything", "data.", "model.", "average.")
@@ -24,10 +24,8 @@ def settings_of(checkpoint: Path) -> dict[str, Any]:
     Raises:
         DataError: the file cannot be read, or a section is missing.
     """
-    checkpoints = checkpoint.absolute().parent
-    if checkpoints.name != "checkpoints":  # a copy in some folder, whose `config.yaml` may be that of another program
-        return {}
-    config = read_config(attempts(checkpoints.parent)[0])
+    run = run_of(checkpoint)
+    config = read_config(attempts(run)[0]) if run else {}
     settings = {name: config[name] for name in SECTIONS if name in config}
     for name in ("logger", "default_root_dir", "max_time"):  # the last has passed
         settings.get("trainer", {}).pop(name, None)

@@ -1,8 +1,7 @@
 """Knowledge distillation: the probabilities of trained models, the teachers, become second, softer labels.
 
 Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network (2015), https://arxiv.org/abs/1503.02531.
-A hard label says that a pixel is boundary; a teacher's probabilities say how certain that is, which helps most where
-annotators drew roughly.
+A hard label says that a pixel is boundary; a teacher's probabilities say how certain that is.
 """
 
 from collections.abc import Sequence

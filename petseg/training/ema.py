@@ -53,7 +53,7 @@ class WarmupEMA(WeightAveraging):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Forgets an earlier training that had the same callback."""
-        self._mean, self._cycles, self._latest_update_step = [], 0, 0
+        self._average_model, self._mean, self._cycles, self._latest_update_step = None, [], 0, 0
         super().setup(trainer, pl_module, stage)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

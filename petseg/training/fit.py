@@ -1,9 +1,10 @@
 """`petseg fit`, `validate` and `test`: Lightning's own command line with this project's recipe as its defaults."""
 
+import errno
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -14,7 +15,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from petseg.data.datamodule import PetDataModule
-from petseg.errors import MissingError, SettingsError
+from petseg.errors import DISK_ERRORS, MissingError, SettingsError
+from petseg.files import write_text
 from petseg.models import zoo
 from petseg.models.device import best_precision
 from petseg.models.pretrained import PretrainedUNet, load_imagenet
@@ -28,16 +30,21 @@ from petseg.training.weights import start_from
 
 
 class NewRun(SaveConfigCallback):
-    """Writes `config.yaml` into the folder of a run."""
+    """Writes `config.yaml` into the folder of a run, whole or not at all."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Writes the file."""
-        try:
-            super().setup(trainer, pl_module, stage)
-        except RuntimeError as error:
+        """Writes the file, once; every process calls this, and the first one writes."""
+        if self.already_saved:
+            return
+        folder = cast(str, trainer.log_dir)
+        path = Path(folder) / self.config_filename
+        if trainer.strategy.broadcast(trainer.is_global_zero and path.is_file()):
             raise SettingsError(
-                f"{trainer.log_dir}: holds another run. Choose another --trainer.logger.init_args.version, or none."
-            ) from error
+                f"{folder}: holds another run. Choose another --trainer.logger.init_args.version, or none."
+            )
+        if trainer.is_global_zero:
+            write_text(path, self.parser.dump(self.config, skip_none=False))
+        self.already_saved = True
 
 
 class PetCLI(LightningCLI):
@@ -141,9 +148,11 @@ class PetCLI(LightningCLI):
     def before_fit(self) -> None:
         """Loads the named weights, or ImageNet's, into the network."""
         options, network = self.config["fit"], self.model.network
+        if options["ckpt_path"]:
+            return  # a resumed run has its own
         if options["weights"] not in (None, "random"):
             start_from(self.model, options["weights"])
-        elif not options["weights"] and not options["ckpt_path"] and isinstance(network, PretrainedUNet):
+        elif not options["weights"] and isinstance(network, PretrainedUNet):
             load_imagenet(network)
 
     def before_validate(self) -> None:
@@ -208,7 +217,9 @@ def run(arguments: list[str]) -> PetCLI:
         ) from error
     except MisconfigurationException as error:  # Lightning's sentences are written for the user
         raise SettingsError(" ".join(str(error).split())) from error
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in DISK_ERRORS - {errno.ENOSPC, errno.EDQUOT} or not error.filename:
+            raise  # of a full disk the command has its own sentence
         raise MissingError(
             f"{error.filename}: cannot be read or written ({error.strerror}). Change its permissions, or call "
             f"petseg {arguments[0]} in another folder."

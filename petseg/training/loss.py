@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from petseg.errors import SettingsError
+
 
 def soft_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     """One minus the soft Dice score, averaged over the classes that occur in the batch: 0 is perfect, 1 the worst.
@@ -35,6 +37,14 @@ def segmentation_loss(logits: Tensor, target: Tensor, dice_weight: float, class_
         target: integer (B, H, W), labels 0 to K - 1.
         dice_weight: 0 or more.
         class_weights: float (K,).
+
+    Raises:
+        SettingsError: the logits have another shape.
     """
+    if logits.shape != (expected := (len(target), len(class_weights), *target.shape[1:])):
+        raise SettingsError(
+            f"the network gives logits of the shape {tuple(logits.shape)}; expected {expected}: {len(class_weights)} "
+            "classes at the size of the images. Choose another network, or other settings of it."
+        )
     target = target.long()
     return F.cross_entropy(logits, target, class_weights) + dice_weight * soft_dice_loss(logits, target)

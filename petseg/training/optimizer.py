@@ -1,4 +1,4 @@
-"""The optimiser's parameter groups, and the learning rate over a training."""
+"""The optimiser's parameter groups; learning rate and image size over a training."""
 
 import math
 from collections.abc import Sequence
@@ -84,3 +84,28 @@ def _epoch_steps(trainer: L.Trainer) -> int:
     if math.isinf(trainer.num_training_batches):
         raise SettingsError("trainer.limit_train_batches=0: leaves nothing to train on. Choose at least 1.")
     return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+
+
+def size_at(epoch: int, epochs: int, sizes: Sequence[float], size_starts: Sequence[float]) -> float:
+    """The entry of `sizes` at which an epoch trains; epochs count from 0."""
+    stages = zip(sizes, size_starts, strict=True)
+    return [size for size, start in stages if start <= epoch / epochs][-1]
+
+
+def check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
+    """Refuses stages that do not fit each other."""
+    if len(sizes) != len(starts) or not sizes or starts[0] != 0 or list(starts) != sorted(starts) or not starts[-1] < 1:
+        raise SettingsError(
+            f"sizes={list(sizes)}, size_starts={list(starts)}: must have the same length, and size_starts must rise "
+            "from 0 and stay below 1, for instance sizes=[0.5, 1], size_starts=[0, 0.5]."
+        )
+    if not 0 < min(sizes) <= max(sizes) <= 4:
+        raise SettingsError(f"sizes={list(sizes)}: every size must be above 0 and at most 4, for instance [0.5, 1].")
+
+
+def check_cycles(restarts: Sequence[float], augments: int) -> None:
+    """Refuses restarts outside the training, and a list of augmentation that is too long or too short for them."""
+    if list(restarts) != sorted(set(restarts)) or not all(0 < start < 1 for start in restarts):
+        raise SettingsError(f"restarts={list(restarts)}: must rise, each above 0 and below 1, for instance [0.7, 0.9].")
+    if augments != (cycles := len(restarts) + 1):
+        raise SettingsError(f"augment: lists {augments} settings; must be {cycles}, one for each cycle.")

@@ -36,16 +36,19 @@ def read_logs(path: Path) -> dict[str, Log]:
     """The logs of a file of `write_logs`, by the name of their run; the log of a `metrics.csv` has the name "".
 
     Raises:
-        DataError: there is no such file.
+        DataError: there is no such file, or it is none of `petseg fit`.
     """
     if not path.is_file():
         raise DataError(f"{path}: no training log. Copy metrics.csv of the released run there.")
     logs: dict[str, Log] = defaultdict(lambda: defaultdict(list))
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(line for line in file if line.endswith("\n")):  # a full disk cuts off the last one
-            for column, value in row.items():
-                if row.get("epoch") and value and column not in ("run", "epoch", "step"):
-                    logs[row.get("run", "")][column].append((int(row["epoch"]) + 1, float(value)))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(line for line in file if line.endswith("\n")):  # a full disk cuts off the last
+                for column, value in row.items():
+                    if row.get("epoch") and value and column not in ("run", "epoch", "step"):
+                        logs[row.get("run", "")][column].append((int(row["epoch"]) + 1, float(value)))
+    except (OSError, TypeError, ValueError, csv.Error) as error:
+        raise DataError(f"{path}: is no log of `petseg fit` ({error}). Undo what has changed in it.") from error
     return {run: dict(log) for run, log in logs.items()}
 
 
@@ -88,6 +91,12 @@ def read_config(run: Path) -> dict[str, Any]:
     return cast(dict[str, Any], config)
 
 
+def run_of(checkpoint: Path) -> Path | None:
+    """The folder of a checkpoint's run; None for a copy elsewhere, beside which other programs may have their files."""
+    folder = checkpoint.absolute().parent
+    return folder.parent if folder.name == "checkpoints" else None
+
+
 def attempts(run: Path) -> list[Path]:
     """The folders of a run, of those that it resumed and of those that resumed it, in the order of their start.
 
@@ -100,7 +109,7 @@ def attempts(run: Path) -> list[Path]:
             checkpoint = read_config(file.parent)["ckpt_path"]
             # a relative path starts where `petseg fit` was called, in a folder above
             paths = [(folder / checkpoint).resolve() for folder in run.parents[1:]] if checkpoint else []
-            earlier[file.parent] = next((path.parents[1] for path in paths if path.parents[1].is_dir()), None)
+            earlier[file.parent] = next((before for before in map(run_of, paths) if before and before.is_dir()), None)
 
     def chain(attempt: Path) -> list[Path]:
         passed = [attempt]
@@ -173,7 +182,8 @@ def find_checkpoint(name: str | Path, runs: Path = Path("runs")) -> Path:
                 "to start a new run."
             )
         path = max(files, key=_score) if name == "best" else files[-1]
-        path = runs / path.relative_to(runs.resolve())  # relative where `runs` is, so that the folder can be moved
+        if path.is_relative_to(runs.resolve()):  # not of a run that is a link to another place
+            path = runs / path.relative_to(runs.resolve())  # relative where `runs` is, so that the folder can be moved
     read_checkpoint(path)
     return path
 

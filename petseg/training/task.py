@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Self, cast
@@ -23,14 +24,17 @@ from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.depthwise import FastDepthwise
 from petseg.training.loss import segmentation_loss
-from petseg.training.optimizer import current_cycle, cycle_ends, one_cycle, parameter_groups, planned_epochs
+from petseg.training.optimizer import (
+    check_cycles,
+    check_stages,
+    current_cycle,
+    cycle_ends,
+    one_cycle,
+    parameter_groups,
+    planned_epochs,
+    size_at,
+)
 from petseg.training.scoring import SplitConfusion
-
-
-def size_at(epoch: int, epochs: int, sizes: Sequence[float], size_starts: Sequence[float]) -> float:
-    """The entry of `sizes` at which an epoch trains; epochs count from 0."""
-    stages = zip(sizes, size_starts, strict=True)
-    return [size for size, start in stages if start <= epoch / epochs][-1]
 
 
 class SegmentationTask(L.LightningModule):
@@ -86,7 +90,7 @@ class SegmentationTask(L.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["network", "augment"])
-        _check_stages(sizes, size_starts)
+        check_stages(sizes, size_starts)
         _check_numbers(self.hparams)
         if encoder_lr_scale == 0 and isinstance(network, PretrainedUNet):
             network.freeze()
@@ -96,7 +100,7 @@ class SegmentationTask(L.LightningModule):
         network = network.to(memory_format=torch.channels_last)
         self.segmenter = Segmenter(network, *getattr(network, "statistics", IMAGENET))
         self.augments = augment if isinstance(augment, list) else [augment or AugmentSettings()] * (len(restarts) + 1)
-        _check_cycles(restarts, self.augments)
+        check_cycles(restarts, len(self.augments))
         self.augment = Augment(self.augments[0])
         self.scores = SplitConfusion()
         self.epochs = 1  # of the whole training, which knows them when it starts
@@ -142,6 +146,12 @@ class SegmentationTask(L.LightningModule):
         """Height and width at which the current epoch trains, as a fraction of the data's."""
         return size_at(self.current_epoch, self.epochs, self.hparams["sizes"], self.hparams["size_starts"])
 
+    def augmentation(self) -> AugmentSettings:
+        """The random changes in the current epoch: those of its cycle, in the last epochs without geometry."""
+        progress = self.current_epoch / self.epochs
+        settings = self.augments[sum(start <= progress for start in self.hparams["restarts"])]
+        return replace(settings, geometry=0.0) if progress >= self.hparams["geometry_until"] else settings
+
     def on_train_start(self) -> None:
         """Counts the epochs."""
         self.epochs = planned_epochs(self.trainer)
@@ -153,15 +163,13 @@ class SegmentationTask(L.LightningModule):
             self.trainer.strategy.setup_optimizers(self.trainer)
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]  # before the encoder's scale
         self.log("lr-AdamW", rate, sync_dist=True)
-        self.augment.settings = self.augments[sum(start <= self.current_epoch / self.epochs for start in restarts)]
+        self.augment.settings = self.augmentation()
         self._train_matrix = torch.zeros(3, 3, dtype=torch.int64, device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one augmented batch. Asks for no number, so that the CPU never waits for a GPU."""
-        size, progress = self.train_size, self.current_epoch / self.epochs
-        geometry = 0.0 if progress >= self.hparams["geometry_until"] else None
         soft = None if self._soft is None else self._soft[batch.index].float() / 255
-        image, mask, *teacher = self.augment(batch.image.float() / 255, batch.mask, soft, size, geometry)
+        image, mask, *teacher = self.augment(batch.image.float() / 255, batch.mask, soft, self.train_size)
         with FastDepthwise():
             logits = self(image)  # (B, 3, H, W)
         loss = self.loss(logits, mask)
@@ -185,8 +193,8 @@ class SegmentationTask(L.LightningModule):
         if batch_idx == 0:
             self.scores.reset()  # of an evaluation that was interrupted
         logits = self(batch.image)
-        self.scores.update(class_map(logits), batch.mask, batch.index)
         loss = self.loss(logits, batch.mask)
+        self.scores.update(class_map(logits), batch.mask, batch.index)
         self.log(f"{self._split}/loss", loss, batch_size=len(batch.mask), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
@@ -218,25 +226,6 @@ class SegmentationTask(L.LightningModule):
         optimizer._step_supports_amp_scaling = False
         schedule = one_cycle(optimizer, steps, settings["warmup"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def _check_stages(sizes: Sequence[float], starts: Sequence[float]) -> None:
-    """Refuses stages that do not fit each other."""
-    if len(sizes) != len(starts) or not sizes or starts[0] != 0 or list(starts) != sorted(starts) or not starts[-1] < 1:
-        raise SettingsError(
-            f"sizes={list(sizes)}, size_starts={list(starts)}: must have the same length, and size_starts must rise "
-            "from 0 and stay below 1, for instance sizes=[0.5, 1], size_starts=[0, 0.5]."
-        )
-    if not 0 < min(sizes) <= max(sizes) <= 4:
-        raise SettingsError(f"sizes={list(sizes)}: every size must be above 0 and at most 4, for instance [0.5, 1].")
-
-
-def _check_cycles(restarts: Sequence[float], augments: Sequence[AugmentSettings]) -> None:
-    """Refuses restarts outside the training, and a list of augmentation that is too long or too short for them."""
-    if list(restarts) != sorted(set(restarts)) or not all(0 < start < 1 for start in restarts):
-        raise SettingsError(f"restarts={list(restarts)}: must rise, each above 0 and below 1, for instance [0.7, 0.9].")
-    if len(augments) != (cycles := len(restarts) + 1):
-        raise SettingsError(f"augment: lists {len(augments)} settings; must be {cycles}, one for each cycle.")
 
 
 def _check_numbers(settings: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import yaml
 
 from petseg.errors import DataError, exit_with_sentence
-from petseg.files import home_folder
+from petseg.files import home_folder, write_text
 from petseg.models import zoo
 from petseg.models.zoo import ModelCard
 from petseg.training.recipes import distillation, read_recipe
@@ -86,8 +86,8 @@ def train(folder: Path, recipe: Mapping[str, Any], flags: Sequence[str] = ()) ->
         raise DataError(
             f"{folder}: holds a run with another recipe or other flags. Remove it, or choose another folder."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    if not file.is_file():
+        write_text(file, text)
     last, done = last_epoch(folder / "runs")
     if done < _epochs(recipe, flags):
         resume = ["--ckpt_path", str(last)] if last else []

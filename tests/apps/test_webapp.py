@@ -3,12 +3,16 @@
 import os
 import re
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from io import BytesIO
 from itertools import product
 from pathlib import Path
+from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 from zipfile import ZipFile
 
@@ -45,6 +49,8 @@ from petseg.errors import ModelError, PhotoError, SettingsError
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("gradio", reason='Gradio is not installed; pip install -e ".[web]" brings it')
+
+from petseg.apps.webapp.application import forget_visitors  # noqa: E402 - with Gradio
 
 UPLOADS = 40  # photos that 16 visitors upload
 
@@ -355,11 +361,16 @@ def test_all_cut_outs_come_in_one_archive_and_a_photo_that_was_deleted_is_named(
     for path in server.log.parent.rglob("gone.jpg"):
         path.unlink()
     file, status = visitor.data("click", "Download all (ZIP)", None, *CUTOUT)
+    kept = len(list(server.log.parent.rglob("cut-outs.zip")))
     assert status == '<p class="failed">gone.jpg: was deleted in the meantime. Choose the photo again.</p>'
     with ZipFile(BytesIO(visitor.ask(f"file={file['path']}"))) as archive:
         assert archive.namelist() == ["rex.cutout.png", "Rex-2.cutout.png"]
         sizes = [Image.open(BytesIO(archive.read(name))).size for name in archive.namelist()]
     assert sizes == [Image.open(BytesIO(some_photo(number))).size for number in (1, 2)]
+    for path in [*server.log.parent.rglob("rex.jpg"), *server.log.parent.rglob("Rex.png")]:
+        path.unlink()
+    assert "was deleted in the meantime" in visitor.do("click", "Download all (ZIP)", None, *CUTOUT)["error"]
+    assert len(list(server.log.parent.rglob("cut-outs.zip"))) == kept  # no empty one is left
 
 
 def test_what_one_visitor_sees_no_other_does(server: Server) -> None:
@@ -430,6 +441,36 @@ def test_what_was_not_uploaded_is_refused_in_any_field(server: Server) -> None:
         assert "an image of your own" not in visitor.compared("image", *CUTOUT[1:]), file
     visitor.data("upload", "Own picture", upload, None)
     assert "an image of your own" in visitor.compared("image", *CUTOUT[1:])
+
+
+def test_large_bodies_and_what_gradio_has_for_other_apps_are_refused(server: Server) -> None:
+    visitor, large = Visitor(server), b"x" * 2**21
+    field = b'--m\r\nContent-Disposition: form-data; name="note"\r\n\r\n' + large + b"\r\n--m--\r\n"
+    form = "multipart/form-data; boundary=m"
+    for status, where, body, kind in (
+        (413, "call/upload", large, "application/json"),  # an upload by its name alone
+        (400, "upload", field, form),
+        (404, "process_recording", field[:99], form),
+        (404, f"deep_link?session_hash={visitor.session}", None, form),
+        (404, "proxy=http://1.2.3.4/", None, form),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            visitor.ask(where, body, kind)
+        assert error.value.code == status, where
+
+
+def test_a_click_on_one_of_more_photos_that_were_there_before_changes_nothing(server: Server) -> None:
+    visitor = Visitor(server)
+    visitor.choose((some_photo(1), "only.jpg"))
+    visitor.data("select", "choice", None, index=4)
+    assert "The photo only.jpg" in visitor.compared()
+
+
+def test_who_did_nothing_for_long_is_forgotten() -> None:
+    used = {"gone": datetime.now() - timedelta(hours=2), "there": datetime.now()}
+    holder = SimpleNamespace(lock=Lock(), session_data=dict.fromkeys(used, "pictures"), time_last_used=used)
+    forget_visitors(SimpleNamespace(state_holder=holder), seconds=3600)  # type: ignore[arg-type]
+    assert list(holder.session_data) == list(used) == ["there"]
 
 
 def test_the_page_asks_no_other_server_for_anything(server: Server) -> None:

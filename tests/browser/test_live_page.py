@@ -340,7 +340,7 @@ def test_overlay_and_class_map_are_drawn_as_in_python(page: Any, predictor: Pred
     assert page.evaluate(hatched) > 100
 
 
-def test_a_file_that_is_no_photo_gets_one_sentence_and_the_page_goes_on(page: Any) -> None:
+def test_a_file_that_is_no_photo_gets_one_sentence_and_the_page_goes_on(page: Any, shared: SharedPage) -> None:
     sample(page, "Chelsea the cat")
     for name, data, words in (
         ("diary.txt", b"Dear diary, today I met a cat.", "not an image"),
@@ -352,7 +352,28 @@ def test_a_file_that_is_no_photo_gets_one_sentence_and_the_page_goes_on(page: An
         assert "Error" not in sentence
         assert page.locator(".petseg-status").inner_text().startswith("Chelsea the cat: 451 x 300 pixels")
         assert downloaded(page).size == (451, 300)  # a file that failed spoils nothing of what is there
+    page.evaluate("""() => {
+        const gone = new File(["x"], "gone.jpg");
+        gone.slice = () => ({ arrayBuffer: () => Promise.reject(new DOMException("", "NotReadableError")) });
+        return import("./live/photo.js").then(({ bitmapOf }) => bitmapOf(gone, gone.name)).catch((error) => {
+            window.refused = error.message;
+        });
+    }""")
+    assert page.evaluate("refused").startswith("gone.jpg: cannot be read: it is a folder, or has changed or gone")
+    shared.requests.clear()  # the import
     choose(page, kinds()["phone.jpg"], "phone.jpg")
+
+
+def test_a_sample_that_did_not_load_is_one_sentence(chromium: Any, address: str) -> None:
+    page = chromium.new_page()
+    page.set_default_timeout(WAIT)
+    page.route("**/cartoon%20cat.png", lambda route: route.fulfill(status=404))
+    page.goto(address)
+    page.locator(".petseg-ready").wait_for()
+    page.get_by_role("button", name="cartoon cat").click()
+    page.get_by_text("cartoon cat: did not load. Load the page again.").wait_for()
+    sample(page, "Chelsea the cat")
+    page.close()
 
 
 def test_what_does_not_look_like_a_cat_or_a_dog_is_a_question_and_is_shown_anyway_on_request(
@@ -605,9 +626,17 @@ def test_the_brush_removes_and_keeps_and_undo_takes_it_back_by_mouse_and_keyboar
         assert focus_is_inside(page)
         drawn(page)
         assert np.array_equal(np.asarray(downloaded(page))[..., 3], before)
-    canvas.press("Escape")
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    canvas.press("Escape")  # while it paints: the stroke is given up
     assert canvas.is_hidden()
     assert focus_is_inside(page)
+    page.mouse.up()
+    page.get_by_role("button", name="Correct", exact=True).click()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"])
+    assert page.locator(".petseg-tools + .petseg-row").get_by_role("button", name="Undo").is_disabled()
+    canvas.press("Escape")
 
 
 def test_zoom_enlarges_the_comparison_and_shows_the_photos_own_pixels(page: Any) -> None:
@@ -689,6 +718,7 @@ def test_after_the_first_visit_the_page_works_without_a_network(chromium: Any, a
     page.set_default_timeout(WAIT)
     page.goto(address)
     page.evaluate("""() => {
+        caches.open("of another app");
         navigator.serviceWorker.register("offline.js");
         navigator.serviceWorker.ready.then(() => (window.kept = true));
     }""")
@@ -699,6 +729,9 @@ def test_after_the_first_visit_the_page_works_without_a_network(chromium: Any, a
     sample(page, "Chelsea the cat")
     manifest = page.evaluate("fetch('live/manifest.json').then((answer) => answer.json())")
     assert manifest["start_url"] == "../live.html"
+    names = page.evaluate("caches.keys()")
+    assert len(names) == 2
+    assert "of another app" in names
     context.close()
 
 

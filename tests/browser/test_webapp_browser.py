@@ -495,7 +495,7 @@ def broken(*values, **options):
 
 for name in ("download", "archive", "stroke", "undo", "choose_pets", "own_picture", "show"):
     setattr(Handlers, name, broken)
-sys.exit(main(["app", "--port", sys.argv[1]]))
+sys.exit(main(["app", "--model", "unet", "--port", sys.argv[1]]))
 """
 
 
@@ -550,7 +550,7 @@ def test_behind_a_proxy_below_a_path_all_works_and_an_answer_that_breaks_off_is_
     page.set_default_timeout(60_000)
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    with web_app(tmp_path, port, "--root-path", root):
+    with web_app(tmp_path, port, "--root-path", root, "--model", "unet"):
         open_page(page, f"{proxy.address}/")
         page.get_by_role("button", name="cartoon dog").click()
         page.locator(CUTOUT).wait_for()

@@ -22,11 +22,19 @@ def pooled(matrices):
     return metrics.mean_iou(matrices.sum(dim=0))
 
 
-def simulation(choose):
+def with_replacement(size, count, generator):
+    return torch.randint(size, (count,), generator=generator)
+
+
+def without_replacement(size, count, generator):
+    return torch.randperm(size, generator=generator)[:count]
+
+
+def simulation(choose, indices=with_replacement):
     """An answer to gap i: whether the interval of a split holds the two scores that `choose` gives."""
 
     def simulate(population, size, generator):
-        split, other = (population[torch.randint(len(population), (size,), generator=generator)] for _ in range(2))
+        split, other = (population[indices(len(population), size, generator)] for _ in range(2))
         scores = metrics.mean_iou(metrics.resampled_sums(split, 200)).numpy()
         low, high = np.quantile(scores, [0.025, 0.975])
         return [low <= float(score) <= high for score in choose(population, split, other)]
@@ -140,6 +148,7 @@ CASES = [
     ("04.g", draws(lambda matrices: metrics.iou(matrices.sum(dim=0))[0]), "expected 0."),
     ("04.g", draws(pooled, size=8), "Does each draw have N images?"),
     ("04.g", lambda matrices, resamples, seed: [0.5], "expected 500 scores"),
+    ("04.g", lambda matrices, resamples, seed: ["high"] * resamples, "the check cannot use it (ValueError"),
     ("04.g", lambda matrices, resamples, seed: draws(pooled)(matrices, resamples, None), "the same seed gives other"),
     ("04.i", simulation(lambda population, split, other: (pooled(population), pooled(other))), "right."),
     ("04.i", simulation(lambda population, split, other: (pooled(other), pooled(population))), "are exchanged"),
@@ -148,6 +157,11 @@ CASES = [
     ("04.i", simulation(lambda population, split, other: [pooled(other)] * 2), "pooled score of the population"),
     ("04.i", simulation(lambda population, split, other: (pooled(population), pooled(other[:20]))), "`size` images"),
     ("04.i", lambda population, size, generator: True, "two values"),
+    (
+        "04.i",
+        simulation(lambda population, split, other: (pooled(population), pooled(other)), without_replacement),
+        "draw with replacement",
+    ),
     ("04.1", PooledIoU, "right."),
     ("04.1", LastBatch, "last batch"),
     ("04.1", MeanOfBatches, "scores of batches"),
@@ -155,6 +169,7 @@ CASES = [
     *(("04.1", computing(formula), hint) for hint, formula in WRONG_SCORES.items()),
     ("04.1", Fails, "update failed with IndexError"),
     ("04.1", NoCompute, "compute is missing"),
+    ("04.1", computing(lambda both, predicted, true: {"iou": 1}), "the check cannot use it (RuntimeError"),
     ("04.2", ("left half black", darkness), f"{LOST} as you predicted"),
     ("04.2", ("grey", darkness), f"{LOST} you predicted grey"),
     ("04.2", ("fog", darkness), "predict first"),

@@ -32,6 +32,15 @@ def test_the_default_settings_change_no_bit():
         assert torch.equal(before, after)
 
 
+def test_mixed_precision_moves_every_pixel_to_the_same_place():
+    settings = {**MOVES, **COLORS, "blur": 0.5, "collage": 0.25, "paste": 0.5}
+    layers = (*batch(8), torch.rand(8, 3, 32, 32))
+    exact = augmented(*layers, **settings)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = augmented(*layers, **settings)
+    assert all(map(torch.equal, exact, mixed))
+
+
 def test_without_geometry_every_pixel_keeps_its_value_but_for_the_flip():
     image, mask = batch(16)
     changed, labels = augmented(image, mask, flip=0.5, geometry=0.0, **MOVES)

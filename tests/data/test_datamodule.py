@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,16 @@ def test_training_splits_move_to_a_gpu_if_they_take_half_of_its_free_memory(modu
     monkeypatch.setattr(datamodule.PixelDataset, "move_to", move)
     module.move_to_gpu(device)
     assert {split for split, dataset in module.datasets.items() if dataset.resident == device} == moved
+
+
+def test_a_training_moves_splits_that_were_set_up_before_and_frees_them_at_its_end(module, monkeypatch):
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")))
+    monkeypatch.setattr(module, "trainer", trainer)
+    monkeypatch.setattr(module, "move_to_gpu", lambda device: module.datasets["train"].move_to(device))
+    module.setup("fit")
+    assert module.datasets["train"].resident
+    module.teardown("fit")
+    assert not module.datasets["train"].resident
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -33,6 +35,19 @@ def test_a_photo_with_an_exif_orientation_and_its_trimap_are_turned_alike(tmp_pa
         stored.save(tmp_path / name, **({"exif": exif} if name == "a.png" else {}))
     expected = decode(tmp_path / "upright-a.png", tmp_path / "upright-b.png", 24)
     assert all(map(np.array_equal, decode(tmp_path / "a.png", tmp_path / "b.png", 24), expected))
+
+
+def test_a_photo_whose_other_exif_is_broken_is_turned(tmp_path):
+    width_as_text = struct.pack("<HHI4s", Base.ImageWidth, 2, 4, b"abc\0")
+    exif = b"Exif\0\0II*\0\x08\0\0\0\2\0" + width_as_text + struct.pack("<HHIHH", Base.Orientation, 3, 1, 6, 0)
+    pair = tmp_path / "a.jpg", tmp_path / "a.png"
+    Image.fromarray(np.repeat(np.uint8([0, 255]), 8)[None, :, None].repeat(8, 0).repeat(3, 2)).save(
+        pair[0], exif=exif + bytes(4)
+    )
+    Image.new("L", (16, 8), 1).save(pair[1])
+    image, _ = decode(*pair, 8)
+    assert image[0].max() < 50  # the dark side, which was stored on the left
+    assert image[-1].min() > 200
 
 
 @pytest.mark.parametrize("name", ["2.jpg", "2.png"])

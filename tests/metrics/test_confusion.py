@@ -45,6 +45,7 @@ def test_a_class_that_is_nowhere_has_no_iou():
     values = metrics.iou(matrix).tolist()
     assert values[0] == 1
     assert math.isnan(values[1])
+    assert metrics.pooled_scores(matrix[None])["mean_iou"] == 1
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,21 @@ def test_imagenets_weights_fill_the_whole_encoder():
     assert not {key for key in changed if not key.startswith("encoder.")}
 
 
+def test_any_encoder_gets_the_weights_that_timm_has_for_it(monkeypatch):
+    import timm
+
+    network, made, create = PretrainedUNet("resnet18"), [], timm.create_model
+
+    def offline(*args, pretrained=False, **settings):
+        made.append((pretrained, create(*args, **settings)))
+        return made[-1][1]
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    load_imagenet(network)
+    (encoder,) = (encoder for asked, encoder in made if asked)
+    assert all(torch.equal(network.encoder.model.state_dict()[name], v) for name, v in encoder.state_dict().items())
+
+
 def test_an_unknown_encoder_and_a_missing_extra_are_one_sentence(monkeypatch):
     with pytest.raises(ModelError, match=r"alexnet9000: timm knows no such encoder"):
         PretrainedUNet("alexnet9000")

@@ -176,6 +176,7 @@ def reconfigured(path: Path, **sections: object) -> None:
         (lambda file: changed(file), "its network is not_here.PixelNet; a released model's is petseg.models.unet.UNet"),
         (lambda file: changed(file, channels=[4, 8]), "best.ckpt: its weights do not fit its settings (TypeError)"),
         (lambda file: (file.parents[1] / "metrics.csv").unlink(), "holds no metrics.csv"),
+        (lambda file: (file.parents[1] / "metrics.csv").write_text("epoch,x\n0,0,1\n"), "is no log of `petseg fit`"),
         (
             lambda file: (file.parents[1] / "config.yaml").write_text("seed_everything: 1\n"),
             "config.yaml: lacks average, ckpt_path, data, model, trainer.",

@@ -17,7 +17,7 @@ from petseg.models.unet import UNet
 from petseg.training import fit
 from petseg.training.ema import WarmupEMA
 from petseg.training.recipes import RECIPES
-from petseg.training.runs import attempts, joined, logs_of, read_checkpoint, read_log
+from petseg.training.runs import attempts, find_checkpoint, joined, logs_of, read_checkpoint, read_log
 from petseg.training.scoring import evaluate
 from petseg.training.task import SegmentationTask
 
@@ -221,6 +221,32 @@ class Payload:
         return Path.touch, (Path("ran.txt"),)
 
 
+def test_a_resumed_run_whose_configuration_could_not_be_written_can_be_resumed(fitted, cartoons, monkeypatch):
+    def full(path: Path, text: str, **_) -> None:
+        path.write_bytes(text.encode()[:99])
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        assert cli.main(["fit", *flags(cartoons, ckpt_path="last")]) == 1
+    assert not (version(1) / "config.yaml").exists()
+    assert cli.main(["fit", *flags(cartoons, ckpt_path="last")]) == 0
+
+
+def test_a_run_that_is_a_link_to_another_place_is_resumed(fitted, cartoons):
+    version().rename("elsewhere").resolve()
+    version().symlink_to(Path("elsewhere").resolve())
+    assert find_checkpoint("last").resolve() == Path("elsewhere/checkpoints/last.ckpt").resolve()
+
+
+def test_after_a_training_lightning_scores_the_averaged_weights(cartoons):
+    done = fit.run(["fit", *flags(cartoons, **{"trainer.max_epochs": 1})])
+    done.trainer.test(done.model, done.datamodule, ckpt_path=str(LAST), weights_only=True, verbose=False)
+    state, scored = read_checkpoint(LAST), done.model.state_dict()
+    assert all(torch.equal(scored[name], value) for name, value in state["state_dict"].items())
+    assert not all(torch.equal(scored[name], value) for name, value in state["current_model_state"].items())
+
+
 def test_a_checkpoint_runs_no_code(cartoons, capsys):
     state = {"epoch": 0, "global_step": 1, "state_dict": {}, "optimizer_states": [], "extra": Payload()}
     torch.save(state, "evil.ckpt")
@@ -246,6 +272,7 @@ def test_a_checkpoint_runs_no_code(cartoons, capsys):
         ({"optimizer": "SGD"}, "--optimizer: a training has AdamW and one cycle of the learning rate"),
         ({"lr_scheduler": "StepLR", "lr_scheduler.step_size": 3}, "--lr_scheduler: a training has AdamW"),
         ({"trainer.precision": "bf16-true"}, "trainer.precision=bf16-true: weights are kept in 32 bits"),
+        ({"model.network.num_classes": 2}, "logits of the shape (4, 2, 32, 32); expected (4, 3, 32, 32): 3 classes"),
         ({"model.sizes": "[0.5,1]"}, "must have the same length"),
         ({"model.augment.scale_min": 0}, "petseg: scale_min=0.0, scale_max=1.0: must be above 0"),
     ],
@@ -307,18 +334,21 @@ def test_a_checkpoint_of_a_longer_or_shorter_schedule_is_refused_in_one_sentence
 
 
 @pytest.mark.parametrize(
-    ("command", "where"),
+    ("command", "where", "number", "reason"),
     [
-        ("fit", "petseg.training.fit.SaveConfigCallback.setup"),
-        ("validate", "petseg.data.datamodule.PetDataModule.setup"),
+        ("fit", "petseg.training.fit.NewRun.setup", 13, "Permission denied"),
+        ("fit", "petseg.training.fit.NewRun.setup", 20, "Not a directory"),
+        ("validate", "petseg.data.datamodule.PetDataModule.setup", 30, "Read-only file system"),
     ],
 )
-def test_what_cannot_be_read_or_written_is_one_sentence(cartoons, tmp_path, capsys, monkeypatch, command, where):
+def test_what_cannot_be_read_or_written_is_one_sentence(
+    cartoons, tmp_path, capsys, monkeypatch, command, where, number, reason
+):
     def refuses(*_, **__):
-        raise PermissionError(13, "Permission denied", str(tmp_path / "runs"))
+        raise OSError(number, reason, str(tmp_path / "runs"))
 
     monkeypatch.setattr(where, refuses)  # root may write anywhere
     assert cli.main([command, *flags(cartoons, **{"trainer.max_epochs": 1})]) == 1
     printed = capsys.readouterr().err
-    assert f"petseg: {tmp_path / 'runs'}: cannot be read or written (Permission denied). " in printed
+    assert f"petseg: {tmp_path / 'runs'}: cannot be read or written ({reason}). " in printed
     assert f"call petseg {command} in another folder." in printed

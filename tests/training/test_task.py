@@ -16,9 +16,9 @@ from petseg.models.segmenter import EFFICIENTNET_LITE, IMAGENET
 from petseg.models.unet import UNet
 from petseg.training import depthwise
 from petseg.training.loss import soft_dice_loss
-from petseg.training.optimizer import one_cycle
+from petseg.training.optimizer import one_cycle, size_at
 from petseg.training.recipes import read_recipe, stages
-from petseg.training.task import SegmentationTask, size_at
+from petseg.training.task import SegmentationTask
 
 
 def task_with(*, channels=(4,), **settings) -> SegmentationTask:
@@ -137,6 +137,7 @@ def trained_images(task: SegmentationTask, batch: Batch, epoch: int = 0, epochs:
     """The images (B, 3, H, W) that the network of a task gets in a training step."""
     task.log = lambda *args, **settings: None  # type: ignore[method-assign]
     task.trainer, task.epochs = SimpleNamespace(current_epoch=epoch), epochs  # type: ignore[assignment]
+    task.augment.settings = task.augmentation()
     seen = []
     task.network.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0]))
     task.training_step(batch, 0)

@@ -158,6 +158,8 @@ def test_each_gap_is_marked_checked_and_linked_to_a_heading_of_the_lesson(lesson
     source = nbformat.read(lesson, as_version=4)
     marked = [cell for cell in source.cells if re.search(GAP.pattern, cell.source, re.MULTILINE)]
     assert [cell.id for cell in marked] == [cell.id for cell in source.cells if "gap" in cell.metadata]
+    # the practice version keeps the line of a ✎ alone: a second line would go with the answer
+    assert [cell.id for cell in marked if re.search(GAP.pattern + r"\n *# ", cell.source, re.MULTILINE)] == []
     cells = practised(lesson).cells
     headings = {line.lstrip("# ").replace(" ", "-") for cell in source.cells for line in cell.source.splitlines()}
     for place, cell in enumerate(cells):

@@ -149,6 +149,9 @@ def test_a_stopped_run_continues_and_its_best_epoch_is_that_of_all_attempts(tmp_
     monkeypatch.setattr(reproduce, "petseg", lambda name, *arguments: given.extend(arguments))
     reproduce.train(tmp_path, {"trainer": {"max_epochs": 4}})
     assert given[-2:] == ["--ckpt_path", last]
+    written = (tmp_path / "recipe.yaml").stat().st_mtime_ns
+    reproduce.train(tmp_path, {"trainer": {"max_epochs": 4}})
+    assert (tmp_path / "recipe.yaml").stat().st_mtime_ns == written  # an interruption could cut off a new one
     best = find_checkpoint("best", runs)
     assert best.parts[-3] == "version_1"
     best.write_bytes(best.read_bytes()[:1000])  # cut off, it does not count

@@ -71,7 +71,9 @@ export class PageEngine {
   /** @param {(shown: Shown) => void} react */
   onPictures(react) {
     this.present = react;
-    for (const [name, file] of this.samples) file.then((blob) => react({ pictures: [picture(`sample ${name}`, "", blob)] }));
+    for (const [name, file] of this.samples) {
+      file.then((blob) => react({ pictures: [picture(`sample ${name}`, "", blob)] })).catch(() => {}); // a click says it
+    }
   }
 
   /** Does something while the page says so; problems become messages. @param {string} text @param {() => Promise<void>} work */
@@ -133,7 +135,10 @@ export class PageEngine {
     const entry = this.current();
     if (message.type === "sample") {
       this.put({ messages: [] });
-      this.samples.get(message.name)?.then((file) => this.open(file, message.name));
+      this.samples.get(message.name)?.then(
+        (file) => this.open(file, message.name),
+        () => this.complain(`${message.name}: did not load. Load the page again.`),
+      );
     }
     if (message.type === "close") this.close(message.number);
     if (message.type === "anyway" && entry) this.correct(entry, { sure: true });
@@ -207,19 +212,20 @@ export class PageEngine {
     if (!entry.found) options.crop = false;
     const request = { number: entry.number, full: sharp, options };
     const after = await this.ask("picture", { ...request, kind: "after", type: "image/png" });
+    /** @type {[string, string, Blob][]} */
     const pictures = [];
     const [left, top, right, bottom] = after.frame;
     const before = `${entry.number} ${sharp} ${after.frame}`;
     if (before !== this.before) {
       const { blob } = await this.ask("picture", { ...request, kind: "before", type: "image/jpeg" });
-      pictures.push(picture("before", `The photo ${entry.name}`, blob));
-      this.before = before;
+      pictures.push(["before", `The photo ${entry.name}`, blob]);
     }
-    if (entry.found) pictures.push(picture("after", `The pet of ${entry.name}, cut out`, after.blob));
+    if (entry.found) pictures.push(["after", `The pet of ${entry.name}, cut out`, after.blob]);
     if (entry !== this.current()) return;
+    this.before = before;
     const scale = entry.width / after.size[0]; // of the photo to the copy for the screen
     const size = /** @type {[number, number]} */ ([scale * (right - left), scale * (bottom - top)]);
-    this.present({ pictures, size, line: entry.found ? after.line : 0.5 });
+    this.present({ pictures: pictures.map((shown) => picture(...shown)), size, line: entry.found ? after.line : 0.5 });
   }
 
   /** Pictures that are folded away, if they are unfolded. @param {string[]} kinds */
@@ -272,9 +278,12 @@ export class PageEngine {
   async archive() {
     const pets = [...this.entries.values()].filter(({ found }) => found);
     if (!pets.length) throw new Error("No pet found in any of the open photos, so there is nothing to download.");
+    /** @type {File[]} */
     const files = [];
-    for (const entry of pets) files.push(await this.fileOf(entry, "cutout"));
-    return new File([await zip(files)], "petseg-cutouts.zip", { type: "application/zip" });
+    for (const entry of pets) {
+      await this.fileOf(entry, "cutout").then((file) => files.push(file), (error) => this.complain(error.message));
+    }
+    return files.length ? new File([await zip(files)], "petseg-cutouts.zip", { type: "application/zip" }) : undefined;
   }
 }
 
@@ -286,5 +295,6 @@ function picture(key, alt, blob) {
 /** @param {string} name */
 async function sample(name) {
   const answer = await fetch(`live/${encodeURIComponent(name)}.png`);
+  if (!answer.ok) throw new Error(answer.statusText);
   return answer.blob();
 }

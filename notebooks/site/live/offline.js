@@ -1,7 +1,8 @@
 // A service worker: keeps the live page and all that it loads, so that it works without a network after the first visit.
 // The build fills in the version and the files, and puts this script beside the page.
 
-const VERSION = "<version>";
+const OURS = "petseg-"; // other apps of this origin have caches, too
+const VERSION = OURS + "<version>";
 const FILES = ["<files>"];
 const events = /** @type {any} */ (self);
 
@@ -18,14 +19,14 @@ async function keep() {
 }
 
 async function forget() {
-  for (const name of await caches.keys()) if (name !== VERSION) await caches.delete(name);
+  for (const name of await caches.keys()) if (name.startsWith(OURS) && name !== VERSION) await caches.delete(name);
 }
 
 events.addEventListener("fetch", (/** @type {any} */ event) => {
   const { request } = event;
   if (request.method !== "GET" || !request.url.startsWith(new URL(".", location.href).href)) return;
-  // the files of one version fit together; any other page comes from the network where there is one
-  const ours = FILES.slice(1).some((name) => request.url.endsWith(`/${name}`));
+  // the files of one version fit together, the page among them; any other page comes from the network where there is one
+  const ours = FILES.some((name) => new URL(request.url).pathname.endsWith(`/${name}`));
   event.respondWith(ours ? kept(request).then((answer) => answer ?? fetch(request)) : fetch(request).catch(() => kept(request)));
 });
 

@@ -47,7 +47,9 @@ export async function bitmapOf(file, name) {
 
 /** Why a file cannot be decoded, and what to do. @param {Blob} file @param {string} name */
 async function reason(file, name) {
-  const head = new TextDecoder("latin1").decode(await file.slice(0, 16).arrayBuffer());
+  const bytes = await file.slice(0, 16).arrayBuffer().catch(() => null);
+  if (!bytes) return "cannot be read: it is a folder, or has changed or gone since. Choose the photo again.";
+  const head = new TextDecoder("latin1").decode(bytes);
   if (/^.{4}ftyp(hei|hev|mif1|msf1)/s.test(head)) {
     return "this browser cannot read HEIC, the format of iPhones. Save the photo as JPEG, or open this page in Safari.";
   }

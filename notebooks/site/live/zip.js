@@ -23,8 +23,9 @@ export async function zip(files) {
 /** A name that no earlier file has: `rex.cutout.png`, `rex-2.cutout.png`. @param {string} name @param {Set<string>} used */
 function freeName(name, used) {
   let free = name;
-  for (let number = 2; used.has(free.toLowerCase()); number++) free = name.replace(/(\.[^.]*\.[^.]*)$/, `-${number}$1`);
-  used.add(free.toLowerCase());
+  const same = () => free.normalize().toLowerCase(); // for many file systems
+  for (let number = 2; used.has(same()); number++) free = name.replace(/(\.[^.]*\.[^.]*)$/, `-${number}$1`);
+  used.add(same());
   return free;
 }
 

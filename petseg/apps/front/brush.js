@@ -34,6 +34,7 @@ export function brush(front) {
   front.watch(["tool", "brush"], redraw);
   front.watch(["correcting"], () => {
     canvas.hidden = !front.get("correcting");
+    if (canvas.hidden) painting = false; // a stroke that was begun is given up
     clear();
     if (!canvas.hidden) canvas.focus();
   });

@@ -138,9 +138,11 @@ function status(front) {
     [progress.max, progress.value] = [all, done];
   });
   front.watch(["messages"], () => {
-    const lines = front.get("messages").map((/** @type {string} */ text) =>
-      make("p", { className: "petseg-message", role: "alert" }, text));
-    messages.replaceChildren(...lines);
+    const texts = /** @type {string[]} */ (front.get("messages"));
+    const shown = [...messages.children];
+    if (shown.some((line, index) => line.textContent !== texts[index])) messages.replaceChildren();
+    const added = texts.slice(messages.childElementCount); // read out; those before are not again
+    messages.append(...added.map((text) => make("p", { className: "petseg-message", role: "alert" }, text)));
   });
   return make("div", { className: "petseg-news" }, words, progress, messages);
 }

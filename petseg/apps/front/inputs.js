@@ -27,18 +27,27 @@ function zone(front) {
   area.onclick = (event) => /** @type {Element} */ (event.target).closest("label") || choose.click();
   const { signal } = front;
   const target = front.engine.wholePage ? document : area;
-  const over = (/** @type {Event} */ event) => {
+  const over = (/** @type {DragEvent} */ event) => {
+    if (forField(event)) return;
     event.preventDefault(); // else the browser leaves the page and shows the file
     event.stopPropagation(); // else JupyterLab uploads the file to its folder
     area.classList.toggle("petseg-over", event.type !== "drop");
   };
-  for (const name of ["dragenter", "dragover", "drop"]) target.addEventListener(name, over, { signal });
-  area.addEventListener("dragleave", (event) => {
-    if (!area.contains(/** @type {Node | null} */ (event.relatedTarget))) area.classList.remove("petseg-over");
+  const on = (/** @type {string} */ name, /** @type {(event: DragEvent) => void} */ react) =>
+    target.addEventListener(name, /** @type {EventListener} */ (react), { signal });
+  for (const name of ["dragenter", "dragover", "drop"]) on(name, over);
+  on("dragleave", (event) => {
+    if (!target.contains(/** @type {Node | null} */ (event.relatedTarget))) area.classList.remove("petseg-over");
   });
-  target.addEventListener("drop", (event) => take([.../** @type {DragEvent} */ (event).dataTransfer?.files ?? []]), { signal });
+  on("drop", (event) => forField(event) || take([...(event.dataTransfer?.files ?? [])]));
   document.addEventListener("paste", (event) => pasted(front, event, take), { capture: true, signal });
   return area;
+}
+
+/** Whether what is dragged is text over a field for text, as the search of the site. @param {DragEvent} event */
+function forField(event) {
+  const field = /** @type {Element} */ (event.target).closest?.("input, textarea");
+  return Boolean(field && !event.dataTransfer?.types.includes("Files"));
 }
 
 /** A paste goes to the focused element, which may be the page: then it is for the panel if the pointer is over it. @param {Front} front @param {ClipboardEvent} event @param {(files: File[]) => void} take */

@@ -1,11 +1,12 @@
 """The open photos of a panel, and the pictures of the one that is shown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from itertools import count
 from typing import Any, Final, Self
+from zipfile import ZipFile
 
 from PIL import Image, ImageOps
 
@@ -17,7 +18,7 @@ from petseg.apps.panel.widget import PanelWidget
 from petseg.errors import PhotoError
 from petseg.inference.segmentation import Segmentation
 
-#: Photos that stay open; the oldest is closed first. Each takes 3 bytes per pixel.
+#: Photos that stay open; the oldest is closed first. Each takes 3 to 5 bytes per pixel.
 MAX_OPEN: Final = 8
 
 THUMBNAIL: Final = 128  # pixels
@@ -149,13 +150,18 @@ class Gallery:
         return display.file(entry.name, kind, entry.result, self.settings(), widget.opacity, widget.classes)
 
     def archive(self) -> tuple[str, bytes]:
-        """Name and bytes of a ZIP file with all cut-outs; raises PhotoError if there are none."""
+        """Name and bytes of a ZIP file with all cut-outs, both empty if each failed; PhotoError if no pet was found."""
         pets = [entry for entry in self.entries.values() if entry.result.found]
         if not pets:
             raise PhotoError("No pet found in any of the open photos, so there is nothing to download.")
-        file = BytesIO()
-        write_archive(file, (self.file(entry, "cutout") for entry in pets))
-        return "petseg-cutouts.zip", file.getvalue()
+
+        def pictures() -> Iterator[tuple[str, bytes]]:
+            for entry in pets:
+                with self._widget.answering(entry.name):  # the other photos are cut out all the same
+                    yield self.file(entry, "cutout")
+
+        write_archive(file := BytesIO(), pictures())
+        return ("petseg-cutouts.zip", file.getvalue()) if ZipFile(file).namelist() else ("", b"")
 
     def _draw_cutout(self) -> None:
         """Sends the comparison's pictures: the photo only if the part of it that is shown has changed."""

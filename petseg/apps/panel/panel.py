@@ -3,6 +3,7 @@
 import random
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
@@ -167,7 +168,9 @@ def typed_photo(text: str) -> tuple[str, Path | bytes]:
     text = text.strip().strip("\"'")
     if text.lower().startswith(("http://", "https://")):
         return _fetch(text)
-    path = Path(text).expanduser()
+    path = Path(text)
+    with suppress(RuntimeError):  # the home folder of somebody who is not known
+        path = path.expanduser()
     if not text or not path.is_file():
         raise PhotoError(
             f"{text or 'nothing'}: no such file on the machine that runs this notebook. Check the path, or upload it."

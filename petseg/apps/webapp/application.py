@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,7 @@ def web_app(session: Session, folder: Path, root_path: str = "") -> FastAPI:
     blocks.queue(max_size=MAX_WAITING)
     blocks.state_session_capacity = MAX_VISITORS
     blocks.has_launched = True  # as `launch` sets it: from then on Gradio reads uploaded files alone, not any file
-    app = FastAPI(openapi_url=None, lifespan=lambda _: _sweeping(folder))
+    app = FastAPI(openapi_url=None, lifespan=lambda _: _sweeping(folder, blocks))
     adapt_gradio()
     app.add_middleware(Requests, root_path=root_path)
     gr.mount_gradio_app(
@@ -62,17 +63,27 @@ def web_app(session: Session, folder: Path, root_path: str = "") -> FastAPI:
 
 
 @asynccontextmanager
-async def _sweeping(folder: Path) -> AsyncIterator[None]:
-    """Removes the folders that Gradio leaves when it deletes their files, as long as the app runs."""
+async def _sweeping(folder: Path, blocks: gr.Blocks) -> AsyncIterator[None]:
+    """Removes, as long as the app runs, what Gradio keeps of visitors who left: values, and empty folders."""
 
     async def sweep() -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             await asyncio.to_thread(remove_empty_folders, folder, SWEEP_SECONDS)
+            forget_visitors(blocks, KEEP_SECONDS)
 
     task = asyncio.create_task(sweep())
     yield
     task.cancel()
+
+
+def forget_visitors(blocks: gr.Blocks, seconds: float) -> None:
+    """Forgets the visitors who did nothing for so long: Gradio would keep the pictures that they saw in memory."""
+    holder, oldest = blocks.state_holder, datetime.now() - timedelta(seconds=seconds)
+    with holder.lock:
+        for visitor in [name for name, used in holder.time_last_used.items() if used < oldest]:
+            holder.session_data.pop(visitor, None)
+            del holder.time_last_used[visitor]
 
 
 def _samples(folder: Path) -> list[ChosenPhoto]:

@@ -5,4 +5,4 @@ const choose = (color) => {
   trigger("input");
 };
 element.addEventListener("change", ({ target }) => choose(target.value));
-element.addEventListener("click", ({ target }) => target.matches("button") && choose(target.style.background));
+element.addEventListener("click", ({ target }) => target.matches("button") && choose(target.value));

@@ -59,7 +59,8 @@ class Handlers:
             failed.append(f"{len(files)} photos came; at most {MAX_PHOTOS} at a time. Choose the others afterwards.")
         for number, file in enumerate(files[:MAX_PHOTOS], start=1):
             count = f" ({number} of {min(len(files), MAX_PHOTOS)})" if len(files) > 1 else ""
-            yield [f"<p><progress></progress>Cutting out {escape(file.name)}{count}</p>", *[gr.skip()] * 4]
+            said = f"<p><progress aria-hidden='true'></progress>Cutting out {escape(file.name)}{count}</p>"
+            yield [said, *[gr.skip()] * 4]
             try:
                 result, photo_notes = self.session.segment(file, model)
                 photo = SegmentedPhoto.from_result(file, result)
@@ -101,8 +102,8 @@ class Handlers:
 
     @answers
     def show(self, visit: Visit, selected: gr.SelectData) -> Visit:
-        """Shows another of the photos."""
-        return replace(visit, index=int(selected.index))
+        """Shows another of the photos; those of an earlier visit, whose click comes late, may have been more."""
+        return replace(visit, index=int(selected.index)) if selected.index in range(len(visit.photos)) else visit
 
     @answers
     def stroke(self, visit: Visit, event: gr.EventData) -> Visit:
@@ -186,10 +187,11 @@ class Handlers:
                 except Exception as error:  # the other photos are cut out all the same
                     failed.append(sentence_of(error, photo.file.name))
 
-        with self.store.new("cut-outs.zip") as path, path.open("wb") as file:
-            write_archive(file, pictures())
-        if len(failed) == len(visit.photos):
-            raise PhotoError(failed[0])
+        with self.store.new("cut-outs.zip") as path:
+            with path.open("wb") as file:
+                write_archive(file, pictures())
+            if len(failed) == len(visit.photos):
+                raise PhotoError(failed[0])
         return str(path), messages(failed)
 
     def program(

@@ -22,6 +22,9 @@ MAX_PHOTOS: Final = 10  # at a time
 MAX_MEGABYTES: Final = 50  # each file; a photo of 60 megapixels from a phone or camera has up to 40
 MAX_JSON_MEGABYTES: Final = 1  # everything but uploads: names of files and values of fields
 
+#: What Gradio has for other apps: pages of other servers, recordings, and links that would keep a visitor's pictures.
+CLOSED: Final = ("/gradio_api/proxy=", "/gradio_api/process_recording", "/gradio_api/deep_link")
+
 REFUSED: Final = (
     "The server cannot do this with these files and values. Load the page again, and choose the photo again."
 )
@@ -40,9 +43,9 @@ class Requests:
         if path.startswith(f"{self.prefix}/"):  # some proxies have taken it off already
             path = path.removeprefix(self.prefix)
             scope = {**scope, "path": path}
-        if path.startswith("/gradio_api/proxy="):  # for pages that are made of those of other servers
+        if path.startswith(CLOSED):
             return await PlainTextResponse("Not found", 404)(scope, receive, send)
-        is_upload = path.endswith("/upload")
+        is_upload = path == "/gradio_api/upload"
         limit = 1024**2 * (MAX_PHOTOS * (MAX_MEGABYTES + 1) if is_upload else MAX_JSON_MEGABYTES)
         received = 0
 
@@ -60,8 +63,15 @@ class Requests:
 class Uploads(route_utils.GradioMultiPartParser):
     """Gradio's reader of uploads, which removes files also after a full disk or a visitor who left.
 
-    Gradio refuses files whose names begin with a dot; on the server, and only there, they have a name without it.
+    Gradio refuses files whose names begin with a dot; on the server, and only there, they have a name without it. It
+    holds what is no file in memory, so that must be small.
     """
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Takes a part of a file or of another field."""
+        super().on_part_data(data, start, end)
+        if len(self._current_part.data) > MAX_JSON_MEGABYTES * 1024**2:
+            raise route_utils.MultiPartException(f"A field is too large; at most {MAX_JSON_MEGABYTES} MB are taken.")
 
     async def parse(self) -> Any:
         """The fields of the form; raises MultiPartException, whose message the visitor sees."""

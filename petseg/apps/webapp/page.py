@@ -46,7 +46,7 @@ NO_TRANSPARENT_JPEG: Final = (
 )
 
 #: The status while the server writes a file.
-PREPARING: Final = "() => '<p><progress></progress>Preparing the download …</p>'"
+PREPARING: Final = "() => `<p><progress aria-hidden='true'></progress>Preparing the download …</p>`"
 
 
 class Page:
@@ -116,7 +116,8 @@ class Page:
             visible=False,
         )
         self.image = gr.File(label="Own picture", height=120, visible=False, elem_id="own-picture")
-        self.own = gr.State(None, time_to_live=KEEP_SECONDS)  # the last of these files that could be read
+        # the last of these files that could be read, for longer than the file: so its absence is said
+        self.own = gr.State(None, time_to_live=2 * KEEP_SECONDS)
         edges = [(name.capitalize(), name) for name in EDGES]
         self.edge = gr.Radio(edges, value="as found", label="Edge")
         with gr.Row():

@@ -31,16 +31,19 @@ def serve(
     device: str | None = None,
     root_path: str = "",
 ) -> None:
-    """Serves the page until Ctrl+C or SIGTERM ends the program.
+    """Serves the page until Ctrl+C, SIGTERM or the end of its terminal ends the program.
 
     `model` and `device` are as `Predictor` takes them. The hosts `0.0.0.0` and `::` let other machines in; port 0 is a
     free one. `root_path` is where a proxy shows the page, such as `/cutouts` or `https://example.com/cutouts`.
 
     Raises:
         MissingError: Gradio is not installed, or the address is not available.
-        SystemExit: SIGTERM; 143.
+        SystemExit: SIGTERM, or SIGHUP, unless that is ignored, as by nohup; 143.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the photos are removed
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup and signal.getsignal(hangup) == signal.SIG_DFL:
+        signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
     _share_memory_pools()
     host = host.strip("[]")  # an IPv6 address may be written as in a URL
     with (

@@ -171,14 +171,16 @@ class Store:
 
     @contextmanager
     def new(self, name: str) -> Iterator[Path]:
-        """The path of a new file, alone in a folder, so that it can have any name; none is left if the disk is full."""
+        """The path of a new file, alone in a folder, so that it can have any name; none is left if writing it fails."""
         path = self.folder / uuid.uuid4().hex / name
         try:
             path.parent.mkdir()
             yield path
-        except OSError as error:
+        except BaseException as error:
             path.unlink(missing_ok=True)
-            raise PhotoError(NOT_STORED.format(error.strerror)) from error
+            if isinstance(error, OSError):
+                raise PhotoError(NOT_STORED.format(error.strerror)) from error
+            raise
 
 
 def remove_empty_folders(folder: Path, seconds: float) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 import yaml
 
-from petseg.training.task import size_at
+from petseg.training.optimizer import size_at
 
 RECIPES: Final = Path(__file__).parent
 

@@ -21,6 +21,7 @@ from petseg.apps.panel import segment_panel
 from petseg.apps.panel.gallery import MAX_OPEN, Gallery
 from petseg.apps.panel.panel import Panel
 from petseg.apps.panel.widget import SCRIPTS, PanelWidget
+from petseg.errors import PhotoError
 from petseg.inference import matting
 from petseg.inference.predictor import Predictor
 from petseg.inference.segmentation import Segmentation
@@ -556,3 +557,25 @@ def test_the_cutouts_of_all_open_photos_are_one_zip(panel: Panel, monkeypatch: p
     assert name == "petseg-cutouts.zip"
     with ZipFile(BytesIO(data)) as archive:
         assert archive.namelist() == ["rex.cutout.png", "Rex-2.cutout.png"]
+
+
+@pytest.mark.parametrize("good", [{"good.jpg"}, set()])
+def test_a_cutout_that_fails_is_named_and_the_others_are_in_the_zip(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch, good: set[str]
+) -> None:
+    for name in ("good.jpg", "bad.jpg"):
+        upload(panel, name, photo())
+    draw = display.file
+
+    def file(name: str, *values: Any) -> tuple[str, bytes]:
+        if name in good:
+            return draw(name, *values)
+        raise PhotoError(f"{name}: too wide.")
+
+    monkeypatch.setattr(display, "file", file)
+    name, data = saved(panel, monkeypatch, "all")
+    assert [f"{n}: too wide." for n in ("good.jpg", "bad.jpg") if n not in good] == panel.widget.messages
+    assert name == ("petseg-cutouts.zip" if good else "")
+    if good:
+        with ZipFile(BytesIO(data)) as archive:
+            assert archive.namelist() == ["good.cutout.png"]

@@ -70,6 +70,8 @@ def test_a_photo_that_is_not_there_is_one_sentence(server: str, tmp_path: Path) 
         typed_photo(f"{server}/cat.jpg")
     with pytest.raises(PhotoError, match=r"cat.jpg: no such file on the machine that runs this notebook"):
         typed_photo(str(tmp_path / "cat.jpg"))
+    with pytest.raises(PhotoError, match=r"^~nobody-here/cat.jpg: no such file on the machine"):
+        typed_photo("~nobody-here/cat.jpg")
 
 
 def test_of_an_address_no_more_is_fetched_than_may_be_uploaded(
