@@ -12,7 +12,7 @@ import torch
 from IPython.display import display, update_display
 
 from petseg.plots.style import DescribedFigure
-from petseg.training.optimizer import planned_epochs
+from petseg.training.optimizer import plan
 from petseg.training.runs import Log
 from petseg.training.task import SegmentationTask
 
@@ -82,7 +82,7 @@ class Progress(L.Callback):
             return
         self._last_update = now
         pace = (now - self._epoch_start) / (batch_idx + 1)
-        where = f"epoch {trainer.current_epoch + 1} of {planned_epochs(trainer)}"
+        where = f"epoch {trainer.current_epoch + 1} of {plan(trainer).epochs}"
         step = f"step {batch_idx + 1} of {trainer.num_training_batches}"
         self._show(f"{where}, {step}: loss {float(outputs['loss']):.3f}, {pace:.2f} s per step")
 
@@ -102,7 +102,7 @@ class Progress(L.Callback):
         seconds = time.perf_counter() - self._epoch_start
         loss = float(trainer.callback_metrics["train/loss"])
         self._record(epoch, {"train/loss": loss, "size": size, "seconds": seconds, "memory": peak_memory()})
-        self._show(f"epoch {epoch} of {planned_epochs(trainer)} took {seconds:.1f} s")
+        self._show(f"epoch {epoch} of {plan(trainer).epochs} took {seconds:.1f} s")
         if self.draw and self.history.get("val/mean_iou", [(0, 0)])[-1][0] == epoch:
             data, metadata = self.draw(self.history).bundle()
             if self._figure is None:

@@ -15,7 +15,7 @@ from torch.utils.data import RandomSampler
 from petseg.errors import SettingsError
 from petseg.files import atomic_write
 from petseg.models.device import finish
-from petseg.training.optimizer import cycle_ends, planned_epochs
+from petseg.training.optimizer import plan
 from petseg.training.runs import attempts, joined, read_log, run_of
 
 
@@ -66,7 +66,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Refuses to leave steps out, and a checkpoint whose cycles have more or fewer steps than in this training."""
-        before, self.ends = self.ends, cycle_ends(trainer, pl_module.hparams.get("restarts", ()))
+        before, self.ends = self.ends, plan(trainer).ends
         if not trainer.ckpt_path:
             return
         if before and before != self.ends:
@@ -116,7 +116,7 @@ class ValidateLastEpoch(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Asks for a validation after this epoch if it is the last."""
         by_epochs = trainer.check_val_every_n_epoch is not None  # else by `val_check_interval`
-        if by_epochs and trainer.current_epoch + 1 >= planned_epochs(trainer):
+        if by_epochs and trainer.current_epoch + 1 >= plan(trainer).epochs:
             trainer.check_val_every_n_epoch = 1
 
 

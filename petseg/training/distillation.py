@@ -18,7 +18,7 @@ from petseg.evaluation.evaluate import batches, both_ways
 from petseg.models import zoo
 from petseg.models.segmenter import Segmenter
 from petseg.training.ema import WarmupEMA
-from petseg.training.optimizer import cycle_ends, planned_epochs
+from petseg.training.optimizer import plan
 from petseg.training.task import SegmentationTask
 
 
@@ -91,8 +91,9 @@ class Distillation(L.Callback):
         """Lets the student join when its time has come, and with better weights after each cycle."""
         if self.join == 1 or not isinstance(pl_module, SegmentationTask):
             return
-        restarts = trainer.global_step in cycle_ends(trainer, pl_module.hparams["restarts"])[:-1]
-        if (restarts or not self._student) and trainer.current_epoch / planned_epochs(trainer) >= self.join:
+        epochs, ends = plan(trainer)
+        restarts = trainer.global_step in ends[:-1]
+        if (restarts or not self._student) and trainer.current_epoch / epochs >= self.join:
             averages = [item.average for item in cast(Any, trainer).callbacks if isinstance(item, WarmupEMA)]
             student = cast(SegmentationTask, averages[0] if averages else pl_module).segmenter
             self._student = deepcopy(student.state_dict())

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from petseg.training.optimizer import cycle_ends
+from petseg.training.optimizer import plan
 
 
 def keep(n: int, decay: float) -> float:
@@ -62,8 +62,7 @@ class WarmupEMA(WeightAveraging):
         self.updates = int(cast(AveragedModel, self._average_model).n_averaged)
         self.collect(self.average, pl_module)
         self._mean = [tensor.to(pl_module.device) for tensor in self._mean]
-        restarts = pl_module.hparams.get("restarts", ())
-        self._cycle_ends = cycle_ends(trainer, restarts) if restarts else []
+        self._cycle_ends = plan(trainer).ends if pl_module.hparams.get("restarts") else []
 
     def collect(self, average: nn.Module, current: nn.Module) -> None:
         """Pairs the tensors of two modules of the same class."""

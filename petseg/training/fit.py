@@ -48,7 +48,16 @@ class NewRun(SaveConfigCallback):
 
 
 class PetCLI(LightningCLI):
-    """LightningCLI with weight averaging, and with released weights where no checkpoint is named."""
+    """LightningCLI with weight averaging, and with released weights where no checkpoint is named.
+
+    Args:
+        command: the only one that it makes a parser for, `fit`, `validate` or `test`: each parser takes a while.
+        settings: as LightningCLI takes them.
+    """
+
+    def __init__(self, command: str, *settings: Any, **more: Any) -> None:
+        self.subcommands = lambda: {command: LightningCLI.subcommands()[command]}  # type: ignore[method-assign]
+        super().__init__(*settings, **more)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds `--average.decay` and `--weights`, and sets the default network."""
@@ -201,10 +210,11 @@ def run(arguments: list[str]) -> PetCLI:
         with stop.handling_signals():
             arguments, recipes = with_configs(arguments)
             return PetCLI(
+                arguments[0],
                 SegmentationTask,
                 PetDataModule,
                 trainer_defaults=defaults,
-                parser_kwargs={"fit": {"default_config_files": recipes}},
+                parser_kwargs={arguments[0]: {"default_config_files": recipes}},
                 save_config_callback=NewRun if arguments[0] == "fit" else None,
                 args=arguments,
             )

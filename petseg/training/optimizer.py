@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 from torch import nn
@@ -41,49 +41,40 @@ def one_cycle(optimizer: Optimizer, steps: int, warmup: float) -> OneCycleLR:
     return OneCycleLR(optimizer, highest, steps, pct_start=min(max(warmup, 2 / steps), 1 - 1 / steps))
 
 
-def planned_steps(trainer: L.Trainer) -> int:
-    """How many steps the whole training takes."""
+class Plan(NamedTuple):
+    """How a whole training is divided, whatever ends it; the last epoch may be short."""
+
+    epochs: int
+    ends: list[int]  # the steps after which each cycle of the learning rate ends, the last one with the training
+
+    def cycle(self, step: int) -> tuple[int, int]:
+        """Number, from 0, and steps of the cycle to which the next step belongs; after the last step, of the last."""
+        number = sum(end <= step for end in self.ends[:-1])
+        return number, self.ends[number] - [0, *self.ends][number]
+
+
+def plan(trainer: L.Trainer) -> Plan:
+    """The plan of a training; known once it has started.
+
+    The task's setting `restarts` has the fractions of all epochs after which a further cycle starts, with the next
+    whole epoch. Raises SettingsError if the training has no end, or nothing to train on.
+    """
     steps = trainer.estimated_stepping_batches
     if math.isinf(steps):
         raise SettingsError(
             f"trainer.max_epochs={trainer.max_epochs}: the one-cycle schedule needs to know where the training ends. "
             "Set --trainer.max_epochs to a number from 1."
         )
-    return int(steps)
-
-
-def planned_epochs(trainer: L.Trainer) -> int:
-    """How many epochs the whole training takes, whatever ends it; known once it has started. The last may be short."""
-    return math.ceil(planned_steps(trainer) / _epoch_steps(trainer))
-
-
-def cycle_ends(trainer: L.Trainer, restarts: Sequence[float]) -> list[int]:
-    """After how many steps each cycle of the learning rate ends, the last one with the training.
-
-    `restarts` are the fractions of all epochs after which a further cycle starts, with the next whole epoch.
-    """
-    steps = planned_steps(trainer)
-    if not restarts:
-        return [steps]
-    epochs, per_epoch = planned_epochs(trainer), _epoch_steps(trainer)
-    due = [sum(start <= epoch / epochs for start in restarts) for epoch in range(epochs)]
-    return [*(epoch * per_epoch for epoch in range(1, epochs) if due[epoch] > due[epoch - 1]), steps]
-
-
-def current_cycle(trainer: L.Trainer, restarts: Sequence[float]) -> tuple[int, int]:
-    """Number, from 0, and steps of the cycle to which the next step belongs; after the last step, of the last cycle."""
-    ends = [0, *cycle_ends(trainer, restarts)]
-    number = sum(end <= trainer.global_step for end in ends[1:-1])
-    return number, ends[number + 1] - ends[number]
-
-
-def _epoch_steps(trainer: L.Trainer) -> int:
-    """Steps in one epoch."""
     if math.isinf(trainer.num_training_batches):  # as `estimated_stepping_batches` does it where it needs the number
         trainer.fit_loop.setup_data()
     if math.isinf(trainer.num_training_batches):
         raise SettingsError("trainer.limit_train_batches=0: leaves nothing to train on. Choose at least 1.")
-    return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+    per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+    epochs = math.ceil(steps / per_epoch)
+    restarts = trainer.lightning_module.hparams.get("restarts", ())
+    due = [sum(start <= epoch / epochs for start in restarts) for epoch in range(epochs)]
+    starts = [epoch for epoch in range(1, epochs) if due[epoch] > due[epoch - 1]]
+    return Plan(epochs, [*(per_epoch * epoch for epoch in starts), int(steps)])
 
 
 def size_at(epoch: int, epochs: int, sizes: Sequence[float], size_starts: Sequence[float]) -> float:

@@ -27,11 +27,9 @@ from petseg.training.loss import segmentation_loss
 from petseg.training.optimizer import (
     check_cycles,
     check_stages,
-    current_cycle,
-    cycle_ends,
     one_cycle,
     parameter_groups,
-    planned_epochs,
+    plan,
     size_at,
 )
 from petseg.training.scoring import SplitConfusion
@@ -154,12 +152,11 @@ class SegmentationTask(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Counts the epochs."""
-        self.epochs = planned_epochs(self.trainer)
+        self.epochs = plan(self.trainer).epochs
 
     def on_train_epoch_start(self) -> None:
         """Starts counting the training pixels from zero, and a further cycle of the learning rate where one is due."""
-        step, restarts = self.trainer.global_step, self.hparams["restarts"]
-        if step in cycle_ends(self.trainer, restarts)[:-1]:
+        if self.trainer.global_step in plan(self.trainer).ends[:-1]:
             self.trainer.strategy.setup_optimizers(self.trainer)
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]  # before the encoder's scale
         self.log("lr-AdamW", rate, sync_dist=True)
@@ -218,7 +215,7 @@ class SegmentationTask(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW, its learning rate on one cycle over all steps up to the next restart; see `training.optimizer`."""
         settings = self.hparams
-        cycle, steps = current_cycle(self.trainer, settings["restarts"])
+        cycle, steps = plan(self.trainer).cycle(self.trainer.global_step)
         rate = settings["learning_rate"] * (settings["restart_scale"] if cycle else 1)
         groups = parameter_groups(self.network, rate, settings["encoder_lr_scale"])
         optimizer = AdamW(groups, weight_decay=settings["weight_decay"], fused=True)  # one kernel for all tensors

@@ -1,5 +1,6 @@
 """The learning rate restarts: each cycle has a new optimiser, and the mean of the weights at their ends remains."""
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from petseg.metrics.confusion import pooled_scores
 from petseg.models.unet import UNet
 from petseg.training import fit
 from petseg.training.ema import WarmupEMA
-from petseg.training.optimizer import current_cycle, cycle_ends
+from petseg.training.optimizer import plan
 from petseg.training.release import release
 from petseg.training.runs import read_checkpoint, read_log
 from petseg.training.scoring import evaluate
@@ -35,12 +36,16 @@ CYCLES = {"model.restarts": "[0.25,0.5]", "model.restart_scale": 0.5}  # of four
     ],
 )
 def test_a_cycle_ends_with_an_epoch_or_with_the_training_and_the_next_step_is_the_next_cycle_s(steps, restarts, ends):
-    trainer = SimpleNamespace(estimated_stepping_batches=steps, num_training_batches=12, accumulate_grad_batches=2)
-    assert cycle_ends(trainer, restarts) == ends
+    task = SimpleNamespace(hparams={"restarts": restarts})
+    trainer = SimpleNamespace(
+        estimated_stepping_batches=steps, num_training_batches=12, accumulate_grad_batches=2, lightning_module=task
+    )
+    planned = plan(trainer)
+    assert planned == (math.ceil(steps / 6), ends)
     for number, (start, end) in enumerate(pairwise([0, *ends])):
         # the last step also stands for a training that is over
-        for trainer.global_step in (start, end - 1, *([steps] if end == steps else [])):
-            assert current_cycle(trainer, restarts) == (number, end - start)
+        for step in (start, end - 1, *([steps] if end == steps else [])):
+            assert planned.cycle(step) == (number, end - start)
 
 
 @pytest.mark.parametrize("restarts", [(0.0,), (1.0,), (0.5, 0.5), (0.8, 0.6), (float("nan"),)])
