@@ -23,6 +23,9 @@ HATCHES: Final = ("", "", "////")
 #: Colour of all lines that mark a class: the hatch, outlines, and the text of figures.
 INK: Final = "#222222"
 
+#: Beside the labels, the value of those lines in an image with `palette_with_ink`.
+LINE: Final = len(CLASSES)
+
 #: Pixels from one line of an image's hatch to the next, along a row or a column.
 HATCH_STEP: Final = 6
 

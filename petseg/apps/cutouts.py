@@ -19,9 +19,8 @@ from petseg.errors import PetsegError, PetsegWarning, PhotoError, SettingsError
 from petseg.inference.foreground import blurred_background
 from petseg.inference.matting import Alpha
 from petseg.inference.segmentation import Segmentation
-from petseg.inference.two_pass import part_of
+from petseg.inference.two_pass import Box, part_of
 
-Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, as `PIL.Image.Image.crop` takes them
 Format = Literal["png", "webp", "jpg"]
 
 #: How each format is written. Higher levels of PNG and methods of WebP take longer, and save an eighth or less.

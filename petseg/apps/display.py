@@ -15,13 +15,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from petseg.apps.cutouts import LONGEST, SAVE, Box, CutoutSettings, Format, encode, no_pet, pet_middle
+from petseg.apps.cutouts import LONGEST, SAVE, CutoutSettings, Format, encode, no_pet, pet_middle
 from petseg.apps.names import file_name
 from petseg.data.cartoons import sample
 from petseg.errors import PhotoError
 from petseg.inference.segmentation import Segmentation
-from petseg.inference.two_pass import part_of
-from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK, hatch, palette_with_ink
+from petseg.inference.two_pass import Box, part_of
+from petseg.labels import BOUNDARY, CLASSES, COLORS, HATCH_STEP, INK, LINE, hatch, palette_with_ink
 from petseg.models import zoo
 
 #: Longest side of the compared pictures, in pixels: sharp in a wide window too. Files have the photo's own size.
@@ -70,7 +70,7 @@ def hatched_mask(result: Segmentation) -> Image.Image:
 
     Values of the palette image are the labels, and 3 for the lines. Files hold the plain mask.
     """
-    image = Image.fromarray(np.where(hatch(result.mask), np.uint8(len(CLASSES)), result.mask))
+    image = Image.fromarray(np.where(hatch(result.mask), np.uint8(LINE), result.mask))
     image.putpalette(palette_with_ink())
     return image
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from petseg.course.checks import exercise, gap
 from petseg.course.comparison import same_dtype
 from petseg.course.hints import NotYetError, as_number, ask, one_of, verdict
+from petseg.inference.two_pass import Box
 
 Pixels = NDArray[Any]
 
@@ -173,8 +174,6 @@ def _corrected(colors: Pixels, alpha: Pixels, front: Pixels, back: Pixels) -> It
         "that divides by alpha, which makes errors huge where it is small.": (front + error / alpha).clip(0, 1),
     }
 
-
-Box = tuple[int, int, int, int]
 
 #: Numbers of passes that the experiment compares.
 PASSES: Final = (1, 2, 3)

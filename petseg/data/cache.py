@@ -17,9 +17,8 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -35,25 +34,11 @@ from petseg.files import read_json, write_json
 LISTED = 10
 
 
-@dataclass(frozen=True, eq=False)
-class Pixels:
-    """A decoded split.
+class Pixels(NamedTuple):
+    """A decoded split."""
 
-    Attributes:
-        images: uint8 (N, S, S, 3), RGB.
-        masks: uint8 (N, S, S), labels 0 to 2.
-        folder: the cache that both are memory-mapped from; None for arrays in memory.
-    """
-
-    images: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
-    folder: Path | None = None
-
-    @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Memory-map both arrays: pixels are read from disk when they are first used, and shared by all processes."""
-        images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
-        return cls(images, masks, folder)
+    images: NDArray[np.uint8]  # (N, S, S, 3), RGB
+    masks: NDArray[np.uint8]  # (N, S, S), labels 0 to 2
 
 
 def open_pixels(files: Sequence[Files], size: int, folder: Path, name: str, progress: bool = True) -> Pixels:
@@ -74,7 +59,8 @@ def open_pixels(files: Sequence[Files], size: int, folder: Path, name: str, prog
             for outdated in folder.glob(prefix + "*"):
                 if outdated != target:
                     shutil.rmtree(outdated, ignore_errors=True)  # the same files, before they changed
-        return Pixels.open(target)
+        # memory-mapped: read from disk when they are first used, and shared by all processes
+        return Pixels(*(np.load(target / f"{kind}.npy", mmap_mode="r") for kind in Pixels._fields))
     except OSError as error:
         raise DataError(
             f"{folder}: decoded images cannot be kept here ({error.strerror or error}). Free some space or change its "

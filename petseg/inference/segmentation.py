@@ -16,7 +16,7 @@ from torch import Tensor
 from petseg.errors import SettingsError
 from petseg.inference import matting
 from petseg.inference.foreground import foreground
-from petseg.labels import BOUNDARY, CLASSES, PET, palette, palette_with_ink
+from petseg.labels import BOUNDARY, CLASSES, LINE, PET, palette, palette_with_ink
 
 #: The photo shows a pet if P(pet) exceeds the first number on at least the second, a fraction of the photo.
 SURE: Final = 0.75
@@ -24,8 +24,6 @@ SMALLEST: Final = 0.002  # two fifths of what a pet of 100 x 100 pixels fills in
 
 #: Below this P(cat or dog) it is doubtful whether the pet is one; chosen in `figures/elsewhere.json`.
 PET_THRESHOLD: Final = 0.1
-
-OUTLINE: Final = len(CLASSES)  # the overlay's fourth value, beside the labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +123,8 @@ class Segmentation:
         if isinstance(classes, str) or not set(classes) <= set(CLASSES):
             raise SettingsError(f"classes {classes!r}: expected some of {CLASSES}. Give them as a list.")
         mask = self.mask.copy()
-        mask[edge(mask == PET, max(1, round(max(mask.shape) / 300)))] = OUTLINE  # a 300th of the photo wide
-        paint = Image.fromarray(mask)  # values 0, 1, 2 and OUTLINE
+        mask[edge(mask == PET, max(1, round(max(mask.shape) / 300)))] = LINE  # a 300th of the photo wide
+        paint = Image.fromarray(mask)  # values 0, 1, 2 and LINE
         # the line fades more slowly than the areas, so that a faint overlay still shows it
         strength = [opacity * (name in classes) for name in CLASSES] + [opacity**0.5 * ("pet" in classes)]
         alpha = paint.point([round(255 * value) for value in strength] + [0] * (256 - len(strength)))

@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
-from petseg.labels import BACKGROUND, BOUNDARY, CLASSES, PET, hatch, palette_with_ink
+from petseg.labels import BACKGROUND, BOUNDARY, CLASSES, LINE, PET, hatch, palette_with_ink
 from petseg.plots.style import class_legend, figure
 
 #: Characters of a title that fit over one inch of a picture.
 CHARACTERS_PER_INCH: Final = 13
 
-#: Index of the ink after the three labels: a pixel of the hatch or of the outline.
-LINE: Final = 3
 PALETTE: Final = np.asarray(palette_with_ink(), dtype=np.uint8).reshape(-1, 3)  # (4, 3)
 
 

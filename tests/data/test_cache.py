@@ -114,7 +114,7 @@ def test_of_many_damaged_files_the_first_are_named_and_the_others_counted(files,
 
 @pytest.mark.parametrize("name", ["images.npy", "checksums.json"])
 def test_a_cache_that_was_damaged_is_decoded_again_and_said(files, tmp_path, capsys, name):
-    path = open_pixels(files, tmp_path).folder / name
+    path = Path(open_pixels(files, tmp_path).images.filename).parent / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -137,7 +137,7 @@ def test_a_read_only_cache_folder_is_used_and_where_it_lacks_something_the_varia
 def test_a_cache_is_open_to_others_as_the_umask_says(files, tmp_path, umask):
     before = os.umask(umask)
     try:
-        folder = open_pixels(files, tmp_path).folder
+        folder = Path(open_pixels(files, tmp_path).images.filename).parent
     finally:
         os.umask(before)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o777 & ~umask

@@ -101,7 +101,7 @@ def caches(
             os.kill(processes[0], signal.SIGKILL)
             assert [os.waitpid(process, 0)[1] for process in processes][1:] == [0, 0]
             right(opened())
-    folder = opened().folder
+    folder = Path(opened().images.filename).parent
     assert folder
     for number in range(3 * count):
         path = folder / ("images.npy", "masks.npy", "checksums.json")[number % 3]
