@@ -253,6 +253,13 @@ def test_while_the_page_waits_each_stroke_counts_and_photos_are_not_lost(
         return [int(np.asarray(Image.open(tmp_path / "cat.png"))[150, round(x * 451), 3]) for x in (0.4, 0.5, 0.6)]
 
     assert any(opacity() == [255, 0, 0] for _ in range(10)), opacity()
+    page.get_by_role("button", name="Details").click()
+    with holding(page, "queue/join"):
+        page.get_by_label("Model").click()
+        page.get_by_role("option", name="unet-separable").click()
+        brush.press("z")  # while the other model segments
+    assert any(opacity() == [255, 0, 255] for _ in range(10)), opacity()
+    page.locator("#legend", has_text="segmented by unet-separable").wait_for()
     with holding(page, "queue/join"):
         with holding(page, "upload"):
             choose(page, file(chelsea(), "first.jpg"))

@@ -27,7 +27,7 @@ GALLERY: Final[dict[str, Any]] = {"show_label": False, "interactive": False, "he
 
 #: Handlers get values as the browser sends them: Gradio's own checks would refuse, in words of their own, the choice of
 #: a visitor who was away for long. An event waits for those before it with the same `concurrency_id`: they overwrite
-#: nothing of each other. But a segmentation overwrites the corrections that are made while it runs.
+#: nothing of each other.
 PRIVATE: Final[dict[str, Any]] = {"preprocess": False, "api_visibility": "private", "show_progress": "hidden"}
 EVENT: Final = PRIVATE | {"concurrency_id": "change", "concurrency_limit": 1, "trigger_mode": "multiple"}
 SEGMENT: Final = EVENT | {"concurrency_id": "segment"}
@@ -157,9 +157,8 @@ class Page:
         handlers = self.handlers
         segmented = [self.status, self.photos, self.visit, self.results, self.choice]
         self.photos.upload(handlers.upload, [self.photos, self.model], segmented, **SEGMENT)
-        self.model.input(
-            handlers.again, [self.visit, self.model], segmented, **SEGMENT | {"trigger_mode": "always_last"}
-        )
+        # corrections that are made meanwhile wait, and are then made of the new result
+        self.model.input(handlers.again, [self.visit, self.model], segmented, **EVENT | {"trigger_mode": "always_last"})
         for button, file in self.samples:
             button.click(partial(handlers.segment, [file]), self.model, segmented, **SEGMENT)
         self.choice.select(handlers.show, self.visit, self.visit, **EVENT)
