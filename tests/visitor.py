@@ -139,6 +139,9 @@ class Visitor:
 
     def handler(self, event: str, label: str) -> int:
         """The number of the handler that answers an event."""
+        if event == "success":  # what the answer to an input of this component sets off
+            first = self.handler("input", label)
+            return next(h["id"] for h in self.config["dependencies"] if h["trigger_after"] == first and h["backend_fn"])
         ids = {part["id"] for part in self.config["components"] if label in _labels(part["props"])}
         numbers: list[int] = [
             handler["id"]

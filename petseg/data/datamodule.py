@@ -151,6 +151,10 @@ class PetDataModule(L.LightningDataModule):
         for split in self.datasets.values():
             split.resident = None
 
+    def on_exception(self, exception: BaseException) -> None:
+        """Frees it after a training that failed or was stopped."""
+        self.teardown("fit")
+
     def _split(self) -> None:
         trainval, pixels = self._open("trainval")
         held_out = validation_names(trainval, self.val_fraction)

@@ -93,7 +93,7 @@ def release(
     """
     zoo.model_file(out)
     task, state = _read_task(checkpoint)
-    run = run_of(checkpoint)
+    run = run_of(checkpoint.resolve())
     config = read_config(attempts(run)[0]) if run else {}
     data = data or _data(config)
     check_writable(out)

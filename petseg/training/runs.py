@@ -47,7 +47,9 @@ def read_logs(path: Path) -> dict[str, Log]:
                 for column, value in row.items():
                     if row.get("epoch") and value and column not in ("run", "epoch", "step"):
                         logs[row.get("run", "")][column].append((int(row["epoch"]) + 1, float(value)))
-    except (OSError, TypeError, ValueError, csv.Error) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Change its permissions.") from error
+    except (TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: is no log of `petseg fit` ({error}). Undo what has changed in it.") from error
     return {run: dict(log) for run, log in logs.items()}
 

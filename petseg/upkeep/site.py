@@ -154,7 +154,7 @@ def _write_offline(pages: Path) -> None:
     script = (pages / "live/offline.js").read_text(encoding="utf-8")
     (pages / "live/offline.js").unlink()  # first: of a file that is missing, the browser would keep none
     files = sorted(path for path in (pages / "live").rglob("*") if path.is_file())
-    version = sha256(b"".join([fragment().encode(), *(path.read_bytes() for path in files)])).hexdigest()[:12]
+    version = sha256(b"".join(path.read_bytes() for path in [pages / "live.html", *files])).hexdigest()[:12]
     names = ["live.html", *(quote(path.relative_to(pages).as_posix()) for path in files)]
     script = script.replace('"<version>"', json.dumps(version)).replace('["<files>"]', json.dumps(names))
     write_text(pages / "offline.js", script)

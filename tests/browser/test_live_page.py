@@ -61,8 +61,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with chdir(ROOT):
         if not site.install_runtime():
             pytest.skip("onnxruntime-web is not installed; make site fetches it with npm")
-        site.write_live(folder)
         (folder / "live.html").write_text(f"{head}<main>{site.fragment()}</main></html>")
+        site.write_live(folder)
     return folder
 
 

@@ -102,7 +102,6 @@ def caches(
             assert [os.waitpid(process, 0)[1] for process in processes][1:] == [0, 0]
             right(opened())
     folder = Path(opened().images.filename).parent
-    assert folder
     for number in range(3 * count):
         path = folder / ("images.npy", "masks.npy", "checksums.json")[number % 3]
         content = bytearray(path.read_bytes())

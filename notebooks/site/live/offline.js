@@ -11,7 +11,7 @@ events.addEventListener("activate", (/** @type {any} */ event) => event.waitUnti
 
 async function keep() {
   const cache = await caches.open(VERSION);
-  await cache.addAll(FILES);
+  await cache.addAll(FILES.map((name) => new Request(name, { cache: "reload" }))); // of this version, from the server
   // what the page itself loads beside its own files, as the site's style sheets
   const html = await (await cache.match("live.html"))?.text();
   const addresses = [...(html ?? "").matchAll(/(?:href|src)="([^"#:]+\.(?:css|js|woff2|svg|png)(?:\?[^"]*)?)"/g)];

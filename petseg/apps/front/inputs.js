@@ -28,7 +28,7 @@ function zone(front) {
   const { signal } = front;
   const target = front.engine.wholePage ? document : area;
   const over = (/** @type {DragEvent} */ event) => {
-    if (forField(event)) return;
+    if (forField(event)) return area.classList.remove("petseg-over");
     event.preventDefault(); // else the browser leaves the page and shows the file
     event.stopPropagation(); // else JupyterLab uploads the file to its folder
     area.classList.toggle("petseg-over", event.type !== "drop");

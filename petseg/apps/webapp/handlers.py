@@ -40,14 +40,17 @@ class Handlers:
         yield from self.segment([ChosenPhoto.from_upload(upload) for upload in uploads], model)
 
     def again(self, visit: Visit | None, model: str) -> Iterator[list[Any]]:
-        """Segments the same photos with another model, and repeats their strokes; yields what `segment` does."""
-        visit = present(visit)
-        yield from self.segment([photo.file for photo in visit.photos], model, visit)
+        """Segments the same photos with another model; yields the status and, the last time, what `take_over` takes."""
+        photos = present(visit).photos
+        for status, _, fresh, *_ in self.segment([photo.file for photo in photos], model, photos):
+            yield [status, fresh]
 
-    def segment(self, files: Sequence[ChosenPhoto], model: str, last: Visit | None = None) -> Iterator[list[Any]]:
+    def segment(
+        self, files: Sequence[ChosenPhoto], model: str, last: Sequence[SegmentedPhoto] = ()
+    ) -> Iterator[list[Any]]:
         """Segments photos and shows the first with a pet; a sentence for each photo without a pet or with a fault.
 
-        `last` is the visit with the same photos, if there is one: its shown photo and its strokes stay.
+        `last` are the same photos as another model has segmented them, if one has.
 
         Yields:
             Values for: the status, the field for photos, the visit, the results' column and the choice of photo. Only
@@ -63,20 +66,16 @@ class Handlers:
             yield [said, *[gr.skip()] * 4]
             try:
                 result, photo_notes = self.session.segment(file, model)
-                photo = SegmentedPhoto.from_result(file, result)
-                edits = last.photos[number - 1].edits if last else []
-                if strokes := [edit for edit in edits if isinstance(edit, Stroke)]:
-                    photo = photo.edited(strokes)
-                photos.append(photo)
+                photos.append(SegmentedPhoto.from_result(file, result))
                 notes += photo_notes
-                if len(strokes) < len(edits):
+                if last and any(isinstance(edit, Pet) for edit in last[number - 1].edits):
                     notes.append(other_pets(file.name))
-                failed += [] if photo.result.found else [no_pet(file.name, result.doubtful)]
+                failed += [] if result.found else [no_pet(file.name, result.doubtful)]
             except Exception as error:  # the other photos are segmented all the same
                 failed.append(sentence_of(error, file.name))
         if photos:
             with sentences(photos[0].file.name):
-                results = self._results(Visit.of(photos, last.shown.file if last else None))
+                results = self._results(Visit.of(photos))
             yield [messages(failed, notes, done(photos)), *results]
         else:
             yield [messages(failed, notes), None, *[gr.skip()] * 3]
@@ -93,6 +92,20 @@ class Handlers:
             gr.update(visible=True),
             gr.update(value=gallery, selected_index=visit.index, visible=len(gallery) > 1),
         ]
+
+    @answers
+    def take_over(self, visit: Visit, fresh: Visit | None) -> list[Any]:
+        """Puts the results of another model in place of the visit's, with the strokes that were made meanwhile.
+
+        Values for the visit, the choice of photo, and `fresh`; the visit stays if it has other photos by now.
+        """
+        edits = {photo.file: photo.edits for photo in visit.photos}
+        if fresh is None or not {photo.file for photo in fresh.photos} <= set(edits):
+            return [gr.skip(), gr.skip(), None]
+        strokes = {file: [edit for edit in made if isinstance(edit, Stroke)] for file, made in edits.items()}
+        photos = [photo.edited(strokes[photo.file]) if strokes[photo.file] else photo for photo in fresh.photos]
+        visit = Visit.of(photos, visit.shown.file)
+        return [visit, self._results(visit)[-1], None]
 
     @answers
     def anyway(self, visit: Visit) -> list[Any]:

@@ -67,11 +67,15 @@ class Uploads(route_utils.GradioMultiPartParser):
     holds what is no file in memory, so that must be small.
     """
 
+    held = 0  # bytes
+
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Takes a part of a file or of another field."""
+        if self._current_part.file is None:
+            self.held += end - start
+        if self.held > MAX_JSON_MEGABYTES * 1024**2:
+            raise route_utils.MultiPartException(f"Fields are too large; at most {MAX_JSON_MEGABYTES} MB are taken.")
         super().on_part_data(data, start, end)
-        if len(self._current_part.data) > MAX_JSON_MEGABYTES * 1024**2:
-            raise route_utils.MultiPartException(f"A field is too large; at most {MAX_JSON_MEGABYTES} MB are taken.")
 
     async def parse(self) -> Any:
         """The fields of the form; raises MultiPartException, whose message the visitor sees."""

@@ -157,8 +157,10 @@ class Page:
         handlers = self.handlers
         segmented = [self.status, self.photos, self.visit, self.results, self.choice]
         self.photos.upload(handlers.upload, [self.photos, self.model], segmented, **SEGMENT)
-        # corrections that are made meanwhile wait, and are then made of the new result
-        self.model.input(handlers.again, [self.visit, self.model], segmented, **EVENT | {"trigger_mode": "always_last"})
+        fresh = gr.State(None, time_to_live=KEEP_SECONDS)
+        latest = SEGMENT | {"trigger_mode": "always_last"}
+        done = self.model.input(handlers.again, [self.visit, self.model], [self.status, fresh], **latest)
+        done.success(handlers.take_over, [self.visit, fresh], [self.visit, self.choice, fresh], **EVENT)
         for button, file in self.samples:
             button.click(partial(handlers.segment, [file]), self.model, segmented, **SEGMENT)
         self.choice.select(handlers.show, self.visit, self.visit, **EVENT)
