@@ -94,14 +94,14 @@ def _part_of_each_breed(examples: Sequence[Example], fraction: float, key: Calla
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()  # Windows editors add a mark
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(
-            f"{path}: missing. Fetch the data set with {FETCH}, name the folder that holds oxford-iiit-pet/ (data_dir, "
-            "or PETSEG_DATA_DIR where that is not given), or use the cartoons: --data.source cartoon."
-        ) from error
+        if path.is_file():  # a pipe would be waited for
+            return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()  # Windows editors add a mark
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Change its permissions.") from error
+    raise DataError(
+        f"{path}: missing. Fetch the data set with {FETCH}, name the folder that holds oxford-iiit-pet/ (data_dir, "
+        "or PETSEG_DATA_DIR where that is not given), or use the cartoons: --data.source cartoon."
+    )
 
 
 def _parse(line: str) -> Example:

@@ -171,7 +171,9 @@ def test_an_app_that_is_ended_while_it_computes_leaves_no_photo_and_no_traceback
     tmp_path: Path, number: str, status: int
 ) -> None:
     draws = """
-import time, torch
+import signal, time, torch
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may have been started with nohup
 from petseg.apps import display
 def preview(result, drawn=display.preview):
     print("DRAWS", flush=True)
