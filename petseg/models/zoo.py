@@ -163,7 +163,7 @@ def load(name_or_path: str | Path | None = None) -> tuple[Segmenter, ModelCard]:
         header, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     card = ModelCard.from_header(header, path.name)
     if card.classes != CLASSES:
-        raise ModelError(f"{card.name}: finds {', '.join(card.classes)}; expected {', '.join(CLASSES)}.")
+        raise ModelError(f"{card.name}: finds {', '.join(card.classes) or 'nothing'}; expected {', '.join(CLASSES)}.")
     network = _rebuilt(card, tensors, path.name)
     # copies: Windows replaces no file that a tensor still maps
     types = {key: torch.float32 if tensor.is_floating_point() else tensor.dtype for key, tensor in tensors.items()}
