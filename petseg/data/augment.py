@@ -112,7 +112,7 @@ class Augment(nn.Module):
         """
         H, W = (max(1, round(size * side)) for side in image.shape[-2:])
         layers = [image, mask[:, None].to(image.dtype), *([] if soft is None else [soft])]
-        with torch.autocast(image.device.type, enabled=False):  # 16 bits would move the places to read by half a pixel
+        with torch.autocast(image.device.type, enabled=False):  # in 16 bits the places to read would be rounded
             layers = self._composed(self._moved(self._flipped(layers), H, W))
             layers[0] = self._blurred(self._recolored(layers[0]))
             image, labels, *rest = self._pasted(layers)

@@ -24,14 +24,7 @@ from petseg.models.pretrained import PretrainedUNet
 from petseg.models.segmenter import IMAGENET, Segmenter
 from petseg.training.depthwise import FastDepthwise
 from petseg.training.loss import segmentation_loss
-from petseg.training.optimizer import (
-    check_cycles,
-    check_stages,
-    one_cycle,
-    parameter_groups,
-    plan,
-    size_at,
-)
+from petseg.training.optimizer import check_cycles, check_stages, one_cycle, parameter_groups, plan, size_at
 from petseg.training.scoring import SplitConfusion
 
 
