@@ -100,7 +100,10 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="every row in seconds, with a tiny network and cartoons")
     parser.add_argument("--rows", metavar="NAME", nargs="+", default=[], help="these alone (a wrong name lists them)")
     parser.add_argument("--runs", type=int, help="trainings of each way in time_to_accuracy (default 3; --quick: 1)")
-    out = "where the numbers go, a figure beside them (default: figures/benchmark.json if all is measured, else none)"
+    out = (
+        "where the numbers go, a figure beside them (default: figures/benchmark.json, on a GPU benchmark-gpu.json, if "
+    )
+    out += "all is measured)"
     parser.add_argument("--out", metavar="FILE.json", type=Path, help=out)
 
 
@@ -186,11 +189,12 @@ def _app(args: argparse.Namespace) -> int:
 
 def _bench(args: argparse.Namespace) -> int:
     from petseg.files import home_folder
+    from petseg.models.segmenter import best_device
     from petseg.training.benchmark import measure
 
     out = args.out
     if out is None and not (args.quick or args.rows):
-        out = home_folder() / "figures" / "benchmark.json"
+        out = home_folder() / "figures" / ("benchmark-gpu.json" if best_device() == "cuda" else "benchmark.json")
     record = measure(args.rows, args.quick, args.runs, out)
     if out is not None:
         from petseg.plots.speed import benchmark_figure

@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, ParamSpec, TextIO
 
 P = ParamSpec("P")
@@ -23,6 +24,9 @@ DISK_ERRORS: Final = {
 
 #: The command that fetches what a data set lacks, wherever that is.
 FETCH: Final = "`petseg data oxford` (with --dir if the data set is not in the default folder)"
+
+#: The remedy for a broken file of a data set: nobody's own photos and masks are to be deleted.
+REPAIR: Final = f"If the data are your own, correct it; if they are Oxford-IIIT Pet, delete it and run {FETCH}."
 
 #: What Python's `tempfile` says if no folder can be written to.
 NO_TEMPORARY_FOLDER: Final = "No usable temporary directory"
@@ -72,6 +76,9 @@ def exit_with_sentence(stopped: str = "stopped") -> Callable[[Callable[P, int]],
     def decorate(main: Callable[P, int]) -> Callable[P, int]:
         @functools.wraps(main)
         def run(*args: P.args, **kwargs: P.kwargs) -> int:
+            for name in ("stdout", "stderr"):
+                if getattr(sys, name) is None:  # closed by the shell: `petseg models >&-`
+                    setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(errors="backslashreplace")
             show = warnings.showwarning

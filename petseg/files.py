@@ -1,4 +1,4 @@
-"""Where files lie and how they are written: folders, atomic writes, JSON."""
+"""Where files lie, how they are written, and which way up a photo is: folders, atomic writes, JSON, EXIF."""
 
 import json
 import os
@@ -97,3 +97,19 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """The content of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def orientation(photo: Any) -> int:
+    """EXIF's orientation of a `PIL.Image.Image`: 2 to 8 if it is to be turned."""
+    from PIL.ExifTags import Base
+    from PIL.Image import Exif
+
+    try:
+        exif, data = Exif(), photo.info.get("exif") or b""
+        if len(data) > 2**16:  # each of thousands of tags may name the same megabytes, which Pillow reads each time
+            exif.load(data[: 2**16])
+        else:
+            exif = photo.getexif()
+        return int(exif.get(Base.Orientation, 1))
+    except Exception:  # however broken EXIF is, the pixels are as good as before
+        return 1

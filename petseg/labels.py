@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from petseg.errors import FETCH, DataError
+from petseg.errors import REPAIR, DataError
 
 PET: Final = 0
 BACKGROUND: Final = 1
@@ -65,7 +65,6 @@ def labels_from_trimap(trimap: NDArray[np.uint8], name: str = "trimap") -> NDArr
     if trimap.size and not (trimap.min() >= 1 and trimap.max() <= 3):
         values = ", ".join(str(value) for value in np.unique(trimap)[:6])
         raise DataError(
-            f"{name}: has the values {values}; a trimap has only 1 (pet), 2 (background) and 3 (boundary). "
-            f"Delete the file and fetch it again with {FETCH}."
+            f"{name}: has the values {values}; a trimap has only 1 (pet), 2 (background) and 3 (boundary). {REPAIR}"
         )
     return trimap - np.uint8(1)

@@ -34,6 +34,12 @@ def test_a_command_ends_with_its_status_or_with_a_sentence(outcome, status, sent
     assert capsys.readouterr().err == sentence
 
 
+def test_without_stdout_and_stderr_a_command_ends_with_its_status_all_the_same(monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert [main(0), main(DataError("x.csv: not there. Fetch it."))] == [0, 1]
+
+
 def test_a_pipe_that_nobody_reads_ends_a_command_on_windows_too(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     assert main(OSError(22, "Invalid argument")) == 141

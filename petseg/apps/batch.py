@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from petseg.apps.names import FORMATS, KINDS, RESULT_ENDINGS, absolute, result_names, same_file
+from petseg.apps.names import FORMATS, KINDS, RESULT_ENDINGS, absolute, printable, result_names, same_file
 from petseg.errors import MissingError, PhotoError, SettingsError, say
 from petseg.files import atomic_write
 
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
 
 def names_a_file(out: Path) -> bool:
     """Whether `--out` names a file, or stdout, for the only photo, and not a folder."""
-    return out == PIPE or (out.suffix.lower() in PHOTO_ENDINGS and not out.is_dir())
+    return out == PIPE or (out.suffix.lower() in PHOTO_ENDINGS and not os.path.isdir(out))  # noqa: PTH112 - `Path` may raise
 
 
 def _single_picture(args: argparse.Namespace) -> tuple[list[str], Format]:
@@ -234,6 +234,9 @@ def _matches(argument: str, problems: list[str]) -> list[Path]:
     if ADDRESS.match(argument):
         problems.append(f"{printable(argument)}: {ADDRESS_REFUSED}")
         return []
+    if not argument:  # `petseg segment "$PHOTO"` without PHOTO would take the whole folder
+        problems.append("'': names no photo. Check the variable that holds its path.")
+        return []
     if os.path.lexists(argument) or not any(wildcard in argument for wildcard in "*?"):
         return [Path(argument)]
     # brackets stand for themselves: folders are called "photos [2024]"
@@ -272,12 +275,9 @@ def _is_hidden(path: Path) -> bool:
     """Whether a file or folder is hidden: by a dot (also macOS' `._cat.jpg`, which is no photo), or as in Windows."""
     if path.name.startswith("."):
         return True
-    return sys.platform == "win32" and bool(path.lstat().st_file_attributes & stat.FILE_ATTRIBUTE_HIDDEN)
-
-
-def printable(path: Path | str) -> str:
-    """A path for a message: in one line, with `?` for characters that cannot be printed."""
-    return "".join(character if character.isprintable() else "?" for character in str(path))
+    with suppress(OSError):  # a path that Windows finds too long
+        return sys.platform == "win32" and bool(path.lstat().st_file_attributes & stat.FILE_ATTRIBUTE_HIDDEN)
+    return False
 
 
 # --- Segmenting and writing ------------------------------------------------------------------------------------------
@@ -311,7 +311,6 @@ class Job:
 
         draw = {"mask": result.mask_image, "overlay": result.overlay, "cutout": lambda: settings.draw(result)}
         try:
-            self._remove_stale(result.found)
             for kind, file in self.files.items():
                 if kind == "cutout" and not result.found:
                     continue
@@ -323,6 +322,7 @@ class Job:
                     continue
                 with atomic_write(file) as partial:
                     partial.write_bytes(data)
+            self._remove_stale(result.found)  # at the end: if one cannot be written, the earlier ones stay
         except (OSError, MissingError) as error:
             reason = getattr(error.__cause__ or error, "strerror", None) or error  # of `atomic_write`, or of the rest
             place = printable(self.stem.parent if self.stem else next(iter(self.files.values())))

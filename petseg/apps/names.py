@@ -18,6 +18,9 @@ FORMATS: Final = ("png", "webp", "jpg")
 #: Endings of the command's results; in a folder, files with them are not photos.
 RESULT_ENDINGS: Final = (".mask.png", *(f".{kind}.{format}" for kind in KINDS[1:] for format in FORMATS))
 
+#: Names that Windows refuses, whatever their ending.
+RESERVED: Final = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
 LONGEST: Final = 255  # bytes of a name: file systems allow no more
 
 
@@ -79,10 +82,17 @@ def absolute(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - `Path.resolve` would take two links to one file for one photo
 
 
+def printable(path: Path | str) -> str:
+    """A path for a message: in one line, with `?` for characters that cannot be printed."""
+    return "".join(character if character.isprintable() else "?" for character in str(path))
+
+
 def file_name(photo: str, kind: str, format: str = "png") -> str:
     """Name of a file to download: `my dog.jpg` and `cutout` give `my dog.cutout.png`; at most 255 bytes."""
     stem = PurePath(photo.replace("\\", "/")).stem
     plain = re.sub(r"[^\w .()-]", "_", stem).strip(" .")
+    if plain.partition(".")[0].lower() in RESERVED:
+        plain = f"_{plain}"
     ending = f".{kind}.{format}"
     return shortened(plain or "photo", ending) + ending
 

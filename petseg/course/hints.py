@@ -1,5 +1,6 @@
 """What the checks of gaps and exercises share: errors that become hints, and comparisons that raise them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -58,17 +59,21 @@ def _name(function: Any) -> str:
 
 
 def as_number(result: Any) -> float:
-    """A student's result as a number; a hint if it is none."""
+    """A student's result as a number; a hint if it is none, or NaN."""
     try:
-        return float(result.detach() if torch.is_tensor(result) else result)
+        number = float(result.detach() if torch.is_tensor(result) else result)
     except (TypeError, ValueError, RuntimeError):
         raise NotYetError(f"expected one number, but got {type(result).__name__}.") from None
+    if math.isnan(number):
+        raise NotYetError("expected one number, but got NaN: 0 / 0, or a mean over nothing.")
+    return number
 
 
 def as_numbers(values: Any, valid: Callable[[list[float]], bool], expected: str) -> list[float]:
     """A student's results as numbers; a hint, what is expected, unless they are valid."""
     with suppress(TypeError, ValueError, RuntimeError):
-        if valid(numbers := [float(value) for value in values]):
+        numbers = [float(value) for value in values]
+        if not any(map(math.isnan, numbers)) and valid(numbers):
             return numbers
     raise NotYetError(expected)
 
@@ -86,6 +91,11 @@ def same_weights(name: str, made: Any, reference: nn.Module, of_shapes: str = ""
     for key in sorted(wanted.keys() ^ state.keys()):
         have, need = (sum(p.numel() for p in module.parameters()) for module in (made, reference))
         biased = any(isinstance(m, nn.Conv2d) and m.bias is not None for m in made.modules())
+        if have == need:
+            raise NotYetError(
+                f"{name} has as many parameters as expected, but elsewhere: there is {'no ' * (key in wanted)}{key}. "
+                "Is a layer without parameters, such as ReLU, missing or in another place?"
+            )
         hint = " Do its convolutions have a bias? BatchNorm has one." if biased and key.endswith("bias") else ""
         there = f"there is no {key}." if key in wanted else f"{key} is not needed.{hint}"
         raise NotYetError(f"{name} has {have:,} parameters, expected {need:,}; {there}")

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from petseg.course.checks import exercise, gap
-from petseg.course.comparison import close, difference
+from petseg.course.comparison import close, difference, same_dtype
 from petseg.course.hints import NotYetError, UnfilledError, as_number, ask, hint_for, one_of, verdict
 from petseg.course.setup import chosen_profile
 from petseg.data.datamodule import PetDataModule
@@ -30,7 +30,8 @@ STD = "Three numbers each: red, green, blue. torch's `std` divides by n - 1, Num
 PIXELS = ((3 * torch.arange(54.0)).view(2, 3, 3, 3) ** 1.05).byte()
 CHANNELS = (torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.5]))
 EXAMPLE = (torch.arange(24).view(3, 2, 4), torch.tensor([[0, 1, 1, 2], [0, 0, 1, 2]]))
-RESIZED = [(np.array([[0, 0, 2, 2], [0, 2, 2, 1], [2, 2, 1, 1]]), 2, 2), (np.arange(15).reshape(3, 5) % 4, 6, 2)]
+RESIZED = [(np.array([[0, 0, 2, 2], [0, 2, 2, 1], [2, 2, 1, 1]], np.uint8), 2, 2)]
+RESIZED += [(np.arange(15, dtype=np.uint8).reshape(3, 5) % 4, 6, 2)]
 
 
 @gap("01.b", "the validation split of a breed", BREEDS, "The choice depends on the names alone, everywhere the same.")
@@ -41,7 +42,7 @@ def _val_names(names: Any) -> Iterator[Any]:
     yield {
         "these are the first names. Sort by the SHA-256 of a name, not by the name.": set(sorted(names)[:count]),
         "a breed with few names must have at least one in validation.": set(ordered[:tenth]),
-        "a tenth of 18 is 1.8. Round to the nearest number.": set(ordered[: len(names) // 10]),
+        "a tenth of 18 is 1.8. Round to the nearest number.": set(ordered[: max(1, len(names) // 10)]),
     }
 
 
@@ -119,7 +120,7 @@ def _channel_statistics(images: Tensor) -> Iterator[Any]:
     }
 
 
-@gap("01.i", "normalise", [(PIXELS, *CHANNELS)], "The constants are the same in training and in use.")
+@gap("01.i", "normalise", [(PIXELS, *CHANNELS)], "The constants are the same in training and in use.", same_dtype)
 def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Iterator[Any]:
     yield (images / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     yield {

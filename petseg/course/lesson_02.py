@@ -16,12 +16,18 @@ from petseg.models import unet, zoo
 Layers = list[tuple[int, int]]
 
 IMAGE, KERNEL = torch.arange(20.0).view(4, 5).sin(), torch.tensor([[1.0, 0, 2], [0, -1, 0], [3, 0, 0]])
+BLOCK = torch.tensor([[2.0, -1], [3, 1]])  # neither symmetric nor the same when turned round
 FEATURES = torch.arange(96.0).view(2, 3, 4, 4).sin() * torch.tensor([1.0, 5, 2]).view(3, 1, 1) + 3
 STACKS = [[(3, 1), (3, 1)], [(2, 2), (3, 1)], [(3, 2), (3, 2), (3, 1)], [(5, 1), (2, 2), (7, 3)], []]
 SEEN = "The bottleneck of the default U-Net sees 284 x 284 pixels."
 
 
-@gap("02.a", "a convolution by hand", [(IMAGE, KERNEL)], "PyTorch's layers compute the same, faster.")
+@gap(
+    "02.a",
+    "a convolution by hand",
+    [(IMAGE, KERNEL), (IMAGE, KERNEL[:2])],
+    "PyTorch's layers compute the same, faster.",
+)
 def _convolved(image: Tensor, kernel: Tensor) -> Iterator[Any]:
     yield F.conv2d(image[None, None], kernel[None, None])[0, 0]
     yield {
@@ -99,7 +105,7 @@ def _max_pool(x: Tensor) -> Iterator[Any]:
     }
 
 
-@gap("02.f", "a transposed convolution by hand", [(IMAGE, KERNEL[1:, :2])], "Each pixel becomes a block.")
+@gap("02.f", "a transposed convolution by hand", [(IMAGE, BLOCK)], "Each pixel becomes a block.")
 def _transposed(image: Tensor, kernel: Tensor) -> Iterator[Any]:
     yield F.conv_transpose2d(image[None, None], kernel[None, None], stride=2)[0, 0]
     yield {
@@ -122,6 +128,7 @@ def whole_network(answer: Any) -> str:
         if close(ask(swapped, x), skip_last):
             raise NotYetError("concatenate the skip first, then the upsampled features.")
         _compare("UNet(channels=(4, 8))", made, reference, x)
+        _compare("UNet(num_classes=2, channels=(4, 8))", ask(answer, 3, 2, (4, 8)), unet.UNet(3, 2, (4, 8)), x)
         separable = unet.UNet(channels=(4, 8), separable=True)
         _compare("UNet(channels=(4, 8), separable=True)", ask(answer, 3, 3, (4, 8), True), separable, x)
         _compare("with the released weights, UNet()", ask(answer), released, torch.randn(1, 3, 128, 128))
@@ -155,7 +162,7 @@ def _field_size(layers: Layers, stride_first: bool = False) -> Iterator[Any]:
     yield size
     yield {
         "that is one too few: without any layer a pixel sees itself.": size - 1,
-        "a kernel of k widens the field by k - 1, not by k.": 1 + sum(kernel for kernel, _ in layers),
+        "a kernel of k widens the field by k - 1, not by k.": _field_size([(kernel + 1, s) for kernel, s in layers]),
         "after a stride of 2, neighbours lie 2 pixels apart: keep track of this distance.": (
             1 + sum(kernel - 1 for kernel, _ in layers)
         ),
@@ -186,9 +193,12 @@ def _check_stage(stage: nn.Module, x: Tensor, skip: Tensor, result: Tensor) -> N
         raise NotYetError("the result does not depend on the skip. Concatenate it along the channels, `dim=1`.")
     if torch.allclose(ask(stage, x + 1, skip), result):
         raise NotYetError("the result does not depend on x, the features from below.")
-    kernels = sorted(m.kernel_size[0] for m in stage.modules() if isinstance(m, nn.Conv2d))
-    if kernels != [1, 3, 3]:
+    layers = sorted((m.kernel_size[0], m.in_channels) for m in stage.modules() if isinstance(m, nn.Conv2d))
+    if [kernel for kernel, _ in layers] != [1, 3, 3]:
+        kernels = [kernel for kernel, _ in layers]
         raise NotYetError(f"its convolutions have kernels of {kernels}; expected one of 1x1, and a DoubleConv.")
+    if layers[0][1] != x.shape[1]:
+        raise NotYetError("the 1x1 convolution comes before the concatenation: its input is x alone.")
     impulse = torch.zeros_like(x)
     impulse[..., x.shape[2] // 2, x.shape[3] // 2] = 1
     changed = (ask(stage, impulse, skip) - ask(stage, 0 * x, skip)).abs().sum(dim=(0, 1)) > 1e-7

@@ -24,7 +24,7 @@ RANDOM = torch.Generator().manual_seed(0)
 LOGITS = 2 * torch.randn(2, 3, 2, 4, generator=RANDOM)  # (B, 3, H, W)
 LABELS = torch.randint(0, 3, (2, 2, 4), generator=RANDOM)  # (B, H, W)
 PIXEL = [(LOGITS[0, :, 0, :2], torch.tensor([0.5, -2.0]), label) for label in range(3)]
-FIRST_STEPS = [(2.0, 0.1, 0.0, 0.0, 1, 0.1, 0.5), (1.5, -0.3, 0.02, 0.0005, 4, 0.1, 2.0)]
+FIRST_STEPS = [(2.0, 10.0, 0.0, 0.0, 1, 0.1, 0.5), (1.5, -3.0, 0.02, 0.05, 4, 0.1, 2.0)]
 SIZE_CANCELS = "After the first gradient, a weight moves by the learning rate whatever the gradient's size."
 FLIPS = [(LOGITS, LABELS, torch.tensor([True, False])), (LOGITS, LABELS, torch.tensor([True, True]))]
 CURVES = [(0.1, 1.0, 0.25), (1.0, 0.1, 0.25), (3.0, 0.0, 0.9), (2.0, 5.0, 0.0), (2.0, 5.0, 1.0)]
@@ -32,7 +32,12 @@ UPDATES = [(5, 0.98), (0, 0.98), (500, 0.98), (3, 0.2)]
 FIRST_COPIES = "The first update copies the weights; after that, more and more of the average is kept."
 
 
-@gap("03.a", "cross-entropy", [(LOGITS, LABELS)], "From here on, `F.cross_entropy` does the same.")
+@gap(
+    "03.a",
+    "cross-entropy",
+    [(LOGITS.clone().requires_grad_(), LABELS)],
+    "From here on, `F.cross_entropy` does the same.",
+)
 def _entropy(logits: Tensor, target: Tensor, dim: int = 1) -> Iterator[Any]:
     p = logits.softmax(dim).gather(1, target[:, None])  # (B, 1, H, W)
     right = -p.log().mean()

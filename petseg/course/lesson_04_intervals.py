@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_ed
 from torch import Tensor
 
 from petseg.course.checks import exercise, gap
-from petseg.course.comparison import close
+from petseg.course.comparison import close, other_kind
 from petseg.course.hints import NotYetError, ask
 from petseg.course.lesson_04 import _labels, random_matrices
 from petseg.evaluation.mistakes import confident_disagreement
@@ -111,7 +111,14 @@ def second_split(answer: Any) -> str:
     return "An interval is about the score on all photos of this kind, not about the next split."
 
 
-@gap("04.j", "the contour", [(REGION,)], "Where the photo's frame cuts the pet off, there is no contour.")
+def _of_bools(result: Any, expected: Any) -> str:
+    """As `other_kind`; the contour selects pixels, for which 0 and 1 will not do."""
+    kind = np.asarray(result).dtype
+    right = f"the pixels are right, but their type is {kind}. Return bool."
+    return other_kind(result, expected) or ("" if kind == np.bool_ else right)
+
+
+@gap("04.j", "the contour", [(REGION,)], "Where the photo's frame cuts the pet off, there is no contour.", _of_bools)
 def _contour(region: Region) -> Iterator[Any]:
     yield np.asarray(boundary.contour(torch.from_numpy(region)[None])[0].numpy())
     yield {

@@ -61,6 +61,7 @@ def _resize(photo: Image.Image, size: tuple[int, int], method: str = "BILINEAR")
         "the batch axis is missing: (1, 3, h, w).": right[0],
         "the channels come before height and width: look up `permute`.": right.permute(0, 2, 3, 1),
         "the resize picks single pixels. Take Image.Resampling.BILINEAR.": _resize(photo, size, "NEAREST"),
+        "without a filter Pillow takes BICUBIC. Take Image.Resampling.BILINEAR.": _resize(photo, size, "BICUBIC"),
     }
 
 
@@ -113,13 +114,14 @@ def _span(profile: Tensor, length: int, tail: float = 0.01) -> Iterator[Any]:
 
 @gap("05.f", "the ramp at the edges of the box", RAMPS, "No seam is visible; nothing fades at the edge of the photo.")
 def _weights(inside: Tensor, fade: float, rises: bool, falls: bool) -> Iterator[Any]:
-    rising, falling, full = inside / fade, (1 - inside) / fade, torch.ones(len(inside))
-    yield torch.minimum(rising if rises else full, falling if falls else full).clamp(0, 1)
-    unclamped = torch.minimum(rising, falling)
+    full = torch.ones(len(inside))
+    rising, falling = inside / fade if rises else full, (1 - inside) / fade
+    both = torch.minimum(rising, falling if falls else full)
+    yield both.clamp(0, 1)
     yield {
-        "weights lie between 0 and 1: `clamp`.": unclamped,
-        "at an edge of the photo the weight must stay 1: look at `rises` and `falls`.": unclamped.clamp(0, 1),
-        "take the smaller of the two, not the larger.": torch.maximum(rising, falling).clamp(0, 1),
+        "weights lie between 0 and 1: `clamp`.": both,
+        "at an edge of the photo the weight must stay 1: look at `falls`.": torch.minimum(rising, falling).clamp(0, 1),
+        "take the smaller of the two, not the larger.": torch.maximum(rising, falling if falls else full).clamp(0, 1),
         "that is a step. The weight rises over the length `fade`.": ((inside > 0) & (inside < 1)).float(),
     }
 
@@ -186,7 +188,7 @@ FEWER_PIXELS = "`merge_logits` does it at the working size, so that a large phot
 
 @gap("05.1", "build: the blend of two passes", BOXES, FEWER_PIXELS)
 def _blended(
-    first: Tensor, second: Tensor, box: Box, fade: int, weight: float = 2 / 3, frame: bool = False
+    first: Tensor, second: Tensor, box: Box, fade: float, weight: float = 2 / 3, frame: bool = False
 ) -> Iterator[Any]:
     left, top, right, bottom = box
     H, W = first.shape[1:]
@@ -200,12 +202,12 @@ def _blended(
     whole = "at an edge of the photo the weight must not fall: nothing lies beyond it to fade to."
     yield {
         "in the middle only the second pass counts. Its weight is 2/3.": _blended(first, second, box, fade, 1),
-        seam: _blended(first, second, box, 1),
+        seam: _blended(first, second, box, 0.5),  # the outermost pixel counts fully
         whole: _blended(first, second, box, fade, frame=True),
     }
 
 
-def _ramp(n: int, fade: int, low: bool, high: bool) -> Tensor:
+def _ramp(n: int, fade: float, low: bool, high: bool) -> Tensor:
     """Weights (n,): rising from each end that fades, at the centre of pixel i (i + 0.5) / fade, at most 1."""
     rising, ones = ((torch.arange(n) + 0.5) / fade).clamp(max=1), torch.ones(n)
     return torch.minimum(rising if low else ones, rising.flip(0) if high else ones)

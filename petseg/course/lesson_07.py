@@ -102,9 +102,7 @@ def _swapped(first: Tensor, second: Tensor, swap: Tensor) -> Iterator[Any]:
     yield {
         "the sign is exchanged, or the wrong images change sides.": _difference(right, left, slice(None)),
         "no image has changed sides.": _difference(first, second, slice(None)),
-        "only the right side has changed. An image that moves there leaves the left.": (
-            _difference(first, right, slice(None))
-        ),
+        "only the right side has changed. An image leaves the other.": _difference(first, right, slice(None)),
         "the images in swap are left out. They have to change sides.": _difference(first, second, ~swap),
     }
 
@@ -141,9 +139,7 @@ def _temper(probability: Tensor, temperature: float) -> Iterator[Any]:
     log = probability.log() / temperature
     yield log.softmax(dim=1)
     yield {
-        "that is the inverse. A temperature above 1 evens out the probabilities.": _temper(
-            probability, 1 / temperature
-        ),
+        "that is the inverse. A temperature above 1 makes it less sure.": _temper(probability, 1 / temperature),
         "softmax expects logits: take the logarithm first.": (probability / temperature).softmax(dim=1),
         "the probabilities do not sum to 1 over the classes. Softmax does that.": log.exp(),
         "softmax goes over the classes, axis 1.": log.softmax(dim=0),
@@ -166,7 +162,7 @@ def _log_loss(probability: Tensor, target: Tensor) -> Iterator[Any]:
 @gap("07.j", "low contrast", [(PIXELS, 0.5), (PIXELS, 0.25)], "Rounding loses grey levels for good.", same_dtype)
 def _flattened(image: Tensor, contrast: float) -> Iterator[Any]:
     yield flattened(image, contrast)
-    pixels = image.float()
+    pixels, mean = image.float(), image.float().mean((1, 2, 3), keepdim=True)
 
     def about(mean: Any) -> Tensor:
         return (mean + contrast * (pixels - mean)).round().to(torch.uint8)
@@ -174,25 +170,28 @@ def _flattened(image: Tensor, contrast: float) -> Iterator[Any]:
     yield {
         "that darkens. The mean of the image stays as it is.": about(0),
         "the mean is that of all images. Each has its own.": about(pixels.mean()),
-        "take one mean per image, not per channel, so that colours fade as well.": about(
-            pixels.mean((2, 3), keepdim=True)
-        ),
+        "take one mean per image, not per channel: colours fade, too.": about(pixels.mean((2, 3), keepdim=True)),
         "the contrast is what remains: you keep 1 - contrast.": flattened(image, 1 - contrast),
+        "`to(torch.uint8)` cuts the fraction off. Round first.": (mean + contrast * (pixels - mean)).to(torch.uint8),
     }
 
 
 @gap("07.k", "dominated networks", NETWORKS, "Equal networks do not dominate each other.")
 def _undominated(scores: Sequence[float], costs: Sequence[float]) -> Iterator[Any]:
+    pairs = list(zip(scores, costs, strict=True))
+
     def none(dominates: Callable[[float, float], bool]) -> list[bool]:
-        pairs = list(zip(scores, costs, strict=True))
-        return [not any(dominates(s - score, cost - c) for s, c in pairs) for score, cost in pairs]
+        others = [pairs[:i] + pairs[i + 1 :] for i in range(len(pairs))]
+        return [not any(dominates(s - z, k - c) for s, c in rest) for (z, k), rest in zip(pairs, others, strict=True)]
 
     right = none(lambda s, c: s >= 0 and c >= 0 and s + c > 0)
     yield right
     yield {
         "that is the reverse: True for those that no other dominates.": [not value for value in right],
         "that is only the best score. A cheaper network may be worth it.": [s == max(scores) for s in scores],
-        "a network with an equal score and a lower cost dominates, too.": none(lambda s, c: s > 0 and c > 0),
+        "a network with an equal score and a lower cost dominates, too.": none(lambda s, c: s > 0 and c >= 0),
+        "an equal score and a lower cost, or the reverse, dominate, too.": none(lambda s, c: s > 0 and c > 0),
+        "equal networks do not dominate each other.": none(lambda s, c: s >= 0 and c >= 0),
         "a network with a higher score at an equal cost dominates, too.": none(lambda s, c: s >= 0 and c > 0),
     }
 

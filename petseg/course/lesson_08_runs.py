@@ -6,7 +6,7 @@ from copy import deepcopy
 from itertools import pairwise
 from pickle import UnpicklingError
 from queue import Empty, Queue
-from threading import Event, Thread
+from threading import Event, Thread, get_ident
 from typing import Any, Final
 
 import torch
@@ -152,17 +152,19 @@ def loaded_ahead(answer: Any) -> str:
         raise NotYetError(f"of the batches 0, 1, 2 it gives {shown(tuple(result))}.")
     if _within(lambda: list(ask(answer, iter([])))):
         raise NotYetError("for an empty iterator it still gives batches.")
-    asked = [Event() for _ in range(60)]
+    asked, loaded_by = [Event() for _ in range(60)], [0] * 60
 
     def source() -> Iterator[int]:
         for number, event in enumerate(asked):
+            loaded_by[number] = get_ident()
             event.set()
             yield number
 
     batches = iter(ask(answer, source()))
-    if _within(lambda: next(batches)) != 0:
+    first, user = _within(lambda: (next(batches), get_ident()))
+    if first != 0:
         raise NotYetError("the first batch is lost.")
-    if not asked[1].wait(PATIENCE):
+    if not asked[1].wait(PATIENCE) or loaded_by[1] == user:
         raise NotYetError(
             "while the first batch is used, nothing is loaded. Let a thread load the next one: start it before the "
             "`yield`, where a generator stands still."
@@ -179,7 +181,7 @@ def loaded_ahead(answer: Any) -> str:
     try:
         _within(lambda: list(ask(answer, broken())))
     except NotYetError as error:
-        if "cannot be read" not in str(error):
+        if "it hangs" in str(error):
             raise
         return "Loading and training now overlap; a step takes as long as the slower of the two."
     raise NotYetError("an error while loading is lost, and the epoch just ends early. Pass it on.")

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base as Tag
 
-from petseg.errors import FETCH, DataError
+from petseg.errors import REPAIR, DataError
+from petseg.files import orientation
 from petseg.labels import labels_from_trimap
 
 #: Increase it whenever decoding changes, so that older caches are no longer used.
@@ -28,7 +29,7 @@ def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDA
     with _reading(image), Image.open(image) as photo:
         if photo.mode.startswith(("I", "F")):
             raise ValueError(f"more than 8 bits per channel: mode {photo.mode}")  # Pillow would make it white
-        turn = _orientation(photo)
+        turn = orientation(photo)
         # Pillow's bilinear filter averages over all pixels that it shrinks into one, so nothing aliases
         pixels = np.asarray(_turned(photo.convert("RGB"), turn).resize((size, size), Image.Resampling.BILINEAR))
     with _reading(trimap), Image.open(trimap) as mask:
@@ -45,20 +46,12 @@ def decode(image: Path, trimap: Path, size: int) -> tuple[NDArray[np.uint8], NDA
     return pixels, labels_from_trimap(values, str(trimap))
 
 
-def _orientation(photo: Image.Image) -> int:
-    """EXIF's orientation, 2 to 8 if the photo is to be turned."""
-    try:
-        return int(photo.getexif().get(Tag.Orientation, 1))
-    except Exception:  # however broken EXIF is, the pixels are as good as before
-        return 1
-
-
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
-    if not 2 <= orientation <= 8:
+def _turned(image: Image.Image, turn: int) -> Image.Image:
+    if not 2 <= turn <= 8:
         return image
     image = image.copy()
     image.info = {}  # Pillow may fail to copy the rest of broken EXIF
-    image.getexif()[Tag.Orientation] = orientation
+    image.getexif()[Tag.Orientation] = turn
     return ImageOps.exif_transpose(image)
 
 
@@ -68,6 +61,4 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Pillow has no common base: OSError, SyntaxError, zlib.error, DecompressionBombError...
-        raise DataError(
-            f"{path}: cannot be read ({error or type(error).__name__}). Delete it and run {FETCH}."
-        ) from error
+        raise DataError(f"{path}: cannot be read ({error or type(error).__name__}). {REPAIR}") from error

@@ -11,6 +11,7 @@ import ssl
 import sys
 import tarfile
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -46,13 +47,15 @@ def fetch_oxford(root: Path) -> Path:
 
     Only archives with missing files are fetched: photos (0.8 GB) or annotations (20 MB). Existing files stay until
     their replacement is complete. Archives that torchvision has left are used. Raises DataError if the network or the
-    disk fails, or a checksum is wrong.
+    disk fails, a checksum is wrong, or the folder holds other data in the same layout.
     """
     folder = root / "oxford-iiit-pet"
     try:
-        if verify_oxford(folder) or _leftovers(folder):
+        if (problems := verify_oxford(folder)) or _leftovers(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(folder):
+                if problems:
+                    _refuse_own_data(folder, problems)
                 _complete(folder)
                 for leftover in _leftovers(folder):
                     shutil.rmtree(leftover, ignore_errors=True)
@@ -111,6 +114,17 @@ def _locked(folder: Path) -> AbstractContextManager[Any]:
         return lock.acquire()
     except (OSError, NotImplementedError):  # some network drives have no locks
         return nullcontext()
+
+
+def _refuse_own_data(folder: Path, problems: Sequence[str]) -> None:
+    """Leaves alone what somebody put into the layout of Oxford-IIIT Pet, whose annotations come with a list.txt."""
+    lists = [folder / f"annotations/{split}.txt" for split in SPLITS]
+    if not (folder / "annotations/list.txt").is_file() and all(path.is_file() for path in lists):
+        raise DataError(
+            f"{folder}: has no annotations/list.txt, so it seems to hold data of your own, and stays as it is: "
+            f"{problems[0]} ({len(problems)} such problems). Mend it, or choose another folder: --dir. If the data "
+            "are Oxford-IIIT Pet, delete annotations/trainval.txt and start again."
+        )
 
 
 def _complete(folder: Path) -> None:
@@ -186,6 +200,11 @@ def _attempt(url: str, part: Path) -> None:
     start = _length(part)
     headers = {"User-Agent": "petseg"} | ({"Range": f"bytes={start}-"} if start else {})
     with urlopen(Request(url, headers=headers), timeout=SILENCE) as response:
+        if response.headers.get_content_type() == "text/html":
+            raise DataError(
+                f"{url}: a page came instead of the file, as from a proxy or a login. Open the address in a browser, "
+                "then start again: what came before is kept."
+            )
         if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             start = 0  # the server does not support ranges and sends the whole file
         total = start + int(response.headers.get("Content-Length", 0))

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal
 
-from petseg.errors import FETCH, DataError
+from petseg.errors import FETCH, REPAIR, DataError
 
 #: The data sets: photos or drawings.
 Source = Literal["oxford", "cartoon"]
@@ -53,14 +53,13 @@ def read_split(folder: Path, split: str) -> list[Example]:
                 example = _parse(line)
             except ValueError as error:
                 raise DataError(
-                    f"{path}, line {number}: {line!r} is not 'name class species breed': {error}. "
-                    f"Fetch it again with {FETCH}."
+                    f"{path}, line {number}: {line!r} is not 'name class species breed': {error}. {REPAIR}"
                 ) from None
             if example.name in examples:
                 raise DataError(f"{path}, line {number}: {example.name} for the second time. Remove the line.")
             examples[example.name] = example
     if not examples:
-        raise DataError(f"{path}: names no image. Fetch it again with {FETCH}.")
+        raise DataError(f"{path}: names no image. {REPAIR}")
     return list(examples.values())
 
 

@@ -10,6 +10,7 @@ module-wide switches stay as they are, so threads can decode side by side.
 import ctypes
 import logging
 import math
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from PIL import Image, ImageCms, ImageOps
 from PIL.ExifTags import Base as Tag
 
 from petseg.errors import PhotoError, PhotoWarning
+from petseg.files import orientation
 
 #: Width times height of the largest photo that is decoded unless another limit is given.
 MAX_PIXELS: Final = 60_000_000
@@ -114,12 +116,12 @@ def decode_photo(source: PhotoInput, *, max_pixels: int = MAX_PIXELS, name: str 
     with _failures_as_sentences(file.name):
         _check_size(file.image.size, max_pixels, file.name)
         image = _decoded(file)
-        orientation = _orientation(image)
+        turn = orientation(image)
         rgb, alpha = _to_srgb(image, file.name)
         rgb = rgb.copy() if rgb is image else rgb
         if file.data:  # not an image of the caller's
             file.image.close()
-        return Photo(_upright(rgb, orientation), alpha and _upright(alpha, orientation))
+        return Photo(_upright(rgb, turn), alpha and _upright(alpha, turn))
 
 
 def open_photo(source: PhotoInput, *, name: str | None = None) -> PhotoFile:
@@ -189,7 +191,7 @@ def _bytes_of(source: object, name: str) -> bytes:
 
 
 def _read(path: Path, name: str) -> bytes:
-    if path.exists() and not path.is_file():  # reading a pipe could take forever
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - `Path` may raise; reading a pipe could take forever
         kind = "a folder" if path.is_dir() else "a device or a pipe"
         raise PhotoError(f"{name}: is {kind}; expected the file of a photo.")
     try:
@@ -249,13 +251,6 @@ def _decoded(file: PhotoFile) -> Image.Image:
                 return completed
         reason = f"the file ends early or is damaged ({_reason(error)})"
         raise PhotoError(f"{file.name}: {reason}. Copy or download it again.") from error
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(Tag.Orientation, 1))
-    except Exception:  # however broken EXIF is, the pixels are as good as before
-        return 1
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

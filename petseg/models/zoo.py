@@ -1,8 +1,9 @@
 """Released models: safetensors files whose header is a *card*, which rebuilds, feeds and describes the network."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
@@ -218,7 +219,7 @@ def _path(name_or_path: str | Path | None) -> Path:
                 "Choose one of them or give the path of a .safetensors file."
             )
         path = WEIGHTS / f"{path}.safetensors"
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - `Path` may raise
         raise ModelError(f"{path.name}: no such file in {path.absolute().parent}. Check the path.")
     return path
 
@@ -265,9 +266,6 @@ def _rebuilt(card: ModelCard, tensors: Mapping[str, Tensor], name: str) -> nn.Mo
         raise ModelError(f"{name}: architecture {card.architecture!r} came; this petseg knows {known}. Update petseg.")
     module, _, kind = NETWORKS[card.architecture].rpartition(".")
     try:
-        if card.architecture == "pretrained-unet":
-            with suppress(ModuleNotFoundError):
-                import_module("timm")  # not in the block below, where the compiler of PyTorch 2.6 cannot be imported
         with torch.device("meta"):
             network: nn.Module = getattr(import_module(module), kind)(**card.settings)
     except ModelError as error:

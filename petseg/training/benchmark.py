@@ -157,11 +157,11 @@ def trainer_of(recipe: Recipe, *callbacks: L.Callback, **replaced: Any) -> L.Tra
 
 
 def noise(shape: tuple[int, int], steps: int) -> DataLoader[Batch]:
-    """One random batch of `shape` (images, size), given out `steps` times: training without loading."""
-    batch, size = shape
-    image = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8).permute(0, 3, 1, 2)  # channels-last
-    mask = torch.randint(0, 3, (batch, size, size), dtype=torch.uint8)
-    batches: Any = [Batch(image, mask, torch.arange(batch))] * steps
+    """One random batch of `shape` (images, size), channels-last and on the device, given out `steps` times."""
+    (batch, size), device = shape, best_device()
+    image = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, device=device).permute(0, 3, 1, 2)
+    mask = torch.randint(0, 3, (batch, size, size), dtype=torch.uint8, device=device)
+    batches: Any = [Batch(image, mask, torch.arange(batch, device=device))] * steps
     return DataLoader(batches, batch_size=None)
 
 

@@ -177,8 +177,8 @@ class PetCLI(LightningCLI):
 def trainer_defaults(command: str) -> dict[str, Any]:
     """Trainer arguments that neither the command line nor the recipe gives; logs go to `runs/version_N/metrics.csv`.
 
-    `fit` computes in the hardware's fastest precision; scores are computed in fp32, so that they are the same
-    everywhere.
+    `fit` computes in the hardware's fastest precision; scores are computed in fp32, so that they hardly differ between
+    machines.
     """
     logger = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "runs"}}
     precision = best_precision() if command == "fit" else "32-true"

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from petseg.data.augment import augment_settings
 from petseg.data.datamodule import PetDataModule
-from petseg.data.splits import Source
 from petseg.errors import DataError, ModelError, SettingsError
 from petseg.evaluation.mistakes import indices_by
 from petseg.files import write_json
@@ -35,24 +34,28 @@ from petseg.training.scoring import evaluate, loader, scorer
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import model_card, start_from
 
-#: What a card says of its data, by their source, beside how they were split.
-DATA: dict[Source, dict[str, str]] = {
+OXFORD_TEST = 3669  # photos in its official test split; data in its layout with another number are the user's own
+
+#: What a card says of its data, beside how they were split.
+DATA: dict[Literal["oxford", "own", "cartoon"], dict[str, str]] = {
     "oxford": {
         "name": "Oxford-IIIT Pet",
         "source": "https://www.robots.ox.ac.uk/~vgg/data/pets/",
         "licence": "CC BY-SA 4.0",
     },
+    "own": {"name": "data in the layout of Oxford-IIIT Pet", "source": "not stated", "licence": "not stated"},
     "cartoon": {"name": "cartoons", "source": "part of petseg: `petseg data cartoon`", "licence": "MIT"},
 }
 
-#: What a card says of its model's limits, by the source of its data; {size} is the height and width of its images.
-LIMITS: dict[Source, str] = {
+#: What a card says of its model's limits, by its data; {size} is the height and width of its images.
+LIMITS: dict[Literal["oxford", "own", "cartoon"], str] = {
     "oxford": (
         "It was trained on photos that show one cat or dog, mostly large and in the middle; several animals, other "
         "animals, drawings and photos by night are beyond what it has seen. Photos are squeezed to {size}x{size} "
         "pixels, so whiskers, thin legs and leashes are lost. It has no notion of a photo without a pet. The labels "
         "are rough at the boundary: two masks of one photo agree there only to an IoU of about 0.6."
     ),
+    "own": "It was trained at {size}x{size} pixels; finer detail is lost. What its photos show is not stated.",
     "cartoon": (
         "It was trained on petseg's cartoons, at {size}x{size} pixels, and has never seen a photo: its scores "
         "say nothing of photos."
@@ -108,7 +111,7 @@ def release(
         scores |= {"test": pooled_scores(matrices["test"]), "breeds": breeds, "calibration": calibration}
         recipe["test_split_scored"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     card = model_card(out.stem, task, data, recipe, _source(data), scores)
-    card = replace(card, limits=LIMITS[data.source].format(size=data.image_size))
+    card = replace(card, limits=LIMITS[_kind(data)].format(size=data.image_size))
     if log is not None and run is not None:
         keep_log(run, log)
         write_json(log / "release.json", _record(card, matrices))
@@ -215,12 +218,17 @@ def _record(card: ModelCard, matrices: Mapping[str, Tensor]) -> dict[str, Any]:
     return {"name": card.name, "recipe": card.recipe, "scores": card.scores, "confusion": pixels}
 
 
+def _kind(data: PetDataModule) -> Literal["oxford", "own", "cartoon"]:
+    """Whose data a model was trained on: `petseg release` must not call others' photos Oxford-IIIT Pet."""
+    return "own" if data.source == "oxford" and len(data.examples["test"]) != OXFORD_TEST else data.source
+
+
 def _source(data: PetDataModule) -> dict[str, str]:
     """What a card says of the data, beside the number of examples in each split."""
-    training = f"official trainval split less {100 * data.val_fraction:g} % of each breed for validation"
-    if data.train_fraction < 1:
-        training += f", {100 * data.train_fraction:g} % of the rest"
-    return {**DATA[data.source], "training": f"{training}, at {data.image_size}x{data.image_size}"}
+    official, rest = "" if _kind(data) == "own" else "official ", f", {100 * data.train_fraction:g} % of the rest"
+    training = f"{official}trainval split less {100 * data.val_fraction:g} % of each breed for validation"
+    training += f"{rest * (data.train_fraction < 1)}, at {data.image_size}x{data.image_size}"
+    return {**DATA[_kind(data)], "training": training}
 
 
 def _recipe(task: SegmentationTask, state: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

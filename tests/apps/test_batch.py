@@ -18,7 +18,7 @@ from skimage.data import cat, coffee
 from petseg import cli
 from petseg.apps import batch
 from petseg.apps.batch import find_photos, parse_background
-from petseg.apps.names import RESULT_ENDINGS, result_names
+from petseg.apps.names import RESULT_ENDINGS, printable, result_names
 from petseg.errors import SettingsError
 from petseg.inference.predictor import Predictor
 
@@ -73,6 +73,7 @@ def test_arguments_name_photos_each_once_and_in_their_order(tree, arguments, rec
         ("empty/inner", r"empty/inner: no photos in this folder; JPEG, PNG, .* are read. Name another folder."),
         ("text", r"text: no photos in this folder; .* Name another folder."),
         ("outer", r"outer: no photos in this folder; .* Add --recursive to search its subfolders."),
+        ("", r"'': names no photo. Check the variable that holds its path."),
         ("*.png", r"\*.png: no file has such a name. Check the path."),
         ("https://x.org/cat?s=1", r"https://x.org/cat\?s=1: is an address; photos are read from files. Download it .*"),
     ],
@@ -98,7 +99,7 @@ def test_an_unreadable_folder_does_not_hide_the_others(tree, monkeypatch):
 
 
 def test_a_path_in_a_message_is_one_line_that_any_terminal_can_print():
-    assert batch.printable("a\nb\udcff/Käfer 猫.jpg") == "a?b?/Käfer 猫.jpg"
+    assert printable("a\nb\udcff/Käfer 猫.jpg") == "a?b?/Käfer 猫.jpg"
 
 
 # --- The names of the results ----------------------------------------------------------------------------------------
@@ -393,6 +394,25 @@ def test_a_full_disk_is_one_sentence_for_each_photo(photos, pet_model, capsys, m
         "Check its permissions and the space on the disk.\n"
     )
     assert list((photos / "out").iterdir()) == []
+
+
+def test_results_stay_until_their_successors_are_written(photos, pet_model, capsys, monkeypatch):
+    assert segment("cat.png", model=pet_model) == 0
+    earlier = {path.name: path.read_bytes() for path in (photos / "out").iterdir()}
+    plain(photos / "cat.png")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert segment("cat.png", model=pet_model) == 1
+    assert {path.name: path.read_bytes() for path in (photos / "out").iterdir()} == earlier
+
+
+def test_a_path_too_long_to_exist_is_one_sentence(photos, pet_model, capsys):
+    for arguments in (["--out", f"{'x' * 300}.png"], ["--model", f"{'x' * 300}.safetensors"]):
+        assert cli.main(["segment", "cat.png", "--model", str(pet_model), *arguments]) == 1
+        assert re.fullmatch(r"petseg: .+x\.(png|safetensors)\b.+\n", capsys.readouterr().err)
 
 
 # --- The results of several calls ------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def test_the_legend_names_each_class_with_its_fraction_and_hatches_only_the_boun
         ("../../etc/passwd", "passwd.cutout.webp"),
         ("Käse?.png", "Käse_.cutout.webp"),
         ("...", "photo.cutout.webp"),
+        ("aux.v2.jpg", "_aux.v2.cutout.webp"),  # Windows refuses aux
     ],
 )
 def test_a_download_is_named_after_its_photo_in_at_most_255_bytes(photo, expected):

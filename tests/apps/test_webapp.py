@@ -165,6 +165,17 @@ def test_folders_that_stand_empty_are_removed_and_no_others(tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "new"]
 
 
+def test_what_a_killed_app_left_is_removed_and_a_running_one_keeps_its_folder(tmp_path: Path) -> None:
+    from petseg.apps.webapp.server import remove_abandoned
+
+    for name in ("petseg-app-killed", "petseg-app-running", "other"):
+        (tmp_path / name / "upload").mkdir(parents=True)
+    for name in ("petseg-app-killed", "other"):
+        os.utime(tmp_path / name, (0, 0))
+    remove_abandoned(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "petseg-app-running"]
+
+
 # --- The command, as a visitor's browser meets it -------------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """Right answers to the gaps and the exercise of notebook 01, and usual mistakes with words of their hints."""
 
+from hashlib import sha256
+
 import numpy as np
 import torch
 from PIL import Image
@@ -49,6 +51,14 @@ def numpy_of(images):
     return images.numpy().astype(np.float64)
 
 
+def in_order(names):
+    return sorted(names, key=lambda name: sha256(name.encode()).digest())
+
+
+def by_pillow(mask, height, width):
+    return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+
+
 def rows_of(mask, height):
     return ((np.arange(height) + 0.5) * len(mask) / height).astype(int)
 
@@ -88,6 +98,9 @@ CASES = [
         lambda images, mean, std: images / 255,
         "the shape (2, 3, 3, 3) is right, but 54 of 54 values differ, most",
     ),
+    ("01.i", lambda *case: lesson_01._normalise(*case).double(), "Return torch.float32"),
+    ("01.b", lambda names: set(in_order(names)[: max(1, len(names) // 10)]), "a tenth of 18 is 1.8"),
+    ("01.k", by_pillow, "right."),
     ("01.k", lambda mask, height, width: mask[rows_of(mask, height), rows_of(mask.T, width)], "pick pairs"),
     # on cats the map of dogs scores 0.4, on dogs 0.35; the map of all scores 0.45 and 0.5
     (
@@ -102,6 +115,7 @@ CASES = [
     ),
     ("01.1", ("cats", {"cat": 0.45, "dog": 0.5}), "0.450 is the score of the map of all train"),
     ("01.1", ("cats", {"cat": 0.4, "dog": 0.2}), "scored on val"),
+    ("01.1", ("cats", {"cat": float("nan"), "dog": 0.35}), "but got NaN"),
     ("01.1", ("both", {"cat": 0.4, "dog": 0.35}), "predict first: expected one of 'cats', 'dogs'"),
     ("01.1", ("cats", 0.4), "a dictionary"),
     ("01.1", ("cats", {"cat": ..., "dog": ...}), "still to do"),

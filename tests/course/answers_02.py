@@ -40,6 +40,16 @@ class Wide(Stage):
         return nn.Conv2d(below, out, kernel_size=3, padding=1)
 
 
+class Late(Stage):
+    def __init__(self, below, out):
+        super().__init__(below, out)
+        self.narrow, self.convolutions = nn.Conv2d(below + out, out, 1), DoubleConv(out, out)
+
+    def forward(self, x, skip):
+        x = F.interpolate(x, scale_factor=2, mode="bilinear")
+        return self.convolutions(self.narrow(torch.cat([skip, x], dim=1)))
+
+
 class Nearest(Stage):
     mode = "nearest"
 
@@ -79,6 +89,7 @@ def without_below(self, x, skip):
 WRONG_STAGES = {
     "transposed convolution": Transposed,
     "kernels of [3, 3, 3]": Wide,
+    "its input is x alone": Late,
     "mode='bilinear'": Nearest,
     "still to do": Unfilled,
     "in place of the `...` and run": Layerless,
@@ -162,6 +173,24 @@ def pointwise(i, o):
     return nn.Conv2d(i, o, 1, bias=False)
 
 
+def valid_of_three(image, kernel):
+    h, w = kernel.shape
+    patches = image.unfold(0, 3, 1).unfold(1, 3, 1)  # for kernels of 3x3 alone
+    return (patches[..., :h, :w] * kernel).sum(dim=(2, 3))
+
+
+def flipped_block(image, kernel):
+    return F.conv_transpose2d(image[None, None], kernel.flip(0, 1)[None, None], stride=2)[0, 0]
+
+
+def field(layers, widening):
+    size, step = 1, 1
+    for kernel, stride in layers:
+        size += widening(kernel) * step
+        step *= stride
+    return size
+
+
 SCORES = ([0.8, 0.9, 0.5], torch.tensor([0.7, 0.85, 0.2]))
 LOST = "right. Lost without skips: pet +0.100, background +0.050, boundary +0.300. Largest: boundary,"
 
@@ -180,11 +209,20 @@ CASES = [
     ("02.d", lambda i, o, separable=False: Block(i, o), "Pass `separable` on"),
     ("02.d", lambda *settings: nn.Sequential(*list(DoubleConv(*settings))[:-1]), "Its last layer is a ReLU"),
     ("02.g", lambda i, n, channels, separable=False: UNet(i, n, channels), "separable=True"),
-    ("02.d", lambda i, o: nn.Sequential(*reversed(Block(i, o))), "parameters, expected"),
-    ("02.g", UNet, "right. With the released weights, your network equals the released one, bit for bit."),
+    ("02.d", lambda i, o: nn.Sequential(*reversed(Block(i, o))), "as many parameters as expected, but elsewhere"),
+    ("02.d", lambda i, o: nn.Sequential(*list(Block(i, o))[:2], *list(Block(o, o))[:3]), "such as ReLU, missing or"),
+    (
+        "02.g",
+        type("Mine", (UNet,), {}),
+        "right. With the released weights, your network equals the released one, bit for bit.",
+    ),
     ("02.g", concatenating(lambda x, skips: [x, skips.pop()]), "concatenate the skip first"),
     ("02.g", concatenating(lambda x, skips: [skips.pop(0), x]), "failed with RuntimeError"),
     ("02.g", Probabilities, "other results"),
+    ("02.g", lambda i=3, n=3, *settings: UNet(i, 3, *settings), "head.weight has the shape"),
+    ("02.a", valid_of_three, "expected"),
+    ("02.f", flipped_block, "expected"),
+    ("02.i", lambda layers: field(layers, lambda kernel: kernel), "widens the field by k - 1"),
     ("02.g", Unfinished, "below '✎ the decoder: each stage' and run"),
     ("02.i", lambda layers: sum(kernel - 1 for kernel, _ in layers), "for [[3, 1], [3, 1]] expected 5, but got 4."),
     ("02.i", lambda layers: 1 + 2 * len(layers), "for [[2, 2], [3, 1]] expected 6, but got 5."),

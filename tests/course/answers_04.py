@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.ndimage import binary_erosion
 
 from petseg import metrics
 
@@ -130,6 +131,11 @@ LOST = (
 )
 
 CASES = [
+    (
+        "04.j",
+        lambda region: region.astype(int) - binary_erosion(region, border_value=1),
+        "their type is int64",
+    ),
     ("04.h", lambda scores, level: np.quantile(scores, [(1 - level) / 2, (1 + level) / 2]), "right."),
     (
         "04.a",
@@ -173,6 +179,7 @@ CASES = [
     ("04.2", ("left half black", darkness), f"{LOST} as you predicted"),
     ("04.2", ("grey", darkness), f"{LOST} you predicted grey"),
     ("04.2", ("fog", darkness), "predict first"),
+    ("04.2", ("grey", lambda change: float("nan")), "but got NaN"),
     ("04.2", ("grey", lambda change: 1 + darkness(change)), "without any change"),
     ("04.2", ("grey", lambda change: -darkness(change)), "cost nothing or gain"),
     ("04.2", ("grey", lambda change: 0.0), "cost nothing or gain"),

@@ -21,6 +21,11 @@ def blended(first, second, box, fade):
     return first
 
 
+def ends(inside, fade, rises, falls):
+    full = torch.ones(len(inside))
+    return torch.minimum(inside / fade if rises else full, (1 - inside) / fade if falls else full)
+
+
 def padded(photo, factor):
     W, H = photo.size
     frame = Image.new("RGB", (factor * W, factor * H), (128, 128, 128))
@@ -48,6 +53,10 @@ CASES = [
     ("05.g", lambda pet, boundary: [[0.0] * 3] * 2, "expected"),
     ("05.1", in_place, "changes what it is given"),
     ("05.b", lambda *case: lesson_05._resize(*case).double(), "Return torch.float32"),
+    ("05.f", lambda *case: ends(*case), "weights lie between 0 and 1"),
+    ("05.f", lambda inside, fade, rises, falls: ends(inside, fade, rises, True).clamp(0, 1), "look at `falls`"),
+    ("05.b", lambda photo, size: lesson_05._resize(photo, size, "BICUBIC"), "without a filter Pillow takes BICUBIC"),
+    ("05.1", lambda *case: blended(*case[:3], 0.1), "there is a seam"),
     ("05.1", blended, "right."),
     ("05.1", lambda first, second, box, fade: second, "expected an array of the shape (3, 12, 16)"),
     ("05.1", lambda first, *rest: blended(first + 1, *rest), "values differ"),

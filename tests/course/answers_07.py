@@ -43,6 +43,19 @@ def swapped_in_place(first, second, swap):
     return lesson_07._difference(first, second, slice(None))
 
 
+def cut_off(image, contrast):
+    mean = image.float().mean(dim=(1, 2, 3), keepdim=True)
+    return (mean + contrast * (image - mean)).to(torch.uint8)
+
+
+def best(dominates):
+    def undominated(scores, costs):
+        n = range(len(scores))
+        return [not any(dominates(scores[j], scores[i], costs[j], costs[i]) for j in n if j != i) for i in n]
+
+    return undominated
+
+
 CASES = [
     ("07.i", lambda p, target: -p.gather(1, target[:, None]).log().mean(), "failed with RuntimeError"),
     ("07.h", lambda p, temperature: p.log_().div_(temperature).softmax(1), "changes what it is given"),
@@ -51,6 +64,9 @@ CASES = [
     ("07.e", swapped_in_place, "changes what it is given"),
     ("07.j", lambda image, contrast: image.float(), "expected"),
     ("07.j", lambda image, contrast: flattened(image, contrast).float(), "Return torch.uint8"),
+    ("07.j", cut_off, "Round first"),
+    ("07.k", best(lambda s, score, c, cost: s >= score and c <= cost), "equal networks do not dominate"),
+    ("07.k", best(lambda s, score, c, cost: s > score and c <= cost), "with an equal score and a lower cost dominates"),
     ("07.k", lambda scores, costs: [True] * len(scores), "expected"),
     ("07.1", simulated(), "right. To find 1 point with a deviation of 0.42 in 80 % of experiments takes 4 runs"),
     ("07.1", lambda *case: 1 - simulated()(*case), "missing it"),

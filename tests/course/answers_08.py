@@ -123,8 +123,37 @@ def thirty_ahead(batches):
     return iter(loaded.get, end)
 
 
+def one_behind(batches):
+    batches = iter(batches)
+    following = next(batches, None)
+    while following is not None:
+        batch, following = following, next(batches, None)
+        yield batch
+
+
+def by_a_thread_each(batches):
+    batches, box = iter(batches), []
+    box.append(next(batches, None))
+    while (batch := box.pop()) is not None:
+        thread = Thread(target=lambda: box.append(attempt(batches)))
+        thread.start()
+        yield batch
+        thread.join()
+        if isinstance(box[0], Exception):
+            raise RuntimeError("loading failed") from box[0]
+
+
+def attempt(batches):
+    try:
+        return next(batches, None)
+    except OSError as error:
+        return error
+
+
 LOADERS = [
     (prefetch, "right."),
+    (by_a_thread_each, "right."),  # the first batch by the caller, and another error
+    (one_behind, "nothing is loaded"),
     (lambda batches: batches, "nothing is loaded"),
     (later, "four batches ahead or more"),
     (thirty_ahead, "four batches ahead or more"),

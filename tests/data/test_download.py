@@ -120,6 +120,24 @@ def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(server, 
     assert len(server.requests) == requests
 
 
+def test_a_page_in_the_place_of_the_file_is_said_and_what_came_before_is_kept(server, tmp_path):
+    def page(handler, body):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/html; charset=utf-8")
+        handler.end_headers()
+
+    part = tmp_path / "oxford-iiit-pet/annotations.tar.gz.part"
+    part.parent.mkdir()
+    part.write_bytes(server.files["annotations.tar.gz"][:50])
+    server.misbehave = page
+    with pytest.raises(DataError, match=r"a page came instead of the file, .* what came before is kept"):
+        fetch_oxford(tmp_path)
+    assert len(part.read_bytes()) == 50
+    server.misbehave = None
+    fetch_oxford(tmp_path)
+    assert server.ranges_of("annotations.tar.gz")[-1] == "bytes=50-"
+
+
 def test_an_untrusted_certificate_is_not_tried_again_and_names_the_variable(server, tmp_path, monkeypatch):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=pets", "-days", "2"]
@@ -182,6 +200,17 @@ def test_a_list_that_ends_early_is_noticed_and_replaced(server, tmp_path, name, 
     (folder / f"annotations/{name}.txt").write_bytes(content)
     assert problem in verify_oxford(folder)[0]
     assert verify_oxford(fetch_oxford(tmp_path)) == []
+
+
+def test_a_data_set_of_ones_own_in_this_layout_is_never_replaced(server, tmp_path):
+    folder = fetch_oxford(tmp_path)
+    (folder / "annotations/list.txt").unlink()
+    (folder / "images/Pug_1.jpg").unlink()
+    before = contents(folder)
+    server.requests.clear()
+    with pytest.raises(DataError, match=r"seems to hold data of your own, .* images/Pug_1\.jpg is missing \(1 such"):
+        fetch_oxford(tmp_path)
+    assert (contents(folder), server.requests) == (before, [])
 
 
 @pytest.mark.parametrize(("suffix", "stays"), [("", True), (".part", False)])

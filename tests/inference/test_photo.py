@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_broken_exif_is_ignored():
     good = turned(1).tobytes()
     for broken in (good[:9], b"Exif\x00\x00" + b"\xff" * 40, good.replace(b"\x12\x01\x03\x00", b"\x12\x01\x02\x00")):
         assert difference(load_photo(encoded(scene(), "JPEG", exif=broken, **OPTIONS["JPEG"])), scene()) <= 12
+
+
+def test_exif_whose_tags_all_name_the_same_megabytes_takes_no_time_and_still_turns_the_photo():
+    blob, n = bytes(2_000_000), 5_000
+    tags = [struct.pack("<HHII", 0x0112, 3, 1, 6)]
+    tags += [struct.pack("<HHII", 0x9000 + i, 7, len(blob), 8 + 2 + 12 * (n + 1) + 4) for i in range(n)]
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", n + 1) + b"".join(tags) + bytes(4) + blob
+    begun = time.process_time()
+    assert difference(load_photo(encoded(STORED[6](scene()), "PNG", exif=exif)), scene()) == 0
+    assert time.process_time() - begun < 5  # 10 GB would be copied
 
 
 def test_path_bytes_file_image_and_array_give_the_same_photo(tmp_path):

@@ -108,8 +108,8 @@ def test_the_plain_way_is_adam_in_float32_and_contiguous_memory_on_the_same_pixe
     ours = data.datasets["train"].__getitems__([0, 1])
     for index in (0, 1):
         image, mask = loader.dataset[index]
-        assert torch.equal((image * 255).round().to(torch.uint8), ours.image[index])
-        assert torch.equal(mask, ours.mask[index].long())
+        assert torch.equal((image * 255).round().to(torch.uint8), ours.image[index].cpu())
+        assert torch.equal(mask, ours.mask[index].cpu().long())
 
 
 def test_a_part_does_not_count_the_parts_within_it(clock):

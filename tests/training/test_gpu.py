@@ -37,6 +37,9 @@ class SecondStep(L.Callback):
         elif batch_idx == 2:
             self.context.__exit__(None, None, None)
 
+    def on_exception(self, trainer, pl_module, exception):
+        torch.cuda.set_sync_debug_mode("default")  # else the clean-up fails and hides the cause
+
 
 @contextmanager
 def waiting_is_an_error():
@@ -51,9 +54,11 @@ def train_a_step_within(context, name, accelerator, precision):
     task, size = SegmentationTask.from_recipe(recipe), 32
     soft = torch.full((16, 3, size, size), 85, dtype=torch.uint8)
     task.use_soft_labels(soft.cuda() if accelerator == "cuda" else soft, 0.5)
-    settings |= {"max_epochs": 1, "accelerator": accelerator, "precision": precision, "limit_val_batches": 0}
+    settings |= {"max_epochs": 1, "accelerator": accelerator, "limit_val_batches": 0}
     with quiet():
-        trainer_of({**recipe, "trainer": settings}, SecondStep(context)).fit(task, noise((16, size), 3))
+        trainer_of({**recipe, "trainer": settings}, SecondStep(context), precision=precision).fit(
+            task, noise((16, size), 3)
+        )
 
 
 @pytest.mark.parametrize("name", ["course", "unet"])

@@ -29,7 +29,7 @@ def best(fitted) -> Path:
     return fitted / "checkpoints" / "best.ckpt"
 
 
-def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(best, cartoons, capsys):
+def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(best, cartoons, capsys, monkeypatch):
     out = Path("tiny.safetensors")
     card = release.release(best, out, pets(cartoons), log=Path("log"))
     assert zoo.card(out) == card
@@ -44,6 +44,10 @@ def test_release_writes_weights_with_recipe_and_scores_and_test_reproduces_them(
     matrices = evaluate(segmenter, module, "test")
     assert card.scores["test"] == pytest.approx(pooled_scores(matrices))
     assert card.data["examples"]["test"] == len(matrices)
+    assert (card.data["name"], card.data["licence"]) == ("data in the layout of Oxford-IIIT Pet", "not stated")
+    assert "cat or dog" not in card.limits
+    monkeypatch.setattr(release, "OXFORD_TEST", len(matrices))
+    assert release._source(module)["name"] == "Oxford-IIIT Pet"
     assert json.loads(Path("log/release.json").read_text())["scores"]["test"] == card.scores["test"]
     worst = list(card.scores["breeds"])[-1]
     chosen = [row for row, example in enumerate(module.examples["test"]) if example.breed == worst]

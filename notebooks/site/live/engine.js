@@ -17,6 +17,7 @@ const ALTS = {
   confidence: "Map of how sure the model is, dark to light",
 };
 const DETAILS = Object.keys(ALTS);
+const LONGEST = 230; // bytes of a name without its ending: file systems allow 255 in all
 const TYPES = { png: "image/png", webp: "image/webp", jpg: "image/jpeg" };
 
 /** @implements {Engine} */
@@ -270,9 +271,10 @@ export class PageEngine {
     const type = format === "jpg" && options.background === "transparent" ? "image/png" : TYPES[format];
     const request = { number: entry.number, kind: cutout ? "after" : kind, full: true, options, type };
     const { blob } = await this.ask("picture", request);
-    const stem = entry.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_ .()-]/gu, "_") || "photo";
+    const letters = [...(entry.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_ .()-]/gu, "_") || "photo")];
+    while (new Blob(letters).size > LONGEST) letters.pop();
     const ending = Object.entries(TYPES).find(([, known]) => known === blob.type)?.[0] ?? "png"; // Safari writes no WebP
-    return new File([blob], `${stem}.${cutout ? "cutout" : kind}.${ending}`, { type: blob.type });
+    return new File([blob], `${letters.join("")}.${cutout ? "cutout" : kind}.${ending}`, { type: blob.type });
   }
 
   async archive() {

@@ -57,4 +57,4 @@ engine.onChange("photos", () => {
 
 // Chromium takes a manifest from the head alone; without one, no phone offers to install the page. An iPhone takes the icon.
 document.head.append(...document.querySelectorAll("link[rel=manifest], link[rel=apple-touch-icon]"));
-if ("serviceWorker" in navigator && location.protocol === "https:") navigator.serviceWorker.register("offline.js");
+if ("serviceWorker" in navigator && location.protocol === "https:") navigator.serviceWorker.register("offline.js").catch(() => {});

@@ -27,9 +27,10 @@ const views = new Map();
 /** @type {ImageBitmap | null} */
 let background = null;
 const loaded = load();
-// after the model, so that a photo can be chosen earlier
-const classifier = loaded.then(() => bytes("classifier.onnx")).then(session);
-classifier.catch(() => {}); // said when a photo comes
+/** @type {Promise<ort.InferenceSession> | null} */
+let classifier = null;
+// after the model, so that a photo can be chosen earlier; what fails is said when a photo comes, and tried again
+loaded.then(classifierOf).catch(() => {});
 
 async function load() {
   /** @type {Settings} */
@@ -47,6 +48,13 @@ async function load() {
 /** A network. @param {Uint8Array} file */
 function session(file) {
   return ort.InferenceSession.create(file, { executionProviders: ["wasm"] });
+}
+
+/** The network that says whether a pet is one; where it did not load, the next call tries again. */
+function classifierOf() {
+  classifier ??= bytes("classifier.onnx").then(session);
+  classifier.catch(() => (classifier = null));
+  return classifier;
 }
 
 /** The bytes of a file of the page. @param {string} name @param {(more: number) => void} count is told of each part */
@@ -87,7 +95,7 @@ async function open({ file, name, number }) {
   const { photo, note } = await decode(file, name);
   const logits = await photoLogits(photo, (image) => run(model, image), settings);
   const seconds = (performance.now() - begun) / 1000;
-  const classify = async (/** @type {Planes} */ image) => (await run(await classifier, image)).data[0];
+  const classify = async (/** @type {Planes} */ image) => (await run(await classifierOf(), image)).data[0];
   const segmented = petFound(logits, settings);
   const doubtful = segmented && (await petProbability(photo, logits, classify, settings)) < settings.pet_check.threshold;
   entries.set(number, { file, name, logits, doubtful, edits: [] });

@@ -56,7 +56,7 @@ function pasted(front, event, take) {
   const meant = front.engine.wholePage || front.root.contains(document.activeElement) || front.root.matches(":hover");
   if (!files.length || !meant) return;
   event.preventDefault();
-  event.stopPropagation();
+  event.stopImmediatePropagation(); // a second panel would take it too
   take(files);
 }
 

@@ -1,5 +1,6 @@
 """The upload-and-segment panel: what happens when its widget is used."""
 
+import os
 import random
 import urllib.request
 from collections.abc import Callable
@@ -140,9 +141,11 @@ class Panel:
     def _save(self, entry: Entry, view: str, picture: str) -> None:
         """Draws a picture, or the cut-outs of all photos, at the photos' own size, and sends it as a file."""
         subject, file = "all photos" if picture == "all" else entry.name, ("", b"")
-        with self.widget.working(f"Preparing the download of {subject} …", entry.name):
-            file = self.gallery.archive() if picture == "all" else self.gallery.file(entry, picture)
-        self.widget.save(view, picture, *file)  # without a name: a message says what failed
+        try:
+            with self.widget.working(f"Preparing the download of {subject} …", entry.name):
+                file = self.gallery.archive() if picture == "all" else self.gallery.file(entry, picture)
+        finally:  # the page waits for it, also after an interrupt
+            self.widget.save(view, picture, *file)  # without a name: a message says what failed
 
 
 # --- Files and other photos -------------------------------------------------------------------------------------------
@@ -171,9 +174,10 @@ def typed_photo(text: str) -> tuple[str, Path | bytes]:
     path = Path(text)
     with suppress(RuntimeError):  # the home folder of somebody who is not known
         path = path.expanduser()
-    if not text or not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - `Path` may raise
+        shown = text if len(text) < 200 else f"{text[:100]} ..."  # a picture in the place of its address
         raise PhotoError(
-            f"{text or 'nothing'}: no such file on the machine that runs this notebook. Check the path, or upload it."
+            f"{shown or 'nothing'}: no such file on the machine that runs this notebook. Check the path, or upload it."
         )
     return path.name, path
 

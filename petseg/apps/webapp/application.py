@@ -1,8 +1,9 @@
 """The page as a web application: its limits, its look, and the deletion of old files."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -69,7 +70,9 @@ async def _sweeping(folder: Path, blocks: gr.Blocks) -> AsyncIterator[None]:
     async def sweep() -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            await asyncio.to_thread(remove_empty_folders, folder, SWEEP_SECONDS)
+            with suppress(OSError):  # a system may remove old temporary folders
+                await asyncio.to_thread(remove_empty_folders, folder, SWEEP_SECONDS)
+                os.utime(folder)  # in use: see `remove_abandoned`
             forget_visitors(blocks, KEEP_SECONDS)
 
     task = asyncio.create_task(sweep())

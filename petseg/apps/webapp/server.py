@@ -5,15 +5,22 @@ import ctypes
 import gc
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from petseg.apps.webapp.session import Session
 from petseg.errors import MissingError
+
+#: Begins the names of the folders of running apps; one that was not used for `ABANDONED` seconds is none's.
+FOLDER: Final = "petseg-app-"
+ABANDONED: Final = 3600
 
 #: Seconds that open requests may take after the app was told to end.
 CLOSING: Final = 1
@@ -45,10 +52,11 @@ def serve(
     if hangup and signal.getsignal(hangup) == signal.SIG_DFL:
         signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
     _share_memory_pools()
+    remove_abandoned(Path(tempfile.gettempdir()))
     host = host.strip("[]")  # an IPv6 address may be written as in a URL
     with (
         _listening(host, port) as listener,
-        tempfile.TemporaryDirectory(prefix="petseg-app-", ignore_cleanup_errors=True) as name,
+        tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True) as name,
     ):
         folder = Path(name).resolve()
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # for all that Gradio writes
@@ -102,6 +110,14 @@ def _refuse_connections(event: str, arguments: tuple[Any, ...]) -> None:
         raise PermissionError(f"{host}: the web app connects with no other machine.")
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Removes what apps that were killed left in a folder for temporary files; one that runs marks its own as used."""
+    for path in folder.glob(f"{FOLDER}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                shutil.rmtree(path, ignore_errors=True)
+
+
 def _share_memory_pools() -> None:
     """Has all threads share two of glibc's memory pools: each pool keeps the most that it ever held."""
     if sys.platform == "linux":
@@ -122,6 +138,8 @@ def _in_url(host: str) -> str:
 
 def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens at the address, from now on and until it is closed: no other program can take it."""
+    if not host:
+        raise MissingError("--host is empty, which would let all machines in. Name an address, such as 127.0.0.1.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)

@@ -1,7 +1,9 @@
 // Hands a picture that the server has written to another program of the phone.
 async ({ url, orig_name }) => {
   try {
-    const picture = await (await fetch(url)).blob();
+    const answer = await fetch(url);
+    if (!answer.ok) throw new Error(answer.statusText);
+    const picture = await answer.blob();
     await navigator.share({ files: [new File([picture], orig_name, { type: picture.type })] });
     return "";
   } catch (error) {

@@ -2,9 +2,10 @@
 () => {
   document.addEventListener("dragover", (event) => event.preventDefault());
   for (const kind of ["drop", "paste"]) document.addEventListener(kind, (event) => {
+    if (event.defaultPrevented) return;
     const files = (event.dataTransfer ?? event.clipboardData)?.files;
-    if (!files?.length || event.defaultPrevented) return;
-    event.preventDefault();
+    if (files?.length || kind === "drop") event.preventDefault(); // else the browser leaves the page for what was dropped
+    if (!files?.length) return;
     take(files);
   });
   const take = (files) => {
