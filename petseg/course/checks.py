@@ -173,8 +173,8 @@ def _open(answer: Any) -> list[str]:
         sources = [inspect.getsource(function) for function in functions if inspect.isfunction(function)]
     except OSError:  # there is no source, for instance in a plain Python shell
         return []
-    found = (re.findall(r"^(?:\s*# ?(.*)\n)?\s*\.\.\.\s*(?:#|$)", source, re.MULTILINE) for source in sources)
-    return [comment for comments in found for comment in comments]
+    matches = (re.findall(r"^(?:\s*# ?(.*)\n)?\s*\.\.\.\s*(?:#|$)", source, re.MULTILINE) for source in sources)
+    return [comment for comments in matches for comment in comments]
 
 
 def progress(notebook: str | None = None) -> pd.DataFrame:

@@ -200,7 +200,7 @@ def _undominated(scores: Sequence[float], costs: Sequence[float]) -> Iterator[An
 DAMAGES = ("blur", "noise", "JPEG", "darkness", "low contrast")
 
 
-def found(effect: float, deviation: float, runs: int, normal: bool = False, one: bool = False) -> float:
+def power_of(effect: float, deviation: float, runs: int, normal: bool = False, one: bool = False) -> float:
     """Probability that a t-test finds an effect; wrong versions: a `normal` quantile, the limit of `one` more run."""
     freedom = 2 * runs - 2
     error = deviation * np.sqrt((1 + 1 / runs) if one else 2 / runs)
@@ -214,20 +214,22 @@ def power(answer: Any) -> str:
     """The probability that an experiment finds an effect, within 0.03, for several effects and numbers of runs."""
     for effect, deviation, runs in ((0.0, 0.4, 4), (1.0, 0.4, 3), (0.5, 0.42, 8), (2.0, 0.5, 2)):
         result = as_number(ask(answer, effect, deviation, runs))
-        right = found(effect, deviation, runs)
+        right = power_of(effect, deviation, runs)
         if abs(result - right) < (within := 0.03 if effect else 0.015):
             continue
         mistakes = {
             "That is the probability of missing it.": 1 - right,
             "Without an effect, the rule still finds one in 5 % of all experiments.": 0.0 if effect == 0 else -1,
             "The means may differ in either direction: count both tails.": right / 2 if effect == 0 else -1,
-            "1.96 is the factor for many runs. The rule has the quantile of t.": found(effect, deviation, runs, True),
-            "Both means come from `runs` runs: sqrt(2 / runs).": found(effect, deviation, runs, one=True),
+            "1.96 is the factor for many runs. The rule has the quantile of t.": power_of(
+                effect, deviation, runs, True
+            ),
+            "Both means come from `runs` runs: sqrt(2 / runs).": power_of(effect, deviation, runs, one=True),
         }
         hint = "Draw the scores of both recipes at random, and count how often the rule finds a difference."
         hint = next((hint for hint, value in mistakes.items() if abs(result - value) < within), hint)
         raise NotYetError(f"power({effect:g}, {deviation:g}, {runs}) is {result:.2f}, expected {right:.2f}. {hint}")
-    enough = next(n for n in range(2, 50) if found(1.0, 0.42, n) > 0.8)
+    enough = next(n for n in range(2, 50) if power_of(1.0, 0.42, n) > 0.8)
     return f"To find 1 point with a deviation of 0.42 in 80 % of experiments takes {enough} runs of each recipe."
 
 

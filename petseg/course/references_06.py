@@ -71,8 +71,8 @@ def train_mode(network: nn.Module) -> None:
 def groups(network: Any, rate: float, scale: float) -> Groups:
     """Parameter groups: the encoder at `rate * scale`, everything else at `rate`, nothing that is frozen."""
     encoder = [weight for weight in network.encoder.parameters() if weight.requires_grad]
-    others = [*network.decoder.parameters(), *network.head.parameters()]
-    return [{"params": others, "lr": rate}] + ([{"params": encoder, "lr": rate * scale}] if encoder else [])
+    rest = [*network.decoder.parameters(), *network.head.parameters()]
+    return [{"params": rest, "lr": rate}] + ([{"params": encoder, "lr": rate * scale}] if encoder else [])
 
 
 def train_step(

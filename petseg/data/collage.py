@@ -1,4 +1,4 @@
-"""Training images of what a data set of single, large pets lacks, made of its own: small pets, several, and none.
+"""Training images that a data set of single, large pets lacks, made from its images: small pets, several, and none.
 
 Each function takes and returns the layers of a batch: image (B, 3, H, W), labels as float (B, 1, H, W), and whatever
 else is to stay aligned with them, such as a teacher's probabilities (B, K, H, W). The labels are always those of the

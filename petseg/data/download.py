@@ -185,7 +185,7 @@ def _verdict(error: Exception, host: str) -> tuple[bool, str]:
     """Whether another attempt may succeed, and what the user can do."""
     if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
         mac = "With Python from python.org, run 'Install Certificates.command', which is in its folder, first. "
-        proxy = "If your network has certificates of its own, set SSL_CERT_FILE to a file that holds them."
+        proxy = "If your network uses its own certificates, set SSL_CERT_FILE to a file that holds them."
         remedy = f"{mac if sys.platform == 'darwin' else ''}{proxy}"
         return False, f"The certificate of {host} is not trusted here. {remedy}"
     if not isinstance(error, HTTPError):

@@ -72,8 +72,8 @@ def duplicate_pairs(
     pairs = []
     for start in range(0, len(rows), block):
         correlation = np.triu(rows[start : start + block] @ rows[start:].T, 1)  # (block, N - start), each pair once
-        found = np.argwhere(correlation > threshold).tolist()
-        pairs += [(start + i, start + j, float(correlation[i, j])) for i, j in found]
+        similar = np.argwhere(correlation > threshold).tolist()
+        pairs += [(start + i, start + j, float(correlation[i, j])) for i, j in similar]
     return pairs
 
 

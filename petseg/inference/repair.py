@@ -147,7 +147,7 @@ def open_tiff(data: bytes) -> Image.Image | None:
         return None
     image = TiffImageFile(BytesIO(data))
     tags = image.tag_v2
-    if tags.get(Tag.PlanarConfiguration) == 2:  # each channel is stored as a plane of its own
+    if tags.get(Tag.PlanarConfiguration) == 2:  # each channel is stored as a separate plane
         if image.mode in ("LA", "LAB"):
             raise ValueError("the file stores each channel on its own")
         if tags.get(Tag.Compression, 1) == 1 and tags[Tag.BitsPerSample][0] == 16:  # Pillow reads 8 bits of each value

@@ -152,8 +152,8 @@ def trainer_of(recipe: Recipe, *callbacks: L.Callback, **replaced: Any) -> L.Tra
     """The Trainer of a recipe, which writes nothing; `replaced` overrides its settings."""
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     fixed = {"devices": 1, "precision": best_precision(), "num_sanity_val_steps": 0, **silent}
-    own = [WarmupEMA(**recipe["average"]), EpochSeeds(int(recipe["seed_everything"]))]
-    return L.Trainer(**{**recipe["trainer"], **fixed, **replaced}, callbacks=[*own, *callbacks])
+    required = [WarmupEMA(**recipe["average"]), EpochSeeds(int(recipe["seed_everything"]))]
+    return L.Trainer(**{**recipe["trainer"], **fixed, **replaced}, callbacks=[*required, *callbacks])
 
 
 def noise(shape: tuple[int, int], steps: int) -> DataLoader[Batch]:

@@ -105,7 +105,7 @@ class LastCheckpoint(ModelCheckpoint):
         return super().state_dict() | {"row": self.row, "ends": self.ends}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over what a checkpoint kept."""
+        """Restores what a checkpoint holds."""
         super().load_state_dict(state_dict)
         self.row, self.ends = state_dict.get("row", {}), state_dict.get("ends", [])
 

@@ -48,7 +48,7 @@ class WarmupEMA(WeightAveraging):
 
     @property
     def average(self) -> nn.Module:
-        """The module with the averaged weights, of the task's class; there once the training is set up."""
+        """The module with the averaged weights, of the task's class; it exists once the training is set up."""
         return cast(AveragedModel, self._average_model).module
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -103,7 +103,7 @@ class WarmupEMA(WeightAveraging):
         return super().state_dict() | {"mean": self._mean, "cycles": self._cycles}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over what a checkpoint kept."""
+        """Restores what a checkpoint holds."""
         super().load_state_dict(state_dict)
         self._mean, self._cycles = state_dict.get("mean", []), state_dict.get("cycles", 0)
 

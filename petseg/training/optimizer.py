@@ -48,7 +48,7 @@ class Plan(NamedTuple):
     ends: list[int]  # the steps after which each cycle of the learning rate ends, the last one with the training
 
     def cycle(self, step: int) -> tuple[int, int]:
-        """Number, from 0, and steps of the cycle to which the next step belongs; after the last step, of the last."""
+        """The cycle of the next step, counted from 0, and its length in steps; after the last step, the last cycle."""
         number = sum(end <= step for end in self.ends[:-1])
         return number, self.ends[number] - [0, *self.ends][number]
 

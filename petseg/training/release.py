@@ -243,8 +243,8 @@ def _recipe(task: SegmentationTask, state: Mapping[str, Any], config: Mapping[st
         recipe["augment"] = [asdict(entry) for entry in augment] if isinstance(augment, list) else asdict(augment)
         if config.get("weights"):
             recipe["starts_from"] = Path(config["weights"]).stem
-        if taught := distillation(config):
-            recipe |= {"teacher": ", ".join(taught["teacher"]), "teacher_weight": taught["weight"]}
+        if distilled := distillation(config):
+            recipe |= {"teacher": ", ".join(distilled["teacher"]), "teacher_weight": distilled["weight"]}
             joined = state["callbacks"].get("Distillation", {}).get("student")
-            recipe |= {"student_joins": taught["join"]} if joined else {}
+            recipe |= {"student_joins": distilled["join"]} if joined else {}
     return recipe

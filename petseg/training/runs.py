@@ -221,7 +221,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def last_epoch(runs: Path) -> tuple[Path | None, int]:
-    """The readable `last.ckpt` of most epochs in a folder of runs, and their number: None, 0 if none."""
+    """The readable `last.ckpt` with the most epochs in a folder of runs, and their number; None and 0 without one."""
     epochs: dict[Path, int] = {}
     for path in runs.glob("*/checkpoints/last.ckpt"):
         with suppress(DataError):  # cut off while it was written; an older one may be whole

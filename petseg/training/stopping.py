@@ -47,7 +47,7 @@ class StopTogether(L.Callback):
         except BaseException as error:
             if not self.number:
                 raise
-            # what the signal interrupted may have raised an error of its own
+            # what the signal interrupted may have raised another error
             if self.number == signal.SIGINT and getattr(rank_zero_only, "rank", 0) == 0:
                 raise KeyboardInterrupt("stopped; --ckpt_path last goes on after the last whole epoch") from error
             raise SystemExit(128 + self.number) from error

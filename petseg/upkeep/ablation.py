@@ -71,9 +71,9 @@ class Plan(NamedTuple):
 def read_plan(name: str, path: Path = PLANS) -> Plan:
     """The plan `short` or `long`; the file explains its entries."""
     plan = yaml.safe_load(path.read_text(encoding="utf-8"))[name]
-    first, *others = (f"--seed_everything {seed}" for seed in plan["seeds"])
+    first, *further = (f"--seed_everything {seed}" for seed in plan["seeds"])
     base = [Run("base", "nothing", first)]
-    base += [Run(f"base-seed-{number}", "nothing", flags) for number, flags in enumerate(others, start=2)]
+    base += [Run(f"base-seed-{number}", "nothing", flags) for number, flags in enumerate(further, start=2)]
     changes = [Run(name, change, f"{first} {flags}") for name, change, flags in plan["changes"]]
     return Plan(plan["recipe"], tuple(base), tuple(changes))
 

@@ -42,7 +42,7 @@ MINUTES: Final = Path("figures/minutes.json")
 
 MAX_BYTES: Final = 300_000  # GitHub shows no larger notebook
 
-#: Code, which is left alone, or a formula: in a line of its own, or within one.
+#: Code, which is left alone, or a formula: on a separate line, or within one.
 FORMULA: Final = re.compile(r"(?P<code>```.*?```|`[^`\n]+`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+)\$", re.DOTALL)
 
 

@@ -63,14 +63,14 @@ def make(name: str, folder: Path, flags: Sequence[str] = ()) -> ModelCard:
 
     The runs that it needs must be in `folder`; `flags` are further ones of `petseg fit`.
     """
-    own, recipe = folder / name, _with_paths(recipe_of(name), folder)
-    train(own, recipe, flags)
-    out = own / f"{name}.safetensors"
+    place, recipe = folder / name, _with_paths(recipe_of(name), folder)
+    train(place, recipe, flags)
+    out = place / f"{name}.safetensors"
     if not out.is_file():
         options = ["--mean-with", recipe["weights"]] if name in MEAN_WITH_START else []
         options += [] if name in zoo.available() else ["--no-test"]
-        checkpoint = str(find_checkpoint("best", own / "runs"))
-        petseg(name, "release", checkpoint, "--out", str(out), "--log", str(own / "log"), *options)
+        checkpoint = str(find_checkpoint("best", place / "runs"))
+        petseg(name, "release", checkpoint, "--out", str(out), "--log", str(place / "log"), *options)
     return zoo.card(out)
 
 

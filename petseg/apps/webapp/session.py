@@ -184,7 +184,7 @@ class Store:
 
 
 def remove_empty_folders(folder: Path, seconds: float) -> None:
-    """Removes the folders in a folder that have been empty for `seconds`, thus not those of uploads that just begin."""
+    """Removes the subfolders that have been empty for `seconds`, but not those of uploads that have just begun."""
     for path in folder.iterdir():
         if path.is_dir() and time.time() - path.stat().st_mtime > seconds:
             with suppress(OSError):  # not empty
