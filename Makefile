@@ -97,7 +97,7 @@ static: $(STAMP)
 	@.venv/bin/python -m mypy
 	@.venv/bin/lint-imports
 
-check: static ## The quick checks, in under a minute: style, types, import layers, fast tests
+check: static ## The quick checks, in two minutes: style, types, import layers, fast tests
 	@$(PYTEST) -q -m "not slow and not browser and not notebooks" tests/
 
 test: static ## All checks: also the slow tests with their coverage, and every notebook

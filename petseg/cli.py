@@ -100,10 +100,7 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="every row in seconds, with a tiny network and cartoons")
     parser.add_argument("--rows", metavar="NAME", nargs="+", default=[], help="these alone (a wrong name lists them)")
     parser.add_argument("--runs", type=int, help="trainings of each way in time_to_accuracy (default 3; --quick: 1)")
-    out = (
-        "where the numbers go, a figure beside them (default: figures/benchmark.json, on a GPU benchmark-gpu.json, if "
-    )
-    out += "all is measured)"
+    out = "where the numbers go, a figure beside them (default if all is measured: figures/benchmark.json or -gpu.json)"
     parser.add_argument("--out", metavar="FILE.json", type=Path, help=out)
 
 

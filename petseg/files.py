@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 import sys
 import time
 import uuid
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from petseg.errors import DISK_ERRORS, MissingError
+
+ORIENTATION: Final = 0x0112  # the tag of EXIF
 
 
 def checkout() -> Path | None:
@@ -101,15 +104,16 @@ def read_json(path: Path) -> Any:
 
 def orientation(photo: Any) -> int:
     """EXIF's orientation of a `PIL.Image.Image`: 2 to 8 if it is to be turned."""
-    from PIL.ExifTags import Base
-    from PIL.Image import Exif
-
+    data = photo.info.get("exif") or b""
     try:
-        exif, data = Exif(), photo.info.get("exif") or b""
-        if len(data) > 2**16:  # each of thousands of tags may name the same megabytes, which Pillow reads each time
-            exif.load(data[: 2**16])
-        else:
-            exif = photo.getexif()
-        return int(exif.get(Base.Orientation, 1))
+        if len(data) <= 2**16:
+            return int(photo.getexif().get(ORIENTATION, 1))
+        # of more, each of thousands of tags may name the same megabytes, which Pillow would read each time
+        data = data.removeprefix(b"Exif\0\0")
+        order = "<" if data.startswith(b"II") else ">"
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        (tags,) = struct.unpack_from(f"{order}H", data, start)
+        values = [struct.unpack_from(f"{order}HHIH", data, start + 2 + 12 * tag) for tag in range(tags)]
+        return next((value for tag, _, _, value in values if tag == ORIENTATION), 1)
     except Exception:  # however broken EXIF is, the pixels are as good as before
         return 1

@@ -337,7 +337,8 @@ class Job:
             return
         for ending in RESULT_ENDINGS:
             path = self.stem.with_name(f"{self.stem.name}{ending}")
-            if not self._is_current(path) or ("cutout" in self.files and ending.startswith(".cutout.") and not found):
+            stale = path not in self.files.values() and not self._is_current(path)  # those of this call are new
+            if stale or ("cutout" in self.files and ending.startswith(".cutout.") and not found):
                 path.unlink(missing_ok=True)
         if found or not self._is_current(self.no_pet):
             self.no_pet.unlink(missing_ok=True)

@@ -198,7 +198,7 @@ def _check_stage(stage: nn.Module, x: Tensor, skip: Tensor, result: Tensor) -> N
         kernels = [kernel for kernel, _ in layers]
         raise NotYetError(f"its convolutions have kernels of {kernels}; expected one of 1x1, and a DoubleConv.")
     if layers[0][1] != x.shape[1]:
-        raise NotYetError("the 1x1 convolution comes before the concatenation: its input is x alone.")
+        raise NotYetError("put the 1x1 convolution before the concatenation: its input is x alone.")
     impulse = torch.zeros_like(x)
     impulse[..., x.shape[2] // 2, x.shape[3] // 2] = 1
     changed = (ask(stage, impulse, skip) - ask(stage, 0 * x, skip)).abs().sum(dim=(0, 1)) > 1e-7

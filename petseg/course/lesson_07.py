@@ -102,7 +102,7 @@ def _swapped(first: Tensor, second: Tensor, swap: Tensor) -> Iterator[Any]:
     yield {
         "the sign is exchanged, or the wrong images change sides.": _difference(right, left, slice(None)),
         "no image has changed sides.": _difference(first, second, slice(None)),
-        "only the right side has changed. An image leaves the other.": _difference(first, right, slice(None)),
+        "only the right side has changed. Swap images on both sides.": _difference(first, right, slice(None)),
         "the images in swap are left out. They have to change sides.": _difference(first, second, ~swap),
     }
 
@@ -139,7 +139,7 @@ def _temper(probability: Tensor, temperature: float) -> Iterator[Any]:
     log = probability.log() / temperature
     yield log.softmax(dim=1)
     yield {
-        "that is the inverse. A temperature above 1 makes it less sure.": _temper(probability, 1 / temperature),
+        "that is the inverse. A temperature above 1 evens them out.": _temper(probability, 1 / temperature),
         "softmax expects logits: take the logarithm first.": (probability / temperature).softmax(dim=1),
         "the probabilities do not sum to 1 over the classes. Softmax does that.": log.exp(),
         "softmax goes over the classes, axis 1.": log.softmax(dim=0),
@@ -190,7 +190,7 @@ def _undominated(scores: Sequence[float], costs: Sequence[float]) -> Iterator[An
         "that is the reverse: True for those that no other dominates.": [not value for value in right],
         "that is only the best score. A cheaper network may be worth it.": [s == max(scores) for s in scores],
         "a network with an equal score and a lower cost dominates, too.": none(lambda s, c: s > 0 and c >= 0),
-        "an equal score and a lower cost, or the reverse, dominate, too.": none(lambda s, c: s > 0 and c > 0),
+        "one of the two may be equal: the other then has to be better.": none(lambda s, c: s > 0 and c > 0),
         "equal networks do not dominate each other.": none(lambda s, c: s >= 0 and c >= 0),
         "a network with a higher score at an equal cost dominates, too.": none(lambda s, c: s >= 0 and c > 0),
     }

@@ -6,7 +6,7 @@ from copy import deepcopy
 from itertools import pairwise
 from pickle import UnpicklingError
 from queue import Empty, Queue
-from threading import Event, Thread, get_ident
+from threading import Event, Thread, current_thread
 from typing import Any, Final
 
 import torch
@@ -152,19 +152,19 @@ def loaded_ahead(answer: Any) -> str:
         raise NotYetError(f"of the batches 0, 1, 2 it gives {shown(tuple(result))}.")
     if _within(lambda: list(ask(answer, iter([])))):
         raise NotYetError("for an empty iterator it still gives batches.")
-    asked, loaded_by = [Event() for _ in range(60)], [0] * 60
+    asked, loaded_by = [Event() for _ in range(60)], [current_thread()] * 60
 
     def source() -> Iterator[int]:
         for number, event in enumerate(asked):
-            loaded_by[number] = get_ident()
+            loaded_by[number] = current_thread()
             event.set()
             yield number
 
     batches = iter(ask(answer, source()))
-    first, user = _within(lambda: (next(batches), get_ident()))
+    first, user = _within(lambda: (next(batches), current_thread()))
     if first != 0:
         raise NotYetError("the first batch is lost.")
-    if not asked[1].wait(PATIENCE) or loaded_by[1] == user:
+    if not asked[1].wait(PATIENCE) or loaded_by[1] is user:
         raise NotYetError(
             "while the first batch is used, nothing is loaded. Let a thread load the next one: start it before the "
             "`yield`, where a generator stands still."

@@ -119,11 +119,11 @@ def _locked(folder: Path) -> AbstractContextManager[Any]:
 def _refuse_own_data(folder: Path, problems: Sequence[str]) -> None:
     """Leaves alone what somebody put into the layout of Oxford-IIIT Pet, whose annotations come with a list.txt."""
     lists = [folder / f"annotations/{split}.txt" for split in SPLITS]
-    if not (folder / "annotations/list.txt").is_file() and all(path.is_file() for path in lists):
+    if not (folder / "annotations/list.txt").is_file() and any(path.is_file() for path in lists):
         raise DataError(
             f"{folder}: has no annotations/list.txt, so it seems to hold data of your own, and stays as it is: "
             f"{problems[0]} ({len(problems)} such problems). Mend it, or choose another folder: --dir. If the data "
-            "are Oxford-IIIT Pet, delete annotations/trainval.txt and start again."
+            "are Oxford-IIIT Pet, delete the lists in annotations/ and start again."
         )
 
 

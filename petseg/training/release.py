@@ -34,10 +34,11 @@ from petseg.training.scoring import evaluate, loader, scorer
 from petseg.training.task import SegmentationTask
 from petseg.training.weights import model_card, start_from
 
+Kind = Literal["oxford", "own", "cartoon"]
 OXFORD_TEST = 3669  # photos in its official test split; data in its layout with another number are the user's own
 
 #: What a card says of its data, beside how they were split.
-DATA: dict[Literal["oxford", "own", "cartoon"], dict[str, str]] = {
+DATA: dict[Kind, dict[str, str]] = {
     "oxford": {
         "name": "Oxford-IIIT Pet",
         "source": "https://www.robots.ox.ac.uk/~vgg/data/pets/",
@@ -48,7 +49,7 @@ DATA: dict[Literal["oxford", "own", "cartoon"], dict[str, str]] = {
 }
 
 #: What a card says of its model's limits, by its data; {size} is the height and width of its images.
-LIMITS: dict[Literal["oxford", "own", "cartoon"], str] = {
+LIMITS: dict[Kind, str] = {
     "oxford": (
         "It was trained on photos that show one cat or dog, mostly large and in the middle; several animals, other "
         "animals, drawings and photos by night are beyond what it has seen. Photos are squeezed to {size}x{size} "
@@ -122,9 +123,7 @@ def release(
 def _check_log(log: Path, run: Path | None) -> None:
     """Refuses a folder for the log of a run that it would damage, or that cannot be written."""
     if run is None:
-        raise SettingsError(
-            f"--log {log}: the checkpoint lies in no folder `checkpoints` of a run, whose log it could keep."
-        )
+        raise SettingsError(f"--log {log}: the checkpoint lies in no folder `checkpoints` of a run, so it has no log.")
     if log.resolve() in attempts(run):
         raise SettingsError(
             f"--log {log}: is the folder of the run itself, whose files it would replace. Name another."
@@ -218,7 +217,7 @@ def _record(card: ModelCard, matrices: Mapping[str, Tensor]) -> dict[str, Any]:
     return {"name": card.name, "recipe": card.recipe, "scores": card.scores, "confusion": pixels}
 
 
-def _kind(data: PetDataModule) -> Literal["oxford", "own", "cartoon"]:
+def _kind(data: PetDataModule) -> Kind:
     """Whose data a model was trained on: `petseg release` must not call others' photos Oxford-IIIT Pet."""
     return "own" if data.source == "oxford" and len(data.examples["test"]) != OXFORD_TEST else data.source
 

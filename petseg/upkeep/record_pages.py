@@ -78,10 +78,10 @@ def released_page() -> str:
     head = "# Released models, and results of others\n\n" + described("results")["result"].format(
         **facts({"models": models})
     )
-    models = table(["model", "mean IoU, official test split", "parameters", "file"], lines)
+    released = table(["model", "mean IoU, official test split", "parameters", "file"], lines)
     note = "Others report scores at other sizes and some on other splits: compare with care."
     folded = f":::{{dropdown}} Beside the results of others\n{note}\n\n{results_table(results(), references())}\n:::"
-    return "\n\n".join((head, models, folded))
+    return "\n\n".join((head, released, folded))
 
 
 def draw_chart(folder: Path, name: str, record: Mapping[str, Any]) -> str:

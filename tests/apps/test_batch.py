@@ -396,6 +396,13 @@ def test_a_full_disk_is_one_sentence_for_each_photo(photos, pet_model, capsys, m
     assert list((photos / "out").iterdir()) == []
 
 
+def test_a_photo_that_is_dated_in_the_future_keeps_its_results(photos, pet_model):
+    later = time.time() + 3600
+    os.utime(photos / "cat.png", (later, later))
+    assert segment("cat.png", model=pet_model) == 0
+    assert len(list((photos / "out").iterdir())) == 3
+
+
 def test_results_stay_until_their_successors_are_written(photos, pet_model, capsys, monkeypatch):
     assert segment("cat.png", model=pet_model) == 0
     earlier = {path.name: path.read_bytes() for path in (photos / "out").iterdir()}

@@ -206,9 +206,10 @@ def test_a_data_set_of_ones_own_in_this_layout_is_never_replaced(server, tmp_pat
     folder = fetch_oxford(tmp_path)
     (folder / "annotations/list.txt").unlink()
     (folder / "images/Pug_1.jpg").unlink()
+    (folder / "annotations/test.txt").unlink()
     before = contents(folder)
     server.requests.clear()
-    with pytest.raises(DataError, match=r"seems to hold data of your own, .* images/Pug_1\.jpg is missing \(1 such"):
+    with pytest.raises(DataError, match=r"seems to hold data of your own, and stays as it is: .*test\.txt"):
         fetch_oxford(tmp_path)
     assert (contents(folder), server.requests) == (before, [])
 

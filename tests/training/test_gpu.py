@@ -38,7 +38,8 @@ class SecondStep(L.Callback):
             self.context.__exit__(None, None, None)
 
     def on_exception(self, trainer, pl_module, exception):
-        torch.cuda.set_sync_debug_mode("default")  # else the clean-up fails and hides the cause
+        if torch.cuda.is_available():
+            torch.cuda.set_sync_debug_mode("default")  # else the clean-up fails and hides the cause
 
 
 @contextmanager

@@ -50,7 +50,7 @@ function tools(front, actual) {
   [less.ariaLabel, more.ariaLabel, whole.ariaLabel] = ["Zoom out", "Zoom in", "Zoom to the photo's own pixels"];
   const correct = button("Correct", () => front.set("correcting", !front.get("correcting")));
   const close = button("Close", () => front.engine.send({ type: "close", number: front.get("photo") }));
-  close.addEventListener("click", (event) => event.detail > 1 && event.stopImmediatePropagation(), { capture: true }); // twice
+  close.addEventListener("click", (event) => event.detail > 1 && event.stopImmediatePropagation(), { capture: true }); // not the next photo too
   [correct.title, close.title] = ["Correct the cut-out with a brush", "Close this photo"];
   front.watch(["correcting"], () => (correct.ariaPressed = String(front.get("correcting"))));
   front.watch(["zoom"], () => (less.disabled = front.get("zoom") === 1));
