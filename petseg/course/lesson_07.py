@@ -184,8 +184,7 @@ def _undominated(scores: Sequence[float], costs: Sequence[float]) -> Iterator[An
         others = [pairs[:i] + pairs[i + 1 :] for i in range(len(pairs))]
         return [not any(dominates(s - z, k - c) for s, c in rest) for (z, k), rest in zip(pairs, others, strict=True)]
 
-    right = none(lambda s, c: s >= 0 and c >= 0 and s + c > 0)
-    yield right
+    yield (right := none(lambda s, c: s >= 0 and c >= 0 and s + c > 0))
     yield {
         "that is the reverse: True for those that no other dominates.": [not value for value in right],
         "that is only the best score. A cheaper network may be worth it.": [s == max(scores) for s in scores],
