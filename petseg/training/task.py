@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch.cli import instantiate_class
 from torch import Tensor, nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 from petseg.data.augment import Augment, AugmentSettings, augment_settings
 from petseg.data.datamodule import Batch
@@ -205,6 +205,17 @@ class SegmentationTask(L.LightningModule):
     def _split(self) -> str:
         return "test" if self.trainer.testing else "val"
 
+    def on_after_backward(self) -> None:
+        """Says that the optimiser does not unscale gradients that were scaled for fp16: they are clipped before."""
+        self.trainer.optimizers[0]._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clips; then, in fp16, the optimiser's kernel skips infinite gradients, and the CPU need not ask for them."""
+        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        self.trainer.optimizers[0]._step_supports_amp_scaling = True  # type: ignore[attr-defined]
+
     def configure_optimizers(self) -> Any:
         """AdamW, its learning rate on one cycle over all steps up to the next restart; see `training.optimizer`."""
         settings = self.hparams
@@ -212,8 +223,6 @@ class SegmentationTask(L.LightningModule):
         rate = settings["learning_rate"] * (settings["restart_scale"] if cycle else 1)
         groups = parameter_groups(self.network, rate, settings["encoder_lr_scale"])
         optimizer = AdamW(groups, weight_decay=settings["weight_decay"], fused=True)  # one kernel for all tensors
-        # Lightning may clip its gradients: whoever scales them for fp16 also unscales them
-        optimizer._step_supports_amp_scaling = False
         schedule = one_cycle(optimizer, steps, settings["warmup"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
