@@ -73,7 +73,7 @@ def _version(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise DataError(f"{path}: missing, though a split list names it. Add it, or run {FETCH}.") from None
+        raise DataError(f"{path}: missing, though the split lists name it. Add it, or run {FETCH}.") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Change the permissions of its folder.") from error
     if not stat.S_ISREG(status.st_mode):

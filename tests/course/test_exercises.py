@@ -89,7 +89,7 @@ def example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     titles = {"98.1": "square 3", "98.2": "square 4", "98.a": "square 5", "99.1": "of another notebook"}
     exercises = {number: Exercise(square_of_three, title) for number, title in titles.items()}
-    exercises["98.a"] = Exercise(square_of_three, "square 5", reference=9)
+    exercises["98.a"] = Exercise(square_of_three, "square 5", reference=9.0)
     monkeypatch.setenv("PETSEG_RUNS_DIR", str(tmp_path))
     monkeypatch.setattr(checks, "EXERCISES", exercises)
     monkeypatch.setattr(checks, "STATES", {})

@@ -174,7 +174,7 @@ class Store:
         """The path of a new file, alone in a folder, so that it can have any name; none is left if writing it fails."""
         path = self.folder / uuid.uuid4().hex / name
         try:
-            path.parent.mkdir(parents=True)  # a system may remove old temporary folders
+            path.parent.mkdir()  # not its parents: at the end of the app its folder is gone, and no photo may stay
             yield path
         except BaseException as error:
             path.unlink(missing_ok=True)
