@@ -1,8 +1,7 @@
-"""Compares ways to a class map at the photo's own size: `python figures/refinement.py FOLDER`.
+"""Compares ways to a class map at the photo's own size: `python figures/refinement.py HELD_OUT`.
 
-Writes `figures/refinement.json`. FOLDER holds an `oxford-iiit-pet/` with photos at their original sizes. The settings
-of `petseg.inference.two_pass` were chosen on every second photo; the scores to report are those of the others. Most of
-the photos were trained on, so compare the ways with each other and not with scores of other photos.
+Writes `figures/refinement.json`. HELD_OUT holds an `oxford-iiit-pet/` with photos of the validation split at their
+original sizes: no model was trained on them. The settings of `petseg.inference.two_pass` were chosen on other photos.
 """
 
 import argparse
@@ -109,15 +108,9 @@ WAYS: dict[str, Way] = {  # all others are measured against the first
 }
 
 
-def halves(folder: Path, limit: int | None = None) -> dict[str, list[str]]:
-    """Names of the photos that settings were chosen on, and of those that scores are reported on."""
-    names = sorted(path.stem for path in (folder / "oxford-iiit-pet" / "images").glob("*.jpg"))
-    return {"chosen on": names[::2][:limit], "reported": names[1::2][:limit]}
-
-
-def pairs(folder: Path, names: Iterable[str]) -> Iterator[Pair]:
-    """Photos and labels at their original sizes, one by one."""
-    for name in names:
+def pairs(folder: Path, limit: int | None = None) -> Iterator[Pair]:
+    """The photos of a folder and their labels at their original sizes, one by one in the order of their names."""
+    for name in sorted(path.stem for path in (folder / "oxford-iiit-pet" / "images").glob("*.jpg"))[:limit]:
         trimap = folder / "oxford-iiit-pet" / "annotations" / "trimaps" / f"{name}.png"
         labels = labels_from_trimap(np.array(Image.open(trimap)), trimap.name)
         yield load_photo(folder / "oxford-iiit-pet" / "images" / f"{name}.jpg"), torch.from_numpy(labels)
@@ -160,21 +153,20 @@ def scores(matrices: Tensor, contours: Tensor, first: Tensor) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Compares all ways on both halves of the photos, as they are and in wider frames."""
+    """Compares all ways on the photos as they are and in wider frames."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("held_out", metavar="HELD_OUT", type=Path)
     parser.add_argument("--model", help="released model or .safetensors file (default: the most accurate)")
-    parser.add_argument("--limit", type=int, help="number of photos of each half, for a quick try")
+    parser.add_argument("--limit", type=int, help="number of photos, for a quick try")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args()
     predictor = Predictor(args.model)
-    record: dict[str, Any] = {"model": predictor.card.name, "tolerance": TOLERANCE}
-    for half, names in halves(args.folder, args.limit).items():
-        record[half] = {"photos": len(names), "as they are": compare(predictor, pairs(args.folder, names))}
-        for times in FRAMES:
-            scenes = (in_a_wider_frame(pair, times) for pair in pairs(args.folder, names))
-            record[half][f"in a frame {times} times as wide"] = compare(predictor, scenes)
-    write_json(args.out, record)
+    photos = list(pairs(args.held_out, args.limit))
+    reported: dict[str, Any] = {"photos": len(photos), "as they are": compare(predictor, photos)}
+    for times in FRAMES:
+        scenes = (in_a_wider_frame(pair, times) for pair in photos)
+        reported[f"in a frame {times} times as wide"] = compare(predictor, scenes)
+    write_json(args.out, {"model": predictor.card.name, "tolerance": TOLERANCE, "reported": reported})
 
 
 if __name__ == "__main__":

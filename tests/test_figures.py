@@ -35,15 +35,13 @@ def test_every_way_is_scored_against_the_first_and_named_as_in_the_record(small_
     assert scores["bilinear"]["gain"] == [0, 0, 0]
     assert all(0 <= way["mean_iou"] <= 1 for way in scores.values())
     record = read_json(published("refinement.json"))
-    for half in ("chosen on", "reported"):
-        assert all(list(ways) == list(scores) for ways in record[half].values() if isinstance(ways, dict))
+    assert all(list(ways) == list(scores) for ways in record["reported"].values() if isinstance(ways, dict))
 
 
 @pytest.mark.real_data
 @pytest.mark.slow
 def test_two_passes_make_better_masks_of_pets_far_away_than_one(fullsize):
-    names = refinement.halves(fullsize, 8)["reported"]
-    scenes = [refinement.in_a_wider_frame(pair, 2.0) for pair in refinement.pairs(fullsize, names)]
+    scenes = [refinement.in_a_wider_frame(pair, 2.0) for pair in refinement.pairs(fullsize, 8)]
     ways = {way: refinement.WAYS[way] for way in ("bilinear", "two passes")}
     scores = refinement.compare(Predictor("unet"), scenes, ways)
     assert scores["two passes"]["mean_iou"] > scores["bilinear"]["mean_iou"] + 0.02
@@ -60,7 +58,7 @@ def test_scores_of_a_matte_with_six_pixels_equal_the_fractions_on_paper():
 def test_the_recorded_settings_of_the_matte_are_the_defaults_and_beat_the_plain_ramp():
     record = read_json(published("matting.json"))
     assert record["settings"] == asdict(MatteSettings())
-    for title in ("full size, the other half", "test split at 128x128"):
+    for title in ("full size, validation split", "test split at 128x128"):
         matte, ramp = record[title]["matte"], record[title]["ramp"]
         assert all(matte[score] < ramp[score] for score in ("see_through", "haze", "mad", "spoilt"))
 

@@ -45,9 +45,9 @@ def refinement() -> dict[str, Any]:
     """Scores of masks at the photos' original size, by the method that enlarges them.
 
     Returns:
-        `model`; `tolerance` of the boundary F-score in pixels; `chosen on` and `reported`: two halves of the photos,
-        each with the number of `photos` and, by scene and method, its scores and its `gain` in mean IoU over the first
-        method as (value, lower, upper end of its 95 % interval).
+        `model`; `tolerance` of the boundary F-score in pixels; `reported`: the number of `photos` and, by scene and
+        method, its scores and its `gain` in mean IoU over the first method as (value, lower, upper end of its 95 %
+        interval).
     """
     return read_json(published("refinement.json"))
 
